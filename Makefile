@@ -1,0 +1,40 @@
+# make run   builds the environment in .venv and runs `ampl demo`
+# make test  builds it and runs the tests; test-full also runs the slow ones
+# make lint, make bench, make clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: run test test-full lint bench clean
+
+run: $(STAMP)
+	$(BIN)/ampl demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-full: $(STAMP)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python benchmarks/occupancy.py
+	$(BIN)/python benchmarks/startup.py
+
+# torch first and alone: its version decides which of its builds everything else sees.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(STAMP)
+
+clean:
+	rm -rf .venv .pytest_cache .hypothesis .mypy_cache .ruff_cache build *.egg-info

@@ -1,0 +1,7 @@
+"""`python -m ampl` is `ampl`."""
+
+import sys
+
+from ampl.cli import main
+
+sys.exit(main())

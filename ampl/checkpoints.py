@@ -1,0 +1,161 @@
+"""Checkpoints that survive a power cut: two whole ones are kept, each in a folder of its own.
+
+    checkpoint/epoch_0099/   state.safetensors   counters.json
+    checkpoint/epoch_0100/   state.safetensors   counters.json
+
+A new one is written to a temporary folder, flushed to disk and renamed; only then is the oldest removed. counters.json
+holds a checksum over both files, so a damaged checkpoint is noticed and the one before it used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ampl.errors import InvalidArgumentError, InvalidFileError
+from ampl.interfaces import Array, State
+
+logger = logging.getLogger(__name__)
+
+_KEPT = 2  # the newest, and the one before it
+_TEMPORARY = ".unfinished-"
+_FOLDER = re.compile(r"epoch_(\d{4,})")
+_DTYPES = {"bool"} | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+_DTYPES |= {"float16", "float32", "float64", "complex64"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """One seed after `epoch` epochs.
+
+    Attributes:
+        epoch: epochs completed, >= 0.
+        state: the arrays of `Algorithm.state`.
+        fit_metrics: what the latest fit of the model returned.
+    """
+
+    epoch: int
+    state: State
+    fit_metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Writes `folder`/epoch_NNNN and then removes all but the two newest.
+
+    Raises:
+        InvalidArgumentError: an array of a type that cannot be stored without pickle.
+        InvalidFileError: the folder cannot be written to.
+    """
+    from safetensors.numpy import save
+
+    arrays = {name: np.asarray(array, order="C") for name, array in sorted(checkpoint.state.items())}
+    for name, array in arrays.items():
+        if array.dtype.name not in _DTYPES:
+            raise InvalidArgumentError(f"state '{name}' has dtype {array.dtype}; expected one of {sorted(_DTYPES)}.")
+    state = save(arrays)
+    counters: dict[str, Any] = {"epoch": checkpoint.epoch, "fit_metrics": dict(checkpoint.fit_metrics)}
+    counters["sha256"] = _checksum(state, counters)
+    target = folder / f"epoch_{checkpoint.epoch:04d}"
+    temporary = folder / f"{_TEMPORARY}{target.name}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        _write_durably(temporary / "state.safetensors", state)
+        _write_durably(temporary / "counters.json", (json.dumps(counters, indent=2) + "\n").encode())
+        _sync_folder(temporary)
+        if target.exists():  # a damaged one of the first fit, which was made again
+            _remove(target)
+        temporary.rename(target)
+        _sync_folder(folder)
+    except OSError as error:
+        raise InvalidFileError(f"cannot write {target}: {error.strerror}. The previous checkpoint is kept.") from error
+    for old in checkpoint_epochs(folder)[_KEPT:]:
+        _remove(folder / f"epoch_{old:04d}")
+
+
+def checkpoint_epochs(folder: Path) -> list[int]:
+    """Epochs of the checkpoints in `folder`, newest first, damaged ones included; empty if there are none."""
+    names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+    return sorted((int(match[1]) for match in map(_FOLDER.fullmatch, names) if match), reverse=True)
+
+
+def read_checkpoint(folder: Path, epoch: int) -> Checkpoint:
+    """Reads `folder`/epoch_NNNN.
+
+    Raises:
+        InvalidFileError: it is missing, damaged, or its checksum does not fit.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    place = folder / f"epoch_{epoch:04d}"
+    try:
+        counters = json.loads((place / "counters.json").read_text())
+        stored = counters.pop("sha256")
+        data = (place / "state.safetensors").read_bytes()
+        if stored != _checksum(data, counters) or counters["epoch"] != epoch:
+            raise InvalidFileError(f"{place} is damaged: its checksum does not fit its content.")
+        state: dict[str, Array] = {name: array.copy() for name, array in load(data).items()}
+        return Checkpoint(epoch=epoch, state=state, fit_metrics=counters["fit_metrics"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise InvalidFileError(f"{place} is damaged ({type(error).__name__}).") from error
+
+
+def read_checkpoints(folder: Path) -> dict[int, Checkpoint]:
+    """Every whole checkpoint by epoch, newest first; a damaged one is skipped, and a warning says so."""
+    whole: dict[int, Checkpoint] = {}
+    for epoch in checkpoint_epochs(folder):
+        try:
+            whole[epoch] = read_checkpoint(folder, epoch)
+        except InvalidFileError as error:
+            logger.warning("%s Falling back to the checkpoint before it.", error)
+    return whole
+
+
+def remove_checkpoints_after(folder: Path, epoch: int) -> None:
+    """Removes checkpoints newer than `epoch` and unfinished ones: the run continues from `epoch`."""
+    for newer in checkpoint_epochs(folder):
+        if newer > epoch:
+            _remove(folder / f"epoch_{newer:04d}")
+    for unfinished in folder.glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _remove(checkpoint: Path) -> None:
+    """Removes a checkpoint; interrupted half-way, the rest no longer looks like one."""
+    doomed = checkpoint.with_name(f"{_TEMPORARY}old-{checkpoint.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    checkpoint.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _checksum(state: bytes, counters: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(state)
+    digest.update(json.dumps(counters, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

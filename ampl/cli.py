@@ -1,0 +1,106 @@
+"""The command line `ampl`: finds subcommands through entry points, runs one, and turns mistakes into one line.
+
+Exit codes: what the command returns; 2 for a mistake of the user; 130 after an interruption.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from ampl import __version__
+from ampl.command_parser import parse, summary
+from ampl.entry_points import COMMANDS, announced, load
+from ampl.errors import AmplError, BrokenEntryPointError, InvalidArgumentError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs `ampl` with the given arguments (those of the process if None) and returns the exit code."""
+    _log_to_stderr()
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except AmplError as error:
+        return _fail(f"error: {error}", USER_ERROR)
+    except KeyboardInterrupt:
+        return _fail("interrupted.", INTERRUPTED)
+    except BrokenPipeError:
+        _close_stdout()
+        return _BROKEN_PIPE
+    except OSError as error:  # a full disk, a folder without permission
+        return _fail(f"error: {error}", USER_ERROR)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if arguments else USER_ERROR
+    name = arguments[0]
+    if name == "--version":
+        print(f"ampl {__version__}")
+        return 0
+    if name.startswith("-"):
+        raise InvalidArgumentError(f"unknown option '{name}' before a command. See `ampl --help`.")
+    try:
+        command = parse(load(COMMANDS, name), arguments[1:], prog=f"ampl {name}")
+    except SystemExit:  # after --help
+        return 0
+    run: Callable[[], int] = command.run
+    return run()
+
+
+def _help() -> str:
+    lines = ["usage: ampl COMMAND [...]", "", (sys.modules["ampl"].__doc__ or "").partition("\n")[0], "", "commands:"]
+    names = announced(COMMANDS)
+    width = max(map(len, names), default=0)
+    for name in names:
+        try:
+            about = summary(load(COMMANDS, name))
+        except BrokenEntryPointError as error:
+            about = f"(not available: {error})"
+        lines.append(f"  {name:{width}}  {about}")
+    lines += [
+        "",
+        "options:",
+        "  --help     this text; `ampl COMMAND --help` for one command",
+        "  --version  the version",
+    ]
+    return "\n".join(lines)
+
+
+class _StderrHandler(logging.Handler):
+    """One line a message, to whatever standard error is at that moment (a progress bar may have put itself before)."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"ampl: {record.levelname.lower()}: {_one_line(record.getMessage())}", file=sys.stderr)
+
+
+def _log_to_stderr() -> None:
+    logger = logging.getLogger()
+    if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
+        logger.addHandler(_StderrHandler(logging.INFO))
+    for package in ("ampl", "tabular", "continuous", "figures"):
+        logging.getLogger(package).setLevel(logging.INFO)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"ampl: {_one_line(message)}", file=sys.stderr)
+    return code
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+def _close_stdout() -> None:
+    """Points standard output to nowhere, so that the interpreter does not complain about the closed pipe at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

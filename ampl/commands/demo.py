@@ -1,0 +1,59 @@
+"""`ampl demo`: the main job, small, end to end, in minutes on two cores."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from ampl.errors import InvalidArgumentError
+
+_FIGURES = ("proposition2", "theorem1", "theorem1-constant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Checks every claim quickly, draws the figures, and says what was found and where the pictures are."""
+
+    out: Path = Path("runs/demo")
+    """Folder for everything; what an earlier demo left there is replaced, other files are not."""
+
+    def run(self) -> int:
+        """Runs the demo; the exit code is that of `ampl verify --quick`."""
+        from ampl.entry_points import COMMANDS, load
+        from ampl.experiments import make_record
+
+        if self.out.exists() and not self.out.is_dir():
+            raise InvalidArgumentError(f"--out {self.out} is a file; expected a folder.")
+        started = time.monotonic()
+        code: int = load(COMMANDS, "verify")(quick=True, report=self.out).run()
+        for name in _FIGURES:
+            make_record(name, self.out)
+            load(COMMANDS, "figure")(name=name, runs=self.out).run()
+        self._close(time.monotonic() - started)
+        return code
+
+    def _close(self, seconds: float) -> None:
+        """The closing table: verdicts, and the picture of each finding."""
+        from rich.console import Console
+        from rich.table import Table
+
+        from ampl.claims import Verdict, read_claims
+
+        records = read_claims(self.out / "claims.json")
+        counts = Counter(record.verdict for record in records)
+        notable = {
+            verdict: ", ".join(record.claim for record in records if record.verdict == verdict)
+            for verdict in (Verdict.HOLDS_WITH_CONDITION, Verdict.FAILS_AS_PRINTED)
+        }
+        table = Table(title=f"What was found, in {seconds:.0f} s", title_justify="left", show_header=False)
+        table.add_row("claims that hold", str(counts[Verdict.HOLDS]))
+        for verdict, names in notable.items():
+            table.add_row(f"that {verdict.replace('holds', 'hold').replace('fails', 'fail')}", names)
+        table.add_row("all claims", str(self.out / "claims.md"))
+        table.add_row("counterexamples", str(self.out / "cases" / "<claim>.npz"))
+        for name in _FIGURES:
+            table.add_row(f"picture: {name}", str(self.out / "figures" / f"{name}.png"))
+        plain = Console()
+        (plain if plain.is_terminal else Console(width=140)).print(table)

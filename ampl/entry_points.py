@@ -1,0 +1,61 @@
+"""What installed packages announce through entry points: commands, wings and experiments, loaded by name."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from ampl.errors import BrokenEntryPointError, UnknownNameError
+
+logger = logging.getLogger(__name__)
+
+COMMANDS = "ampl.commands"  # name -> dataclass with `run(self) -> int`
+WINGS = "ampl.wings"  # name -> object that implements `ampl.interfaces.Wing`
+EXPERIMENTS = "ampl.experiments"  # name -> `ampl.experiments.Experiment`
+
+_KINDS = {COMMANDS: "command", WINGS: "wing", EXPERIMENTS: "experiment"}
+
+
+def announced(group: str) -> dict[str, EntryPoint]:
+    """Every entry point of a group by name, sorted, without importing any; of equal names the first on the path."""
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=group):
+        found.setdefault(entry.name, entry)
+    return dict(sorted(found.items()))
+
+
+def load(group: str, name: str) -> Any:
+    """Imports what is announced as `name`.
+
+    Raises:
+        UnknownNameError: nothing is; the message has the nearest name.
+        BrokenEntryPointError: the import fails; the message names the distribution.
+    """
+    entries = announced(group)
+    if name not in entries:
+        raise UnknownNameError(_KINDS[group], name, entries)
+    return _load(group, entries[name])
+
+
+def load_all(group: str) -> dict[str, Any]:
+    """Imports everything in a group; what is broken is left out, and a warning says so."""
+    loaded = {}
+    for name, entry in announced(group).items():
+        try:
+            loaded[name] = _load(group, entry)
+        except BrokenEntryPointError as error:
+            logger.warning("%s", error)
+    return loaded
+
+
+def _load(group: str, entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:  # any mistake in another package's module, at import
+        package = entry.dist.name if entry.dist else "an unknown package"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BrokenEntryPointError(
+            f"the {_KINDS[group]} '{entry.name}' of {package} cannot be loaded from {entry.value} ({reason}). "
+            f"Install what is missing, or reinstall {package}."
+        ) from error

@@ -1,0 +1,97 @@
+"""Every mistake a user can make, one class each; the command line prints the message as one line and exits with code 2.
+
+A message says what is wrong, where, what was expected and how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class AmplError(Exception):
+    """Base of all user errors: caught at the command line, never shown with a traceback."""
+
+
+class InvalidShapeError(AmplError):
+    """Two arrays disagree about the number of states, actions or rows."""
+
+
+class InvalidDistributionError(AmplError):
+    """Something that should be a probability distribution is negative, not finite, or does not sum to one."""
+
+
+class InvalidDiscountError(AmplError):
+    """A discount outside [0, 1)."""
+
+
+class InvalidRewardError(AmplError):
+    """A reward that is not finite or exceeds its stated bound."""
+
+
+class InvalidArgumentError(AmplError):
+    """A number or option outside its allowed range."""
+
+
+class UncoveredPairsError(AmplError):
+    """The policy visits state-action pairs that the behavior policy never visits: the weights do not exist."""
+
+
+class AbsoluteContinuityError(AmplError):
+    """A divergence is infinite because p puts mass where q has none."""
+
+
+class NotConvergedError(AmplError):
+    """A solver stopped before it met its tolerance."""
+
+
+class InvalidFileError(AmplError):
+    """A file that is missing, unreadable, or not of the expected format."""
+
+
+class ForeignFileError(AmplError):
+    """An output path is taken by a file or folder that this program did not write."""
+
+
+class MissingPackageError(AmplError):
+    """An optional package is needed and not installed."""
+
+
+class BrokenEntryPointError(AmplError):
+    """An installed package announces a command, wing or experiment that cannot be imported."""
+
+
+class ExistingRunError(AmplError):
+    """A run directory is already taken: by a run that was not asked to resume, or by another configuration."""
+
+
+class DivergedError(AmplError):
+    """Every seed of a training run produced a metric that is not finite."""
+
+
+class UnknownNameError(AmplError):
+    """A name that is not in a registry; the message lists the nearest match and the valid names."""
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
+        names = sorted(valid)
+        near = get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(names)}.")
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Raises InvalidArgumentError unless 0 <= value <= 1."""
+    if not 0.0 <= value <= 1.0:
+        raise InvalidArgumentError(f"{name} is {value!r}; expected a number in [0, 1].")
+
+
+def check_at_least(name: str, value: float, least: float, hint: str = "") -> None:
+    """Raises InvalidArgumentError unless value >= least (NaN fails)."""
+    if not value >= least:
+        raise InvalidArgumentError(f"{name} is {value!r}; expected at least {least:g}. {hint}".rstrip())
+
+
+def missing_file(path: Path, hint: str) -> InvalidFileError:
+    """The error for a file that is not there, with how to get it."""
+    return InvalidFileError(f"{path} does not exist. {hint}")

@@ -1,0 +1,191 @@
+"""What both wings implement: the seams between the data, the model, the weights, the critic, the policy and the driver.
+
+A tabular component works on exact numpy arrays; a deep one on torch tensors with the seeds stacked on a leading axis K.
+Shapes below are written without it. Letters: N transitions of the dataset, B rows of a batch, s a state (an integer in
+the tabular wing, a vector [D] in the deep one), a an action (an integer, or a vector [A]).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]  # numpy, at the seam to the driver
+Tensor: TypeAlias = Any  # a numpy array in the tabular wing, a torch tensor in the deep one
+Randomness: TypeAlias = Any  # numpy.random.Generator, or torch.Generator in the deep wing
+Metrics: TypeAlias = Mapping[str, float]  # names like `group/name_unit`: "evaluation/return_normalized"
+State: TypeAlias = Mapping[str, Array]  # named plain arrays; no objects, no pickles
+
+PolicyT = TypeVar("PolicyT", contravariant=True)
+CriticT = TypeVar("CriticT", contravariant=True)
+DatasetT = TypeVar("DatasetT", contravariant=True)
+
+
+class Transitions(Protocol):
+    """B transitions (s, a, r, s'), column by column."""
+
+    @property
+    def state(self) -> Tensor:
+        """s, [B] or [B, D]."""
+
+    @property
+    def action(self) -> Tensor:
+        """a, [B] or [B, A]."""
+
+    @property
+    def reward(self) -> Tensor:
+        """r(s, a), [B], in the reward units of the task."""
+
+    @property
+    def next_state(self) -> Tensor:
+        """s', [B] or [B, D]."""
+
+
+class Dataset(Transitions, Protocol):
+    """The offline data D_env: N transitions of the behavior policy, and start states of the task."""
+
+    @property
+    def n_transitions(self) -> int:
+        """N."""
+
+    @property
+    def start_state(self) -> Tensor:
+        """States drawn from the initial distribution mu0, [M] or [M, D]."""
+
+    def sample(self, batch_size: int, generator: Randomness) -> Transitions:
+        """B = batch_size transitions drawn uniformly with replacement.
+
+        Raises:
+            InvalidArgumentError: batch_size < 1.
+        """
+
+
+class DynamicsModel(Protocol[DatasetT]):
+    """P_hat and r_hat: a model of the dynamics and the reward that can be fitted with weights."""
+
+    def fit(self, dataset: DatasetT, weights: Tensor | None, generator: Randomness) -> Metrics:
+        """Maximizes the mean of w(s,a) log P_hat(s', r | s, a) over the data.  Source: AMPL, Eqs. 4 and 6.
+
+        Args:
+            dataset: N transitions.
+            weights: w, one a transition, [N], >= 0 and of mean one; None is plain maximum likelihood (Eq. 4).
+            generator: for batches and the holdout split.
+
+        Returns:
+            How the fit went: losses in nats a transition.
+        """
+
+    def step(self, state: Tensor, action: Tensor, generator: Randomness) -> tuple[Tensor, Tensor, Tensor]:
+        """One step of the model from each pair.
+
+        Returns:
+            Next states [B] or [B, D], rewards [B] in reward units, and whether the episode ended there, [B] of bool.
+        """
+
+
+class Policy(Protocol):
+    """pi(a | s)."""
+
+    def act(self, state: Tensor, generator: Randomness) -> Tensor:
+        """One action drawn for each state: [B] or [B, D] to [B] or [B, A]."""
+
+
+class Critic(Protocol[PolicyT]):
+    """Q(s, a): discounted return in reward units, without the factor (1 - discount)."""
+
+    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
+        """Q at each pair, [B]."""
+
+    def update(self, batch: Transitions, policy: PolicyT, generator: Randomness) -> Metrics:
+        """One step towards the Bellman target of `policy` on the batch.  Source: AMPL, Eqs. 12-13."""
+
+
+class WeightEstimator(Protocol[DatasetT, PolicyT, CriticT]):
+    """Marginal importance weights w(s, a) = d_pi(s, a) / d_b(s, a) at the transitions of the data."""
+
+    def estimate(self, dataset: DatasetT, policy: PolicyT, critic: CriticT, generator: Randomness) -> Tensor:
+        """One weight a transition, [N], >= 0, of mean one over the data.  Source: AMPL, Eq. 11."""
+
+
+class Algorithm(Protocol):
+    """An algorithm of either wing, with several independent seeds trained side by side.
+
+    `ampl.training.train` owns the order of the calls (Algorithm 1), the records and the checkpoints. Every method that
+    returns a sequence has one entry a seed, in the order of `seeds`. Seeds never influence each other: seed 3 alone
+    gives the same bytes as seed 3 among others, so each seed draws only from its own `ampl.randomness.stream`s.
+    Metric names do not change from epoch to epoch, and no two of the three methods that return metrics share one.
+    """
+
+    @property
+    def name(self) -> str:
+        """As on the command line: "ampl", "mopo", "damo"."""
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """The seeds trained side by side, each >= 0, no two equal."""
+
+    @property
+    def retrain_period(self) -> int | None:
+        """Epochs between two estimations of the weights with a weighted refit; None: never (MOPO)."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on, for the manifest: "cpu", or the name of the GPU."""
+
+    @property
+    def dataset_sha256(self) -> str | None:
+        """Checksum of the dataset file; None where the data is not a file."""
+
+    def config(self) -> Mapping[str, Any]:
+        """Every hyperparameter, resolved, as JSON values; the same for every seed (seeds and device are not in it)."""
+
+    def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
+        """Fits P_hat and r_hat by maximum likelihood, weighted if weights are given ([N] a seed).  Eqs. 4 and 6."""
+
+    def estimate_weights(self) -> Sequence[Array]:
+        """The weights of the policies as they are now: [N] a seed, >= 0, mean one over the data.  Eq. 11."""
+
+    def improve_policy(self, epoch: int) -> Sequence[Metrics]:
+        """One epoch of rollouts, critic and policy updates; epochs count from 1.  Eqs. 12-17."""
+
+    def evaluate(self) -> Sequence[Metrics]:
+        """Scores of the policies as they are now; leaves the state of training as it was."""
+
+    def state(self, index: int) -> State:
+        """Everything that seed `seeds[index]` needs to continue bit for bit, random generators included."""
+
+    def load_state(self, index: int, state: State) -> None:
+        """Puts seed `seeds[index]` back to where `state` was taken."""
+
+
+@runtime_checkable
+class Wing(Protocol):
+    """One wing as the command line sees it; announced in the entry-point group `ampl.wings`.
+
+    Its module is imported to list names, so heavy imports belong inside `build`.
+    """
+
+    def tasks(self) -> Sequence[str]:
+        """Names of the tasks of this wing."""
+
+    def algorithms(self) -> Mapping[str, Sequence[str]]:
+        """Each algorithm with its variants, at least one; the first is the default."""
+
+    def default_epochs(self, algorithm: str, task: str) -> int:
+        """Epochs of a full run, >= 1."""
+
+    def build(self, algorithm: str, task: str, variant: str, seeds: Sequence[int], device: str) -> Algorithm:
+        """The algorithm, ready for its first fit.
+
+        Args:
+            algorithm: a name that this wing lists.
+            task: likewise.
+            variant: likewise, of this algorithm.
+            seeds: each >= 0, no two equal.
+            device: "auto", "cpu" or "cuda".
+
+        Raises:
+            InvalidArgumentError: the device is not available to this wing.
+        """

@@ -1,0 +1,73 @@
+"""Where a result comes from: versions of the packages, the commit, the device, the data and the command."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+DISTRIBUTION = "ampl-testbed"
+_GIT_SECONDS = 10  # a git that hangs (a network drive) must not hold up a run
+
+
+def describe_session(device: str, dataset_sha256: str | None) -> dict[str, Any]:
+    """What stands in manifest.json about this process, as JSON values.
+
+    Args:
+        device: "cpu", or the name of the GPU.
+        dataset_sha256: checksum of the dataset file; None where the data is not a file.
+    """
+    return {
+        "versions": versions(),
+        "git": git_state(),
+        "platform": platform.platform(),
+        "device": device,
+        "dataset_sha256": dataset_sha256,
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of this project and of every installed package that it depends on."""
+    found = {"python": platform.python_version()}
+    try:
+        required = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        required = []
+    for requirement in [DISTRIBUTION, *required]:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the checkout that this package runs from, and whether it has changes; None if it is not a checkout."""
+    source = Path(__file__)
+    if _git("ls-files", "--error-unmatch", source.name) is None:
+        return None
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain")
+    return None if commit is None else {"commit": commit, "dirty": bool(changes)}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,230 @@
+"""The records of several seeds trained side by side: who is still running, what was measured, where to continue."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from ampl.checkpoints import Checkpoint
+from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
+from ampl.interfaces import Algorithm, Array, Metrics
+from ampl.run_directory import Result, RunDirectory, Status, run_path
+
+logger = logging.getLogger(__name__)
+
+_MEAN_TOLERANCE = 1e-3  # of weights, which may be float32 over millions of transitions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedResult:
+    """What became of one seed: the seed, its run directory, and how it ended."""
+
+    seed: int
+    path: Path
+    result: Result
+
+
+class Recorder:
+    """The run directories of all seeds of an algorithm, to be used in a `with` statement.
+
+    A seed whose metrics are no longer finite stops: nothing more is recorded for it and its last good checkpoint stays,
+    while the other seeds go on.
+
+    Args:
+        algorithm: what is trained.
+        task, variant: parts of the path of a run directory.
+        out: folder of all runs.
+        resume: whether runs that are already there may be continued.
+        checkpoint_seconds: least time between two checkpoints, >= 0; the last epoch always gets one.
+
+    Raises:
+        ExistingRunError, ForeignFileError, InvalidFileError: see RunDirectory.
+    """
+
+    def __init__(
+        self, algorithm: Algorithm, task: str, variant: str, out: Path, *, resume: bool, checkpoint_seconds: float
+    ) -> None:
+        self.algorithm = algorithm
+        self._resume = resume
+        self._checkpoint_seconds = checkpoint_seconds
+        self._last_checkpoint = -math.inf
+        self._fit_metrics: list[Metrics] = [{} for _ in algorithm.seeds]
+        self._stopped: dict[int, Result] = {}  # by index of the seed
+        self.directories: list[RunDirectory] = []
+        settings = dict(algorithm.config())
+        try:
+            for seed in algorithm.seeds:
+                path = run_path(out, task, algorithm.name, variant, seed)
+                names = {"task": task, "algorithm": algorithm.name, "variant": variant, "seed": seed}
+                self.directories.append(
+                    RunDirectory(
+                        path,
+                        names | {"settings": settings},
+                        device=algorithm.device,
+                        dataset_sha256=algorithm.dataset_sha256,
+                        resume=resume,
+                    )
+                )
+        except BaseException:
+            self._close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def restore(self, epochs: int) -> int | None:
+        """Puts the algorithm back to the newest epoch that every running seed has a checkpoint of.
+
+        Args:
+            epochs: how many are asked for in all.
+
+        Returns:
+            Epochs completed; None if nothing was trained yet, so that the model needs its first fit.
+
+        Raises:
+            InvalidArgumentError: the runs already have more epochs than are asked for.
+            ExistingRunError: the seeds have no epoch in common, or a run has no checkpoint that can be read.
+            DivergedError: every seed had stopped.
+        """
+        checkpoints = [directory.checkpoints() for directory in self.directories]
+        for index, directory in enumerate(self.directories):
+            result = directory.result()
+            if result is not None and result.status is Status.STOPPED:
+                self._stopped[index] = result
+                logger.warning("seed %d stays stopped: %s", self.algorithm.seeds[index], result.message)
+        self._check_some_run()
+        done = self._common_epoch({index: checkpoints[index] for index in self._running})
+        if done is not None and done > epochs:
+            raise InvalidArgumentError(f"epochs is {epochs}, but {done} are already trained; ask for at least {done}.")
+        for index, found in enumerate(checkpoints):
+            if done is not None and found:
+                checkpoint = found.get(done) or next(iter(found.values()))  # a stopped seed has only earlier ones
+                self.algorithm.load_state(index, checkpoint.state)
+                self._fit_metrics[index] = checkpoint.fit_metrics
+        for index in self._running:
+            self.directories[index].start(done or 0)
+        return done
+
+    def record_fit(self, done: int, metrics: Sequence[Metrics]) -> None:
+        """Notes what the fit after `done` epochs returned; it stands in the row of every epoch until the next fit."""
+        for index in self._running:
+            self._fit_metrics[index] = metrics[index]
+            self._stop_unless_finite(index, done, metrics[index])
+        self._check_some_run()
+
+    def record_weights(self, done: int, weights: Sequence[Array]) -> list[Array]:
+        """Keeps the weights estimated after `done` epochs.
+
+        Returns:
+            The weights to refit with, [N] a seed: as given, and one everywhere for seeds that have stopped.
+
+        Raises:
+            InvalidDistributionError: weights that are negative or not of mean one.
+        """
+        for index in self._running:
+            mean = float(np.mean(weights[index], dtype=np.float64))
+            if not self._stop_unless_finite(index, done, {"weights/mean": mean}):
+                continue
+            if abs(mean - 1.0) > _MEAN_TOLERANCE or weights[index].min() < 0.0:
+                raise InvalidDistributionError(
+                    f"weights of seed {self.algorithm.seeds[index]} after {done} epochs have mean {mean:.6g} and "
+                    f"minimum {weights[index].min():.6g}; expected mean one and nothing negative."
+                )
+            self.directories[index].save_weights(done, weights[index])
+        self._check_some_run()
+        return [np.ones_like(w) if index in self._stopped else w for index, w in enumerate(weights)]
+
+    def record_epoch(self, epoch: int, improvement: Sequence[Metrics], evaluation: Sequence[Metrics]) -> None:
+        """Adds a row to every running seed's metrics."""
+        for index in self._running:
+            row = _joined(self._fit_metrics[index], improvement[index], evaluation[index])
+            if self._stop_unless_finite(index, epoch - 1, row):
+                self.directories[index].record(epoch, row)
+        self._check_some_run()
+
+    def save_checkpoints(self, epoch: int, *, now: bool) -> None:
+        """Saves every running seed after `epoch` epochs, if it is time or `now`; all at the same epoch."""
+        if not now and time.monotonic() - self._last_checkpoint < self._checkpoint_seconds:
+            return
+        for index in self._running:
+            state, fit = self.algorithm.state(index), self._fit_metrics[index]
+            self.directories[index].save_checkpoint(Checkpoint(epoch=epoch, state=state, fit_metrics=fit))
+        self._last_checkpoint = time.monotonic()
+
+    def finish(self, epochs: int) -> list[SeedResult]:
+        """Writes the results of the seeds that are still running, and returns those of all."""
+        results = {index: self.directories[index].finish(epochs, Status.FINISHED) for index in self._running}
+        return [
+            SeedResult(seed=seed, path=self.directories[index].path, result=(results | self._stopped)[index])
+            for index, seed in enumerate(self.algorithm.seeds)
+        ]
+
+    @property
+    def _running(self) -> list[int]:
+        return [index for index in range(len(self.directories)) if index not in self._stopped]
+
+    def _common_epoch(self, checkpoints: Mapping[int, Mapping[int, Checkpoint]]) -> int | None:
+        newest = {index: max(found, default=None) for index, found in checkpoints.items()}
+        common = set.intersection(*(set(found) for found in checkpoints.values()))
+        if common:
+            return max(common)
+        if not any(newest.values()) and not any(self._has_rows(index) for index in checkpoints):
+            return None  # no seed got beyond its first fit
+        epochs = ", ".join(
+            f"seed {self.algorithm.seeds[index]}: {'none' if epoch is None else epoch}"
+            for index, epoch in newest.items()
+        )
+        raise ExistingRunError(
+            f"the seeds have no checkpoint of the same epoch that can be read ({epochs}). Resume them one at a time; "
+            f"to begin one again, remove its folder below {self.directories[0].path.parent}."
+        )
+
+    def _has_rows(self, index: int) -> bool:
+        return (self.directories[index].path / "metrics.csv").exists()
+
+    def _stop_unless_finite(self, index: int, done: int, metrics: Metrics) -> bool:
+        """Whether the seed goes on; if not, its result after `done` recorded epochs says which metric stopped it."""
+        broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
+        if broken is None:
+            return True
+        seed = self.algorithm.seeds[index]
+        message = f"metric '{broken}' of seed {seed} is {metrics[broken]} in epoch {done + 1}"
+        logger.error("%s: the seed stops here, its last good checkpoint is kept", message)
+        self._stopped[index] = self.directories[index].finish(done, Status.STOPPED, message)
+        return False
+
+    def _check_some_run(self) -> None:
+        if not self._running:
+            reasons = "; ".join(result.message for result in self._stopped.values())
+            raise DivergedError(
+                f"every seed has stopped: {reasons}. Train with other settings, or remove the runs below "
+                f"{self.directories[0].path.parent} to begin again."
+            )
+
+    def _close(self) -> None:
+        for directory in self.directories:
+            directory.close()
+
+
+def _joined(*parts: Metrics) -> dict[str, float]:
+    """All metrics of an epoch in one row; InvalidArgumentError if two parts have the same name."""
+    row: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.items():
+            if name in row:
+                raise InvalidArgumentError(f"the metric '{name}' is reported twice in one epoch; names must differ.")
+            row[name] = float(value)
+    return row

@@ -1,0 +1,208 @@
+"""The run directory of one seed: `<out>/<task>/<algorithm>/<variant>/seed<k>/`.
+
+    config.json      task, algorithm, variant, seed and every hyperparameter, resolved
+    manifest.json    versions, git commit, device, dataset checksum, command, wall time
+    metrics.csv      a row an epoch
+    events.out.*     the same for TensorBoard
+    weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs
+    checkpoint/      the two newest checkpoints
+    result.json      how the run ended, and its last metrics
+
+A directory belongs to one configuration for good: it is never reused for another one, and never resumed unasked.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ampl.checkpoints import Checkpoint, read_checkpoints, remove_checkpoints_after, write_checkpoint
+from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
+from ampl.event_file import EventFile
+from ampl.files import SIGNATURE, read_json, write_json, write_npz
+from ampl.folder_lock import FolderLock
+from ampl.interfaces import Array
+from ampl.manifest import describe_session
+from ampl.metrics_table import MetricsTable
+
+_OWN_LEFTOVERS = (".lock", ".config.json.")  # of a start that was interrupted before its config.json
+_ABSENT = "absent"
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"  # a metric was not finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """result.json.
+
+    Attributes:
+        status: how the run ended.
+        epochs: epochs completed and recorded.
+        metrics: of the last recorded epoch; empty if there is none.
+        message: why it stopped; empty for a finished run.
+    """
+
+    status: Status
+    epochs: int
+    metrics: Mapping[str, float]
+    message: str = ""
+
+
+class RunDirectory:
+    """One seed's run directory, opened for training; `start` comes before anything is recorded.
+
+    Args:
+        path: the folder; made if it does not exist.
+        config: what identifies the run, JSON values.
+        device: for the manifest.
+        dataset_sha256: for the manifest; a run is not resumed on other data.
+        resume: whether a run that is already there may be continued.
+
+    Raises:
+        ForeignFileError: the folder holds something else than a run.
+        ExistingRunError: it holds a run of another configuration, or one while `resume` is false, or is in use.
+        InvalidFileError: it cannot be written to.
+    """
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], *, device: str, dataset_sha256: str | None, resume: bool
+    ) -> None:
+        self.path = path
+        self._config = json.loads(json.dumps({"written_by": SIGNATURE, **config}))
+        self._session = describe_session(device, dataset_sha256)
+        self._earlier: dict[str, Any] = {}  # the manifest of the sessions before this one
+        if _holds_run(path):
+            self._check_same_run()
+            if not resume:
+                raise ExistingRunError(
+                    f"{path} already holds a run. Add --resume to continue it, or choose another --out."
+                )
+        self._lock = FolderLock(path)
+        self._start_time = time.monotonic()
+        self._events: EventFile | None = None
+
+    def checkpoints(self) -> dict[int, Checkpoint]:
+        """Whole checkpoints by epoch, newest first; a warning names damaged ones."""
+        return read_checkpoints(self.path / "checkpoint")
+
+    def result(self) -> Result | None:
+        """How the run ended; None if it has not."""
+        path = self.path / "result.json"
+        if not path.exists():
+            return None
+        try:
+            values = read_json(path)
+            return Result(**values | {"status": Status(values["status"])})
+        except (TypeError, KeyError, ValueError) as error:
+            raise InvalidFileError(
+                f"{path} is not the result of a run ({error}). Remove it and add --resume."
+            ) from error
+
+    def start(self, epoch: int) -> None:
+        """Begins recording after `epoch` completed epochs; what was recorded beyond them is cut."""
+        if not (self.path / "config.json").exists():
+            write_json(self.path / "config.json", self._config)
+        remove_checkpoints_after(self.path / "checkpoint", epoch)
+        for snapshot in (self.path / "weights").glob("epoch_*.npz"):
+            if int(snapshot.stem.removeprefix("epoch_")) >= epoch:  # estimated on the way to a later checkpoint
+                snapshot.unlink()
+        (self.path / "result.json").unlink(missing_ok=True)
+        self.metrics = MetricsTable(self.path / "metrics.csv", keep_epochs=epoch)
+        self._events = EventFile(self.path, first_epoch=epoch + 1)
+        self._write_manifest()
+
+    def record(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Adds the row of one epoch to metrics.csv and to TensorBoard."""
+        self.metrics.append(epoch, metrics)
+        if self._events:
+            self._events.append(epoch, metrics)
+
+    def save_weights(self, epoch: int, weights: Array) -> None:
+        """Keeps w, [N], as estimated after `epoch` epochs."""
+        write_npz(self.path / "weights" / f"epoch_{epoch:04d}.npz", {"weights": weights})
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Makes everything recorded so far durable, then the checkpoint that counts on it."""
+        self.metrics.sync()
+        if self._events:
+            self._events.flush()
+        write_checkpoint(self.path / "checkpoint", checkpoint)
+        self._write_manifest()
+
+    def finish(self, epochs: int, status: Status, message: str = "") -> Result:
+        """Writes result.json after `epochs` recorded epochs, with the metrics of the last of them."""
+        result = Result(status=status, epochs=epochs, metrics=self.metrics.last(), message=message)
+        self._write_manifest()
+        write_json(self.path / "result.json", asdict(result))
+        return result
+
+    def close(self) -> None:
+        """Closes the files and lets others open the directory."""
+        if self._events:
+            self._events.close()
+            self._events = None
+        self._lock.release()
+
+    def _check_same_run(self) -> None:
+        stored = read_json(self.path / "config.json", "Expected the configuration of a run.")
+        found, asked = _flat(stored), _flat(self._config)
+        for name in [*asked, *found]:
+            if found.get(name, _ABSENT) != asked.get(name, _ABSENT):
+                there, here = found.get(name, _ABSENT), asked.get(name, _ABSENT)
+                raise ExistingRunError(
+                    f"{self.path} holds a run of another configuration: {name} is {there!r} there and {here!r} here. "
+                    "Choose another --out, or the same settings."
+                )
+        if (self.path / "manifest.json").exists():
+            self._earlier = read_json(self.path / "manifest.json", "Remove it to go on without it.")
+            before, now = self._earlier.get("dataset_sha256"), self._session["dataset_sha256"]
+            if before != now:
+                raise ExistingRunError(
+                    f"{self.path} was trained on another data set: its SHA-256 is {before} there and {now} here. "
+                    "Choose another --out."
+                )
+
+    def _write_manifest(self) -> None:
+        seconds = self._earlier.get("wall_time_seconds", 0.0) + time.monotonic() - self._start_time
+        sessions = self._earlier.get("sessions", 0) + 1
+        counted = {"wall_time_seconds": round(seconds, 3), "sessions": sessions}
+        write_json(self.path / "manifest.json", self._session | counted)
+
+
+def run_path(out: Path, task: str, algorithm: str, variant: str, seed: int) -> Path:
+    """Where the run of one seed is."""
+    return out / task / algorithm / variant / f"seed{seed}"
+
+
+def _holds_run(path: Path) -> bool:
+    """Whether a run is there; ForeignFileError if something else is."""
+    if not path.exists():
+        return False
+    foreign = ForeignFileError(f"{path} exists and is not a run directory of ampl; it stays. Choose another --out.")
+    if not path.is_dir():
+        raise foreign
+    config = path / "config.json"
+    if config.exists():
+        if SIGNATURE not in config.read_text(errors="replace"):
+            raise foreign
+        return True
+    if any(not entry.name.startswith(_OWN_LEFTOVERS) for entry in path.iterdir()):
+        raise foreign
+    return False
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names: {"model": {"layers": 4}} to {"model.layers": 4}."""
+    if not isinstance(settings, dict):
+        return {prefix.removesuffix("."): settings}
+    return {name: value for key, part in settings.items() for name, value in _flat(part, f"{prefix}{key}.").items()}

@@ -1,0 +1,87 @@
+"""The driver: AMPL's Algorithm 1 around any algorithm of either wing, written down once.
+
+    Initialize the model by maximum likelihood                                     (Eq. 4)
+    for every epoch:
+        if epochs so far are a multiple of the retraining period:
+            estimate the weights of the current policy                             (Eq. 11)
+            refit the model by weighted maximum likelihood                         (Eq. 6)
+        roll out the model, update critics, discriminator and policy               (Eqs. 12-17: the algorithm's own)
+        evaluate, record, checkpoint
+
+Source: "A Unified Framework for Alternating Offline Model Training and Policy Learning" (NeurIPS 2022), Algorithm 1.
+The paper counts iterations, and tests the one about to run; here an epoch is a fixed number of iterations, and the test
+is on the epochs completed, so that the first refit follows one whole period of policy updates. MOPO and DAMO are the
+same loop with other settings: MOPO never retrains.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.interfaces import Algorithm
+from ampl.progress import progress
+from ampl.recorder import Recorder, SeedResult
+
+
+def train(
+    algorithm: Algorithm,
+    *,
+    task: str,
+    variant: str,
+    epochs: int,
+    out: Path,
+    resume: bool = False,
+    checkpoint_seconds: float = 30.0,
+) -> list[SeedResult]:
+    """Trains all seeds of an algorithm and records everything; an interrupted run continues bit for bit.
+
+    Args:
+        algorithm: freshly built; its state is replaced when a run is resumed.
+        task: name of the task, part of the run directory's path.
+        variant: name of the variant, likewise.
+        epochs: how many in all, >= 1, those of the resumed run included.
+        out: folder of all runs.
+        resume: continue runs that are already there; where there are none, start.
+        checkpoint_seconds: least time between two checkpoints, >= 0; the first fit and the last epoch always get one.
+
+    Returns:
+        One result a seed, in the order of `algorithm.seeds`.
+
+    Raises:
+        InvalidArgumentError: epochs < 1, fewer epochs than already trained, or seeds that repeat.
+        ExistingRunError, ForeignFileError, InvalidFileError: a run directory cannot be used; the message says why.
+        DivergedError: every seed produced a metric that is not finite.
+    """
+    check_at_least("epochs", epochs, 1, "A run of zero epochs trains nothing.")
+    check_at_least("checkpoint_seconds", checkpoint_seconds, 0.0)
+    _check_seeds(algorithm)
+    with Recorder(algorithm, task, variant, out, resume=resume, checkpoint_seconds=checkpoint_seconds) as recorder:
+        done = recorder.restore(epochs)
+        if done is None:
+            recorder.record_fit(0, algorithm.fit_model(None))  # Eq. 4
+            recorder.save_checkpoints(0, now=True)
+            done = 0
+        with progress(f"{algorithm.name} on {task}", epochs - done) as bar:
+            for epoch in range(done + 1, epochs + 1):
+                if _is_retraining_due(epoch - 1, algorithm.retrain_period):
+                    weights = recorder.record_weights(epoch - 1, algorithm.estimate_weights())  # Eq. 11
+                    recorder.record_fit(epoch - 1, algorithm.fit_model(weights))  # Eq. 6
+                improvement = algorithm.improve_policy(epoch)  # Eqs. 12-17
+                recorder.record_epoch(epoch, improvement, algorithm.evaluate())
+                recorder.save_checkpoints(epoch, now=epoch == epochs)
+                bar.advance()
+        return recorder.finish(epochs)
+
+
+def _is_retraining_due(done: int, period: int | None) -> bool:
+    """Whether `done` epochs are a multiple of the period; never before the first epoch."""
+    return period is not None and done > 0 and done % period == 0
+
+
+def _check_seeds(algorithm: Algorithm) -> None:
+    seeds = list(algorithm.seeds)
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise InvalidArgumentError(f"seeds are {seeds}; expected at least one, each >= 0, no two equal.")
+    if algorithm.retrain_period is not None:
+        check_at_least("retrain_period", algorithm.retrain_period, 1, "None switches retraining off.")

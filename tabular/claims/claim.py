@@ -1,0 +1,130 @@
+"""What a claim is, how one case measures it, how many measurements become a verdict.  Source: theory.md, section 8."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from ampl.claims import Verdict
+from tabular.claims.case import Case
+
+LARGEST_RATIO = 1e12  # stands for a ratio to zero
+
+
+class Relation(Enum):
+    """What a claim says about its two sides; `symbol` is for people."""
+
+    AT_MOST = "<="
+    BELOW = "<"
+    EQUAL = "="
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """The two sides of a claim on one case.
+
+    Attributes:
+        left, right: the sides, in the claim's unit.
+        condition_met: whether the corrected claim's condition holds on this case (always true for claims without one).
+    """
+
+    left: float
+    right: float
+    condition_met: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A statement of a paper in a form that a case can contradict.
+
+    Attributes:
+        name: for tables and the command line.
+        source: paper and equation, or this project's own finding.
+        statement: in words and symbols.
+        relation: what must hold between the two sides.
+        measure: the two sides on a case, or None where the claim does not apply to it.
+        expected: the verdict that theory gives.
+        condition: what must be added for the claim to hold, if anything.
+        tolerance: rounding allowed, relative to the larger side.
+    """
+
+    name: str
+    source: str
+    statement: str
+    relation: Relation
+    measure: Callable[[Case], Measurement | None]
+    expected: Verdict
+    condition: str = ""
+    tolerance: float = 1e-9
+
+    def value(self, measurement: Measurement) -> float:
+        """How near to failing: left/right for inequalities, the relative difference for equalities."""
+        left, right = measurement.left, measurement.right
+        if math.isnan(left) or math.isnan(right):
+            return LARGEST_RATIO  # a measurement that failed counts as a contradiction
+        if self.relation is Relation.EQUAL:
+            return min(abs(left - right) / max(1.0, abs(left), abs(right)), LARGEST_RATIO)
+        if left <= 0.0:
+            return 0.0
+        return min(left / right, LARGEST_RATIO) if right > 0.0 else LARGEST_RATIO
+
+    def is_violated(self, measurement: Measurement) -> bool:
+        """Whether the case contradicts the claim by more than rounding."""
+        value = self.value(measurement)
+        if self.relation is Relation.EQUAL:
+            return not value <= self.tolerance
+        if self.relation is Relation.BELOW:
+            return not value < 1.0 - self.tolerance
+        return not value <= 1.0 + self.tolerance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """What many cases said about one claim; `worst_index` points into the list of cases."""
+
+    cases: int = 0
+    meeting_condition: int = 0
+    violations: int = 0
+    violations_despite_condition: int = 0
+    worst: float = -1.0
+    worst_index: int = -1
+
+    def add(self, claim: Claim, measurement: Measurement, index: int) -> Tally:
+        """This tally with one more case."""
+        value = claim.value(measurement)
+        violated = claim.is_violated(measurement)
+        is_worst = value > self.worst
+        return Tally(
+            cases=self.cases + 1,
+            meeting_condition=self.meeting_condition + measurement.condition_met,
+            violations=self.violations + violated,
+            violations_despite_condition=self.violations_despite_condition + (violated and measurement.condition_met),
+            worst=value if is_worst else self.worst,
+            worst_index=index if is_worst else self.worst_index,
+        )
+
+    def merge(self, later: Tally) -> Tally:
+        """Both tallies as one; on equal worst values the earlier case stays."""
+        first = self if self.worst >= later.worst else later
+        return replace(
+            first,
+            cases=self.cases + later.cases,
+            meeting_condition=self.meeting_condition + later.meeting_condition,
+            violations=self.violations + later.violations,
+            violations_despite_condition=self.violations_despite_condition + later.violations_despite_condition,
+        )
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the cases say.
+
+        `holds` without violations, `holds with condition` if there are none where the condition is met, otherwise
+        `fails as printed`.
+        """
+        if not self.violations:
+            return Verdict.HOLDS
+        if self.meeting_condition and not self.violations_despite_condition:
+            return Verdict.HOLDS_WITH_CONDITION
+        return Verdict.FAILS_AS_PRINTED

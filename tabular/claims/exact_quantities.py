@@ -1,0 +1,60 @@
+"""Claims about occupancies and returns: what everything else rests on.  Source: theory.md, sections 1 and 5."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ampl.claims import Verdict
+from tabular.claims.case import Case
+from tabular.claims.claim import Claim, Measurement, Relation
+from tabular.occupancy import expected_return_from_occupancy
+
+
+def _occupancy_is_the_flow(case: Case) -> Measurement:
+    state_visits = case.policy_occupancy.sum(axis=1)
+    arriving = case.discount * case.mdp.push_forward(case.policy_occupancy)
+    starting = (1.0 - case.discount) * case.mdp.initial
+    residual = np.abs(state_visits - arriving - starting).sum() + abs(state_visits.sum() - 1.0)
+    return Measurement(left=float(residual), right=0.0)
+
+
+def _return_by_two_routes(case: Case) -> Measurement:
+    by_visits = expected_return_from_occupancy(case.mdp, case.policy)
+    scale = max(case.mdp.reward_bound, 1e-300)
+    return Measurement(left=by_visits / scale, right=case.expected_return / scale)
+
+
+def _telescoping(case: Case) -> Measurement:
+    value_error = case.model.expect_next(case.state_value) - case.mdp.expect_next(case.state_value)  # G, [S, A]
+    gap = case.expected_return_in_model - case.expected_return
+    telescoped = case.discount * float(np.vdot(case.model_occupancy, value_error))
+    scale = max(case.mdp.reward_bound, 1e-300)
+    return Measurement(left=gap / scale, right=telescoped / scale)
+
+
+CLAIMS = (
+    Claim(
+        name="occupancy-flow",
+        source="AMPL, section 2",
+        statement="d_pi sums to one and satisfies d(s') = (1-γ) μ0 + γ Σ P* d",
+        relation=Relation.EQUAL,
+        measure=_occupancy_is_the_flow,
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        name="return-two-routes",
+        source="AMPL, Eq. 1",
+        statement="(1-γ) E_{μ0,π}[Q] = E_{d_π}[r]",
+        relation=Relation.EQUAL,
+        measure=_return_by_two_routes,
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        name="telescoping",
+        source="MOPO, Lemma 4.1",
+        statement="J(π,P̂) - J(π,P*) = γ E_{d_π under P̂}[E_P̂ V - E_P* V]",
+        relation=Relation.EQUAL,
+        measure=_telescoping,
+        expected=Verdict.HOLDS,
+    ),
+)

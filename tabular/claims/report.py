@@ -1,0 +1,136 @@
+"""What `ampl verify` shows and leaves behind: the table, the Markdown page and the replay of one case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ampl.claims import ClaimRecord, Verdict, write_claims
+from ampl.files import SIGNATURE, check_replaceable, write_text
+from tabular.claims.case import load_case
+from tabular.claims.claim import Claim, Measurement, Relation
+from tabular.claims.registry import CLAIMS
+
+_COLORS = {Verdict.HOLDS: "green", Verdict.HOLDS_WITH_CONDITION: "yellow", Verdict.FAILS_AS_PRINTED: "red"}
+_PIPE_WIDTH = 140  # columns of a table that does not go to a terminal
+
+
+def console() -> Console:
+    """Standard output, wide enough for one row a line when it is not a terminal."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=_PIPE_WIDTH)
+
+
+def print_table(records: Sequence[ClaimRecord], title: str) -> None:
+    """One row a claim; a verdict that was not expected is marked."""
+    table = Table(title=title, title_justify="left")
+    for name in ("claim", "source", "verdict", "worst", "cases"):
+        table.add_column(name, justify="right" if name in ("worst", "cases") else "left", no_wrap=name != "source")
+    for record in records:
+        verdict = f"[{_COLORS[record.verdict]}]{record.verdict}[/]"
+        if record.verdict != record.expected:
+            verdict += f" [bold](expected: {record.expected})[/]"
+        worst = _worst(CLAIMS[record.claim], record.worst)
+        table.add_row(record.claim, record.source, verdict, worst, f"{record.cases:,}")
+    console().print(table)
+
+
+def summarize(
+    claims: Sequence[Claim], records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord], folder: Path
+) -> int:
+    """Prints what stands out and how to look at it; returns the exit code, 1 if anything surprises."""
+    out = console()
+    skipped = [claim.name for claim in claims if claim.name not in {record.claim for record in records}]
+    if skipped:
+        out.print(f"Not applicable to these MDPs (too large for dense matrices over pairs): {', '.join(skipped)}.")
+    for record in records:
+        if record.verdict is not Verdict.HOLDS:
+            out.print("\n".join(_counterexample(record)), highlight=False)
+    if not records:
+        out.print("Nothing was checked: no claim applies to these MDPs.")
+        return 1
+    out.print(f"Worst cases: {folder}/<claim>.npz; look at one with `ampl verify --replay FILE`.", highlight=False)
+    for record in surprises:
+        out.print(f"[bold red]{record.claim}: {record.verdict}, expected {record.expected}[/]", highlight=False)
+    return 1 if surprises else 0
+
+
+def _counterexample(record: ClaimRecord) -> list[str]:
+    """What the claim needs, and the worst case found: its size and both sides."""
+    claim = CLAIMS[record.claim]
+    needs = f"holds if {claim.condition}" if record.verdict is Verdict.HOLDS_WITH_CONDITION else str(record.verdict)
+    lines = [f"[{_COLORS[record.verdict]}]{claim.name}[/]: {claim.statement}", f"    {needs}"]
+    if record.counterexample:
+        case, _ = load_case(Path(record.counterexample))
+        measurement = claim.measure(case)
+        if measurement is not None:
+            sides = f"{measurement.left:.4g}, against {measurement.right:.4g}"
+            where = f"{case.family}, {case.mdp.n_states} states, {case.mdp.n_actions} actions, γ = {case.discount:g}"
+            lines.append(f"    without: {where}: {sides}")
+    return [line.replace("[0, r_max]", r"\[0, r_max]") for line in lines]
+
+
+def print_replay(path: Path, claim: Claim, measurement: Measurement, recorded: float) -> int:
+    """Prints both sides of a claim on a saved case; returns 0 if the recorded value came out again, else 1."""
+    value = claim.value(measurement)
+    met = "met" if measurement.condition_met else "not met"
+    measure = "difference" if claim.relation is Relation.EQUAL else "ratio"
+    lines = [
+        f"{claim.name} ({claim.source}) on {path}",
+        f"  claim:      {claim.statement}",
+        f"  left {claim.relation.value} right: {measurement.left:.12g} {claim.relation.value} {measurement.right:.12g}",
+        f"  {measure + ':':<11} {value:.12g} (recorded {recorded:.12g})",
+        f"  this case:  {'contradicts the claim' if claim.is_violated(measurement) else 'agrees with the claim'}",
+    ]
+    if claim.condition:
+        lines.append(f"  condition:  {claim.condition}: {met}")
+    console().print("\n".join(lines), highlight=False, markup=False)
+    return 0 if abs(value - recorded) <= 1e-6 * max(1.0, abs(recorded)) else 1
+
+
+def write_report(folder: Path, claims: Sequence[Claim], records: Sequence[ClaimRecord]) -> None:
+    """Writes claims.json and claims.md into `folder`."""
+    page = folder / "claims.md"
+    check_replaceable(page)
+    write_claims(folder / "claims.json", records)
+    write_text(page, claims_markdown(records))
+
+
+def claims_markdown(records: Sequence[ClaimRecord]) -> str:
+    """The records as a Markdown page: one row a claim, then the conditions."""
+    rows = [
+        f"| `{record.claim}` | {CLAIMS[record.claim].statement} | {record.source} | **{record.verdict}** "
+        f"| {_worst(CLAIMS[record.claim], record.worst)} | {record.cases:,} |"
+        for record in records
+    ]
+    conditions = [
+        f"- `{record.claim}`: {CLAIMS[record.claim].condition}."
+        for record in records
+        if record.verdict is Verdict.HOLDS_WITH_CONDITION
+    ]
+    return "\n".join(
+        [
+            f"<!-- {SIGNATURE}: written by ampl verify -->",
+            "# Claims, as measured",
+            "",
+            "*worst* is the largest left/right ratio of an inequality (above 1: contradicted) or the largest relative",
+            "difference of an equality, over all cases.",
+            "",
+            "| claim | statement | source | verdict | worst | cases |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "Conditions under which the conditional ones hold:",
+            "",
+            *conditions,
+            "",
+        ]
+    )
+
+
+def _worst(claim: Claim, value: float) -> str:
+    unit = "off by" if claim.relation is Relation.EQUAL else "ratio"
+    return f"{unit} {value:.4g}" if value >= 1e-3 else f"{unit} {value:.0e}"

@@ -1,0 +1,137 @@
+"""Tries every claim on every case, over several processes, and turns the tallies into records.
+
+The result does not depend on the number of processes: cases are named by specifications, and tallies are merged in
+order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from ampl.claims import ClaimRecord
+from ampl.errors import InvalidFileError
+from ampl.files import check_replaceable
+from tabular.claims.case import load_case, save_case
+from tabular.claims.claim import Claim, Measurement, Tally
+from tabular.claims.families import CaseSpec, build_case
+from tabular.claims.registry import CLAIMS
+from tabular.environments import ENVIRONMENTS
+
+Tallies = dict[str, Tally]
+_CHUNK = 100  # random cases a task of the process pool
+_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def case_specs(n_random: int, n_each: int, n_environment: int, seed: int) -> list[CaseSpec]:
+    """Specifications of random cases, of each adversarial family, and of each toy-text environment."""
+    environments = [("taxi", max(1, n_environment // 4))]
+    environments += [(name, n_environment) for name in ENVIRONMENTS if name != "taxi"]
+    generated = [("fork", n_each), ("detour", n_each), ("chain", n_each), ("grid", max(1, n_each // 4))]
+    families = [*environments, *generated, ("random", n_random)]
+    return [CaseSpec(family=name, index=index, seed=seed) for name, count in families for index in range(count)]
+
+
+def run_claims(
+    claims: Sequence[Claim], specs: Sequence[CaseSpec], workers: int, advance: Callable[[int], None]
+) -> Tallies:
+    """Measures every claim on every case.
+
+    Args:
+        claims: what to check.
+        specs: what to check it on.
+        workers: processes; 1 stays in this one.
+        advance: called with the number of cases just finished.
+    """
+    names = tuple(claim.name for claim in claims)
+    tasks = [(names, start, tuple(specs[start : start + size])) for start, size in _chunks(specs)]
+    tallies: Tallies = {name: Tally() for name in names}
+    for task, result in zip(tasks, _map(tasks, workers), strict=True):
+        tallies = {name: tallies[name].merge(result[name]) for name in names}
+        advance(len(task[2]))
+    return tallies
+
+
+def case_paths(claims: Sequence[Claim], folder: Path) -> dict[str, Path]:
+    """Where each claim's worst case is saved; raises ForeignFileError if one of them holds something else."""
+    paths = {claim.name: folder / f"{claim.name}.npz" for claim in claims}
+    for path in paths.values():
+        check_replaceable(path)
+    return paths
+
+
+def records(claims: Sequence[Claim], tallies: Tallies, specs: Sequence[CaseSpec], folder: Path) -> list[ClaimRecord]:
+    """One record a claim that applied to any case; its worst case is saved below `folder` and named in it."""
+    paths = case_paths(claims, folder)
+    found = []
+    for claim in claims:
+        tally = tallies[claim.name]
+        if not tally.cases:
+            continue
+        extra = {"claim": np.array(claim.name), "recorded": np.float64(tally.worst)}
+        save_case(paths[claim.name], build_case(specs[tally.worst_index]), extra)
+        found.append(
+            ClaimRecord(
+                claim=claim.name,
+                source=claim.source,
+                verdict=tally.verdict,
+                expected=claim.expected,
+                worst=tally.worst,
+                cases=tally.cases,
+                counterexample=str(paths[claim.name]),
+            )
+        )
+    return found
+
+
+def replay(path: Path) -> tuple[Claim, Measurement, float]:
+    """Reruns a saved worst case: its claim, both sides measured afresh, and the value that was recorded.
+
+    Raises:
+        InvalidFileError: not a saved case, or of a claim that no longer exists.
+    """
+    case, arrays = load_case(path, ("claim", "recorded"))
+    name = str(arrays["claim"])
+    if name not in CLAIMS:
+        raise InvalidFileError(f"{path} was saved for the claim '{name}', which this version does not have.")
+    measurement = CLAIMS[name].measure(case)
+    if measurement is None:
+        raise InvalidFileError(f"{path}: the claim '{name}' does not apply to the saved case.")
+    return CLAIMS[name], measurement, float(arrays["recorded"])
+
+
+def _chunks(specs: Sequence[CaseSpec]) -> Iterable[tuple[int, int]]:
+    """(start, size) of tasks: environments one by one because they are large, generated cases by the hundred."""
+    start = 0
+    while start < len(specs):
+        size = 1 if specs[start].family != "random" else _CHUNK
+        yield start, min(size, len(specs) - start)
+        start += size
+
+
+def _map(tasks: Sequence[tuple[tuple[str, ...], int, tuple[CaseSpec, ...]]], workers: int) -> Iterable[Tallies]:
+    if workers == 1:
+        yield from map(_measure_chunk, tasks)
+        return
+    for variable in _THREAD_VARIABLES:  # read by the children when they load their linear algebra
+        os.environ.setdefault(variable, "1")
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_measure_chunk, tasks)
+
+
+def _measure_chunk(task: tuple[tuple[str, ...], int, tuple[CaseSpec, ...]]) -> Tallies:
+    names, start, specs = task
+    claims: Mapping[str, Claim] = {name: CLAIMS[name] for name in names}
+    tallies: Tallies = {name: Tally() for name in names}
+    for offset, spec in enumerate(specs):
+        case = build_case(spec)
+        for name, claim in claims.items():
+            measurement = claim.measure(case)
+            if measurement is not None:
+                tallies[name] = tallies[name].add(claim, measurement, start + offset)
+    return tallies

@@ -1,0 +1,115 @@
+"""`ampl verify`, the command of the exact wing. Heavy imports happen inside `run`: `ampl --help` stays quick."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ampl.errors import InvalidArgumentError, check_at_least
+
+if TYPE_CHECKING:
+    from ampl.claims import ClaimRecord
+    from tabular.claims.families import CaseSpec
+
+_DEFAULT_FOLDER = Path("runs/verify")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """Checks every claim on random, adversarial and real finite MDPs; exits 1 if a verdict is not the expected one."""
+
+    quick: bool = False
+    """About a thousand MDPs instead of more than ten thousand; under a minute."""
+    json: Path | None = None
+    """Write the records to this file, as a list of objects."""
+    report: Path | None = None
+    """Write records, table and worst cases into this folder (without it, worst cases go to runs/verify/cases)."""
+    claims: tuple[str, ...] = ()
+    """Only these claims."""
+    mdp: str | None = None
+    """Only this MDP: a toy-text environment's name or an .npz file with dynamics, reward, initial and discount."""
+    cases: int | None = None
+    """How many random MDPs (with --mdp: how many policies and models on it) to try."""
+    seed: int = 0
+    """Seed of all cases."""
+    workers: int = 0
+    """Processes; 0 takes every core this process may use."""
+    replay: Path | None = None
+    """Rerun one saved worst case and print both sides of its claim."""
+
+    def run(self) -> int:
+        """Runs the check; returns the exit code."""
+        return self._replay(self.replay) if self.replay else self._check()
+
+    def _check(self) -> int:
+        from ampl.claims import check_claims_replaceable, write_claims
+        from ampl.progress import progress
+        from tabular.claims.registry import select_claims
+        from tabular.claims.report import print_table, summarize, write_report
+        from tabular.claims.runner import case_paths, records, run_claims
+
+        check_at_least("--seed", self.seed, 0)
+        check_at_least("--workers", self.workers, 0, "0 takes every core.")
+        claims = select_claims(self.claims)
+        specs = self._specs()
+        folder = self._case_folder()
+        case_paths(claims, folder)  # refuses foreign files before the work starts
+        if self.json:
+            check_claims_replaceable(self.json)
+        with progress("verify", len(specs)) as bar:
+            tallies = run_claims(claims, specs, self.workers or len(os.sched_getaffinity(0)), bar.advance)
+        found = records(claims, tallies, specs, folder)
+        print_table(found, title=f"{len(claims)} claims on {len(specs):,} MDPs, seed {self.seed}")
+        if self.json:
+            write_claims(self.json, found)
+        if self.report:
+            write_report(self.report, claims, found)
+        return summarize(claims, found, self._surprises(found), folder)
+
+    def _surprises(self, found: list[ClaimRecord]) -> list[ClaimRecord]:
+        """Records whose verdict is not the expected one; on a single MDP only those that are worse than expected.
+
+        A claim that needs a condition may well hold on the MDPs that a user picks; that contradicts nothing.
+        """
+        from ampl.claims import Verdict
+
+        if self.mdp is None:
+            return [record for record in found if record.verdict != record.expected]
+        order = list(Verdict)
+        return [record for record in found if order.index(record.verdict) > order.index(record.expected)]
+
+    def _specs(self) -> list[CaseSpec]:
+        from tabular.claims.families import CaseSpec
+        from tabular.claims.runner import case_specs
+        from tabular.environments import ENVIRONMENTS
+
+        if self.cases is not None:
+            check_at_least("--cases", self.cases, 1, "A run without cases shows nothing.")
+        if self.mdp is None:
+            n_random, n_each, n_environment = (600, 60, 2) if self.quick else (20_000, 400, 12)
+            return case_specs(self.cases or n_random, n_each, n_environment, self.seed)
+        if self.mdp not in ENVIRONMENTS:
+            if not self.mdp.endswith(".npz"):
+                from ampl.errors import UnknownNameError
+
+                raise UnknownNameError("environment", self.mdp, [*ENVIRONMENTS, "FILE.npz"])
+            from tabular.mdp_files import load_mdp
+
+            load_mdp(Path(self.mdp))  # a bad file is reported before any process starts
+        count = self.cases or (20 if self.quick else 200)
+        return [CaseSpec(family=self.mdp, index=index, seed=self.seed) for index in range(count)]
+
+    def _case_folder(self) -> Path:
+        folder = (self.report or _DEFAULT_FOLDER) / "cases"
+        if folder.exists() and not folder.is_dir():
+            raise InvalidArgumentError(f"{folder} is a file; expected a folder. Choose another --report.")
+        return folder
+
+    def _replay(self, path: Path) -> int:
+        from tabular.claims.report import print_replay
+        from tabular.claims.runner import replay
+
+        claim, measurement, recorded = replay(path)
+        return print_replay(path, claim, measurement, recorded)

@@ -1,0 +1,98 @@
+"""A tiny algorithm for testing the driver: a random walk with every call that the real ones answer to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ampl.errors import InvalidArgumentError
+from ampl.interfaces import Array, Metrics, State
+from ampl.randomness import generator_from_state, generator_state, stream
+
+N_TRANSITIONS = 8
+
+
+class FakeAlgorithm:
+    name = "fake"
+    device = "cpu"
+
+    def __init__(
+        self,
+        seeds: Sequence[int] = (0,),
+        *,
+        retrain_period: int | None = 2,
+        step_size: float = 0.1,
+        diverging: Mapping[int, int] | None = None,  # seed -> epoch of its first metric that is not finite
+        dataset_sha256: str | None = None,
+        seconds_an_epoch: float = 0.0,
+    ) -> None:
+        self.seeds = list(seeds)
+        self.retrain_period = retrain_period
+        self.step_size = step_size
+        self.diverging = diverging or {}
+        self.dataset_sha256 = dataset_sha256
+        self.seconds_an_epoch = seconds_an_epoch
+        self.calls: list[str] = []
+        self.generators = [stream(seed, "walk") for seed in seeds]
+        self.places = [np.zeros(3) for _ in seeds]
+        self.models = [np.zeros(3, dtype=np.float32) for _ in seeds]
+
+    def config(self) -> Mapping[str, Any]:
+        return {"step_size": self.step_size, "model": {"size": 3}}
+
+    def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
+        self.calls.append("fit" if weights is None else "weighted fit")
+        for index, generator in enumerate(self.generators):
+            scale = 1.0 if weights is None else weights[index][0]
+            self.models[index] = (scale * generator.normal(size=3)).astype(np.float32)
+        return [{"model/loss_nats": float(model.sum())} for model in self.models]
+
+    def estimate_weights(self) -> Sequence[Array]:
+        self.calls.append("weights")
+        drawn = [generator.random(N_TRANSITIONS) for generator in self.generators]
+        return [weights / weights.mean() for weights in drawn]
+
+    def improve_policy(self, epoch: int) -> Sequence[Metrics]:
+        self.calls.append(f"improve {epoch}")
+        time.sleep(self.seconds_an_epoch)
+        metrics = []
+        for index, seed in enumerate(self.seeds):
+            self.places[index] += self.step_size * self.generators[index].normal(size=3) + self.models[index]
+            loss = float("nan") if epoch >= self.diverging.get(seed, epoch + 1) else float(self.places[index].sum())
+            metrics.append({"policy/loss": loss})
+        return metrics
+
+    def evaluate(self) -> Sequence[Metrics]:
+        self.calls.append("evaluate")
+        return [{"evaluation/return_raw": float(place.prod())} for place in self.places]
+
+    def state(self, index: int) -> State:
+        return {
+            "place": self.places[index],
+            "model": self.models[index],
+            "generator": generator_state(self.generators[index]),
+        }
+
+    def load_state(self, index: int, state: State) -> None:
+        self.places[index] = np.array(state["place"])
+        self.models[index] = np.array(state["model"])
+        self.generators[index] = generator_from_state(state["generator"])
+
+
+class FakeWing:
+    def tasks(self) -> Sequence[str]:
+        return ["maze-small", "maze-large"]
+
+    def algorithms(self) -> Mapping[str, Sequence[str]]:
+        return {"fake": ["plain", "fancy"]}
+
+    def default_epochs(self, algorithm: str, task: str) -> int:
+        return 3
+
+    def build(self, algorithm: str, task: str, variant: str, seeds: Sequence[int], device: str) -> FakeAlgorithm:
+        if device == "cuda":
+            raise InvalidArgumentError("--device is cuda, but this wing runs on the CPU only; use auto or cpu.")
+        return FakeAlgorithm(seeds)

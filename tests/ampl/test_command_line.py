@@ -1,0 +1,261 @@
+"""The command line: one line for every mistake, exit codes, and broken packages that break nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+import ampl.catalog
+import ampl.entry_points
+from ampl import __version__
+from ampl.cli import main
+from ampl.entry_points import COMMANDS, EXPERIMENTS, WINGS, load, load_all
+from ampl.errors import AmplError, BrokenEntryPointError, ForeignFileError, InvalidFileError, UnknownNameError
+from ampl.experiments import find_or_make_record, make_record
+from ampl.files import read_npz, write_npz
+from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Plays a tune.
+
+    At length.
+    """
+
+    ending: str = "0"
+    """How it ends."""
+
+    def run(self) -> int:
+        """Ends as told."""
+        match self.ending:
+            case "mistake":
+                raise AmplError("the tune\nis out of tune")
+            case "disk":
+                raise OSError(28, "No space left on device")
+            case "interruption":
+                raise KeyboardInterrupt
+        return int(self.ending)
+
+
+def write_record(path: Path) -> None:
+    write_npz(path, {"value": 1.0})
+
+
+def make_nothing(path: Path) -> None:
+    """Forgets to write."""
+
+
+wing = FakeWing()
+
+
+@pytest.fixture(autouse=True)
+def announce(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaces what is installed by a few entry points of this module and two broken ones."""
+    here = __name__
+    entries = [
+        EntryPoint("play", f"{here}:Play", COMMANDS),
+        EntryPoint("train", "ampl.commands.train:Train", COMMANDS),
+        EntryPoint("broken", "no_such_module:Thing", COMMANDS),
+        EntryPoint("fake", f"{here}:wing", WINGS),
+        EntryPoint("broken", f"{here}:no_such_wing", WINGS),
+        EntryPoint("good", f"{here}:write_record", EXPERIMENTS),
+        EntryPoint("lazy", f"{here}:make_nothing", EXPERIMENTS),
+    ]
+    monkeypatch.setattr(
+        ampl.entry_points, "entry_points", lambda group: [entry for entry in entries if entry.group == group]
+    )
+
+
+def mistake(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Runs `ampl`, which must fail with code 2 and one line on standard error besides warnings; returns that line."""
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if not line.startswith("ampl: warning:")]
+    assert out == ""
+    assert len(lines) == 1
+    assert lines[0].startswith("ampl: error: ")
+    assert "Traceback" not in err
+    return lines[0]
+
+
+def test_help_lists_every_command_with_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "  play    Plays a tune.\n" in out
+    assert "  broken  (not available" in out
+    assert "At length" not in out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"ampl {__version__}\n"
+
+
+def test_without_a_command_the_help_is_shown_and_the_code_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage" in capsys.readouterr().out
+
+
+def test_the_help_of_a_command_explains_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "ampl train" in out
+    assert "Continue runs that are already there." in out
+
+
+def test_a_command_decides_its_exit_code() -> None:
+    assert main(["play", "--ending", "7"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plya"], "Did you mean 'play'?"),
+        (["--verbose"], "unknown option '--verbose'"),
+        (["play", "--edning", "1"], "--edning, 1; Perhaps you meant: --ending STR"),
+        (["play", "--ending"], "Missing value for argument '--ending'"),
+        (["play", "--ending", "mistake"], "error: the tune is out of tune"),
+        (["play", "--ending", "disk"], "No space left"),
+        (["train"], "Missing from ampl train: ALGORITHM TASK."),
+        (["train", "fake", "maze-small", "--epochs", "many"], "'many'"),
+        (["train", "fake", "maze-small", "--device", "tpu"], "invalid choice 'tpu'"),
+        (["train", "fake", "maze-small", "--device", "cuda"], "CPU only"),
+        (["train", "fake", "maze-smal"], "unknown task 'maze-smal'. Did you mean 'maze-small'?"),
+        (["train", "fak", "maze-small"], "unknown algorithm 'fak'. Did you mean 'fake'?"),
+        (
+            ["train", "fake", "maze-small", "--variant", "fency"],
+            "unknown variant of fake 'fency'. Did you mean 'fancy'?",
+        ),
+        (["train", "fake", "maze-small", "--seeds", "0,1,0"], "0 twice"),
+        (["train", "fake", "maze-small", "--seeds", "0,-1"], "'-1' is not a seed"),
+        (["train", "fake", "maze-small", "--seeds", "0,,1"], "'' is not a seed"),
+        (["train", "fake", "maze-small", "--seeds", "0;1"], "'0;1' is not a seed"),
+        (["train", "fake", "maze-small", "--epochs", "0"], "--epochs is 0"),
+        (["broken"], "ModuleNotFoundError"),
+    ],
+)
+def test_every_mistake_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert words in mistake(capsys, *arguments)
+
+
+def test_an_interruption_is_one_line_and_code_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["play", "--ending", "interruption"]) == 130
+    assert capsys.readouterr().err == "ampl: interrupted.\n"
+
+
+def test_train_runs_resumes_and_shows_where_the_results_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "fake", "maze-small", "--seeds", "0,2", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    for seed in (0, 2):
+        place = tmp_path / "maze-small" / "fake" / "plain" / f"seed{seed}"
+        assert str(place) in out
+        assert (place / "result.json").exists()
+    assert "evaluation/return_raw" in out
+    assert "--resume" in mistake(capsys, *arguments)
+    assert main([*arguments, "--resume", "--epochs", "4"]) == 0
+    assert "4" in capsys.readouterr().out
+
+
+def test_train_ends_with_1_if_a_seed_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wing, "build", lambda *_: FakeAlgorithm([0, 1], diverging={0: 2}))
+    assert main(["train", "fake", "maze-small", "--seeds", "0,1", "--out", str(tmp_path)]) == 1
+
+
+def test_what_is_no_wing_is_left_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(ampl.catalog, "load_all", lambda group: {"good": wing, "class": FakeWing, "text": "wing"})
+    assert list(ampl.catalog.installed_wings()) == ["good"]
+    assert "'class'" in caplog.text
+    assert "'text'" in caplog.text
+
+
+def test_a_broken_wing_is_named_and_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    assert list(load_all(WINGS)) == ["fake"]
+    assert "the wing 'broken'" in caplog.text
+
+
+def test_an_algorithm_of_another_wing_is_not_unknown() -> None:
+    class OtherWing(FakeWing):
+        def tasks(self) -> list[str]:
+            return ["door"]
+
+        def algorithms(self) -> dict[str, list[str]]:
+            return {"bc": ["plain"]}
+
+    wings = {"fake": wing, "other": OtherWing()}
+    with pytest.raises(AmplError, match="'bc' does not run on task 'maze-small'; available there: fake"):
+        ampl.catalog.choose(wings, "bc", "maze-small", None)
+
+
+def test_a_broken_entry_point_names_its_distribution(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    information = tmp_path / "bad_package-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-package\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[ampl.commands]\nboom = bad_package:Boom\n")
+    (tmp_path / "bad_package.py").write_text("1 / 0\n")
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(BrokenEntryPointError, match=r"of bad-package cannot be loaded .*ZeroDivisionError") as error:
+        load(COMMANDS, "boom")
+    assert "\n" not in str(error.value)
+
+
+def test_a_record_is_made_once_and_then_found(tmp_path: Path) -> None:
+    path = find_or_make_record("good", tmp_path)
+    assert path == tmp_path / "records" / "good.npz"
+    before = path.stat().st_mtime_ns
+    assert find_or_make_record("good", tmp_path) == path
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_record_is_made_again_when_asked_but_replaces_nothing_foreign(tmp_path: Path) -> None:
+    path = make_record("good", tmp_path)
+    write_npz(path, {"value": 2.0})
+    make_record("good", tmp_path)
+    assert read_npz(path, "a record", ["value"])["value"] == 1.0
+    path.write_text("mine")
+    with pytest.raises(ForeignFileError):
+        make_record("good", tmp_path)
+    assert path.read_text() == "mine"
+
+
+def test_a_record_without_its_experiment_is_found(tmp_path: Path) -> None:
+    write_npz(tmp_path / "records" / "older.npz", {"value": 1.0})
+    assert find_or_make_record("older", tmp_path).exists()
+
+
+def test_mistakes_with_experiments(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'good'\?"):
+        find_or_make_record("goood", tmp_path)
+    with pytest.raises(InvalidFileError, match="without writing"):
+        find_or_make_record("lazy", tmp_path)
+    with pytest.raises(AmplError, match="name"):
+        find_or_make_record("../good", tmp_path)
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    code = "import sys; from ampl.cli import main; print('x' * 200000); sys.exit(main(['--version']))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"ampl" not in process.stderr.read()
+
+
+def test_help_works_without_a_home_and_a_terminal(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "ampl", "--help"], env=environment, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert not list(home.iterdir())
