@@ -12,6 +12,7 @@ from ampl.errors import InvalidArgumentError, check_at_least
 if TYPE_CHECKING:
     from ampl.claims import ClaimRecord
     from tabular.claims.families import CaseSpec
+    from tabular.claims.runner import Tallies
 
 _DEFAULT_FOLDER = Path("runs/verify")
 
@@ -61,24 +62,22 @@ class Verify:
         with progress("verify", len(specs)) as bar:
             tallies = run_claims(claims, specs, self.workers or len(os.sched_getaffinity(0)), bar.advance)
         found = records(claims, tallies, specs, folder)
-        print_table(found, title=f"{len(claims)} claims on {len(specs):,} MDPs, seed {self.seed}")
+        surprises = self._surprises(found, tallies)
+        print_table(found, surprises, title=f"{len(claims)} claims on {len(specs):,} MDPs, seed {self.seed}")
         if self.json:
             write_claims(self.json, found)
         if self.report:
             write_report(self.report, claims, found)
-        return summarize(claims, found, self._surprises(found), folder)
+        return summarize(claims, found, surprises, folder)
 
-    def _surprises(self, found: list[ClaimRecord]) -> list[ClaimRecord]:
-        """Records whose verdict is not the expected one; on a single MDP only those that are worse than expected.
+    def _surprises(self, found: list[ClaimRecord], tallies: Tallies) -> list[ClaimRecord]:
+        """Records whose verdict is not the expected one; on a single MDP only those that a case contradicts.
 
-        A claim that needs a condition may well hold on the MDPs that a user picks; that contradicts nothing.
+        One MDP may never meet a condition, or never break a claim that needs one: neither contradicts anything.
         """
-        from ampl.claims import Verdict
-
         if self.mdp is None:
             return [record for record in found if record.verdict != record.expected]
-        order = list(Verdict)
-        return [record for record in found if order.index(record.verdict) > order.index(record.expected)]
+        return [record for record in found if tallies[record.claim].contradicts(record.expected)]
 
     def _specs(self) -> list[CaseSpec]:
         from tabular.claims.families import CaseSpec

@@ -67,16 +67,16 @@ def mdp_from_table(table: Any, initial: np.ndarray, discount: float, name: str) 
     n_table, n_actions = len(table), len(table[0])
     end = n_table  # the absorbing state after every episode
     rows = [
-        (state * n_actions + action, end if terminated else int(following), float(probability), float(reward))
+        (state * n_actions + action, int(following), float(probability), float(reward), bool(terminated))
         for state in range(n_table)
         for action in range(n_actions)
         for probability, following, reward, terminated in table[state][action]
     ]
-    pair, following, probability, reward = (np.array(column) for column in zip(*rows, strict=True))
-    if following.min() < 0 or following.max() > end:
-        raise InvalidDistributionError(
-            f"the table of {name} leads to state {following.max()}; it has {n_table} states."
-        )
+    pair, following, probability, reward, terminated = (np.array(column) for column in zip(*rows, strict=True))
+    outside = following[(following < 0) | (following >= n_table)]
+    if len(outside):
+        raise InvalidDistributionError(f"the table of {name} leads to state {outside[0]}; it has {n_table} states.")
+    following = np.where(terminated, end, following)
     ending = np.arange(end * n_actions, (end + 1) * n_actions)
     shape = ((n_table + 1) * n_actions, n_table + 1)
     dynamics = sparse.csr_array(

@@ -101,9 +101,14 @@ def random_reward(n_states: int, n_actions: int, generator: np.random.Generator,
 
 
 def random_rows(shape: tuple[int, ...], generator: np.random.Generator, concentration: float = 1.0) -> DenseDynamics:
-    """Distributions along the last axis from a symmetric Dirichlet."""
-    if not concentration > 0.0:
+    """Distributions along the last axis from a symmetric Dirichlet; no entry falls below 1e-12 of its row's largest.
+
+    A Gamma(c) variable is a Gamma(c + 1) one times U^(1/c). The product is taken in logs: for small c whole rows may
+    underflow. The floor keeps every KL between two rows finite.
+    """
+    if not 0.0 < concentration < np.inf:
         raise InvalidArgumentError(f"concentration is {concentration!r}; expected a positive number.")
-    rows = generator.standard_gamma(concentration, shape)
-    rows += 1e-12  # keeps a row of underflows a distribution, and every KL between two such rows finite
+    logs = np.log(generator.standard_gamma(concentration + 1.0, shape))
+    logs -= generator.standard_exponential(shape) / concentration  # log U^(1/c)
+    rows = np.exp(logs - logs.max(axis=-1, keepdims=True)) + 1e-12
     return rows / rows.sum(axis=-1, keepdims=True)

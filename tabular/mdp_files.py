@@ -83,6 +83,8 @@ def _dynamics(found: Mapping[str, NDArray[Any]], source: str) -> Any:
         raise InvalidFileError(
             f"{source} has neither 'dynamics' nor '{missing[0]}'. Save dense dynamics [S, A, S'] or three CSR arrays."
         )
+    if any(found[f"dynamics_{part}"].dtype.kind not in "iu" for part in ("indices", "indptr")):
+        raise InvalidFileError(f"{source} has 'dynamics_indices' or 'dynamics_indptr' that are not integers.")
     n_states = len(found["initial"])
     parts = tuple(found[f"dynamics_{part}"] for part in _SPARSE_PARTS)
     rows = sparse.csr_array(parts, shape=(found["reward"].size, n_states))

@@ -116,6 +116,12 @@ class Tally:
             violations_despite_condition=self.violations_despite_condition + later.violations_despite_condition,
         )
 
+    def contradicts(self, expected: Verdict) -> bool:
+        """Whether a case speaks against the expected verdict; cases can contradict, but too few of them cannot."""
+        if expected is Verdict.HOLDS:
+            return self.violations > 0
+        return expected is Verdict.HOLDS_WITH_CONDITION and self.violations_despite_condition > 0
+
     @property
     def verdict(self) -> Verdict:
         """What the cases say.

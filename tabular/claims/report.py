@@ -24,14 +24,14 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(width=_PIPE_WIDTH)
 
 
-def print_table(records: Sequence[ClaimRecord], title: str) -> None:
-    """One row a claim; a verdict that was not expected is marked."""
+def print_table(records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord], title: str) -> None:
+    """One row a claim; a verdict that surprises is marked."""
     table = Table(title=title, title_justify="left")
     for name in ("claim", "source", "verdict", "worst", "cases"):
         table.add_column(name, justify="right" if name in ("worst", "cases") else "left", no_wrap=name != "source")
     for record in records:
         verdict = f"[{_COLORS[record.verdict]}]{record.verdict}[/]"
-        if record.verdict != record.expected:
+        if record in surprises:
             verdict += f" [bold](expected: {record.expected})[/]"
         worst = _worst(CLAIMS[record.claim], record.worst)
         table.add_row(record.claim, record.source, verdict, worst, f"{record.cases:,}")
@@ -61,14 +61,14 @@ def summarize(
 def _counterexample(record: ClaimRecord) -> list[str]:
     """What the claim needs, and the worst case found: its size and both sides."""
     claim = CLAIMS[record.claim]
-    needs = f"holds if {claim.condition}" if record.verdict is Verdict.HOLDS_WITH_CONDITION else str(record.verdict)
+    needs = f"holds if {claim.condition}" if claim.condition else str(record.verdict)
     lines = [f"[{_COLORS[record.verdict]}]{claim.name}[/]: {claim.statement}", f"    {needs}"]
     if record.counterexample:
         case, _ = load_case(Path(record.counterexample))
         measurement = claim.measure(case)
         if measurement is not None:
             sides = f"{measurement.left:.4g}, against {measurement.right:.4g}"
-            where = f"{case.family}, {case.mdp.n_states} states, {case.mdp.n_actions} actions, γ = {case.discount:g}"
+            where = f"{case.family}, {case.mdp.n_states} states, {case.mdp.n_actions} action(s), γ = {case.discount:g}"
             lines.append(f"    without: {where}: {sides}")
     return [line.replace("[0, r_max]", r"\[0, r_max]") for line in lines]
 

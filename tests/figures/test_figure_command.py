@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import tyro
-from synthetic_records import write_record
 
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
 from figures.commands import Figure
+from tests.figures.synthetic_records import write_record
 
 NAME = "theorem1-constant"
 

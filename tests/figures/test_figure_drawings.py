@@ -10,11 +10,19 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from synthetic_records import BOUNDS, FAMILIES, RECORDS, proposition2, theorem1, theorem1_constant, write_record
 
 from figures.registry import FIGURES
 from figures.render import render
 from figures.style import look
+from tests.figures.synthetic_records import (
+    BOUNDS,
+    FAMILIES,
+    RECORDS,
+    proposition2,
+    theorem1,
+    theorem1_constant,
+    write_record,
+)
 
 
 def drawn(folder: Path, name: str, **changed: object) -> Figure:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_records import theorem1, write_record
 
 from ampl.errors import InvalidFileError
 from figures.registry import FIGURES
+from tests.figures.synthetic_records import theorem1, write_record
 
 BAD = [
     ("proposition2", {"factor": None}, "lacks the array 'factor'"),

@@ -80,9 +80,7 @@ def test_no_other_tied_rows_are_likelier(case: Case, n_cells: int, seed: int) ->
 
 
 @given(mdps(), st.integers(1, 4), seeds(), st.booleans())
-def test_dense_and_sparse_fits_agree_where_there_is_data(
-    mdp: FiniteMDP, n_cells: int, seed: int, tied: bool
-) -> None:
+def test_dense_and_sparse_fits_agree_where_there_is_data(mdp: FiniteMDP, n_cells: int, seed: int, tied: bool) -> None:
     generator = np.random.default_rng(seed)
     n_states, n_actions = mdp.reward.shape
     counts = generator.integers(0, 3, (n_states, n_actions, n_states))

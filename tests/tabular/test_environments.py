@@ -102,7 +102,7 @@ def test_cliff_costs_thirteen_steps() -> None:
 
 
 def test_taxi_delivers_across_the_top_wall_in_ten_steps() -> None:
-    """Taxi and passenger at R (0, 0), destination G (0, 4), state 1: pick up, 8 moves around a wall, drop off for 20."""
+    """State 1: taxi and passenger at R (0, 0), off to G (0, 4): pick up, 8 moves around a wall, drop off for 20."""
     value = state_value(_mdp("taxi"), _optimal("taxi"))
     assert value[1] == pytest.approx(-(1 - 0.95**9) / 0.05 + 20 * 0.95**9)
 

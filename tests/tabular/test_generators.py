@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ampl.errors import InvalidArgumentError
 from tabular.generators import (
     chain_mdp,
-    detour_mdp,
     deterministic_mdp,
+    detour_mdp,
     fork_mdp,
     random_dynamics,
     random_mdp,
@@ -65,11 +65,14 @@ def test_random_rows_follow_the_dirichlet_distribution() -> None:
 
 def test_a_small_concentration_is_nearly_deterministic_and_a_large_one_nearly_uniform() -> None:
     generator = np.random.default_rng(0)
-    assert np.median(random_rows((500, 4), generator, 0.01).max(axis=1)) > 0.999
+    for concentration in (0.01, 1e-3, 1e-6):  # Gamma variables of these shapes underflow nearly always
+        rows = random_rows((500, 4), generator, concentration)
+        assert np.median(rows.max(axis=1)) > 0.999
+        assert np.bincount(rows.argmax(axis=1)).min() > 80  # each entry about 125 times, five standard errors
     assert random_rows((500, 4), generator, 1e6).max() < 0.26
 
 
-@pytest.mark.parametrize("concentration", [0.0, -1.0, np.nan])
+@pytest.mark.parametrize("concentration", [0.0, -1.0, np.nan, np.inf])
 def test_a_concentration_that_is_not_positive_is_refused(concentration: float) -> None:
     with pytest.raises(InvalidArgumentError, match="expected a positive number"):
         random_rows((2, 2), np.random.default_rng(0), concentration)

@@ -157,14 +157,10 @@ def test_coupling_bound_needs_the_largest_error_and_not_the_mean() -> None:
 def test_chain_rule_joins_the_two_parts(case: Case) -> None:
     """KL of the joints = KL(P* || P_hat) + E[KL(pi_b || pi)], weighted by w d_b."""
     parts = model_policy_divergence(case.mdp, case.model, case.policy, case.behavior)
-    joint = joint_divergence(
-        case.mdp, case.model, case.policy, case.behavior, case.weights, case.behavior_occupancy
-    )
+    joint = joint_divergence(case.mdp, case.model, case.policy, case.behavior, case.weights, case.behavior_occupancy)
     assert parts.total == pytest.approx(joint, rel=1e-9, abs=1e-9)
     assert parts.model_part == pytest.approx(model_divergence(case.mdp, case.model, case.policy_occupancy), abs=1e-12)
-    given_occupancy = model_policy_divergence(
-        case.mdp, case.model, case.policy, case.behavior, case.policy_occupancy
-    )
+    given_occupancy = model_policy_divergence(case.mdp, case.model, case.policy, case.behavior, case.policy_occupancy)
     assert given_occupancy == parts
 
 

@@ -1,0 +1,68 @@
+"""What every benchmark writes: one JSON file with the machine, versions, commit and date beside the measurements."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("numpy", "scipy", "quantecon", "numba", "torch")
+
+
+def write_record(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Writes `results/<name>.json` over the previous one and returns its path."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    record = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": {"cpu": _cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "rows": list(rows),
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return path
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints the named columns as a Markdown table; a missing entry is a dash, a float has three digits."""
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    lines = [list(columns), ["-" * width for width in widths], *cells]
+    for line in lines:
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    result = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "none"
+
+
+def _cpu_model() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

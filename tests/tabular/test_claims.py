@@ -1,0 +1,141 @@
+"""Verdicts follow from measurements, and every claim comes out as theory.md says, on few cases and on many."""
+
+import numpy as np
+import pytest
+
+from ampl.claims import Verdict
+from ampl.errors import InvalidArgumentError, UnknownNameError
+from tabular.claims.case import Case
+from tabular.claims.claim import LARGEST_RATIO, Claim, Measurement, Relation, Tally
+from tabular.claims.families import CaseSpec, build_case
+from tabular.claims.registry import CLAIMS, select_claims
+from tabular.claims.runner import case_specs, run_claims
+
+
+def claim(relation: Relation = Relation.AT_MOST) -> Claim:
+    return Claim(
+        name="c", source="s", statement="left, right", relation=relation, measure=lambda _: None, expected=Verdict.HOLDS
+    )
+
+
+def tally(*measurements: tuple[float, float, bool]) -> Tally:
+    result = Tally()
+    for index, (left, right, met) in enumerate(measurements):
+        result = result.add(claim(), Measurement(left=left, right=right, condition_met=met), index)
+    return result
+
+
+def test_no_violation_means_holds() -> None:
+    assert tally((1.0, 2.0, True), (2.0, 2.0, True)).verdict is Verdict.HOLDS
+
+
+def test_violations_only_outside_the_condition_mean_holds_with_condition() -> None:
+    assert tally((1.0, 2.0, True), (3.0, 2.0, False)).verdict is Verdict.HOLDS_WITH_CONDITION
+
+
+def test_a_violation_inside_the_condition_means_fails() -> None:
+    assert tally((3.0, 2.0, True), (1.0, 2.0, False)).verdict is Verdict.FAILS_AS_PRINTED
+
+
+def test_a_condition_that_was_never_met_supports_nothing() -> None:
+    assert tally((3.0, 2.0, False)).verdict is Verdict.FAILS_AS_PRINTED
+
+
+def test_the_worst_case_is_the_largest_value_and_the_first_of_equals() -> None:
+    found = tally((1.0, 2.0, True), (3.0, 2.0, False), (3.0, 2.0, False))
+    assert (found.worst, found.worst_index, found.violations) == (1.5, 1, 2)
+
+
+def test_merging_tallies_equals_counting_in_one() -> None:
+    rows = [(1.0, 2.0, True), (3.0, 2.0, False), (1.0, 1.0, True), (3.0, 2.0, False)]
+    halves = tally(*rows[:2]), tally(*rows[2:])
+    merged, whole = halves[0].merge(halves[1]), tally(*rows)
+    assert (merged.cases, merged.violations, merged.worst, merged.worst_index) == (4, 2, 1.5, whole.worst_index)
+
+
+@pytest.mark.parametrize("relation", list(Relation))
+def test_a_measurement_that_is_not_a_number_counts_as_a_violation(relation: Relation) -> None:
+    measurement = Measurement(left=float("nan"), right=1.0)
+    assert claim(relation).is_violated(measurement)
+    assert claim(relation).value(measurement) == LARGEST_RATIO
+
+
+def test_a_positive_left_side_over_a_zero_right_side_is_a_violation() -> None:
+    assert claim().is_violated(Measurement(left=1e-3, right=0.0))
+    assert not claim().is_violated(Measurement(left=0.0, right=0.0))
+
+
+def test_strict_claims_are_violated_by_equality() -> None:
+    assert claim(Relation.BELOW).is_violated(Measurement(left=1.0, right=1.0))
+    assert not claim(Relation.BELOW).is_violated(Measurement(left=0.99, right=1.0))
+
+
+def test_every_claim_gets_its_expected_verdict_on_a_few_hundred_mdps() -> None:
+    claims = select_claims(())
+    tallies = run_claims(claims, case_specs(250, 60, 1, seed=3), 1, lambda _: None)
+    surprises = {name: found.verdict for name, found in tallies.items() if found.verdict != CLAIMS[name].expected}
+    assert surprises == {}
+
+
+@pytest.mark.slow
+def test_every_claim_gets_its_expected_verdict_on_twenty_thousand_mdps() -> None:
+    tallies = run_claims(select_claims(()), case_specs(20_000, 400, 4, seed=11), 2, lambda _: None)
+    assert {name for name, found in tallies.items() if found.verdict != CLAIMS[name].expected} == set()
+
+
+def test_a_wrong_claim_is_found_out() -> None:
+    """The search is no formality: a bound half as large as the sharp one is contradicted within a few cases."""
+    printed = CLAIMS["theorem1-sharp-half"]
+    found = Tally()
+    for index in range(40):
+        case = build_case(CaseSpec(family="fork", index=index, seed=0))
+        measurement = printed.measure(case)
+        assert measurement is not None
+        found = found.add(printed, Measurement(left=measurement.left, right=measurement.right), index)
+    assert found.verdict is Verdict.FAILS_AS_PRINTED
+
+
+def test_the_sharp_form_is_attained_in_the_limit() -> None:
+    """theory.md 4: the fork's ratio tends to one as its margin goes to zero."""
+    ratios = []
+    for index in range(1, 100, 10):  # discount 0.1, margins halved nine times
+        measurement = CLAIMS["theorem1-sharp"].measure(build_case(CaseSpec(family="fork", index=index, seed=0)))
+        assert measurement is not None
+        ratios.append(measurement.left / measurement.right)
+    assert np.all(np.diff(ratios) > 0.0)
+    assert 0.9999 < ratios[-1] < 1.0
+
+
+def test_the_same_specification_gives_the_same_case() -> None:
+    spec = CaseSpec(family="random", index=7, seed=5)
+    first, second = build_case(spec), build_case(spec)
+    assert np.array_equal(first.mdp.dynamics, second.mdp.dynamics)
+    assert np.array_equal(first.behavior, second.behavior)
+    assert first.random_function("x").tolist() == second.random_function("x").tolist()
+
+
+@pytest.mark.parametrize("family", ["random", "fork", "detour", "chain", "grid", "frozenlake-4x4", "cliffwalking"])
+def test_every_family_gives_covered_policies_and_finite_model_divergence(family: str) -> None:
+    for index in range(6):
+        case: Case = build_case(CaseSpec(family=family, index=index, seed=1))
+        assert np.isfinite(case.weights).all()
+        assert np.isfinite(case.model_part)
+
+
+def test_the_number_of_processes_does_not_change_the_result() -> None:
+    claims, specs = select_claims(["theorem1-sharp", "proposition2-sup"]), case_specs(220, 4, 1, seed=2)
+    assert run_claims(claims, specs, 1, lambda _: None) == run_claims(claims, specs, 2, lambda _: None)
+
+
+def test_unknown_and_repeated_claim_names_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'theorem1-sharp'"):
+        select_claims(["theorem1-shrap"])
+    with pytest.raises(InvalidArgumentError, match="named twice"):
+        select_claims(["chain-rule", "chain-rule"])
+
+
+def test_every_claim_states_its_source_and_every_conditional_one_its_condition() -> None:
+    for item in CLAIMS.values():
+        assert item.source
+        assert item.statement
+        assert bool(item.condition) == (item.expected is Verdict.HOLDS_WITH_CONDITION), item.name

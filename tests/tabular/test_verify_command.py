@@ -1,0 +1,130 @@
+"""`ampl verify` end to end: records, exit codes, replay, user MDPs, and bad input in one line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ampl.claims import Verdict
+from ampl.cli import main
+from tabular.claims import runner
+from tabular.claims.registry import CLAIMS
+from tabular.generators import random_mdp
+from tabular.mdp_files import save_mdp
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def verify(*arguments: str) -> int:
+    return main(["verify", "--workers", "1", *arguments])
+
+
+def quick(*arguments: str) -> int:
+    return verify("--mdp", "frozenlake-4x4", "--cases", "2", *arguments)
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["verify", "--workers", "1", *arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_the_json_holds_exactly_the_contracted_keys() -> None:
+    assert quick("--json", "claims.json", "--claims", "chain-rule", "theorem1-sharp") == 0
+    records = json.loads(Path("claims.json").read_text())
+    assert [record["claim"] for record in records] == ["chain-rule", "theorem1-sharp"]
+    for record in records:
+        assert list(record) == ["claim", "source", "verdict", "expected", "worst", "cases", "counterexample"]
+        assert record["cases"] == 2
+        assert Path(record["counterexample"]).exists()
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    for name in ("first", "second"):
+        assert verify("--cases", "40", "--quick", "--claims", "theorem1-printed", "--json", f"{name}.json") == 0
+    assert Path("first.json").read_bytes() == Path("second.json").read_bytes()
+
+
+def test_a_saved_worst_case_replays_to_the_recorded_value(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--cases", "5", "--quick", "--claims", "theorem1-printed", "--report", "report") == 0
+    capsys.readouterr()
+    assert main(["verify", "--replay", "report/cases/theorem1-printed.npz"]) == 0
+    shown = capsys.readouterr().out
+    assert "contradicts the claim" in shown
+    assert "not met" in shown
+
+
+def test_the_printed_theorem_fails_on_three_states_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--cases", "5", "--quick", "--claims", "theorem1-printed") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "holds with condition" in shown
+    assert "holds if γ >= 3/4 or rewards in [0, r_max]" in shown
+    assert "fork, 3 states" in shown
+
+
+def test_an_unexpected_verdict_exits_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {**CLAIMS, "chain-rule": _expecting(CLAIMS["chain-rule"], Verdict.FAILS_AS_PRINTED)}
+    monkeypatch.setattr(runner, "CLAIMS", wrong)
+    monkeypatch.setattr("tabular.claims.registry.CLAIMS", wrong)
+    assert verify("--cases", "5", "--quick", "--claims", "chain-rule") == 1
+
+
+def test_the_report_folder_holds_table_and_records() -> None:
+    assert quick("--report", "report", "--claims", "chain-rule") == 0
+    assert "| `chain-rule` |" in Path("report/claims.md").read_text()
+    assert quick("--report", "report", "--claims", "chain-rule") == 0  # our own files may be replaced
+
+
+def test_claims_can_be_checked_on_a_users_own_mdp() -> None:
+    save_mdp(Path("mine.npz"), random_mdp(4, 2, np.random.default_rng(0)))
+    assert verify("--mdp", "mine.npz", "--cases", "3") == 0
+
+
+def test_unknown_claim_and_environment_names_get_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Did you mean 'theorem1-sharp'" in failure(capsys, "--claims", "theorem1-sharpp")
+    assert "Did you mean 'frozenlake-4x4'" in failure(capsys, "--mdp", "frozenlake-4x5")
+
+
+def test_bad_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--cases" in failure(capsys, "--cases", "0")
+    assert "--seed" in failure(capsys, "--seed", "-1")
+    assert "--cases" in failure(capsys, "--cases", "many")
+
+
+def test_foreign_files_are_never_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("notes.json").write_text('{"mine": 1}')
+    assert "not written by ampl" in failure(capsys, "--quick", "--json", "notes.json")
+    assert json.loads(Path("notes.json").read_text()) == {"mine": 1}
+    Path("report/cases").mkdir(parents=True)
+    Path("report/cases/chain-rule.npz").write_bytes(b"mine")
+    assert "not written by ampl" in failure(capsys, "--quick", "--report", "report")
+
+
+def test_files_that_are_no_cases_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "does not exist" in failure(capsys, "--replay", "absent.npz")
+    Path("text.npz").write_text("hello")
+    assert "cannot be read as .npz" in failure(capsys, "--replay", "text.npz")
+    np.savez("foreign.npz", x=np.zeros(3))
+    assert "lacks the array" in failure(capsys, "--replay", "foreign.npz")
+    assert "lacks the array 'reward'" in failure(capsys, "--mdp", "foreign.npz")
+
+
+def test_a_case_of_an_unknown_claim_or_with_broken_arrays_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert quick("--claims", "chain-rule", "--report", "report") == 0
+    capsys.readouterr()
+    arrays = dict(np.load("report/cases/chain-rule.npz"))
+    np.savez("renamed.npz", **arrays | {"claim": np.array("chain-rules")})
+    assert "does not have" in failure(capsys, "--replay", "renamed.npz")
+    np.savez("broken.npz", **arrays | {"policy": arrays["policy"] * 2})
+    assert "policy[0] sums to 2" in failure(capsys, "--replay", "broken.npz")
+
+
+def _expecting(claim, verdict):  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    return replace(claim, expected=verdict)
