@@ -29,7 +29,7 @@ def draw(path: Path) -> Figure:
     relative = _relative(record.error)  # [M, 2, 3, K+1]
     lowest, highest = np.nanmin(relative, initial=1.0), np.nanmax(relative, initial=1.0)
     n_mdps, n_policies = record.factor.shape[:2]
-    figure = new_figure(max(7.0, min(12.5, 3.6 * n_mdps)), 1.6 + 2.9 * n_policies)
+    figure = new_figure(max(7.0, min(12.5, 3.6 * n_mdps)), 1.6 + 3.1 * n_policies)
     grid = figure.subplots(n_policies, n_mdps, sharex="col", sharey=True, squeeze=False)
     for row in range(n_policies):
         for column in range(n_mdps):
@@ -62,6 +62,7 @@ def _draw_panel(axes: Axes, record: Proposition2Record, relative: Numbers, mdp: 
         f"{record.mdp[mdp]}, γ = {discount:.3g}",
         (str(record.policy[policy]), BLACK),
         (_verdict(factor), GREEN if factor < 1.0 else VERMILLION),
+        (_measured(record.rate[mdp, policy, _SUP]), _COLORS[_SUP]),
     )
 
 
@@ -69,6 +70,12 @@ def _verdict(factor: float) -> str:
     """What the sup-norm factor says about contraction in that norm."""
     sign = "<" if factor < 1.0 else ">" if factor > 1.0 else "="
     return f"sup factor {factor:.3g} {sign} 1: {'contraction' if factor < 1.0 else 'no contraction'}"
+
+
+def _measured(rate: Numbers) -> str:
+    """The rate that the tail of the sup-norm curve shows, with its interval.  rate: [3]."""
+    middle, low, high = rate
+    return f"later measured at {middle:.4f} ± {(high - low) / 2.0:.4f}"
 
 
 def _relative(error: Numbers) -> Numbers:

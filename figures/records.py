@@ -30,6 +30,7 @@ class Proposition2Record:
         norm: [3] names: L1(d_b), L2(d_b), sup.
         error: [M, 2, 3, K+1] norm of w_k - w*, no unit.
         factor: [M, 2, 3] operator norm of the linear part of T: the worst possible one-step factor.
+        rate: [M, 2, 3, 3] factor an iteration that the tail of each curve shows, and the ends of its 95 % interval.
         discount: [M].
     """
 
@@ -38,6 +39,7 @@ class Proposition2Record:
     norm: Texts
     error: Numbers
     factor: Numbers
+    rate: Numbers
     discount: Numbers
 
 
@@ -79,7 +81,8 @@ def read_proposition2(path: Path) -> Proposition2Record:
     """Reads and checks the record of figure `proposition2`.  Raises InvalidFileError."""
     shapes: dict[str, Shape] = {
         "mdp": ("M",), "policy": (2,), "norm": (3,),
-        "error": ("M", 2, 3, "K+1"), "factor": ("M", 2, 3), "discount": ("M",),
+        "error": ("M", 2, 3, "K+1"), "factor": ("M", 2, 3), "rate": ("M", 2, 3, 3),
+        "discount": ("M",),
     }  # fmt: skip
     return Proposition2Record(**_read(path, "proposition2", shapes, texts={"mdp", "policy", "norm"}))
 

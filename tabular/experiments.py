@@ -16,7 +16,7 @@ from ampl.files import check_replaceable, write_npz
 from ampl.progress import progress
 from tabular.claims.case import Case
 from tabular.claims.families import CaseSpec, build_case
-from tabular.contraction import NORMS, contraction_certificates
+from tabular.contraction import NORMS, contraction_certificates, measured_rate
 from tabular.environments import environment_mdp
 from tabular.extremal import DISCOUNT_GRID, largest_ratio
 from tabular.generators import random_mdp
@@ -69,20 +69,22 @@ def proposition2(path: Path) -> None:
     the sup norm, so that neither predicted rate could be smaller.
 
     Record: `mdp` [M], `policy` [2], `norm` [3], `error` [M, 2, 3, K+1], `factor` [M, 2, 3] (operator norm of K in that
-    norm), `discount` [M].
+    norm), `rate` [M, 2, 3, 3] (factor an iteration that the second half of each curve shows, with its 95 % interval),
+    `discount` [M].
     """
     mdps = [
         ("random, starts anywhere", _random_mdp_started_anywhere()),
         ("FrozenLake 8x8", environment_mdp("frozenlake-8x8", 0.95)),
         ("Taxi", environment_mdp("taxi", 0.95)),
     ]
-    errors, factors = [], []
+    errors, factors, rates = [], [], []
     with progress("Proposition 2: iterating T", 2 * len(mdps)) as bar:
         for _, mdp in mdps:
             for share in (_NEAR, 1.0):
                 error, factor = _iteration_errors(mdp, share)
                 errors.append(error)
                 factors.append(factor)
+                rates.append([_tail_rate(curve) for curve in error])
                 bar.advance()
     shape = (len(mdps), 2, len(_NORMS))
     _write(
@@ -92,6 +94,7 @@ def proposition2(path: Path) -> None:
         norm=np.array(_NORMS),
         error=np.stack(errors).reshape(*shape, _ITERATIONS + 1),
         factor=np.stack(factors).reshape(shape),
+        rate=np.array(rates).reshape(*shape, 3),
         discount=np.array([mdp.discount for _, mdp in mdps]),
     )
 
@@ -163,6 +166,12 @@ def _iteration_errors(mdp: FiniteMDP, share: float) -> tuple[np.ndarray, np.ndar
     certificates = contraction_certificates(operator)
     errors = np.stack([NORMS[norm](history, operator.behavior_occupancy) for norm in _NORMS])
     return errors, np.array([certificates.in_norm(norm) for norm in _NORMS])
+
+
+def _tail_rate(errors: np.ndarray) -> tuple[float, float, float]:
+    """The measured rate after the transient, and the ends of its interval."""
+    fit = measured_rate(errors[len(errors) // 2 :])
+    return fit.rate, fit.low, fit.high
 
 
 def _theorem1(case: Case, divergence: float, constant: float) -> float:

@@ -17,12 +17,13 @@ Source: theory.md, section 1; Saad, Iterative Methods for Sparse Linear Systems,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import LinearOperator, bicgstab, splu
+from scipy.sparse.linalg import splu
 
 from ampl.errors import InvalidDiscountError, InvalidShapeError, NotConvergedError
 from tabular.types import Floats, Integers, StateMatrix
@@ -37,7 +38,13 @@ DENSE_STATES = 500
 """Sparse systems up to this size are solved densely: milliseconds, and nothing to go wrong."""
 
 KRYLOV_ITERATIONS = 300
-"""Iterations before BiCGSTAB gives way to SuperLU; the grid worlds measured in docs/benchmarks.md need at most 190."""
+"""Iterations before BiCGSTAB gives way to SuperLU; grid worlds at discount 0.99 took up to 190 (docs/benchmarks.md)."""
+
+DIVERGED = 1e8
+"""Growth of the residual at which a BiCGSTAB run is given up; runs that converge were seen to grow a thousandfold."""
+
+BREAKDOWN = 1e-15
+"""Cosine between the residual and the first one below which a BiCGSTAB run is restarted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,34 +178,83 @@ def _lapack(system: _System) -> tuple[LinearSolution, bool]:
 def _bicgstab(system: _System) -> tuple[LinearSolution, bool]:
     order, n_groups = downstream_order(system.matrix)
     runs_one_way = n_groups > len(order) / 2
-    method = "gauss-seidel bicgstab" if runs_one_way else "bicgstab"
-    dynamics = system.matrix[order][:, order] if runs_one_way else system.matrix
-    flow = _mass_flow(dynamics, system.discount)
+    if not runs_one_way:
+        order = np.arange(len(order))  # cells side by side stay side by side in memory
+    flow = _mass_flow(system.matrix[order][:, order] if runs_one_way else system.matrix, system.discount)
     operator = flow if system.transpose else flow.T
-    gauss_seidel = _triangular_inverse(flow, system.transpose) if runs_one_way else None
+    precondition = _gauss_seidel(flow, system.transpose) if runs_one_way else _unchanged
     value = np.zeros(len(order))
     remainder = system.right_hand_side
     used = 0
-
-    def count(_: Floats) -> None:
-        nonlocal used
-        used += 1
-
-    while used < KRYLOV_ITERATIONS and (error := system.norm(remainder)) > (target := system.target(value)):
-        used += 1  # a restart counts, so that the loop ends
-        # BiCGSTAB stops by the Euclidean norm: aim ten times lower, measure in ours, restart on what is left.
-        aim = max(0.1 * target / error, 1e-14)
-        remaining = KRYLOV_ITERATIONS - used + 1
+    while used < KRYLOV_ITERATIONS and system.norm(remainder) > (target := system.target(value)):
+        limit = KRYLOV_ITERATIONS - used
         with np.errstate(all="ignore"):  # a diverging run is dropped below
-            ordered = remainder[order] if runs_one_way else remainder
-            step, _ = bicgstab(operator, ordered, rtol=aim, maxiter=remaining, M=gauss_seidel, callback=count)
+            step, iterations = _bicgstab_run(
+                lambda vector: operator @ vector, precondition, remainder[order], 0.5 * target, system.norm, limit
+            )
             candidate = value.copy()
-            candidate[order if runs_one_way else slice(None)] += step
+            candidate[order] += step
             following = system.remainder(candidate)
-        if not system.norm(following) < error:
+        used += iterations
+        if not system.norm(following) < system.norm(remainder):
             break
         value, remainder = candidate, following
-    return system.certify(value, method)
+    return system.certify(value, "gauss-seidel bicgstab" if runs_one_way else "bicgstab")
+
+
+def _bicgstab_run(
+    apply: Callable[[Floats], Floats],
+    precondition: Callable[[Floats], Floats],
+    right_hand_side: Floats,
+    target: float,
+    norm: Callable[[Floats], float],
+    limit: int,
+) -> tuple[Floats, int]:
+    """BiCGSTAB from zero until its own residual meets `target`, breaks down, diverges or uses up `limit` iterations.
+
+    Unlike scipy's it stops by our norm, calls a breakdown by size relative to the vectors, and keeps clear of threaded
+    dot products, which stall for milliseconds each on a busy machine.  Source: Saad, algorithm 7.7, preconditioned
+    from the right.
+
+    Returns:
+        The step, [S], and the iterations used, at least 1.
+    """
+    start = norm(right_hand_side)
+    step = np.zeros_like(right_hand_side)
+    residual, shadow, direction = right_hand_side, right_hand_side, right_hand_side
+    overlap = _dot(shadow, residual)
+    iteration = 0
+    while iteration < limit:
+        iteration += 1
+        first = precondition(direction)
+        first_image = apply(first)
+        first_length = overlap / _dot(shadow, first_image)
+        halfway = residual - first_length * first_image
+        step += first_length * first
+        if norm(halfway) <= target:
+            break
+        second = precondition(halfway)
+        second_image = apply(second)
+        second_length = _dot(second_image, halfway) / _dot(second_image, second_image)
+        residual = halfway - second_length * second_image
+        step += second_length * second
+        size = norm(residual)
+        if size <= target or not size < DIVERGED * start:  # NaN counts as diverged
+            break
+        previous, overlap = overlap, _dot(shadow, residual)
+        if abs(overlap) < BREAKDOWN * np.sqrt(_dot(shadow, shadow) * _dot(residual, residual)):
+            break
+        turn = (overlap / previous) * (first_length / second_length)
+        direction = residual + turn * (direction - second_length * first_image)
+    return step, iteration
+
+
+def _dot(first: Floats, second: Floats) -> float:
+    return float(np.einsum("i,i->", first, second))
+
+
+def _unchanged(vector: Floats) -> Floats:
+    return vector
 
 
 def _superlu(system: _System) -> tuple[LinearSolution, bool]:
@@ -217,8 +273,8 @@ def _mass_flow(dynamics: StateMatrix, discount: float) -> StateMatrix:
     return (sparse.eye_array(dynamics.shape[0], format="csr") - discount * dynamics).T
 
 
-def _triangular_inverse(flow: StateMatrix, transpose: bool) -> LinearOperator:
-    """One Gauss-Seidel sweep downstream (mass) or upstream (values)."""
+def _gauss_seidel(flow: StateMatrix, transpose: bool) -> Callable[[Floats], Floats]:
+    """One sweep downstream (mass) or upstream (values)."""
     triangle = splu(sparse.tril(flow, format="csc"), permc_spec="NATURAL", diag_pivot_thresh=0.0)
     side = "N" if transpose else "T"
-    return LinearOperator(flow.shape, matvec=lambda vector: triangle.solve(vector.ravel(), side), dtype=np.float64)
+    return lambda vector: np.asarray(triangle.solve(vector, side))

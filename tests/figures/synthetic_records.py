@@ -33,6 +33,7 @@ def proposition2(n_iterations: int = 200) -> dict[str, Any]:
     return {
         "mdp": mdp, "policy": ["π near π_b", "π far from π_b"], "norm": ["L1(d_b)", "L2(d_b)", "sup"],
         "error": error, "factor": factor, "discount": discount,
+        "rate": np.broadcast_to(rate, (3, 2, 3, 1)) * np.array([1.0, 0.999, 1.001]),
     }  # fmt: skip
 
 
