@@ -275,6 +275,7 @@ def _mass_flow(dynamics: StateMatrix, discount: float) -> StateMatrix:
 
 def _gauss_seidel(flow: StateMatrix, transpose: bool) -> Callable[[Floats], Floats]:
     """One sweep downstream (mass) or upstream (values)."""
-    triangle = splu(sparse.tril(flow, format="csc"), permc_spec="NATURAL", diag_pivot_thresh=0.0)
+    lower = sparse.tril(flow, format="csc")
+    triangle = splu(lower, permc_spec="NATURAL", diag_pivot_thresh=0.0, panel_size=1)  # no fill: panels only cost
     side = "N" if transpose else "T"
     return lambda vector: np.asarray(triangle.solve(vector, side))

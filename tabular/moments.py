@@ -107,12 +107,13 @@ def weights_error(weights: Weights, exact: Weights, behavior_occupancy: Occupanc
     """How far weights are from the exact ones, in the three ways the reports use.
 
     Returns:
-        `l1`: sum d_b |w - w*|; `kl_nats`: KL(w d_b || d_pi), infinite if w has mass outside d_pi's support;
+        `l1`: sum d_b |w - w*|; `kl_nats`: KL(w d_b || d_pi), infinite if w leaves d_pi's support or is zero;
         `log_correlation`: Pearson correlation of log w and log w* over pairs where both are positive (NaN if constant).
     """
     mass = weights * behavior_occupancy
     target = exact * behavior_occupancy
-    mass = mass / mass.sum()
+    total = mass.sum()
+    mass = mass / total if total > 0.0 else mass
     positive = (weights > 0.0) & (exact > 0.0) & (behavior_occupancy > 0.0)
     outside = mass[target <= 0.0].sum() > 0.0
     inside = (mass > 0.0) & (target > 0.0)
@@ -121,6 +122,6 @@ def weights_error(weights: Weights, exact: Weights, behavior_occupancy: Occupanc
     varied = positive.sum() > 1 and min(np.ptp(logs[0]), np.ptp(logs[1])) > 1e-12
     return {
         "l1": float(np.sum(behavior_occupancy * np.abs(weights - exact))),
-        "kl_nats": np.inf if outside else kl,
+        "kl_nats": np.inf if outside or total <= 0.0 else kl,
         "log_correlation": float(np.corrcoef(*logs)[0, 1]) if varied else float("nan"),
     }

@@ -102,7 +102,7 @@ def write_report(folder: Path, claims: Sequence[Claim], records: Sequence[ClaimR
 def claims_markdown(records: Sequence[ClaimRecord]) -> str:
     """The records as a Markdown page: one row a claim, then the conditions."""
     rows = [
-        f"| `{record.claim}` | {CLAIMS[record.claim].statement} | {record.source} | **{record.verdict}** "
+        f"| `{record.claim}` | {_cell(CLAIMS[record.claim].statement)} | {record.source} | **{record.verdict}** "
         f"| {_worst(CLAIMS[record.claim], record.worst)} | {record.cases:,} |"
         for record in records
     ]
@@ -129,6 +129,11 @@ def claims_markdown(records: Sequence[ClaimRecord]) -> str:
             "",
         ]
     )
+
+
+def _cell(text: str) -> str:
+    """Text for a Markdown table, where a bar would end the cell."""
+    return text.replace("|", r"\|")
 
 
 def _worst(claim: Claim, value: float) -> str:

@@ -75,8 +75,10 @@ def test_an_unexpected_verdict_exits_with_one(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_report_folder_holds_table_and_records() -> None:
-    assert quick("--report", "report", "--claims", "chain-rule") == 0
-    assert "| `chain-rule` |" in Path("report/claims.md").read_text()
+    assert quick("--report", "report", "--claims", "chain-rule", "theorem1-sharp") == 0
+    rows = [line for line in Path("report/claims.md").read_text().splitlines() if line.startswith("| `")]
+    assert len(rows) == 2
+    assert {len(row.replace(r"\|", "").split("|")) for row in rows} == {8}  # bars in |J| do not split cells
     assert quick("--report", "report", "--claims", "chain-rule") == 0  # our own files may be replaced
 
 
