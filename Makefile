@@ -24,8 +24,8 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	$(BIN)/python benchmarks/occupancy.py
-	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python -m benchmarks.occupancy
+	$(BIN)/python -m benchmarks.startup
 
 # torch first and alone: its version decides which of its builds everything else sees.
 $(STAMP): pyproject.toml constraints.txt

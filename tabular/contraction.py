@@ -176,5 +176,10 @@ def _l2_norm(operator: WeightOperator) -> float:
         rmatvec=lambda x: plain.rmatvec(x.ravel() * full_root) / full_root,
         dtype=np.float64,
     )
-    largest = svds(weighted, k=1, return_singular_vectors=False, tol=1e-8, v0=np.ones(operator.support.size))
+    try:
+        largest = svds(weighted, k=1, return_singular_vectors=False, tol=1e-8, v0=np.ones(operator.support.size))
+    except ArpackNoConvergence as error:
+        raise NotConvergedError(
+            f"the L2(d_b) norm on {operator.mdp.name} did not converge ({error}); use fewer states or a lower discount."
+        ) from error
     return float(largest[0])

@@ -12,10 +12,11 @@ from typing import Protocol
 import numpy as np
 from scipy.special import rel_entr
 
-from ampl.errors import AbsoluteContinuityError
+from ampl.errors import AbsoluteContinuityError, InvalidDistributionError
 from tabular.types import Floats
 
 LOG_2 = float(np.log(2.0))
+_SMALLEST = float(np.finfo(np.float64).tiny)  # less mass than this in q counts as none: p/q would overflow
 
 
 class Divergence(Protocol):
@@ -135,7 +136,7 @@ class JensenShannon:
 def divergence(kind: Divergence, p: Floats, q: Floats) -> Floats:
     """D_f(p || q) along the last axis, in nats for KL and JSD; infinite where f grows too fast for mass outside q."""
     p, q = np.broadcast_arrays(p, q)
-    shared = q > 0.0
+    shared = q >= _SMALLEST
     ratio = np.divide(p, q, out=np.zeros(p.shape), where=shared)
     inside = np.where(shared, q * kind.generator(ratio), 0.0).sum(axis=-1)
     orphan = np.where(shared, 0.0, p).sum(axis=-1)  # mass of p where q has none
@@ -148,12 +149,15 @@ def finite_divergence(kind: Divergence, p: Floats, q: Floats, name: str = "q") -
 
     Raises:
         AbsoluteContinuityError: p > 0 where q = 0 and f grows faster than linearly.
+        InvalidDistributionError: NaN in p or q.
     """
     value = divergence(kind, p, q)
     if np.isfinite(value).all():
         return value
     p, q = np.broadcast_arrays(p, q)
-    entry = tuple(int(i) for i in np.argwhere((p > 0.0) & (q <= 0.0))[0])
+    if np.isnan(value).any():
+        raise InvalidDistributionError(f"{kind.name} is not a number: p or {name} holds NaN; expected probabilities.")
+    entry = tuple(int(i) for i in np.argwhere((p > 0.0) & (q < _SMALLEST))[0])
     raise AbsoluteContinuityError(
         f"{kind.name} is infinite: p{list(entry)} is {p[entry]:.3g} where {name} is 0. "
         "Give every possible next state some mass (smooth the model) or use JSD or TV."

@@ -211,7 +211,9 @@ def _checked_reward_bound(reward: Reward, bound: float | None, name: str) -> flo
     largest = float(np.abs(reward).max())
     if bound is None:
         return largest
-    if not largest <= bound:  # False for NaN
+    if not np.isfinite(bound):
+        raise InvalidRewardError(f"reward_bound of {name} is {bound!r}; expected a finite number, or None for max |r|.")
+    if not largest <= bound:
         state, action = (int(i) for i in np.unravel_index(int(np.abs(reward).argmax()), reward.shape))
         raise InvalidRewardError(
             f"reward of {name}[{state}, {action}] is {reward[state, action]:g}, beyond the stated bound {bound:g}. "

@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator
 from ampl.errors import InvalidShapeError, UncoveredPairsError, check_at_least
 from tabular.mdp import FiniteMDP
 from tabular.occupancy import occupancy
-from tabular.types import Floats, Mask, Occupancy, Policy, Weights
+from tabular.types import Floats, Mask, Occupancy, Policy, StateMatrix, Weights
 
 _NAMED_PAIRS = 5  # how many uncovered pairs a message lists
 
@@ -33,8 +33,9 @@ def density_ratio(policy_occupancy: Occupancy, behavior_occupancy: Occupancy) ->
         listed = ", ".join(f"(s={s}, a={a})" for s, a in pairs[:_NAMED_PAIRS])
         more = f" and {len(pairs) - _NAMED_PAIRS} more" if len(pairs) > _NAMED_PAIRS else ""
         raise UncoveredPairsError(
-            f"the behavior policy never visits {listed}{more}, which carry {policy_occupancy[missing].sum():.3g} of "
-            "the policy's occupancy, so the weights do not exist. Mix some of the policy into the behavior policy."
+            f"the behavior policy visits never, or too rarely for the solver to tell, {listed}{more}, which carry "
+            f"{policy_occupancy[missing].sum():.3g} of the policy's occupancy, so the weights do not exist. "
+            "Mix some of the policy into the behavior policy."
         )
     return np.divide(policy_occupancy, behavior_occupancy, out=np.zeros_like(policy_occupancy), where=covered)
 
@@ -73,7 +74,9 @@ class WeightOperator:
         self._fixed_point: Weights = density_ratio(occupancy(mdp, policy), self.behavior_occupancy)
         safe = np.where(self.support, self.behavior_occupancy, 1.0)
         self._per_mass: Floats = np.where(self.support, policy / safe, 0.0)  # pi(a'|s') / d_b(s',a')
-        self._constant: Floats = (1.0 - mdp.discount) * mdp.initial[:, None] * self._per_mass
+        self._discounted_mass: Floats = mdp.discount * self.behavior_occupancy
+        self._starting: Floats = (1.0 - mdp.discount) * mdp.initial
+        self._arrivals: StateMatrix = mdp.pair_dynamics.T  # [S', S*A], a view
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -82,15 +85,13 @@ class WeightOperator:
 
     def __call__(self, weights: Weights) -> Weights:
         """T w, [S, A] to [S, A].  Source: AMPL, Eq. 9."""
-        return self.apply_linear(weights) + self._constant
+        arriving = self._arriving(weights)
+        arriving += self._starting
+        return self._per_mass * arriving[:, None]
 
     def apply_linear(self, weights: Floats) -> Floats:
         """K w, the linear part of T, [S, A] to [S, A]."""
-        if np.shape(weights) != self.shape:
-            raise InvalidShapeError(f"weights have shape {np.shape(weights)}; expected {self.shape}.")
-        arriving = self.mdp.push_forward(self.behavior_occupancy * weights)  # [S']
-        arriving *= self.mdp.discount
-        return self._per_mass * arriving[:, None]
+        return self._per_mass * self._arriving(weights)[:, None]
 
     def apply_adjoint(self, function: Floats) -> Floats:
         """K^T f = discount D_b P_pi D_b^-1 f, [S, A] to [S, A]."""
@@ -106,6 +107,12 @@ class WeightOperator:
             rmatvec=lambda f: self.apply_adjoint(f.reshape(self.shape)).ravel(),
             dtype=np.float64,
         )
+
+    def _arriving(self, weights: Floats) -> Floats:
+        """discount sum_{s,a} P*(s'|s,a) d_b(s,a) w(s,a), [S']."""
+        if np.shape(weights) != self.shape:
+            raise InvalidShapeError(f"weights have shape {np.shape(weights)}; expected {self.shape}.")
+        return np.asarray(self._arrivals @ (self._discounted_mass * weights).ravel())
 
     def matrix(self) -> Floats:
         """K restricted to the support of d_b, dense [n, n] with n pairs in row-major order."""

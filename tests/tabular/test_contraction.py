@@ -19,7 +19,7 @@ from tabular.contraction import (
     sup_norm_factor,
     sup_norm_radius,
 )
-from tabular.generators import detour_mdp, random_mdp
+from tabular.generators import chain_mdp, detour_mdp, random_mdp
 from tabular.mdp import FiniteMDP
 from tabular.occupancy import state_occupancy
 from tabular.policy import mix_policies, random_policy, uniform_policy
@@ -193,6 +193,20 @@ def test_krylov_and_dense_certificates_agree(
     krylov = contraction_certificates(operator)
     assert krylov.spectral_radius == pytest.approx(dense.spectral_radius, rel=1e-8, abs=1e-12)
     assert krylov.l2_norm == pytest.approx(dense.l2_norm, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["chain", "cycle"])
+def test_spectral_radius_of_large_chains_far_from_normal(kind: str) -> None:
+    """Occupancies from 1 down to 1e-60 along a corridor, or all eigenvalues on one circle: still the discount."""
+    n_states = 400  # 800 pairs, beyond the dense limit
+    mdp = chain_mdp(n_states, discount=0.9, slip=0.2).to_sparse()
+    if kind == "cycle":
+        onward = np.roll(np.eye(n_states), 1, axis=1)
+        mdp = mdp.with_dynamics(np.repeat(onward[:, None], 2, axis=1))
+    operator = WeightOperator(mdp, np.tile([0.3, 0.7], (n_states, 1)), uniform_policy(mdp))
+    found = contraction_certificates(operator)
+    assert found.spectral_radius == pytest.approx(0.9, abs=1e-8)
+    assert found.l1_norm == pytest.approx(0.9, abs=1e-12)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.9, 1.02])

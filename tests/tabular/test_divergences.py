@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from ampl.errors import AbsoluteContinuityError
+from ampl.errors import AbsoluteContinuityError, InvalidDistributionError
 from tabular.divergences import (
     LOG_2,
     ChiSquared,
@@ -211,3 +211,8 @@ def test_discriminators_worked_out_by_hand() -> None:
     assert float(gan_value(p, q, np.zeros(3))) == pytest.approx(-2 * LOG_2)  # a blind guess
     assert float(gan_value(p, q, np.array([-np.inf, 0.0, 0.0]))) == -np.inf  # sure and wrong
     assert float(gan_value(p, q, np.array([-1e3, 0.0, 0.0]))) == pytest.approx(-750.0 - LOG_2)  # finite, however sure
+
+
+def test_nan_is_refused_by_name() -> None:
+    with pytest.raises(InvalidDistributionError, match="KL is not a number"):
+        finite_divergence(KullbackLeibler(), np.array([np.nan, 1.0]), np.array([0.5, 0.5]))

@@ -100,7 +100,9 @@ def test_absorbing_states_are_those_that_every_action_keeps() -> None:
 def test_reward_bound_is_the_largest_reward_unless_stated() -> None:
     assert FiniteMDP(**_arrays()).reward_bound == 1.0
     assert FiniteMDP(**_arrays(), reward_bound=3.0).reward_bound == 3.0
-    assert FiniteMDP(**_arrays(), reward_bound=3.0).with_discount(0.5).reward_bound == 3.0
+    stated = FiniteMDP(**_arrays(), reward_bound=3.0)
+    for copy in (stated.with_discount(0.5), stated.with_dynamics(stated.dynamics), stated.to_sparse()):
+        assert copy.reward_bound == 3.0
 
 
 def test_copies_change_only_what_they_name() -> None:

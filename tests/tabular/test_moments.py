@@ -165,6 +165,7 @@ def test_weights_error_worked_out_by_hand() -> None:
     assert error["kl_nats"] == pytest.approx(0.5 * np.log(3.0))  # 3/4 log 3 + 1/4 log 1/3
     assert error["log_correlation"] == pytest.approx(-1.0)
     assert weights_error(np.ones((1, 2)), np.array([[0.0, 2.0]]), d_b)["kl_nats"] == np.inf
+    assert weights_error(np.zeros((1, 2)), exact, d_b)["kl_nats"] == np.inf  # collapsed weights are not perfect ones
     assert np.isnan(weights_error(np.ones((1, 2)), exact, d_b)["log_correlation"])  # a constant has no correlation
 
 

@@ -21,6 +21,7 @@ from tabular.occupancy import (
     transition_occupancy,
 )
 from tabular.policy import random_policy, uniform_policy
+from tabular.weights import exact_weights
 from tests.strategies import mdps, policies
 
 
@@ -166,3 +167,12 @@ def test_dense_and_sparse_solves_agree_on_a_larger_mdp(discount: float) -> None:
     np.testing.assert_allclose(state_occupancy(mdp.to_sparse(), policy), state_occupancy(mdp, policy), atol=1e-9)
     scale = 1e-8 / (1 - discount)
     np.testing.assert_allclose(state_value(mdp.to_sparse(), policy), state_value(mdp, policy), atol=scale)
+
+
+def test_rarely_visited_states_of_sparse_mdps_are_accurate_entry_by_entry() -> None:
+    """Far along a corridor the uniform policy's occupancy is below any iterative residual, and still covers pi's."""
+    mdp = chain_mdp(700, discount=0.99, slip=0.25)
+    uniform, rightward = np.full((700, 2), 0.5), np.tile([0.1, 0.9], (700, 1))
+    sparse_visits, dense_visits = (state_occupancy(each, uniform) for each in (mdp.to_sparse(), mdp))
+    np.testing.assert_allclose(sparse_visits, dense_visits, rtol=1e-9)
+    assert exact_weights(mdp.to_sparse(), rightward, uniform).max() > 1e10

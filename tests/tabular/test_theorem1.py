@@ -128,6 +128,9 @@ def test_bounds_at_their_ends() -> None:
     assert theorem1_bound(0.0, 0.9, 1.0) == stopped_path_bound(0.0, 0.9, 1.0) == 0.0
     assert theorem1_bound(-1e-17, 0.9, 1.0) == stopped_path_bound(-1e-17, 0.9, 1.0) == 0.0  # rounding of a zero
     assert theorem1_bound(2.0, 0.5, 3.0) == pytest.approx(6.0)  # sqrt(2) * 1 * 3 * sqrt(2)
+    # D / (1 - discount) = 3: Pinsker sqrt(3/2) > 1, so Bretagnolle-Huber counts; with 1/2 it is Pinsker's sqrt(1/4)
+    assert stopped_path_bound(1.5, 0.5, 2.0) == pytest.approx(2.0 * np.sqrt(1 - np.exp(-3.0)))
+    assert stopped_path_bound(0.25, 0.5, 2.0) == pytest.approx(2.0 * 0.5)
 
 
 @given(mdp_model_and_policies())
