@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, svds
+from scipy import sparse, stats
+from scipy.sparse.linalg import ArpackError, eigs, svds
 
 from ampl.errors import InvalidArgumentError, NotConvergedError
 from tabular.mdp import FiniteMDP
 from tabular.occupancy import state_occupancy
-from tabular.types import Floats, Occupancy, Policy
+from tabular.types import Floats, Occupancy, Policy, StateMatrix
 from tabular.weights import WeightOperator
 
-_DENSE_LIMIT = 600  # pairs; above it eigenvalues come from Krylov iterations
+_DENSE_STATES = 2000  # above it eigenvalues come from Krylov iterations, which may not converge
 
 Norm = Callable[[Floats, Occupancy], Floats]
 NORMS: Mapping[str, Norm] = {
@@ -140,46 +140,46 @@ def _policy_ratio_and_slack(mdp: FiniteMDP, policy: Policy, behavior: Policy) ->
 
 
 def _spectral_radius(operator: WeightOperator) -> float:
-    """Of K in the coordinates d_b w, where no entry is large: in those of w, rare pairs cost all accuracy."""
-    if operator.mdp.discount == 0.0:
-        return 0.0
-    if operator.support.sum() <= _DENSE_LIMIT:
-        mass = operator.behavior_occupancy[operator.support]
-        return float(np.abs(np.linalg.eigvals(operator.matrix() * mass[:, None] / mass)).max())
-    full_mass = np.where(operator.support, operator.behavior_occupancy, 1.0).ravel()
-    plain = operator.as_linear_operator()
-    on_mass = LinearOperator(
-        plain.shape, matvec=lambda x: full_mass * plain.matvec(x.ravel() / full_mass), dtype=np.float64
+    """Of K = B C, with C from pairs to arrival states and B back: its nonzero eigenvalues are those of C B, [S, S].
+
+    C B acts on mass, where no entry is large; in the coordinates of w rare pairs would cost all accuracy.
+    """
+    per_mass, mass = operator.per_mass, operator.discounted_mass
+    n_states, n_actions = operator.shape
+    collapse = sparse.csr_array(
+        ((per_mass * mass).ravel(), np.arange(per_mass.size), np.arange(0, per_mass.size + 1, n_actions)),
+        shape=(n_states, per_mass.size),
     )
-    start = on_mass.matvec(operator.support.ravel() / operator.support.sum())
-    try:  # K >= 0, so its spectral radius is an eigenvalue: the one with the largest real part
-        found = eigs(on_mass, k=1, which="LR", v0=start, return_eigenvectors=False, tol=1e-10)
-    except ArpackNoConvergence as error:
-        raise NotConvergedError(
-            f"the spectral radius of {operator.mdp.name} did not converge: its chain is nearly periodic. "
-            "Use an MDP with fewer states or some noise."
-        ) from error
-    return float(np.abs(found).max())
+    back_and_forth = (collapse @ operator.mdp.pair_dynamics).T  # C B, [S', S]
+    if n_states <= _DENSE_STATES:
+        return float(np.abs(np.linalg.eigvals(_dense(back_and_forth))).max())
+    return _largest(  # C B >= 0, so its spectral radius is an eigenvalue: the one with the largest real part
+        operator, lambda: eigs(back_and_forth, k=1, which="LR", v0=operator.mdp.initial, return_eigenvectors=False)
+    )
 
 
 def _l2_norm(operator: WeightOperator) -> float:
+    """||K w|| = ||sqrt(c) C w|| with c(s') = sum_a' d_b per_mass^2: the largest singular value of [S', S*A]."""
+    share = np.sqrt((operator.behavior_occupancy * operator.per_mass**2).sum(axis=1))  # sqrt(c), [S']
+    root = np.sqrt(operator.behavior_occupancy).ravel()
+    arrivals = sparse.csr_array(operator.mdp.pair_dynamics)
+    weighted = (sparse.diags_array(root) @ arrivals @ sparse.diags_array(operator.mdp.discount * share)).T
+    if operator.shape[0] <= _DENSE_STATES:
+        return float(np.sqrt(max(np.linalg.eigvalsh(_dense(weighted @ weighted.T)).max(), 0.0)))
+    return _largest(operator, lambda: svds(weighted, k=1, return_singular_vectors=False, v0=share))
+
+
+def _dense(matrix: StateMatrix) -> Floats:
+    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
+
+
+def _largest(operator: WeightOperator, find: Callable[[], Floats]) -> float:
+    """The result of a Krylov eigenvalue search, or the error for one that did not converge."""
     if operator.mdp.discount == 0.0:
         return 0.0
-    root = np.sqrt(operator.behavior_occupancy[operator.support])
-    if operator.support.sum() <= _DENSE_LIMIT:
-        return float(np.linalg.norm(operator.matrix() * root[:, None] / root, 2))
-    full_root = np.sqrt(np.where(operator.support, operator.behavior_occupancy, 1.0)).ravel()
-    plain = operator.as_linear_operator()
-    weighted = LinearOperator(
-        plain.shape,
-        matvec=lambda x: full_root * plain.matvec(x.ravel() / full_root),
-        rmatvec=lambda x: plain.rmatvec(x.ravel() * full_root) / full_root,
-        dtype=np.float64,
-    )
     try:
-        largest = svds(weighted, k=1, return_singular_vectors=False, tol=1e-8, v0=np.ones(operator.support.size))
-    except ArpackNoConvergence as error:
+        return float(np.abs(find()).max())
+    except ArpackError as error:
         raise NotConvergedError(
-            f"the L2(d_b) norm on {operator.mdp.name} did not converge ({error}); use fewer states or a lower discount."
+            f"an operator norm on {operator.mdp.name} did not converge ({error}). Use at most {_DENSE_STATES} states."
         ) from error
-    return float(largest[0])

@@ -60,6 +60,8 @@ class WeightOperator:
     Attributes:
         behavior_occupancy: d_b, [S, A].
         support: where d_b > 0, [S, A].
+        per_mass: pi / d_b on the support and 0 elsewhere, [S, A].
+        discounted_mass: discount d_b, [S, A].
 
     Raises:
         UncoveredPairsError: the policy visits pairs outside the support.
@@ -73,8 +75,8 @@ class WeightOperator:
         self.support: Mask = self.behavior_occupancy > 0.0
         self._fixed_point: Weights = density_ratio(occupancy(mdp, policy), self.behavior_occupancy)
         safe = np.where(self.support, self.behavior_occupancy, 1.0)
-        self._per_mass: Floats = np.where(self.support, policy / safe, 0.0)  # pi(a'|s') / d_b(s',a')
-        self._discounted_mass: Floats = mdp.discount * self.behavior_occupancy
+        self.per_mass: Floats = np.where(self.support, policy / safe, 0.0)  # pi(a'|s') / d_b(s',a')
+        self.discounted_mass: Floats = mdp.discount * self.behavior_occupancy
         self._starting: Floats = (1.0 - mdp.discount) * mdp.initial
         self._arrivals: StateMatrix = mdp.pair_dynamics.T  # [S', S*A], a view
 
@@ -87,15 +89,15 @@ class WeightOperator:
         """T w, [S, A] to [S, A].  Source: AMPL, Eq. 9."""
         arriving = self._arriving(weights)
         arriving += self._starting
-        return self._per_mass * arriving[:, None]
+        return self.per_mass * arriving[:, None]
 
     def apply_linear(self, weights: Floats) -> Floats:
         """K w, the linear part of T, [S, A] to [S, A]."""
-        return self._per_mass * self._arriving(weights)[:, None]
+        return self.per_mass * self._arriving(weights)[:, None]
 
     def apply_adjoint(self, function: Floats) -> Floats:
         """K^T f = discount D_b P_pi D_b^-1 f, [S, A] to [S, A]."""
-        expected = np.einsum("sa,sa->s", self._per_mass, function)  # [S']
+        expected = np.einsum("sa,sa->s", self.per_mass, function)  # [S']
         return self.mdp.discount * self.behavior_occupancy * self.mdp.expect_next(expected)
 
     def as_linear_operator(self) -> LinearOperator:
@@ -112,7 +114,7 @@ class WeightOperator:
         """discount sum_{s,a} P*(s'|s,a) d_b(s,a) w(s,a), [S']."""
         if np.shape(weights) != self.shape:
             raise InvalidShapeError(f"weights have shape {np.shape(weights)}; expected {self.shape}.")
-        return np.asarray(self._arrivals @ (self._discounted_mass * weights).ravel())
+        return np.asarray(self._arrivals @ (self.discounted_mass * weights).ravel())
 
     def matrix(self) -> Floats:
         """K restricted to the support of d_b, dense [n, n] with n pairs in row-major order."""

@@ -189,7 +189,7 @@ def test_krylov_and_dense_certificates_agree(
     mdp = storage(random_mdp(12, 3, generator, discount=discount))
     operator = WeightOperator(mdp, random_policy(12, 3, generator, 0.2), uniform_policy(mdp))
     dense = contraction_certificates(operator)
-    monkeypatch.setattr(contraction, "_DENSE_LIMIT", 0)
+    monkeypatch.setattr(contraction, "_DENSE_STATES", 0)
     krylov = contraction_certificates(operator)
     assert krylov.spectral_radius == pytest.approx(dense.spectral_radius, rel=1e-8, abs=1e-12)
     assert krylov.l2_norm == pytest.approx(dense.l2_norm, rel=1e-6, abs=1e-12)
