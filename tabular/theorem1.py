@@ -43,6 +43,28 @@ class ModelPolicyDivergence:
         return self.model_part + self.policy_part
 
 
+@dataclass(frozen=True, kw_only=True)
+class BoundSlack:
+    """Where Theorem 1 gives its bound away: gap + model_slack + policy_slack is the bound.  Units of one step's reward.
+
+    Attributes:
+        gap: |J(pi, P*) - J(pi, P_hat)|.
+        model_slack: what Pinsker, Jensen and the horizon lose on the model part of the divergence.
+        policy_slack: what the policy part adds, though the gap does not depend on pi_b.
+    """
+
+    gap: float
+    model_slack: float
+    policy_slack: float
+
+
+def bound_slack(gap: float, parts: ModelPolicyDivergence, discount: float, reward_bound: float) -> BoundSlack:
+    """Splits the slack of Theorem 1 with c = sqrt(2) by the chain rule."""
+    of_model = theorem1_bound(parts.model_part, discount, reward_bound)
+    whole = theorem1_bound(parts.total, discount, reward_bound)
+    return BoundSlack(gap=gap, model_slack=of_model - gap, policy_slack=whole - of_model)
+
+
 def return_gap(mdp: FiniteMDP, model: FiniteMDP, policy: Policy) -> float:
     """|J(pi, P*) - J(pi, P_hat)|, normalized returns."""
     return abs(expected_return(mdp, policy) - expected_return(model, policy))
