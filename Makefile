@@ -1,12 +1,12 @@
 # make run   builds the environment in .venv and runs `ampl demo`
 # make test  builds it and runs the tests; test-full also runs the slow ones
-# make lint, make bench, make clean
+# make env (the environment alone), make lint, make bench, make clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-full lint bench clean
+.PHONY: run test test-full lint bench clean env
 
 run: $(STAMP)
 	$(BIN)/ampl demo
@@ -26,6 +26,8 @@ bench: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m benchmarks.occupancy
 	$(BIN)/python -m benchmarks.startup
+
+env: $(STAMP)
 
 # torch first and alone: its version decides which of its builds everything else sees.
 $(STAMP): pyproject.toml constraints.txt

@@ -13,8 +13,9 @@ logger = logging.getLogger(__name__)
 COMMANDS = "ampl.commands"  # name -> dataclass with `run(self) -> int`
 WINGS = "ampl.wings"  # name -> object that implements `ampl.interfaces.Wing`
 EXPERIMENTS = "ampl.experiments"  # name -> `ampl.experiments.Experiment`
+DEMOS = "ampl.demos"  # name -> callable (out: Path) -> rows of the demo's closing table
 
-_KINDS = {COMMANDS: "command", WINGS: "wing", EXPERIMENTS: "experiment"}
+_KINDS = {COMMANDS: "command", WINGS: "wing", EXPERIMENTS: "experiment", DEMOS: "demo"}
 
 
 def announced(group: str) -> dict[str, EntryPoint]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("numpy", "scipy", "quantecon", "numba", "torch")
+_PACKAGES = ("numpy", "scipy", "quantecon", "numba", "torch", "gymnasium", "mujoco", "h5py")
 
 
 def write_record(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:

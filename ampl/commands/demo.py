@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Demo:
 
     def run(self) -> int:
         """Runs the demo; the exit code is that of `ampl verify --quick`."""
-        from ampl.entry_points import COMMANDS, load
+        from ampl.entry_points import COMMANDS, DEMOS, load, load_all
         from ampl.experiments import make_record
 
         if self.out.exists() and not self.out.is_dir():
@@ -31,11 +32,12 @@ class Demo:
         for name in _FIGURES:
             make_record(name, self.out)
             load(COMMANDS, "figure")(name=name, runs=self.out).run()
-        self._close(time.monotonic() - started)
+        rows = [row for demo in load_all(DEMOS).values() for row in demo(self.out)]
+        self._close(rows, time.monotonic() - started)
         return code
 
-    def _close(self, seconds: float) -> None:
-        """The closing table: verdicts, and the picture of each finding."""
+    def _close(self, rows: Sequence[tuple[str, str]], seconds: float) -> None:
+        """The closing table: verdicts, the picture of each finding, and the wings' own rows."""
         from rich.console import Console
         from rich.table import Table
 
@@ -55,5 +57,7 @@ class Demo:
         table.add_row("counterexamples", str(self.out / "cases" / "<claim>.npz"))
         for name in _FIGURES:
             table.add_row(f"picture: {name}", str(self.out / "figures" / f"{name}.png"))
+        for what, outcome in rows:
+            table.add_row(what, outcome)
         plain = Console()
         (plain if plain.is_terminal else Console(width=140)).print(table)

@@ -40,12 +40,14 @@ def test_the_demo_checks_draws_and_reports(
 ) -> None:
     monkeypatch.setattr("ampl.entry_points.load", lambda _, name: {"verify": _Verify, "figure": _Figure}[name])
     monkeypatch.setattr("ampl.experiments.make_record", lambda name, runs: runs)
+    monkeypatch.setattr("ampl.entry_points.load_all", lambda _: {"wing": lambda out: [("a wing's finding", "42")]})
     assert demo.Demo(out=tmp_path / "out").run() == 1
     assert _Figure.drawn == ("proposition2", "theorem1", "theorem1-constant")
     shown = capsys.readouterr().out
     assert "claims that hold" in shown
     assert "that fail as printed" in shown
     assert "proposition2.png" in shown
+    assert "a wing's finding" in shown
 
 
 def test_the_demo_refuses_a_file_as_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,260 @@
+"""`ampl data`: what datasets exist, where they are, and how to get, re-create and check them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from ampl.errors import InvalidArgumentError, InvalidFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from continuous.tasks import Task
+
+TaskName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK", help="Name as in D4RL.")]
+OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListTasks:
+    """Lists every task, whether its file is here, and whether a recipe re-creates it."""
+
+    def run(self) -> int:
+        """Prints the table."""
+        from continuous.cache import dataset_folders
+        from continuous.recipes import all_recipes
+        from continuous.tasks import TASKS
+
+        recipes = all_recipes()
+        rows = [("task", "observation", "action", "limit", "file", "recipe")]
+        for task in TASKS.values():
+            recipe = recipes.get(task.name)
+            needs = "-" if recipe is None else " ".join(f"--{name}" for name in sorted(recipe.requires)) or "yes"
+            sizes = (str(task.observation_size), str(task.action_size), str(task.episode_limit))
+            rows.append((task.name, *sizes, _state_of_file(task), needs))
+        _print_columns(rows)
+        print(f"files: {', '.join(str(folder) for folder in dataset_folders())}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info:
+    """Prints the card of a dataset: counts, returns as scores, flags, source, sha256."""
+
+    task: TaskName
+    file: OptionalFile = None
+    """Another file than the one in the cache folder."""
+
+    def run(self) -> int:
+        """Prints what is known of the task and its file."""
+        from continuous.cache import dataset_path, find_dataset
+        from continuous.cards import dataset_card, task_card
+        from continuous.recipes import all_recipes
+        from continuous.tasks import find_task
+
+        task = find_task(self.task)
+        path = self.file or find_dataset(task)
+        lines = task_card(task)
+        if recipe := all_recipes().get(task.name):
+            lines.append(("recipe", f"{recipe.describe} {recipe.default_steps} rows by default."))
+        lines += dataset_card(path, task) if path else [("file", f"none; it belongs at {dataset_path(task)}")]
+        _print_columns(lines)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Make:
+    """Re-creates a dataset by D4RL's recipe; the file says that it is a re-creation."""
+
+    task: TaskName
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Rows of the file; as many as D4RL's if not given."""
+    seed: int = 0
+    """Of every random number; the same seed gives the same bytes."""
+    noise: Annotated[float | None, tyro.conf.arg(metavar="X")] = None
+    """Standard deviation of the noise on actions; as in the published files if not given."""
+    policy: OptionalFile = None
+    """Weights of the policy that collects (Adroit experts, locomotion)."""
+    demonstrations: OptionalFile = None
+    """Recorded demonstrations (Adroit, human)."""
+    skip_repeated_rows: bool = False
+    """maze2d: leave out the rows that D4RL's script repeats after each target."""
+    reward_of_next_state: bool = False
+    """maze2d: pay each step by where it ends, as the environment does and D4RL's files do not."""
+    out: OptionalFile = None
+    """The file; its place in the cache folder if not given."""
+    overwrite: bool = False
+    """Replace an earlier re-creation."""
+
+    def run(self) -> int:
+        """Collects the data and writes the file in one piece."""
+        from continuous.cache import dataset_path
+        from continuous.d4rl_file import write_d4rl
+        from continuous.download_record import record_path
+        from continuous.recipes import MakeOptions, find_recipe
+        from continuous.tasks import find_task
+
+        task = find_task(self.task)
+        path = self.out or dataset_path(task)
+        options = MakeOptions(
+            steps=self.steps,
+            seed=self.seed,
+            noise=self.noise,
+            policy=self.policy,
+            demonstrations=self.demonstrations,
+            skip_repeated_rows=self.skip_repeated_rows,
+            reward_of_next_state=self.reward_of_next_state,
+        )
+        recipe = find_recipe(task.name)
+        _check_place(path, self.overwrite)
+        data, provenance = recipe.run(task.name, options)
+        record_path(path).unlink(missing_ok=True)  # of a download that is no longer there
+        write_d4rl(path, data, provenance)
+        print(f"{path}: {data.n_rows} rows, re-created; `ampl data info {task.name}` prints its card.")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """Fetches the original file of a task, continues where an earlier attempt stopped, and checks it."""
+
+    task: TaskName
+    url: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
+    """A mirror of the file; D4RL's own address if not given."""
+    timeout: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0
+    """Silence that ends an attempt."""
+    attempts: Annotated[int, tyro.conf.arg(metavar="N")] = 8
+    """How often to try; what has arrived is kept."""
+
+    def run(self) -> int:
+        """Downloads, or confirms that the file is there and unchanged."""
+        from continuous.download import DownloadConfig, download
+        from continuous.tasks import find_task
+
+        config = DownloadConfig(timeout=self.timeout, attempts=self.attempts)
+        path, record = download(find_task(self.task), url=self.url, config=config)
+        print(f"{path}: {record.size} bytes, sha256 {record.sha256}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Reads a whole file in D4RL's format and says what is wrong with it."""
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """A dataset file, or the folder of a Minari dataset."""
+    task: Annotated[str | None, tyro.conf.arg(metavar="TASK")] = None
+    """What it should hold; guessed from its own record or its name if not given."""
+
+    def run(self) -> int:
+        """Prints notes; what is wrong becomes the error.
+
+        Raises:
+            InvalidFileError: the file cannot be used; exit code 2.
+        """
+        from continuous.check import diagnose
+        from continuous.tasks import find_task
+
+        found = diagnose(self.file, find_task(self.task) if self.task is not None else None)
+        for text in found.oddities:
+            print(f"note: {text}.")
+        if found.problems:
+            task = f" as data of {found.task.name}" if found.task else ""
+            raise InvalidFileError(f"{self.file} cannot be used{task}: {'; '.join(found.problems)}.")
+        what = found.task.name if found.task else "a dataset of unknown task"
+        print(f"{self.file}: {found.rows} rows of {what}, nothing wrong.")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainBehavior:
+    """Trains SAC on a robot as D4RL did, and keeps its policies and replay buffer for `ampl data make`."""
+
+    robot: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ROBOT")]
+    """hopper, walker2d or halfcheetah."""
+    steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1_000_000
+    """Environment steps in all, those of a continued run included."""
+    until: Literal["medium", "expert"] | None = None
+    """Stop as soon as this level of D4RL is reached."""
+    seed: int = 0
+    """Of every random number."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the results; training goes on from what is there. runs/behavior/ROBOT/seedN if not given."""
+
+    def run(self) -> int:
+        """Trains and prints where the results are."""
+        from continuous.locomotion.behavior import behavior_folder, train_behavior
+        from continuous.locomotion.levels import Level
+
+        out = self.out or behavior_folder(self.robot, self.seed)
+        until = Level(self.until) if self.until is not None else None
+        last = train_behavior(self.robot, self.steps, self.seed, out, until=until)[-1]
+        print(f"{out}: {last.steps} steps, mean return {last.return_mean:.1f} over {last.episodes} episodes")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """D4RL datasets: list, inspect, re-create, download, check."""
+
+    action: tyro.conf.OmitSubcommandPrefixes[
+        Annotated[ListTasks, tyro.conf.subcommand(name="list", prefix_name=False)]
+        | Annotated[Info, tyro.conf.subcommand(name="info", prefix_name=False)]
+        | Annotated[Make, tyro.conf.subcommand(name="make", prefix_name=False)]
+        | Annotated[Download, tyro.conf.subcommand(name="download", prefix_name=False)]
+        | Annotated[Check, tyro.conf.subcommand(name="check", prefix_name=False)]
+        | Annotated[TrainBehavior, tyro.conf.subcommand(name="train-behavior", prefix_name=False)]
+    ]
+    """What to do; `ampl data ACTION --help` says more."""
+
+    def run(self) -> int:
+        """Does it.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            AmplError: an argument or a file is wrong; the message says which.
+        """
+        return self.action.run()
+
+
+def _state_of_file(task: Task) -> str:
+    """Whether the file is here, and what it is, by its first bytes and the record beside it."""
+    from ampl.files import SIGNATURE
+    from continuous.cache import find_dataset
+    from continuous.download_record import record_path
+
+    path = find_dataset(task)
+    if path is None or not path.is_file():
+        return "-"
+    if record_path(path).exists():
+        return "original"
+    with path.open("rb") as file:
+        return "re-created" if file.read(len(SIGNATURE)) == SIGNATURE.encode() else "not recorded"
+
+
+def _check_place(path: Path, overwrite: bool) -> None:
+    """Refuses before the work begins what would fail after it."""
+    from ampl.files import check_replaceable
+
+    check_replaceable(path)
+    if path.exists() and not overwrite:
+        raise InvalidArgumentError(f"{path} exists; --overwrite replaces it, --out FILE writes another.")
+    nearest = next(part for part in path.absolute().parents if part.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise InvalidFileError(
+            f"cannot write {path}: {nearest} is no folder that you can write to. Choose another --out."
+        )
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Left-aligned columns with two spaces between; the last one is as long as it likes."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

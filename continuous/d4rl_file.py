@@ -1,0 +1,214 @@
+"""Reads and writes D4RL's HDF5 files.
+
+One flat file a task: compressed arrays whose first axis is N consecutive time steps, slashes in names for groups.
+Read: casts to float32 and bool, squeezes [N, 1], counts time-outs where the file has none, keeps metadata apart.
+Written: the same layout, so that D4RL's own loader reads it, with the provenance as attributes of the root. A file is
+put together in memory and renamed into place, so an interruption or a full disk leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ampl.errors import InvalidFileError
+from continuous.d4rl_data import D4RLData, Flags, Floats, Provenance, Source
+from continuous.d4rl_writer import ATTRIBUTE_PREFIX, write_d4rl
+from continuous.hdf5_arrays import LazyArrays, find_datasets, open_hdf5, read_array, read_scalar
+from continuous.tasks import Task
+
+__all__ = ["D4RLData", "Provenance", "Source", "read_d4rl", "read_provenance", "write_d4rl"]
+
+REQUIRED = ("observations", "actions", "rewards", "terminals")
+KNOWN = (*REQUIRED, "timeouts", "next_observations")
+_HINT = "Expected a D4RL file: HDF5 with the arrays observations, actions, rewards, terminals and timeouts."
+
+_logger = logging.getLogger(__name__)
+
+
+def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
+    """The content of a D4RL file; `infos` are read only when asked for.
+
+    Args:
+        path: an HDF5 file.
+        task: what the file should hold; its sizes are checked, and its time limit stands in for missing time-outs.
+
+    Raises:
+        InvalidFileError: missing, damaged, foreign or of another task; a key is missing, misshapen, not finite, or a
+            flag that is neither 0 nor 1.
+    """
+    with open_hdf5(path, _HINT) as file:
+        datasets = find_datasets(file, path)
+        _check_keys(datasets, path)
+        observations = _read_matrix(datasets, "observations", path)
+        rows = len(observations)
+        if rows == 0:
+            raise InvalidFileError(f"{path}: 'observations' has no rows. {_HINT}")
+        terminals = _read_flags(datasets, "terminals", path)
+        stored = "timeouts" in datasets
+        timeouts = _read_flags(datasets, "timeouts", path) if stored else _count_timeouts(terminals, task, path)
+        data: dict[str, Any] = {
+            "observations": observations,
+            "actions": _read_matrix(datasets, "actions", path),
+            "rewards": _read_rewards(datasets, path),
+            "terminals": terminals,
+            "timeouts": timeouts,
+            "next_observations": (
+                _read_matrix(datasets, "next_observations", path) if "next_observations" in datasets else None
+            ),
+        }
+        _check_rows(data, datasets, path)
+        infos = {key.removeprefix("infos/"): key for key in datasets if key.startswith("infos/")}
+        metadata = {
+            key.removeprefix("metadata/"): read_scalar(dataset, key, path)
+            for key, dataset in datasets.items()
+            if key.startswith("metadata/")
+        }
+    if task is not None:
+        _check_task(data["observations"], data["actions"], task, path)
+    lazy = LazyArrays(path, infos, rows, _HINT)
+    return D4RLData(**data, infos=lazy, metadata=metadata, timeouts_stored=stored)
+
+
+def read_provenance(path: Path) -> Provenance | None:
+    """Where a file comes from, as its attributes say; None if it has none (D4RL's own files have none).
+
+    Raises:
+        InvalidFileError: not HDF5, or attributes of another type than we write.
+    """
+    with open_hdf5(path, _HINT) as file:
+        attributes = {
+            name.removeprefix(ATTRIBUTE_PREFIX): value
+            for name, value in file.attrs.items()
+            if name.startswith(ATTRIBUTE_PREFIX)
+        }
+        if not attributes:
+            return None
+        values: dict[str, Any] = {}
+        for field in fields(Provenance):
+            if field.name in attributes:
+                values[field.name] = _plain(attributes[field.name])
+        return Provenance(**values | {"source": Source(values["source"])})
+
+
+def _plain(value: Any) -> str | int | float:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _check_keys(datasets: Mapping[str, h5py.Dataset], path: Path) -> None:
+    for key in REQUIRED:
+        if key not in datasets:
+            near = get_close_matches(key, datasets, n=1)
+            hint = f" Rename '{near[0]}'." if near else ""
+            raise InvalidFileError(f"{path} lacks the key '{key}'; it has {_listed(datasets)}.{hint} {_HINT}")
+    strange = [key for key in datasets if key not in KNOWN and not key.startswith(("infos/", "metadata/"))]
+    folded = {key.casefold(): key for key in strange}
+    for key in ("timeouts", "next_observations"):
+        if key not in datasets and (near := get_close_matches(key, folded, n=1)):
+            raise InvalidFileError(
+                f"{path} lacks the key '{key}' and has an unknown '{folded[near[0]]}'; rename it. {_HINT}"
+            )
+
+
+def _listed(datasets: Mapping[str, h5py.Dataset]) -> str:
+    names = sorted(datasets)
+    return (", ".join(names[:12]) + (", ..." if len(names) > 12 else "")) or "none"
+
+
+def _read_matrix(datasets: Mapping[str, h5py.Dataset], key: str, path: Path) -> Floats:
+    dataset = datasets[key]
+    if dataset.dtype.kind != "f" or len(dataset.shape or ()) != 2 or 0 in dataset.shape[1:]:
+        raise InvalidFileError(f"{path}: '{key}' is {_found(dataset)}; expected floats with the shape [rows, size].")
+    return _finite(read_array(dataset, key, path), key, path)
+
+
+def _read_rewards(datasets: Mapping[str, h5py.Dataset], path: Path) -> Floats:
+    dataset = datasets["rewards"]
+    if dataset.dtype.kind not in "fiu":
+        raise InvalidFileError(f"{path}: 'rewards' is {_found(dataset)}; expected numbers.")
+    return _finite(_squeezed(dataset, "rewards", path), "rewards", path)
+
+
+def _read_flags(datasets: Mapping[str, h5py.Dataset], key: str, path: Path) -> Flags:
+    """Flags as bool; old files hold 0.0 and 1.0, or have the shape [N, 1]."""
+    dataset = datasets[key]
+    if dataset.dtype.kind not in "bfiu":
+        raise InvalidFileError(f"{path}: '{key}' is {_found(dataset)}; expected flags, 0 or 1.")
+    array = _squeezed(dataset, key, path)
+    stored = array.view(np.uint8) if array.dtype.kind == "b" else array  # a stored bool can be any byte
+    wrong = np.flatnonzero((stored != 0) & (stored != 1))
+    if len(wrong):
+        raise InvalidFileError(f"{path}: '{key}' is {stored[wrong[0]]} in row {wrong[0]}; expected 0 or 1.")
+    return array.astype(np.bool_, copy=False)
+
+
+def _squeezed(dataset: h5py.Dataset, key: str, path: Path) -> NDArray[Any]:
+    shape = dataset.shape or ()
+    if shape[1:] not in ((), (1,)) or not shape:
+        raise InvalidFileError(f"{path}: '{key}' is {_found(dataset)}; expected the shape [rows].")
+    return read_array(dataset, key, path).reshape(shape[0])
+
+
+def _finite(array: NDArray[Any], key: str, path: Path) -> Floats:
+    """As float32; raises if a value is not finite, or too large for float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        single: Floats = np.ascontiguousarray(array, dtype=np.float32)
+        if not np.isfinite(np.sum(single, dtype=np.float64)):  # one pass; a sum of finite float32 stays finite
+            wrong = np.flatnonzero(~np.isfinite(single).reshape(len(single), -1).all(axis=1))
+            raise InvalidFileError(
+                f"{path}: '{key}' is not finite in {len(wrong)} of {len(single)} rows, first in row {wrong[0]}. "
+                "Remove these episodes or get the file again."
+            )
+    return single
+
+
+def _check_rows(data: Mapping[str, Any], datasets: Mapping[str, h5py.Dataset], path: Path) -> None:
+    rows, size = data["observations"].shape
+    lengths = {key: len(array) for key, array in data.items() if array is not None}
+    lengths |= {key: (dataset.shape or (0,))[0] for key, dataset in datasets.items() if key.startswith("infos/")}
+    for key, length in lengths.items():
+        if length != rows:
+            raise InvalidFileError(f"{path}: '{key}' has {length} rows and 'observations' {rows}; expected the same.")
+    following = data["next_observations"]
+    if following is not None and following.shape[1] != size:
+        raise InvalidFileError(f"{path}: 'next_observations' has {following.shape[1]} columns; expected {size}.")
+    both: NDArray[np.int64] = np.flatnonzero(data["terminals"] & data["timeouts"])
+    if len(both):
+        _logger.warning("%s: %d rows have both a terminal and a time-out, first row %d.", path, len(both), both[0])
+
+
+def _count_timeouts(terminals: Flags, task: Task | None, path: Path) -> Flags:
+    """Time-outs as the time limit makes them, for a file that stores none."""
+    if task is None:
+        raise InvalidFileError(
+            f"{path} lacks the key 'timeouts', so where episodes are cut follows from the task's time limit; "
+            "name the task."
+        )
+    _logger.warning("%s has no time-outs; episodes are cut every %d steps.", path, task.episode_limit)
+    rows = np.arange(len(terminals))
+    starts = np.concatenate(([0], np.flatnonzero(terminals) + 1))  # of what lies between two terminals
+    step = rows - starts[np.searchsorted(starts, rows, side="right") - 1]
+    return ((step + 1) % task.episode_limit == 0) & ~terminals
+
+
+def _check_task(observations: Floats, actions: Floats, task: Task, path: Path) -> None:
+    for name, array, size in (
+        ("observations", observations, task.observation_size),
+        ("actions", actions, task.action_size),
+    ):
+        if array.shape[1] != size:
+            raise InvalidFileError(
+                f"{path}: '{name}' has {array.shape[1]} columns; {task.name} has {size}. Is it another task's file?"
+            )
+
+
+def _found(dataset: h5py.Dataset) -> str:
+    return f"{dataset.dtype}{list(dataset.shape or ())}"

@@ -1,0 +1,176 @@
+"""Fetches D4RL's original files into the cache folder: streamed, continued after a break, checked, renamed into place.
+
+A file gets its name only after it was read as a dataset of its task. Beside it stays a record of address, size and
+sha256, which is compared at every use. Source of the addresses: D4RL 1.1.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import urllib.parse
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, check_at_least
+from ampl.files import SIGNATURE
+from ampl.progress import Bar, progress
+from continuous.cache import FOLDER_VARIABLE, dataset_path, find_dataset
+from continuous.download_record import DownloadRecord, check_record, file_sha256, read_record, write_record
+from continuous.http_transfer import Partial, TransferError, UnreachableError, transfer
+from continuous.recipes import all_recipes
+from continuous.tasks import Task
+
+_MEGABYTE = 1_000_000
+_LONGEST_PAUSE = 30.0  # seconds between two attempts
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadConfig:
+    """How patient a download is."""
+
+    timeout: float = 30.0  # seconds without a byte that end an attempt
+    attempts: int = 8  # in all; what has arrived is kept, so that the next call goes on from there
+    pause: float = 1.0  # seconds before the second attempt, doubled for each one after it
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        check_at_least("--timeout", self.timeout, 0.001)
+        check_at_least("--attempts", self.attempts, 1)
+        check_at_least("pause", self.pause, 0.0)
+
+
+def download(
+    task: Task, url: str | None = None, path: Path | None = None, config: DownloadConfig | None = None
+) -> tuple[Path, DownloadRecord]:
+    """The original file of a task, fetched unless it is there already.
+
+    Args:
+        task: which one.
+        url: a mirror of the file; D4RL's own address if not given.
+        path: where the file goes; its place in the cache folder if not given.
+        config: how patient to be.
+
+    Returns:
+        The file and its record.
+
+    Raises:
+        ForeignFileError: a file that was not downloaded has the place.
+        InvalidArgumentError: not an HTTP address.
+        InvalidFileError: the file cannot be fetched, is not what it should be, or cannot be written; the message says
+            where it belongs and which command re-creates it.
+    """
+    url, path, config = url or task.url, path or find_dataset(task) or dataset_path(task), config or DownloadConfig()
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https") or not urllib.parse.urlsplit(url).hostname:
+        raise InvalidArgumentError(f"'{url}' is not an address of a file; expected http://HOST/... or https://HOST/...")
+    if path.exists():
+        return path, _existing(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidFileError(
+            f"cannot make {path.parent}: {error.strerror}. Set {FOLDER_VARIABLE} to a folder you can write to."
+        ) from error
+    partial = Partial(path=path.with_name(f"{path.name}.part"), url=url)
+    _fetch(partial, task, path, config)
+    return path, _publish(partial, task, path)
+
+
+def missing_dataset(task: Task) -> InvalidFileError:
+    """The error for a dataset that is not on this machine, with how to get it."""
+    return InvalidFileError(
+        f"no dataset of {task.name} on this machine. `ampl data download {task.name}` fetches the original; "
+        f"{_other_ways(task, dataset_path(task))}"
+    )
+
+
+def _existing(path: Path) -> DownloadRecord:
+    """The record of a file that was downloaded before and is unchanged."""
+    record = read_record(path)
+    if record is None:
+        with path.open("rb") as file:
+            made = SIGNATURE.encode() in file.read(len(SIGNATURE))
+        what = "is a re-creation" if made else "was not downloaded by ampl"
+        raise ForeignFileError(f"{path} exists and {what}; it stays. Move it away to fetch the original.")
+    check_record(path, file_sha256(path))
+    return record
+
+
+def _fetch(partial: Partial, task: Task, path: Path, config: DownloadConfig) -> None:
+    """Attempts until all bytes are here."""
+    watcher = _Watcher(path.name)
+    failure, begun = "", partial.size
+    try:
+        for attempt in range(config.attempts):
+            if partial.complete:
+                return
+            if attempt:
+                time.sleep(min(config.pause * 2 ** (attempt - 1), _LONGEST_PAUSE))
+            try:
+                transfer(partial, config.timeout, watcher.see)
+                return
+            except TransferError as error:
+                failure = str(error)
+            except UnreachableError as error:
+                failure = str(error)
+                if partial.size == begun:
+                    break
+    except InvalidFileError as error:
+        raise InvalidFileError(f"{error} {_other_ways(task, path)}") from error
+    finally:
+        watcher.close()
+    kept = f" {partial.size} bytes are kept; the same command goes on from there." if partial.size else ""
+    raise InvalidFileError(f"cannot download {task.name}: {failure}.{kept} {_other_ways(task, path)}")
+
+
+def _publish(partial: Partial, task: Task, path: Path) -> DownloadRecord:
+    """Gives a complete file its name, if it is a dataset of the task."""
+    from continuous.d4rl_file import read_d4rl, read_provenance
+    from continuous.plausibility import check_plausible
+
+    try:
+        data = read_d4rl(partial.path, task)
+        check_plausible(data, task, read_provenance(partial.path), partial.path)
+    except AmplError as error:
+        partial.remove()
+        raise InvalidFileError(f"what {partial.url} sent is not usable and was removed: {error}") from error
+    record = DownloadRecord(url=partial.url, size=partial.size, sha256=file_sha256(partial.path))
+    write_record(path, record)
+    os.replace(partial.path, path)
+    partial.remove()
+    return record
+
+
+def _other_ways(task: Task, path: Path) -> str:
+    """Where the file belongs, and which command re-creates it."""
+    recipe = all_recipes().get(task.name)
+    if recipe is None:
+        return f"By hand it belongs at {path}; there is no recipe that re-creates it."
+    needs = "".join(f" --{name} FILE" for name in sorted(recipe.requires))
+    return f"By hand it belongs at {path}; `ampl data make {task.name}{needs}` re-creates it."
+
+
+class _Watcher:
+    """Turns bytes into steps of the progress display, a megabyte each; it opens once the size is known."""
+
+    def __init__(self, name: str) -> None:
+        self._name = f"{name} (MB)"
+        self._display: AbstractContextManager[Bar] | None = None
+        self._bar: Bar | None = None
+        self._shown = 0
+
+    def see(self, here: int, total: int | None) -> None:
+        """Shows that `here` of `total` bytes have arrived."""
+        if self._bar is None:
+            self._display = progress(self._name, -(-(total or 0) // _MEGABYTE))
+            self._bar = self._display.__enter__()
+        done = here // _MEGABYTE if here != total else -(-here // _MEGABYTE)
+        if done > self._shown:
+            self._bar.advance(done - self._shown)
+            self._shown = done
+
+    def close(self) -> None:
+        """Ends the display."""
+        if self._display is not None:
+            self._display.__exit__(None, None, None)

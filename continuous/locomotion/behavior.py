@@ -1,0 +1,278 @@
+"""Training a behavior policy as D4RL did: `ampl data train-behavior ROBOT`.
+
+D4RL's loop: 1000 steps with the fresh policy fill the replay buffer; then blocks of 1000 steps and 1000 updates
+alternate. Every block starts a new episode and cuts its last one, which is why published replay files have lengths in
+whole thousands and short pieces marked as time-outs.
+
+    OUT/manifest.json           what was asked for, with which versions
+    OUT/curve.csv               one row an evaluation
+    OUT/replay.bin              every step so far (`replay.py`)
+    OUT/checkpoint/             the two latest states; training continues from them bit for bit
+    OUT/<robot>-<level>.safetensors   the policy nearest to a level (`levels.py`), and how it came about
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+
+from ampl import __version__
+from ampl.checkpoints import Checkpoint, read_checkpoints, remove_checkpoints_after, write_checkpoint
+from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, UnknownNameError, check_at_least
+from ampl.files import SIGNATURE, read_json, write_json
+from ampl.folder_lock import FolderLock
+from ampl.progress import progress
+from ampl.randomness import stream
+from continuous.locomotion.arithmetic import one_fast_thread
+from continuous.locomotion.collection import (
+    EPISODE_LIMIT,
+    concatenate,
+    episode_returns,
+    policy_actor,
+    roll_out,
+    torch_stream,
+)
+from continuous.locomotion.levels import (
+    LEVEL_RETURNS,
+    Evaluation,
+    Level,
+    is_reached,
+    nearest_to,
+    policy_file_name,
+    read_curve,
+    write_curve,
+)
+from continuous.locomotion.policy import save_policy
+from continuous.locomotion.replay import Columns, ReplayFile, ReplayMemory
+from continuous.locomotion.sac import METRICS, SacConfig, SoftActorCritic
+from continuous.simulators.batch import BatchSimulator
+from continuous.simulators.locomotion import ROBOTS
+
+logger = logging.getLogger(__name__)
+
+BLOCK = 1000  # steps, then as many updates
+CAPACITY = 1_000_000  # steps in the replay memory; older ones are forgotten
+MANIFEST, CURVE, REPLAY, CHECKPOINT = "manifest.json", "curve.csv", "replay.bin", "checkpoint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BehaviorConfig:
+    """How to train and how often to look; with robot and seed it decides every byte."""
+
+    evaluation_period: int = 5 * BLOCK  # steps between evaluations, a multiple of 1000
+    evaluation_episodes: int = 20
+    sac: SacConfig = field(default_factory=SacConfig)
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_at_least("evaluation_period", self.evaluation_period, BLOCK)
+        check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
+        if self.evaluation_period % BLOCK:
+            raise InvalidArgumentError(
+                f"evaluation_period is {self.evaluation_period}; expected a multiple of {BLOCK}."
+            )
+
+
+def behavior_folder(robot: str, seed: int) -> Path:
+    """Where training puts its results unless it is told otherwise."""
+    return Path("runs") / "behavior" / robot / f"seed{seed}"
+
+
+def train_behavior(
+    robot: str,
+    steps: int,
+    seed: int,
+    out: Path,
+    until: Level | None = None,
+    config: BehaviorConfig = BehaviorConfig(),
+) -> Sequence[Evaluation]:
+    """Trains SAC, or continues what `out` holds; safe to interrupt at any moment.
+
+    Args:
+        robot: "hopper", "halfcheetah" or "walker2d".
+        steps: of the environment in all, rounded up to whole evaluation periods.
+        seed: same seed, same processor, same bytes.
+        out: folder, see the top of this file.
+        until: stop as soon as this level is reached.
+        config: hyperparameters.
+
+    Returns:
+        The learning curve so far.
+
+    Raises:
+        UnknownNameError: another robot.
+        InvalidArgumentError: steps or seed out of range.
+        ExistingRunError: `out` holds a run of another robot, seed or configuration, or is being trained in.
+        DivergedError: a parameter is no longer finite.
+        InvalidFileError: the folder cannot be written to, or its replay buffer is damaged.
+    """
+    if robot not in LEVEL_RETURNS:
+        raise UnknownNameError("robot", robot, LEVEL_RETURNS)
+    check_at_least("--steps", steps, 1)
+    check_at_least("--seed", seed, 0)
+    lock = FolderLock(out)
+    try:
+        with one_fast_thread(), closing(BatchSimulator(ROBOTS[robot](), threads=1)) as simulator:
+            training = _Training(robot, seed, out, config, simulator)
+            training.run(steps, until)
+    finally:
+        lock.release()
+    return training.curve
+
+
+class _Training:
+    def __init__(self, robot: str, seed: int, out: Path, config: BehaviorConfig, simulator: BatchSimulator) -> None:
+        self.robot, self.seed, self.out, self.config = robot, seed, out, config
+        self._simulator = simulator
+        observation_size, action_size = simulator.robot.observation_size, simulator.robot.action_size
+        self._learner = SoftActorCritic(observation_size, action_size, config.sac, self._torch_stream("weights"))
+        self._memory = ReplayMemory(CAPACITY, observation_size, action_size)
+        self._file: ReplayFile | None = None
+        self._blocks, self._minutes = 0, 0.0
+        self.curve: list[Evaluation] = []
+        self._manifest()
+        self._resume()
+
+    def run(self, steps: int, until: Level | None) -> None:
+        """Blocks of steps and updates until there are enough."""
+        period = self.config.evaluation_period
+        total = math.ceil(steps / period) * period
+        started, minutes = time.monotonic(), self._minutes
+        with progress(f"steps of {self.robot}, seed {self.seed}", max(total - self._blocks * BLOCK, 0)) as bar:
+            while self._blocks * BLOCK < total and not self._reached(until):
+                metrics = self._block()
+                bar.advance(BLOCK)
+                self._minutes = minutes + (time.monotonic() - started) / 60.0
+                if self._blocks * BLOCK % period == 0:
+                    self._evaluate(metrics)
+                    self._save()
+
+    def _block(self) -> Mapping[str, float]:
+        """1000 steps, then 1000 updates, except in the first block."""
+        generator = self._stream(f"block {self._blocks}")
+        noise_generator = self._torch_stream(f"block {self._blocks}")
+        first = self._blocks * BLOCK
+        steps = self._take_steps(generator, noise_generator)
+        self._memory.append(steps)
+        if self._file is None:
+            self._file = ReplayFile.create(self.out / REPLAY, steps)
+        self._file.write(first, steps)
+        self._blocks += 1
+        if not first:
+            return dict.fromkeys(METRICS, 0.0)
+        size = self.config.sac.batch_size
+        indices = torch.from_numpy(generator.integers(len(self._memory), size=(BLOCK, size)))
+        noise = torch.randn(BLOCK, 2 * size, self._simulator.robot.action_size, generator=noise_generator)
+        metrics: Mapping[str, torch.Tensor] = {}
+        for update in range(BLOCK):
+            metrics = self._learner.update(self._memory.batch(indices[update]), noise[update])
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _take_steps(self, generator: np.random.Generator, noise_generator: torch.Generator) -> Columns:
+        """Episodes of the policy as it is; the last one is cut where the block ends."""
+        actor = policy_actor(self._learner.policy(), noise_generator)
+        episodes: list[Columns] = []
+        left = BLOCK
+        while left:
+            episodes += roll_out(self._simulator, actor, generator.spawn(1), left)
+            left -= len(episodes[-1]["rewards"])
+        return concatenate(episodes)
+
+    def _evaluate(self, metrics: Mapping[str, float]) -> None:
+        """One more point of the curve; keeps the policy for every level that it is nearest to."""
+        policy, name = self._learner.policy(), f"evaluation {self._blocks}"
+        if not all(bool(tensor.isfinite().all()) for tensor in policy.parameters.values()):
+            raise DivergedError(f"the policy of {self.robot} is not finite after {self._blocks * BLOCK} steps.")
+        actor = policy_actor(policy, self._torch_stream(name))
+        starts = self._stream(name).spawn(self.config.evaluation_episodes)
+        episodes = roll_out(self._simulator, actor, starts, EPISODE_LIMIT)
+        returns = episode_returns(episodes)
+        values = {
+            "return_mean": returns.mean(),
+            "return_std": returns.std(),
+            "return_min": returns.min(),
+            "return_max": returns.max(),
+            "length_mean": np.mean([len(episode["rewards"]) for episode in episodes]),
+            "temperature": self._learner.temperature,
+            "minutes": self._minutes,
+            **metrics,
+        }
+        point = Evaluation(
+            steps=self._blocks * BLOCK,
+            updates=(self._blocks - 1) * BLOCK,
+            episodes=len(returns),
+            **{key: round(float(value), 4) for key, value in values.items()},
+        )
+        self.curve.append(point)
+        for level, target in LEVEL_RETURNS[self.robot].items():
+            if nearest_to(self.curve, target) is point:
+                about = self._about() | {
+                    "level": level.value,
+                    "level_return": target,
+                    "reached": is_reached(self.curve, target),
+                    "evaluation": asdict(point),
+                }
+                save_policy(self.out / policy_file_name(self.robot, level), policy, about)
+
+    def _save(self) -> None:
+        """Curve first, then the state: whatever lies between two checkpoints is made again."""
+        write_curve(self.out / CURVE, self.curve, self._about()["command"])
+        state = {name: tensor.numpy() for name, tensor in self._learner.state().items()}
+        checkpoint = Checkpoint(epoch=self._blocks, state=state, fit_metrics={"minutes": self._minutes})
+        write_checkpoint(self.out / CHECKPOINT, checkpoint)
+
+    def _manifest(self) -> None:
+        """Writes what was asked for, or checks that it is what this folder holds."""
+        path, wanted = self.out / MANIFEST, self._about() | {"config": asdict(self.config)}
+        if not path.exists():
+            write_json(path, {"format": f"{SIGNATURE} behavior"} | wanted)
+            return
+        found = read_json(path, "Expected the manifest of `ampl data train-behavior`; choose another --out.")
+        for key in ("robot", "seed", "config"):
+            if not isinstance(found, dict) or found.get(key) != wanted[key]:
+                raise ExistingRunError(f"{self.out} holds another run: its {key} differs. Choose another --out.")
+
+    def _resume(self) -> None:
+        """Continues from the newest whole checkpoint, if there is one."""
+        checkpoints = read_checkpoints(self.out / CHECKPOINT)
+        if not checkpoints:
+            return
+        newest = max(checkpoints)
+        remove_checkpoints_after(self.out / CHECKPOINT, newest)
+        state = {name: torch.from_numpy(array) for name, array in checkpoints[newest].state.items()}
+        self._learner.load_state(state)
+        self._blocks, self._minutes = newest, checkpoints[newest].fit_metrics["minutes"]
+        self._file = ReplayFile(self.out / REPLAY)
+        self._memory.append(self._file.read(newest * BLOCK))
+        self.curve = [point for point in read_curve(self.out / CURVE) if point.steps <= newest * BLOCK]
+        logger.info("continuing %s after %d steps.", self.out, newest * BLOCK)
+
+    def _reached(self, level: Level | None) -> bool:
+        return level is not None and is_reached(self.curve, LEVEL_RETURNS[self.robot][level])
+
+    def _about(self) -> dict[str, Any]:
+        """Where a result comes from."""
+        packages = {"ampl-testbed": __version__, "mujoco": mujoco.__version__, "torch": torch.__version__}
+        return {
+            "robot": self.robot,
+            "seed": self.seed,
+            "command": f"ampl data train-behavior {self.robot} --seed {self.seed}",
+            "versions": packages | {"numpy": np.__version__, "python": platform.python_version()},
+        }
+
+    def _stream(self, name: str) -> np.random.Generator:
+        return stream(self.seed, f"{self.robot} {name}")
+
+    def _torch_stream(self, name: str) -> torch.Generator:
+        return torch_stream(self.seed, f"{self.robot} {name}")

@@ -1,0 +1,79 @@
+"""The four robots as Gymnasium environments with D4RL's dynamics, rewards and action range.
+
+Three things set them apart from a plain `gymnasium.make`:
+
+* "-v4" ids. v5 withholds the healthy reward on the step that falls, gives Walker2d's right foot another friction and
+  Ant other observations.
+* Contact margins. Up to MuJoCo 3.4 a contact's margin is the larger of the two geoms' margins, from 3.5 on their sum.
+  Halving the geoms' margins after loading restores the old dynamics wherever all margins are equal, which holds for
+  Hopper (0.001 m) and Ant (0.01 m). HalfCheetah and Walker2d have none.
+* Actions are clipped to [-1, 1] before the simulator and the control cost see them, as D4RL's wrapper does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+
+from ampl.errors import UnknownNameError
+
+_SUMMED_MARGINS = (3, 5)  # first MuJoCo release that adds the two margins
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Id:
+    name: str
+    contact_forces: bool = False  # Ant: 84 contact forces in the observation, and their cost in the reward
+
+
+ROBOTS: Mapping[str, _Id] = MappingProxyType(
+    {
+        "hopper": _Id(name="Hopper-v4"),
+        "halfcheetah": _Id(name="HalfCheetah-v4"),
+        "walker2d": _Id(name="Walker2d-v4"),
+        "ant": _Id(name="Ant-v4", contact_forces=True),
+    }
+)
+
+
+def make_environment(robot: str, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
+    """The environment of a robot, cut at 1000 steps.
+
+    Args:
+        robot: "hopper", "halfcheetah", "walker2d" or "ant".
+        render_mode: as in Gymnasium.
+
+    Raises:
+        UnknownNameError: another robot.
+    """
+    if robot not in ROBOTS:
+        raise UnknownNameError("robot", robot, ROBOTS)
+    options: dict[str, Any] = {"use_contact_forces": True} if ROBOTS[robot].contact_forces else {}
+    environment = gymnasium.make(ROBOTS[robot].name, render_mode=render_mode, disable_env_checker=True, **options)
+    restore_margins(environment.unwrapped.model)  # type: ignore[attr-defined]
+    return ClippedActions(environment)
+
+
+def restore_margins(model: Any, version: str = mujoco.__version__) -> None:
+    """Gives the contacts of a freshly loaded model the margins they had up to MuJoCo 3.4.
+
+    Args:
+        model: its geoms' margins are halved in place where MuJoCo adds them.
+        version: of MuJoCo.
+    """
+    if tuple(int(part) for part in version.split(".")[:2]) >= _SUMMED_MARGINS:
+        model.geom_margin[:] *= 0.5
+
+
+class ClippedActions(gymnasium.ActionWrapper[Any, Any, Any]):
+    """Clips actions to [-1, 1]; the action space stays that box."""
+
+    def action(self, action: Any) -> Any:
+        """The nearest action inside the box."""
+        return np.clip(action, -1.0, 1.0)

@@ -1,0 +1,288 @@
+"""Re-creates D4RL's gym-mujoco v2 datasets: `ampl data make hopper-medium-v2`.
+
+    random         uniform actions; needs nothing
+    medium, expert SAC policies stopped early and late, shipped in `weights/` where training reached their level
+    medium-expert  medium up to its last complete episode, then expert; arrays only
+    medium-replay  everything that training saw until its policy was medium
+    full-replay    the latest million steps that training saw
+
+The last two need the buffer of `ampl data train-behavior`. Source: D4RL's collection and stitching scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ampl.errors import InvalidFileError
+from continuous.locomotion.levels import LEVEL_RETURNS, Level, policy_file_name
+from continuous.recipes import MakeOptions, Recipe
+from continuous.tasks import GYM_MUJOCO_DATASETS, TASKS, Family, Task, find_task
+
+if TYPE_CHECKING:
+    from continuous.d4rl_data import D4RLData, Provenance
+    from continuous.locomotion.policy import TanhGaussianPolicy
+    from continuous.locomotion.replay import Columns
+
+DEFAULT_STEPS = 1_000_000  # rows of the published files, twice that in medium-expert
+MEDIUM_REPLAY_STEPS = {"halfcheetah": 202_000, "hopper": 402_000, "walker2d": 302_000}  # of the published files
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def recipes() -> Mapping[str, Recipe]:
+    """Every dataset of the robots whose behavior can be trained; of Ant, random."""
+    tasks = [task for task in TASKS.values() if task.family is Family.GYM_MUJOCO]
+    return {task.name: _recipe(task) for task in tasks if task.robot in LEVEL_RETURNS or task.dataset == "random"}
+
+
+def _recipe(task: Task) -> Recipe:
+    assert task.dataset in GYM_MUJOCO_DATASETS
+    train = f"ampl data train-behavior {task.robot}"
+    match task.dataset:
+        case "random":
+            return Recipe(
+                make=partial(_make_random, task),
+                default_steps=DEFAULT_STEPS,
+                describe="Uniform actions on the -v4 environment with the old contact margins, as D4RL's script.",
+            )
+        case "medium-expert":
+            return Recipe(
+                make=partial(_make_medium_expert, task),
+                default_steps=2 * DEFAULT_STEPS,
+                describe="The medium data up to their last complete episode, then the expert data; half the rows each.",
+            )
+        case "medium-replay":
+            return Recipe(
+                make=partial(_make_medium_replay, task),
+                default_steps=MEDIUM_REPLAY_STEPS[task.robot],
+                describe=f"What `{train}` saw until its policy was medium, however long that took; --policy names its "
+                "folder, otherwise --seed does.",
+                accepts=frozenset({"seed", "policy"}),
+            )
+        case "full-replay":
+            return Recipe(
+                make=partial(_make_full_replay, task),
+                default_steps=DEFAULT_STEPS,
+                describe=f"The replay buffer of `{train}` after so many steps; --policy names its folder, otherwise "
+                "--seed does.",
+                accepts=frozenset({"steps", "seed", "policy"}),
+            )
+        case _:
+            target = LEVEL_RETURNS[task.robot][Level(task.dataset)]
+            return Recipe(
+                make=partial(_make_policy_data, task),
+                default_steps=DEFAULT_STEPS,
+                describe=f"Sampled actions of a SAC policy of this project with about D4RL's mean return {target:.0f}; "
+                "--policy names another.",
+                accepts=frozenset({"steps", "seed", "policy"}),
+            )
+
+
+def _make_random(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
+    from ampl.randomness import stream
+    from continuous.locomotion.collection import collect, uniform_actor
+    from continuous.simulators.batch import BatchSimulator
+    from continuous.simulators.registry import robot_for
+
+    actor = uniform_actor(task.action_size, stream(options.seed, f"{task.name} actions"))
+    rows = DEFAULT_STEPS if options.steps is None else options.steps
+    with BatchSimulator(robot_for(task)) as simulator:
+        columns = collect(simulator, actor, rows, stream(options.seed, f"{task.name} starts"))
+    return _data(columns, {}), _provenance(task, options.seed, rows, "uniform actions")
+
+
+def _make_policy_data(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
+    """Medium or expert: D4RL's 21 keys.
+
+    Raises:
+        InvalidFileError: the policy is missing, damaged, or of another robot.
+    """
+    from ampl.randomness import stream
+    from continuous.locomotion.arithmetic import one_thread
+    from continuous.locomotion.collection import collect, policy_actor, torch_stream
+    from continuous.simulators.batch import BatchSimulator
+    from continuous.simulators.registry import robot_for
+
+    policy, about, path = _find_policy(task, options)
+    actor = policy_actor(policy, torch_stream(options.seed, f"{task.name} actions"))
+    rows = DEFAULT_STEPS if options.steps is None else options.steps
+    with one_thread(), BatchSimulator(robot_for(task)) as simulator:
+        columns = collect(simulator, actor, rows, stream(options.seed, f"{task.name} starts"))
+    metadata = _metadata(about.get("evaluation", {}).get("updates", 0))
+    metadata |= {"policy/nonlinearity": "relu", "policy/output_distribution": "tanh_gaussian"}
+    metadata |= {f"policy/{name}": tensor.numpy() for name, tensor in policy.parameters.items()}
+    return _data(columns, metadata), _provenance(task, options.seed, rows, _policy_note(path, about))
+
+
+def _make_medium_expert(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
+    """D4RL's stitching rule: complete episodes of medium, then all of expert; next to no row is lost, none is added."""
+    import numpy as np
+
+    from continuous.d4rl_data import D4RLData
+
+    rows = 2 * DEFAULT_STEPS if options.steps is None else options.steps
+    sizes = {"medium": max(rows // 2, 1), "expert": max(rows - rows // 2, 1)}
+    parts, notes = [], []
+    for dataset, size in sizes.items():
+        part_task = find_task(f"{task.robot}-{dataset}-v2")
+        data, provenance = _make_policy_data(part_task, MakeOptions(steps=size, seed=options.seed))
+        parts.append(data)
+        notes.append(provenance.notes)
+    ends = np.flatnonzero(parts[0].terminals | parts[0].timeouts)
+    cuts = (int(ends[-1]) + 1 if len(ends) else 0, parts[1].n_rows)
+
+    def stitch(arrays: Any) -> Any:
+        return np.concatenate([array[:cut] for array, cut in zip(arrays, cuts, strict=True)])[:rows]
+
+    names = ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations")
+    stitched = D4RLData(
+        **{name: stitch([getattr(part, name) for part in parts]) for name in names},
+        infos={name: stitch([part.infos[name] for part in parts]) for name in parts[0].infos},
+    )
+    return stitched, _provenance(task, options.seed, sum(sizes.values()), "; then ".join(notes))
+
+
+def _make_medium_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
+    """The buffer up to the medium policy.
+
+    Raises:
+        InvalidFileError: no training run there, or one that has not become medium yet.
+    """
+    from continuous.locomotion.policy import load_policy
+
+    folder, have = _training(task, options)
+    _, about = load_policy(folder / policy_file_name(task.robot, Level.MEDIUM))
+    if not about.get("reached"):
+        found, target = about["evaluation"]["return_mean"], LEVEL_RETURNS[task.robot][Level.MEDIUM]
+        raise InvalidFileError(
+            f"{folder} has not become medium in {have} steps: {found:.0f} of {target:.0f}. Continue with "
+            f"`{about['command']} --steps N`."
+        )
+    rows = int(about["evaluation"]["steps"])
+    return _replay(task, options, folder, rows, int(about["evaluation"]["updates"]))
+
+
+def _make_full_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
+    """The buffer after `steps` steps, at most its capacity of a million.
+
+    Raises:
+        InvalidFileError: no training run there, or one with fewer steps.
+    """
+    from continuous.locomotion.behavior import BLOCK
+
+    folder, have = _training(task, options)
+    rows = DEFAULT_STEPS if options.steps is None else options.steps
+    if have < rows:
+        raise InvalidFileError(
+            f"{folder} has {have} of {rows} steps. Continue with `ampl data train-behavior {task.robot} --seed "
+            f"{options.seed} --steps {rows} --out {folder}`, or ask for fewer with --steps."
+        )
+    return _replay(task, options, folder, rows, max(rows - BLOCK, 0))
+
+
+def _replay(task: Task, options: MakeOptions, folder: Path, rows: int, updates: int) -> tuple[D4RLData, Provenance]:
+    """The latest million of the first `rows` steps, with the eleven keys of replay files."""
+    from continuous.locomotion.behavior import CAPACITY, REPLAY
+    from continuous.locomotion.replay import ReplayFile
+
+    columns = ReplayFile(folder / REPLAY).read(rows)
+    columns = {name: column[-CAPACITY:] for name, column in columns.items()}
+    notes = f"replay buffer of SAC after {rows} steps; paths are cut every 1000 steps"
+    return _data(columns, _metadata(updates), "f8"), _provenance(task, options.seed, rows, notes)
+
+
+def _training(task: Task, options: MakeOptions) -> tuple[Path, int]:
+    """The folder of a training run of this robot, and how many steps it has made."""
+    from ampl.checkpoints import checkpoint_epochs
+    from ampl.files import read_json
+    from continuous.locomotion.behavior import BLOCK, CHECKPOINT, MANIFEST, behavior_folder
+
+    folder = behavior_folder(task.robot, options.seed) if options.policy is None else options.policy
+    command = f"ampl data train-behavior {task.robot} --seed {options.seed}"
+    hint = f"{task.name} is made of what training saw: run `{command}` first, or name its folder with --policy."
+    blocks = checkpoint_epochs(folder / CHECKPOINT)
+    manifest = read_json(folder / MANIFEST, hint) if blocks else {}
+    if not blocks:
+        raise InvalidFileError(f"there is no training run in {folder}. {hint}")
+    if manifest.get("robot") != task.robot:
+        raise InvalidFileError(f"{folder} holds a training run of {manifest.get('robot')}. {hint}")
+    return folder, blocks[0] * BLOCK
+
+
+def _find_policy(task: Task, options: MakeOptions) -> tuple[TanhGaussianPolicy, dict[str, Any], Path]:
+    """The policy that was asked for, the shipped one, or the one that a training run of this seed left."""
+    from continuous.locomotion.behavior import behavior_folder
+    from continuous.locomotion.policy import load_policy
+
+    name = policy_file_name(task.robot, Level(task.dataset))
+    places = [WEIGHTS / name, behavior_folder(task.robot, options.seed) / name]
+    path = options.policy or next((place for place in places if place.exists()), None)
+    if path is None:
+        raise InvalidFileError(
+            f"no {task.dataset} policy of {task.robot} is shipped. Train one with `ampl data train-behavior "
+            f"{task.robot} --seed {options.seed} --until {task.dataset}`, or name one with --policy."
+        )
+    policy, about = load_policy(path)
+    if (policy.observation_size, policy.action_size) != (task.observation_size, task.action_size):
+        raise InvalidFileError(
+            f"{path} maps {policy.observation_size} observations to {policy.action_size} actions; {task.robot} has "
+            f"{task.observation_size} and {task.action_size}."
+        )
+    return policy, about, path
+
+
+def _data(columns: Columns, metadata: Mapping[str, Any], info_type: str = "f4") -> D4RLData:
+    import numpy as np
+
+    from continuous.d4rl_data import D4RLData
+
+    return D4RLData(
+        observations=np.ascontiguousarray(columns["observations"], dtype=np.float32),
+        actions=np.ascontiguousarray(columns["actions"], dtype=np.float32),
+        rewards=np.ascontiguousarray(columns["rewards"], dtype=np.float32),
+        next_observations=np.ascontiguousarray(columns["next_observations"], dtype=np.float32),
+        terminals=columns["terminals"],
+        timeouts=columns["timeouts"],
+        infos={
+            name.removeprefix("infos/"): np.ascontiguousarray(column, dtype=info_type)
+            for name, column in columns.items()
+            if name.startswith("infos/")
+        },
+        metadata=metadata,
+    )
+
+
+def _metadata(updates: int) -> dict[str, Any]:
+    """What medium, expert and replay files share. D4RL's trainer counts iterations of 1000 updates from 0."""
+    import numpy as np
+
+    return {"algorithm": "SAC", "iteration": np.int32(max(updates // 1000 - 1, 0))}
+
+
+def _policy_note(path: Path, about: Mapping[str, Any]) -> str:
+    if "evaluation" not in about:
+        return f"sampled actions of {path.name}"
+    found = about["evaluation"]
+    return (
+        f"sampled actions of {path.name}: SAC, {found['steps']} steps, seed {about['seed']}, mean return "
+        f"{found['return_mean']:.0f} over {found['episodes']} episodes (D4RL {about['level_return']:.0f})"
+    )
+
+
+def _provenance(task: Task, seed: int, steps: int, notes: str) -> Provenance:
+    import mujoco
+
+    from ampl import __version__
+    from continuous.d4rl_data import Provenance
+
+    return Provenance(
+        recipe=task.name,
+        seed=seed,
+        noise=0.0,
+        mujoco_version=mujoco.__version__,
+        project_version=__version__,
+        steps=steps,
+        notes=notes,
+    )

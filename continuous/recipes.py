@@ -1,0 +1,89 @@
+"""Recipes that re-create a dataset: what `ampl data make TASK` looks up.
+
+Each package that can re-create data has a module `recipe` with `recipes() -> Mapping[str, Recipe]`, by task name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from ampl.errors import InvalidArgumentError, UnknownNameError, check_at_least
+
+if TYPE_CHECKING:
+    from continuous.d4rl_file import D4RLData, Provenance
+
+    Made: TypeAlias = tuple[D4RLData, Provenance]
+
+_MODULES = ("continuous.locomotion.recipe", "continuous.maze2d.recipe", "continuous.adroit.recipe")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeOptions:
+    """What a user may choose about a re-creation; a recipe names the ones it obeys in `Recipe.accepts`."""
+
+    steps: int | None = None  # rows of the file, >= 1; None: the recipe's own number
+    seed: int = 0
+    noise: float | None = None  # standard deviation of the noise on actions, >= 0; None: as in the published files
+    policy: Path | None = None  # weights of the policy that collects
+    demonstrations: Path | None = None  # recorded human demonstrations
+    skip_repeated_rows: bool = False  # maze2d: leave out the row that D4RL's script repeats after each target
+    reward_of_next_state: bool = False  # maze2d: pay each step by where it ends, as the environment does
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        if self.steps is not None:
+            check_at_least("--steps", self.steps, 1, "A dataset needs rows.")
+        check_at_least("--seed", self.seed, 0)
+        if self.noise is not None:
+            check_at_least("--noise", self.noise, 0.0, "It is a standard deviation.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one dataset is re-created."""
+
+    make: Callable[[MakeOptions], Made]
+    default_steps: int  # rows where the user does not say
+    describe: str  # one sentence for `ampl data info`: what is done, and how far it differs from the original
+    accepts: frozenset[str] = frozenset({"steps", "seed"})  # fields of MakeOptions that `make` obeys
+    requires: frozenset[str] = frozenset()  # fields of MakeOptions without which it cannot start
+
+    def run(self, task: str, options: MakeOptions) -> Made:
+        """The data, and how it was made.
+
+        Args:
+            task: name of the task, for messages.
+            options: the user's choices.
+
+        Raises:
+            InvalidArgumentError: an option is given that this recipe does not use, or one that it needs is missing.
+        """
+        for field in fields(options):
+            given = getattr(options, field.name) != field.default
+            flag = f"--{field.name.replace('_', '-')}"
+            if given and field.name not in self.accepts | self.requires:
+                raise InvalidArgumentError(f"{flag} means nothing for {task}; leave it out. {self.describe}")
+            if not given and field.name in self.requires:
+                raise InvalidArgumentError(f"{task} needs {flag} FILE. {self.describe}")
+        return self.make(options)
+
+
+def all_recipes() -> dict[str, Recipe]:
+    """Every recipe, by the name of its task."""
+    return {name: recipe for module in _MODULES for name, recipe in import_module(module).recipes().items()}
+
+
+def find_recipe(task: str) -> Recipe:
+    """The recipe of a task.
+
+    Raises:
+        UnknownNameError: there is none; the message lists the tasks that have one.
+    """
+    recipes: Mapping[str, Recipe] = all_recipes()
+    if task not in recipes:
+        raise UnknownNameError("recipe for task", task, recipes)
+    return recipes[task]

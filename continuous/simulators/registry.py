@@ -1,0 +1,58 @@
+"""From a D4RL task to what runs it: a batched robot for evaluation, a Gymnasium environment for everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from continuous.simulators.robot import Robot
+from continuous.tasks import Family, Task
+
+
+def robot_for(task: Task) -> Robot:
+    """The batched simulation of a task.
+
+    Raises:
+        MissingPackageError: an Adroit task without gymnasium-robotics.
+    """
+    match task.family:
+        case Family.GYM_MUJOCO:
+            from continuous.simulators.locomotion import ROBOTS
+
+            return ROBOTS[task.robot]()
+        case Family.MAZE2D:
+            from continuous.simulators.maze2d import Maze2D
+
+            return Maze2D(task.robot, task.dataset)
+        case Family.ADROIT:
+            from continuous.adroit.robots import make_robot
+
+            return make_robot(task.robot)
+
+
+def environment_for(task: Task, render_mode: str | None = None) -> Any:
+    """The same task as a gymnasium.Env, cut at its time limit.
+
+    Args:
+        task: which.
+        render_mode: as in Gymnasium.
+
+    Raises:
+        MissingPackageError: an Adroit task without gymnasium-robotics.
+    """
+    match task.family:
+        case Family.GYM_MUJOCO:
+            from continuous.locomotion import environments
+
+            return environments.make_environment(task.robot, render_mode=render_mode)
+        case Family.MAZE2D:
+            import gymnasium
+
+            from continuous.maze2d.registration import environment_id, register_environments
+            from continuous.maze2d.rewards import Reward
+
+            register_environments()
+            return gymnasium.make(environment_id(task.robot, Reward(task.dataset)), render_mode=render_mode)
+        case Family.ADROIT:
+            from continuous.adroit.environments import make_environment
+
+            return make_environment(task.robot, render_mode=render_mode)

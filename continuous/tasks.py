@@ -1,0 +1,132 @@
+"""The D4RL tasks this project knows: dimensions, time limits, reference returns and where the original files are.
+
+Reference returns belong to the environment: all datasets of a robot share them. Source: D4RL 1.1, score and address
+tables; `tests/continuous/test_tasks.py` compares ours with the installed package's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+from ampl.errors import UnknownNameError
+
+URL_PREFIX = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
+GYM_MUJOCO_DATASETS = ("random", "medium", "medium-replay", "medium-expert", "expert", "full-replay")
+MAZE2D_DATASETS = ("sparse", "dense")
+ADROIT_DATASETS = ("human", "cloned", "expert")
+
+
+class Family(Enum):
+    """Tasks that share a file layout, a simulator and a version."""
+
+    GYM_MUJOCO = "gym-mujoco v2"
+    MAZE2D = "maze2d v1"
+    ADROIT = "Adroit v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One D4RL task: an environment with a dataset."""
+
+    name: str  # as in D4RL: "hopper-medium-v2"
+    family: Family
+    robot: str  # "hopper"; the maze ("umaze") or the hand's job ("pen") in the other families
+    dataset: str  # "medium"; the reward ("sparse", "dense") in maze2d
+    observation_size: int
+    action_size: int  # every action entry lies in [-1, 1]
+    episode_limit: int  # steps until an evaluation episode is cut
+    reference_min: float  # return that scores 0: a uniform random policy
+    reference_max: float  # return that scores 100: an expert, in maze2d D4RL's controller
+    url: str
+
+    @property
+    def file_name(self) -> str:
+        """Name of the dataset file in D4RL's cache folder: the last part of its address."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Body:
+    """What all datasets of one environment share."""
+
+    observation_size: int
+    action_size: int
+    episode_limit: int
+    reference_min: float
+    reference_max: float
+
+
+def _body(observations: int, actions: int, limit: int, least: float, most: float) -> _Body:
+    return _Body(
+        observation_size=observations,
+        action_size=actions,
+        episode_limit=limit,
+        reference_min=least,
+        reference_max=most,
+    )
+
+
+_GYM_MUJOCO = {
+    "hopper": _body(11, 3, 1000, -20.272305, 3234.3),
+    "halfcheetah": _body(17, 6, 1000, -280.178953, 12135.0),
+    "walker2d": _body(17, 6, 1000, 1.629008, 4592.3),
+    "ant": _body(111, 8, 1000, -325.6, 3879.7),
+}
+_MAZE2D = {
+    ("umaze", "sparse"): _body(4, 2, 300, 23.85, 161.86),
+    ("umaze", "dense"): _body(4, 2, 300, 68.537689, 193.66285642381482),
+    ("medium", "sparse"): _body(4, 2, 600, 13.13, 277.39),
+    ("medium", "dense"): _body(4, 2, 600, 44.264742, 297.4552547777125),
+    ("large", "sparse"): _body(4, 2, 800, 6.7, 273.99),
+    ("large", "dense"): _body(4, 2, 800, 30.569041, 303.4857382709002),
+}
+_ADROIT = {
+    "pen": _body(45, 24, 100, 96.262799, 3076.8331017826877),
+    "door": _body(39, 28, 200, -56.512833, 2880.5693087298737),
+    "hammer": _body(46, 26, 200, -274.856578, 12794.134825156867),
+    "relocate": _body(39, 30, 200, -6.425911, 4233.877797728884),
+}
+
+
+def _task(name: str, family: Family, robot: str, dataset: str, path: str, body: _Body) -> Task:
+    return Task(name=name, family=family, robot=robot, dataset=dataset, url=URL_PREFIX + path, **vars(body))
+
+
+def _gym_mujoco() -> Iterator[Task]:
+    for robot, body in _GYM_MUJOCO.items():
+        for dataset in GYM_MUJOCO_DATASETS:
+            path = f"gym_mujoco_v2/{robot}_{dataset.replace('-', '_')}-v2.hdf5"
+            yield _task(f"{robot}-{dataset}-v2", Family.GYM_MUJOCO, robot, dataset, path, body)
+
+
+def _maze2d() -> Iterator[Task]:
+    """The name of a sparse task leaves the reward out, its file name does not."""
+    for (maze, reward), body in _MAZE2D.items():
+        name = f"maze2d-{maze}-v1" if reward == "sparse" else f"maze2d-{maze}-{reward}-v1"
+        yield _task(name, Family.MAZE2D, maze, reward, f"maze2d/maze2d-{maze}-{reward}-v1.hdf5", body)
+
+
+def _adroit() -> Iterator[Task]:
+    for robot, body in _ADROIT.items():
+        for dataset in ADROIT_DATASETS:
+            name = f"{robot}-{dataset}-v1"
+            yield _task(name, Family.ADROIT, robot, dataset, f"hand_dapg_v1/{name}.hdf5", body)
+
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {task.name: task for family in (_gym_mujoco, _maze2d, _adroit) for task in family()}
+)
+
+
+def find_task(name: str) -> Task:
+    """The task of this name.
+
+    Raises:
+        UnknownNameError: no such task; the message has the nearest one and all names.
+    """
+    if name not in TASKS:
+        raise UnknownNameError("D4RL task", name, TASKS)
+    return TASKS[name]

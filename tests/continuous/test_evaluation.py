@@ -1,0 +1,129 @@
+"""Evaluation: seeds apart, draws reproducible, scores on D4RL's scale, equal to a loop over single episodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ampl.errors import InvalidArgumentError, InvalidShapeError
+from ampl.randomness import stream
+from continuous.evaluation import Evaluation, Evaluator, Policy, uniform_policy
+from continuous.simulators.batch import available_cores
+from continuous.simulators.locomotion import Hopper
+from continuous.simulators.maze2d import Maze2D
+from continuous.simulators.registry import environment_for, robot_for
+from continuous.tasks import find_task
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def noisy_policy(seed: int) -> Policy:
+    """A small random network plus noise."""
+    weights = torch.randn(11, 3, generator=torch.Generator().manual_seed(seed))
+
+    def act(observations: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        assert not torch.is_grad_enabled()
+        return torch.tanh(observations @ weights) + 0.3 * torch.randn(len(observations), 3, generator=generator)
+
+    return act
+
+
+def test_a_seeds_result_does_not_depend_on_its_neighbors() -> None:
+    policies = [noisy_policy(seed) for seed in range(3)]
+    with Evaluator(Hopper(), episodes=4, threads=2) as evaluator:
+        together = evaluator.evaluate(policies, [5, 6, 7])
+        alone = evaluator.evaluate([policies[1]], [6])[0]
+    np.testing.assert_array_equal(together[1].returns, alone.returns)
+    np.testing.assert_array_equal(together[1].lengths, alone.lengths)
+    assert len({float(evaluation.returns.sum()) for evaluation in together}) == 3
+
+
+def test_the_same_seed_gives_the_same_bytes_and_other_seeds_other_episodes() -> None:
+    results = []
+    for seed in (0, 0, 1):
+        with Evaluator(Hopper(), episodes=5) as evaluator:
+            results.append(evaluator.evaluate([noisy_policy(0)], [seed])[0].returns.tobytes())
+    assert results[0] == results[1] != results[2]
+
+
+def test_a_batch_of_episodes_equals_a_loop_over_single_ones() -> None:
+    """The policy is deterministic, so that the loop needs no shared draws."""
+    weights = torch.randn(11, 3, generator=torch.Generator().manual_seed(3))
+    with Evaluator(Hopper(), episodes=6) as evaluator:
+        evaluation = evaluator.evaluate([lambda o, _: torch.tanh(o @ weights)], [2])[0]
+    environment = environment_for(find_task("hopper-medium-v2"))
+    for episode in range(6):
+        environment.reset(seed=0)
+        environment.unwrapped.np_random = stream(2, f"evaluation/start/{episode}")
+        observation, _ = environment.reset()
+        total, length, ended = 0.0, 0, False
+        while not ended:
+            row = torch.tensor(observation, dtype=torch.float32)[None]
+            action = torch.tanh(row @ weights)[0].double().numpy()
+            observation, reward, terminated, truncated, _ = environment.step(action)
+            total, length, ended = total + reward, length + 1, terminated or truncated
+        assert evaluation.returns[episode] == pytest.approx(total, abs=1e-3)  # float32 policies, one row or six
+        assert evaluation.lengths[episode] == length
+        assert evaluation.terminated[episode] == terminated
+
+
+def test_episodes_are_cut_at_the_tasks_limit() -> None:
+    with Evaluator(Maze2D("umaze", "dense"), episodes=2) as evaluator:
+        evaluation = evaluator.evaluate([uniform_policy(2)], [0])[0]
+    assert evaluation.lengths.tolist() == [300, 300]
+    assert not evaluation.terminated.any()
+
+
+def test_scores_are_scaled_and_spreads_never_shifted() -> None:
+    """Facts, section 3: score = 100 (return - min) / (max - min); a spread is scaled by 1 / (max - min) only."""
+    task = find_task("hopper-medium-v2")
+    evaluation = Evaluation(
+        returns=np.array([1607.01384, 3234.3]), lengths=np.array([800, 1000]), terminated=np.array([True, False])
+    )
+    metrics = evaluation.metrics(task)
+    assert metrics["evaluation/score_mean"] == pytest.approx((50.0 + 100.0) / 2, abs=1e-3)
+    assert metrics["evaluation/score_spread"] == pytest.approx(25.0, abs=1e-3)
+    assert metrics["evaluation/return_mean"] == pytest.approx((1607.01384 + 3234.3) / 2)
+    assert metrics["evaluation/length_steps"] == 900.0
+    assert set(evaluation.metrics(None)) == {name for name in metrics if "score" not in name}
+
+
+def test_a_stacked_policy_acts_for_all_seeds_in_one_call() -> None:
+    shapes = []
+
+    def act(observations: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
+        shapes.append((tuple(observations.shape), observations.dtype, len(generators)))
+        return torch.zeros(2, 3, 3)
+
+    with Evaluator(Hopper(), episodes=3) as evaluator:
+        evaluations = evaluator.evaluate_stack(act, [0, 1])
+    assert set(shapes) == {((2, 3, 11), torch.float32, 2)}
+    assert len(evaluations) == 2
+    assert evaluations[0].returns.shape == (3,)
+
+
+def test_wrong_policies_are_named() -> None:
+    with Evaluator(Hopper(), episodes=2) as evaluator:
+        with pytest.raises(InvalidShapeError, match="1 policies for 2 seeds"):
+            evaluator.evaluate([noisy_policy(0)], [0, 1])
+        with pytest.raises(InvalidShapeError, match=r"\[1, 2, 4\]; expected \[1, 2, 3\]"):
+            evaluator.evaluate([uniform_policy(4)], [0])
+        with pytest.raises(InvalidArgumentError, match="not finite"):
+            evaluator.evaluate([lambda o, _: torch.full((2, 3), float("nan"))], [0])
+    with pytest.raises(InvalidArgumentError, match="episodes"):
+        Evaluator(Hopper(), episodes=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "mean", "error"),
+    [("halfcheetah-random-v2", -286.5, 8.1), ("hopper-random-v2", 18.9, 0.6), ("walker2d-random-v2", 2.7, 0.2)],
+)
+def test_random_policies_earn_what_the_facts_measured(name: str, mean: float, error: float) -> None:
+    """Facts, section 3: returns of a uniform random policy on the v4 environments, with standard errors."""
+    task = find_task(name)
+    with Evaluator(robot_for(task), episodes=400, threads=available_cores()) as evaluator:
+        returns = evaluator.evaluate([uniform_policy(task.action_size)], [0])[0].returns
+    own_error = returns.std() / np.sqrt(len(returns))
+    assert abs(returns.mean() - mean) < 3.0 * np.hypot(error, own_error)
