@@ -1,4 +1,4 @@
-"""Diagnoses a dataset file: `ampl data check FILE`. Everything is read, and compared with what its task allows."""
+"""Diagnoses a dataset file: `ampl data check FILE`. Every column is read, and compared with what its task allows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Diagnosis:
 
 
 def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
-    """Reads every array of a file, or of a folder with a Minari dataset, and judges it.
+    """Reads every column of a file, or of a folder with a Minari dataset, and judges it.
 
     Args:
         path: the file.
@@ -40,10 +40,10 @@ def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
         from continuous.minari_data import read_minari
 
         return Diagnosis(path=path, task=None, rows=read_minari(path).n_rows, problems=[], oddities=[])
+    check_record(path, file_sha256(path))
     provenance = read_provenance(path)
     task = task or guess_task(path, provenance)
     data = read_d4rl(path, task)
-    check_record(path, file_sha256(path))
     problems, oddities = _broken_infos(data), []
     if task is None:
         oddities.append("nothing tells the task, so only the layout was checked; name it with --task")

@@ -199,8 +199,34 @@ class TrainBehavior:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Score:
+    """Runs a policy in a task's environment and prints its normalized score."""
+
+    task: TaskName
+    policy: OptionalFile = None
+    """Locomotion: a behavior policy (.safetensors); Adroit: a DAPG policy (.npz); uniform random if not given."""
+    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 100
+    """Whole episodes, all at once."""
+    seed: int = 0
+    """Of starts and actions."""
+    video: OptionalFile = None
+    """Film one more episode, .mp4 or .gif."""
+
+    def run(self) -> int:
+        """Prints mean and spread over episodes."""
+        from continuous.policy_score import score_policy_file
+        from continuous.tasks import find_task
+
+        task = find_task(self.task)
+        found = score_policy_file(task, self.policy, episodes=self.episodes, seed=self.seed, video=self.video)
+        rows = [(name, f"{value:.2f}") for name, value in found.metrics(task).items()]
+        _print_columns([("task", task.name), ("policy", str(self.policy or "uniform random")), *rows])
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Data:
-    """D4RL datasets: list, inspect, re-create, download, check."""
+    """D4RL datasets: list, inspect, re-create, download, check, score policies."""
 
     action: tyro.conf.OmitSubcommandPrefixes[
         Annotated[ListTasks, tyro.conf.subcommand(name="list", prefix_name=False)]
@@ -208,6 +234,7 @@ class Data:
         | Annotated[Make, tyro.conf.subcommand(name="make", prefix_name=False)]
         | Annotated[Download, tyro.conf.subcommand(name="download", prefix_name=False)]
         | Annotated[Check, tyro.conf.subcommand(name="check", prefix_name=False)]
+        | Annotated[Score, tyro.conf.subcommand(name="score", prefix_name=False)]
         | Annotated[TrainBehavior, tyro.conf.subcommand(name="train-behavior", prefix_name=False)]
     ]
     """What to do; `ampl data ACTION --help` says more."""

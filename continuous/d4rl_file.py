@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from continuous.d4rl_data import D4RLData, Flags, Floats, Provenance, Source
 from continuous.d4rl_writer import ATTRIBUTE_PREFIX, write_d4rl
-from continuous.hdf5_arrays import LazyArrays, find_datasets, open_hdf5, read_array, read_scalar
+from continuous.hdf5_arrays import LazyValues, find_datasets, open_hdf5, read_array, read_attribute, read_scalar
 from continuous.tasks import Task
 
 __all__ = ["D4RLData", "Provenance", "Source", "read_d4rl", "read_provenance", "write_d4rl"]
@@ -35,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
-    """The content of a D4RL file; `infos` are read only when asked for.
+    """The content of a D4RL file; `infos` and `metadata` are read only when asked for.
 
     Args:
         path: an HDF5 file.
@@ -66,16 +66,11 @@ def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
             ),
         }
         _check_rows(data, datasets, path)
-        infos = {key.removeprefix("infos/"): key for key in datasets if key.startswith("infos/")}
-        metadata = {
-            key.removeprefix("metadata/"): read_scalar(dataset, key, path)
-            for key, dataset in datasets.items()
-            if key.startswith("metadata/")
-        }
+        infos = LazyValues(path, "infos/", datasets, read_array, _HINT)
+        metadata = LazyValues(path, "metadata/", datasets, read_scalar, _HINT)
     if task is not None:
         _check_task(data["observations"], data["actions"], task, path)
-    lazy = LazyArrays(path, infos, rows, _HINT)
-    return D4RLData(**data, infos=lazy, metadata=metadata, timeouts_stored=stored)
+    return D4RLData(**data, infos=infos, metadata=metadata, timeouts_stored=stored)
 
 
 def read_provenance(path: Path) -> Provenance | None:
@@ -85,22 +80,14 @@ def read_provenance(path: Path) -> Provenance | None:
         InvalidFileError: not HDF5, or attributes of another type than we write.
     """
     with open_hdf5(path, _HINT) as file:
-        attributes = {
-            name.removeprefix(ATTRIBUTE_PREFIX): value
-            for name, value in file.attrs.items()
-            if name.startswith(ATTRIBUTE_PREFIX)
+        values: dict[str, Any] = {
+            field.name: read_attribute(file, name, path)
+            for field in fields(Provenance)
+            if (name := ATTRIBUTE_PREFIX + field.name) in file.attrs
         }
-        if not attributes:
+        if not values:
             return None
-        values: dict[str, Any] = {}
-        for field in fields(Provenance):
-            if field.name in attributes:
-                values[field.name] = _plain(attributes[field.name])
         return Provenance(**values | {"source": Source(values["source"])})
-
-
-def _plain(value: Any) -> str | int | float:
-    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _check_keys(datasets: Mapping[str, h5py.Dataset], path: Path) -> None:

@@ -55,7 +55,8 @@ def _hdf5_image(data: D4RLData, provenance: Provenance) -> bytes:
     with h5py.File("image", "w", **options) as file:
         for name, value in asdict(provenance).items():
             if value is not None:
-                file.attrs[ATTRIBUTE_PREFIX + name] = str(value) if isinstance(value, str) else value
+                text = isinstance(value, str)  # of fixed length, so that a checksum covers it
+                file.attrs[ATTRIBUTE_PREFIX + name] = np.bytes_(value.encode()) if text else value
         for name in ("observations", "actions", "rewards", "terminals", "timeouts", "next_observations"):
             if (array := getattr(data, name)) is not None:
                 _put(file, name, array)

@@ -15,7 +15,7 @@ from continuous.cache import find_dataset
 from continuous.d4rl_data import Floats, Provenance
 from continuous.d4rl_file import read_d4rl, read_provenance
 from continuous.download import missing_dataset
-from continuous.download_record import check_record, file_sha256
+from continuous.download_record import check_record, file_sha256, read_record
 from continuous.episodes import start_states
 from continuous.plausibility import check_plausible
 from continuous.tasks import Task
@@ -97,11 +97,12 @@ def load_dataset(
     path = path or find_dataset(task)
     if path is None:
         raise missing_dataset(task)
-    with ThreadPoolExecutor(max_workers=1) as background:  # the checksum costs about as much as reading
+    with ThreadPoolExecutor(max_workers=1) as background:
         checksum = background.submit(file_sha256, path)
-        data = read_d4rl(path, task)
+        if read_record(path) is not None:
+            check_record(path, checksum.result())  # before damage can reach the HDF5 library
+        data = read_d4rl(path, task)  # meanwhile the checksum, which costs about as much
         sha256 = checksum.result()
-    check_record(path, sha256)
     provenance = read_provenance(path)
     check_plausible(data, task, provenance, path)
     transitions = make_transitions(data, task, mode)

@@ -1,12 +1,13 @@
 """Arrays of an HDF5 file that may be damaged or foreign: every failure becomes an InvalidFileError that names the file.
 
 Nothing is followed out of the file (external or virtual storage, soft links), nothing is unpickled, and no array is
-allocated that the stored bytes could not fill.
+allocated that the stored bytes could not fill. Values of variable length lie in a heap without checksums, where damage
+can send the HDF5 library round in circles: they are read only where a caller asks for that one value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,23 @@ def read_scalar(dataset: h5py.Dataset, key: str, path: Path) -> Any:
     return array[()] if array.shape == () else array
 
 
+def read_attribute(file: h5py.File, name: str, path: Path) -> str | int | float:
+    """One attribute of the root: text of fixed length, or a number.
+
+    Raises:
+        InvalidFileError: anything else.
+    """
+    attribute = file.attrs.get_id(name)
+    if attribute.shape != () or attribute.dtype.kind not in "Sifu":
+        raise InvalidFileError(f"{path}: the attribute '{name}' is {attribute.dtype}; expected one text or number.")
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else value.item()
+
+
 def check_storage(dataset: h5py.Dataset, key: str, path: Path) -> None:
     """Raises InvalidFileError unless every value of the dataset is stored in this file."""
+    if dataset.dtype.kind == "O":
+        raise InvalidFileError(f"{path}: '{key}' has values of variable length; expected numbers.")
     if dataset.shape is None:
         raise InvalidFileError(f"{path}: '{key}' has no shape; expected an array.")
     if dataset.is_virtual or dataset.external:
@@ -104,30 +120,30 @@ def check_storage(dataset: h5py.Dataset, key: str, path: Path) -> None:
         )
 
 
-class LazyArrays(Mapping[str, NDArray[Any]]):
-    """Arrays of a file that are read each time they are asked for; only their names are held."""
+class LazyValues(Mapping[str, Any]):
+    """The keys below one group of a file, read each time they are asked for; only their names are held."""
 
-    def __init__(self, path: Path, keys: Mapping[str, str], rows: int, hint: str) -> None:
+    def __init__(self, path: Path, group: str, keys: Iterable[str], read: Callable[[h5py.Dataset, str, Path], Any],
+                 hint: str) -> None:  # fmt: skip
         """Remembers names.
 
         Args:
             path: the file.
-            keys: name in this mapping, and full name in the file.
-            rows: length that the first axis must have.
+            group: with its slash: "infos/".
+            keys: full names in the file; those of other groups are left out.
+            read: `read_array` or `read_scalar`.
             hint: for messages.
         """
-        self._path, self._keys, self._rows, self._hint = path, dict(keys), rows, hint
+        self._keys = {key.removeprefix(group): key for key in keys if key.startswith(group)}
+        self._path, self._read, self._hint = path, read, hint
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
+    def __getitem__(self, name: str) -> Any:
         key = self._keys[name]
         with open_hdf5(self._path, self._hint) as file:
             dataset = find_datasets(file, self._path).get(key)
             if dataset is None:
                 raise InvalidFileError(f"{self._path} lost its key '{key}' while it was in use.")
-            array = read_array(dataset, key, self._path)
-        if array.ndim < 1 or len(array) != self._rows:
-            raise InvalidFileError(f"{self._path}: '{key}' is {list(array.shape)}; expected {self._rows} rows.")
-        return array
+            return self._read(dataset, key, self._path)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)

@@ -28,8 +28,15 @@ import numpy as np
 import torch
 
 from ampl import __version__
-from ampl.checkpoints import Checkpoint, read_checkpoints, remove_checkpoints_after, write_checkpoint
-from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, UnknownNameError, check_at_least
+from ampl.checkpoints import Checkpoint, checkpoint_epochs, read_checkpoints, remove_checkpoints_after, write_checkpoint
+from ampl.errors import (
+    DivergedError,
+    ExistingRunError,
+    InvalidArgumentError,
+    InvalidFileError,
+    UnknownNameError,
+    check_at_least,
+)
 from ampl.files import SIGNATURE, read_json, write_json
 from ampl.folder_lock import FolderLock
 from ampl.progress import progress
@@ -47,6 +54,7 @@ from continuous.locomotion.levels import (
     LEVEL_RETURNS,
     Evaluation,
     Level,
+    is_near,
     is_reached,
     nearest_to,
     policy_file_name,
@@ -70,14 +78,16 @@ MANIFEST, CURVE, REPLAY, CHECKPOINT = "manifest.json", "curve.csv", "replay.bin"
 class BehaviorConfig:
     """How to train and how often to look; with robot and seed it decides every byte."""
 
-    evaluation_period: int = 5 * BLOCK  # steps between evaluations, a multiple of 1000
+    evaluation_period: int = 2 * BLOCK  # steps between evaluations, a multiple of 1000
     evaluation_episodes: int = 20
+    confirmation_episodes: int = 80  # more of them where those first ones came out near a level
     sac: SacConfig = field(default_factory=SacConfig)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         check_at_least("evaluation_period", self.evaluation_period, BLOCK)
         check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
+        check_at_least("confirmation_episodes", self.confirmation_episodes, 0)
         if self.evaluation_period % BLOCK:
             raise InvalidArgumentError(
                 f"evaluation_period is {self.evaluation_period}; expected a multiple of {BLOCK}."
@@ -115,7 +125,7 @@ def train_behavior(
         InvalidArgumentError: steps or seed out of range.
         ExistingRunError: `out` holds a run of another robot, seed or configuration, or is being trained in.
         DivergedError: a parameter is no longer finite.
-        InvalidFileError: the folder cannot be written to, or its replay buffer is damaged.
+        InvalidFileError: the folder cannot be written to, or its checkpoints or its replay buffer are damaged.
     """
     if robot not in LEVEL_RETURNS:
         raise UnknownNameError("robot", robot, LEVEL_RETURNS)
@@ -195,8 +205,11 @@ class _Training:
         if not all(bool(tensor.isfinite().all()) for tensor in policy.parameters.values()):
             raise DivergedError(f"the policy of {self.robot} is not finite after {self._blocks * BLOCK} steps.")
         actor = policy_actor(policy, self._torch_stream(name))
-        starts = self._stream(name).spawn(self.config.evaluation_episodes)
-        episodes = roll_out(self._simulator, actor, starts, EPISODE_LIMIT)
+        starts = self._stream(name)
+        episodes = roll_out(self._simulator, actor, starts.spawn(self.config.evaluation_episodes), EPISODE_LIMIT)
+        near = any(is_near(episode_returns(episodes).mean(), target) for target in LEVEL_RETURNS[self.robot].values())
+        if near and self.config.confirmation_episodes:
+            episodes += roll_out(self._simulator, actor, starts.spawn(self.config.confirmation_episodes), EPISODE_LIMIT)
         returns = episode_returns(episodes)
         values = {
             "return_mean": returns.mean(),
@@ -234,7 +247,7 @@ class _Training:
 
     def _manifest(self) -> None:
         """Writes what was asked for, or checks that it is what this folder holds."""
-        path, wanted = self.out / MANIFEST, self._about() | {"config": asdict(self.config)}
+        path, wanted = self.out / MANIFEST, self._about()
         if not path.exists():
             write_json(path, {"format": f"{SIGNATURE} behavior"} | wanted)
             return
@@ -247,6 +260,8 @@ class _Training:
         """Continues from the newest whole checkpoint, if there is one."""
         checkpoints = read_checkpoints(self.out / CHECKPOINT)
         if not checkpoints:
+            if checkpoint_epochs(self.out / CHECKPOINT):
+                raise InvalidFileError(f"every checkpoint in {self.out} is damaged. Remove the folder to start anew.")
             return
         newest = max(checkpoints)
         remove_checkpoints_after(self.out / CHECKPOINT, newest)
@@ -267,6 +282,7 @@ class _Training:
         return {
             "robot": self.robot,
             "seed": self.seed,
+            "config": asdict(self.config),
             "command": f"ampl data train-behavior {self.robot} --seed {self.seed}",
             "versions": packages | {"numpy": np.__version__, "python": platform.python_version()},
         }

@@ -12,7 +12,10 @@ Three things set them apart from a plain `gymnasium.make`:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +25,8 @@ import mujoco
 import numpy as np
 
 from ampl.errors import UnknownNameError
+
+logger = logging.getLogger(__name__)
 
 _SUMMED_MARGINS = (3, 5)  # first MuJoCo release that adds the two margins
 
@@ -55,7 +60,8 @@ def make_environment(robot: str, render_mode: str | None = None) -> gymnasium.En
     if robot not in ROBOTS:
         raise UnknownNameError("robot", robot, ROBOTS)
     options: dict[str, Any] = {"use_contact_forces": True} if ROBOTS[robot].contact_forces else {}
-    environment = gymnasium.make(ROBOTS[robot].name, render_mode=render_mode, disable_env_checker=True, **options)
+    with _without_expected_warnings():
+        environment = gymnasium.make(ROBOTS[robot].name, render_mode=render_mode, disable_env_checker=True, **options)
     restore_margins(environment.unwrapped.model)  # type: ignore[attr-defined]
     return ClippedActions(environment)
 
@@ -77,3 +83,20 @@ class ClippedActions(gymnasium.ActionWrapper[Any, Any, Any]):
     def action(self, action: Any) -> Any:
         """The nearest action inside the box."""
         return np.clip(action, -1.0, 1.0)
+
+
+@contextmanager
+def _without_expected_warnings() -> Iterator[None]:
+    """Hides that -v4 is not the newest, which is why it is used here, and that HalfCheetah's XML is old-fashioned."""
+
+    def pass_on(message: str) -> None:
+        if "settotalmass" not in message:
+            logger.warning("MuJoCo: %s", message)
+
+    mujoco.set_mju_user_warning(pass_on)  # MuJoCo's own handler would also write a file to the current folder
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
+            yield
+    finally:
+        mujoco.set_mju_user_warning(None)

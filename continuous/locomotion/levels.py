@@ -61,9 +61,14 @@ class Evaluation:
     critic_error: float  # mean squared, on the last batch, reward units squared
 
 
+def is_near(mean: float, target: float) -> bool:
+    """Whether a mean return lies within the tolerance of a target."""
+    return abs(mean - target) <= TOLERANCE * target
+
+
 def is_reached(curve: Sequence[Evaluation], target: float) -> bool:
-    """Whether the mean return of some evaluation lies within the tolerance of the target."""
-    return any(_is_near(point, target) for point in curve)
+    """Whether the mean return of some evaluation lies within the tolerance."""
+    return any(is_near(point.return_mean, target) for point in curve)
 
 
 def nearest_to(curve: Sequence[Evaluation], target: float) -> Evaluation | None:
@@ -72,13 +77,9 @@ def nearest_to(curve: Sequence[Evaluation], target: float) -> Evaluation | None:
     for point in curve:
         if nearest is None or abs(point.return_mean - target) < abs(nearest.return_mean - target):
             nearest = point
-        if _is_near(point, target):
+        if is_near(point.return_mean, target):
             break
     return nearest
-
-
-def _is_near(point: Evaluation, target: float) -> bool:
-    return abs(point.return_mean - target) <= TOLERANCE * target
 
 
 def write_curve(path: Path, curve: Sequence[Evaluation], comment: str) -> None:

@@ -5,7 +5,7 @@ same parameters, then one Adam step moves all of them, then the target critics f
 the result; what matters for the speed: the policy sees s and s' in one pass, the twin critics are one stack, (s, a)
 and (s, new action) share their pass, and gradients are written out (see `perceptron.py`) and used only where needed.
 
-Source: Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications", Eqs. 5-7 and 17 (letters as there).
+Source: Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications", Eqs. 5 and 7, section 5.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class SoftActorCritic:
         head = self._policy.forward(torch.cat((batch.state, batch.next_state)))[0]  # [2B, 2A]
         actions, log_probabilities, log_std = _sample(head, noise)
 
-        # target of the critics: y = r + gamma (min Q_target(s', a') - alpha log pi(a'|s')), Eqs. 5-6
+        # target of the critics: y = r + gamma (min Q_target(s', a') - alpha log pi(a'|s')), Eq. 5
         next_values = self._target.forward(torch.cat((batch.next_state, actions[size:]), 1)).amin(0)[:, 0]  # [B]
         soft_values = next_values - temperature * log_probabilities[size:]
         targets = batch.reward + config.discount * batch.continues * soft_values  # [B]
@@ -121,7 +121,7 @@ class SoftActorCritic:
         log_std_slope *= (raw > LOG_STD_MIN) & (raw < LOG_STD_MAX)
         self._policy.backward(torch.cat((mean_slope, log_std_slope), 1)[None], self._policy_gradients, fitted=size)
 
-        # temperature: mean of -log alpha (log pi(a|s) - A), Eq. 17 with target entropy -A
+        # temperature: mean of -log alpha (log pi(a|s) + target entropy), section 5, the target being -A
         entropy = -log_probabilities[:size].mean()
         self._gradients[-1] = entropy + self._action_size
 

@@ -172,7 +172,7 @@ def damage_download(_: str, rng: Rng, path: Path) -> bool:
     task, make = SAMPLES[rng.integers(len(SAMPLES))]
     content = write_plain(path, arrays_of(make())).read_bytes()
     record = DownloadRecord(url=task.url, size=len(content), sha256=file_sha256(path))
-    path.write_bytes(flip_bits(content, rng))
+    path.write_bytes(list(BYTES.values())[rng.integers(len(BYTES))](content, rng))
     with contextlib.suppress(AmplError):
         read_everything(path, task)  # without a record: no crash, whatever it finds
     write_record(path, record)

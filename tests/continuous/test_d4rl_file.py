@@ -92,7 +92,7 @@ def test_provenance_without_the_optional_facts(tmp_path: Path) -> None:
     assert read_provenance(tmp_path / "f") == note
 
 
-@pytest.mark.parametrize("value", ["nonsense", 3.0, np.arange(3)])
+@pytest.mark.parametrize("value", [np.bytes_(b"nonsense"), "of variable length", 3.0, np.arange(3)])
 def test_damaged_provenance_is_an_error(tmp_path: Path, arrays: dict[str, Any], value: Any) -> None:
     path = write_plain(tmp_path / "f", arrays)
     with h5py.File(path, "a") as file:
@@ -233,6 +233,15 @@ def test_nothing_is_followed_out_of_the_file(tmp_path: Path, arrays: dict[str, A
         file.create_virtual_dataset("rewards", layout)
     with pytest.raises(InvalidFileError, match="in another file"):
         read_d4rl(path)
+
+
+def test_values_of_variable_length_are_refused_before_they_are_read(tmp_path: Path, arrays: dict[str, Any]) -> None:
+    """They lie in a heap without checksums, where damage has sent the HDF5 library round in circles."""
+    path = write_plain(tmp_path / "f", arrays)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("infos/names", data=["a"] * 60, dtype=h5py.string_dtype())
+    with pytest.raises(InvalidFileError, match="variable length"):
+        read_d4rl(path).infos["names"]
 
 
 def test_groups_in_a_circle_are_an_error(tmp_path: Path, arrays: dict[str, Any]) -> None:

@@ -24,7 +24,9 @@ from continuous.recipes import MakeOptions, find_recipe
 
 
 def small() -> BehaviorConfig:
-    return BehaviorConfig(evaluation_period=50, evaluation_episodes=2, sac=SacConfig(hidden=8, batch_size=16))
+    return BehaviorConfig(
+        evaluation_period=50, evaluation_episodes=2, confirmation_episodes=1, sac=SacConfig(hidden=8, batch_size=16)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -133,12 +135,20 @@ def test_a_truncated_buffer_is_named(tmp_path: Path) -> None:
         train(tmp_path, 150)
 
 
+def test_training_does_not_start_anew_over_damaged_checkpoints(tmp_path: Path) -> None:
+    train(tmp_path, 50)
+    for path in (tmp_path / "checkpoint").rglob("state.safetensors"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(InvalidFileError, match="Remove the folder"):
+        train(tmp_path, 100)
+
+
 def test_bad_arguments_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'hopper'"):
         train_behavior("hoper", 50, 0, tmp_path)
     with pytest.raises(InvalidArgumentError, match="--steps"):
         train(tmp_path, 0)
-    with pytest.raises(InvalidArgumentError, match="expected whole 50s"):
+    with pytest.raises(InvalidArgumentError, match="expected a multiple of 50"):
         BehaviorConfig(evaluation_period=75)
 
 
@@ -175,6 +185,7 @@ def test_training_stops_at_a_level_and_keeps_its_policy(tmp_path: Path, monkeypa
     _, about = load_policy(tmp_path / "hopper-medium.safetensors")
     assert about["reached"]
     assert about["evaluation"]["steps"] == curve[-1].steps
+    assert curve[-1].episodes == 3  # a level is confirmed by more episodes
 
 
 def point(steps: int, mean: float) -> Evaluation:

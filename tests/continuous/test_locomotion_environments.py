@@ -1,5 +1,7 @@
 """The four robots are D4RL's: contact margins, action range, tasks, and what a random policy earns in them."""
 
+import warnings
+from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -99,6 +101,19 @@ def test_uniform_random_returns(robot: str, episodes: int, expected: float, tole
         actor = uniform_actor(simulator.robot.action_size, stream(0, "actions"))
         returns = episode_returns(roll_out(simulator, actor, stream(0, "starts").spawn(episodes), 1000))
     assert returns.mean() == pytest.approx(expected, abs=tolerance)
+
+
+def test_making_an_environment_says_nothing_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Gymnasium calls v4 out of date, and MuJoCo complains about HalfCheetah's XML in a log file."""
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for robot in ROBOTS:
+            make_environment(robot)
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_robot_is_named_with_the_nearest() -> None:

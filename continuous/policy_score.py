@@ -1,0 +1,78 @@
+"""`ampl data score TASK`: what a policy file earns in a task, on D4RL's scale, and how it looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ampl.errors import InvalidArgumentError
+from continuous.evaluation import Evaluation, Evaluator, Policy, uniform_policy
+from continuous.simulators.registry import environment_for, robot_for
+from continuous.tasks import Family, Task
+from continuous.video import record_video
+
+
+def score_policy_file(
+    task: Task, policy: Path | None, *, episodes: int, seed: int, video: Path | None = None
+) -> Evaluation:
+    """Evaluates a policy, and films one more episode if a video is asked for.
+
+    Args:
+        task: where to act; its time limit and reference returns count.
+        policy: locomotion: a behavior policy (.safetensors); Adroit: a DAPG policy (.npz); None: uniform random.
+        episodes: >= 1.
+        seed: of starts and actions; the same seed gives the same returns.
+        video: .mp4 or .gif.
+
+    Raises:
+        InvalidArgumentError: no policy file can be read for this family, or fewer than one episode.
+        InvalidFileError: the policy cannot be read, or belongs to another task.
+    """
+    act = uniform_policy(task.action_size) if policy is None else load_actor(task, policy)
+    with Evaluator(robot_for(task), episodes=episodes) as evaluator:
+        evaluation = evaluator.evaluate([act], [seed])[0]
+    if video is not None:
+        environment = environment_for(task, render_mode="rgb_array")
+        try:
+            record_video(video, environment, act, seed)
+        finally:
+            environment.close()
+    return evaluation
+
+
+def load_actor(task: Task, path: Path) -> Policy:
+    """A policy file as something that acts: sampled actions for locomotion, mean actions for Adroit, as D4RL collected.
+
+    Raises:
+        InvalidArgumentError: the task's family has no policy files.
+        InvalidFileError: the file cannot be read, or its sizes are not the task's.
+    """
+    if task.family is Family.ADROIT:
+        from continuous.adroit.policy import read_policy
+
+        return read_policy(path, task.observation_size, task.action_size).act
+    if task.family is Family.GYM_MUJOCO:
+        return _behavior_actor(task, path)
+    raise InvalidArgumentError(f"--policy: {task.name} has no policy files; leave it out to score random actions.")
+
+
+def _behavior_actor(task: Task, path: Path) -> Policy:
+    from ampl.errors import InvalidFileError
+    from continuous.locomotion.policy import load_policy
+
+    policy, _ = load_policy(path)
+    found, expected = (policy.observation_size, policy.action_size), (task.observation_size, task.action_size)
+    if found != expected:
+        raise InvalidFileError(
+            f"{path} maps {found[0]} observations to {found[1]} actions; "
+            f"{task.name} has {expected[0]} and {expected[1]}."
+        )
+
+    def act(observations: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        noise = torch.randn(len(observations), policy.action_size, generator=generator, device=observations.device)
+        actions, _ = policy.sample(np.asarray(observations.cpu()), noise.cpu())
+        return torch.from_numpy(actions).to(observations.device)
+
+    return act
