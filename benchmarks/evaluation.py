@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ampl.processes import available_cores
 from benchmarks.records import print_table, write_record
 from continuous.evaluation import Evaluator
 from continuous.locomotion.environments import make_environment
-from continuous.simulators.batch import available_cores
 from continuous.simulators.locomotion import Hopper
 from continuous.simulators.robot import Flags, Snapshot
 

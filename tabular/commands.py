@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.processes import available_cores
 
 if TYPE_CHECKING:
     from ampl.claims import ClaimRecord
@@ -60,7 +60,7 @@ class Verify:
         if self.json:
             check_claims_replaceable(self.json)
         with progress("verify", len(specs)) as bar:
-            tallies = run_claims(claims, specs, self.workers or len(os.sched_getaffinity(0)), bar.advance)
+            tallies = run_claims(claims, specs, self.workers or available_cores(), bar.advance)
         found = records(claims, tallies, specs, folder)
         surprises = self._surprises(found, tallies)
         print_table(found, surprises, title=f"{len(claims)} claims on {len(specs):,} MDPs, seed {self.seed}")

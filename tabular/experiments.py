@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ampl.files import check_replaceable, write_npz
+from ampl.processes import available_cores, map_in_processes
 from ampl.progress import progress
 from tabular.claims.case import Case
 from tabular.claims.families import CaseSpec, build_case
@@ -133,19 +134,20 @@ def theorem1_constant(path: Path) -> None:
 
     Record: `discount` [G], `ratio_signed` [G], `ratio_nonnegative` [G].
     """
-    found: dict[bool, list[float]] = {False: [], True: []}
-    with progress("Theorem 1: optimizing over MDPs", 2 * len(DISCOUNT_GRID)) as bar:
-        for nonnegative, ratios in found.items():
-            for number, discount in enumerate(DISCOUNT_GRID):
-                generator = np.random.default_rng([SEED, int(nonnegative), number])
-                ratios.append(largest_ratio(discount, nonnegative, generator))
-                bar.advance()
-    _write(
-        path,
-        discount=np.array(DISCOUNT_GRID),
-        ratio_signed=np.array(found[False]),
-        ratio_nonnegative=np.array(found[True]),
-    )
+    searches = [(nonnegative, number) for nonnegative in (False, True) for number in range(len(DISCOUNT_GRID))]
+    found = []
+    with progress("Theorem 1: optimizing over MDPs", len(searches)) as bar:
+        for ratio in map_in_processes(_search, searches, available_cores()):
+            found.append(ratio)
+            bar.advance()
+    signed, nonnegative = np.split(np.array(found), 2)
+    _write(path, discount=np.array(DISCOUNT_GRID), ratio_signed=signed, ratio_nonnegative=nonnegative)
+
+
+def _search(which: tuple[bool, int]) -> float:
+    """The largest ratio for nonnegative or signed rewards, at one discount of the grid."""
+    nonnegative, number = which
+    return largest_ratio(DISCOUNT_GRID[number], nonnegative, np.random.default_rng([SEED, int(nonnegative), number]))
 
 
 def _random_mdp_started_anywhere() -> FiniteMDP:

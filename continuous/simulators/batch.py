@@ -10,7 +10,6 @@ Memory grows by a row of numbers an episode, not by a copy of MuJoCo's data.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 from mujoco import rollout
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
+from ampl.processes import available_cores
 from continuous.simulators.robot import Flags, Floats, Robot, Snapshot, Start
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS.value
@@ -231,10 +231,3 @@ class _Worker:
         if robot.external_forces:
             mujoco.mj_rnePostConstraint(self.model, self.data)
         robot.read(self.data, readings)
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

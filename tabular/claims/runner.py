@@ -6,10 +6,7 @@ order.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ import numpy as np
 from ampl.claims import ClaimRecord
 from ampl.errors import InvalidFileError
 from ampl.files import check_replaceable
+from ampl.processes import map_in_processes
 from tabular.claims.case import load_case, save_case
 from tabular.claims.claim import Claim, Measurement, Tally
 from tabular.claims.families import CaseSpec, build_case
@@ -25,7 +23,6 @@ from tabular.environments import ENVIRONMENTS
 
 Tallies = dict[str, Tally]
 _CHUNK = 100  # random cases a task of the process pool
-_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def case_specs(n_random: int, n_each: int, n_environment: int, seed: int) -> list[CaseSpec]:
@@ -51,7 +48,7 @@ def run_claims(
     names = tuple(claim.name for claim in claims)
     tasks = [(names, start, tuple(specs[start : start + size])) for start, size in _chunks(specs)]
     tallies: Tallies = {name: Tally() for name in names}
-    for task, result in zip(tasks, _map(tasks, workers), strict=True):
+    for task, result in zip(tasks, map_in_processes(_measure_chunk, tasks, workers), strict=True):
         tallies = {name: tallies[name].merge(result[name]) for name in names}
         advance(len(task[2]))
     return tallies
@@ -112,16 +109,6 @@ def _chunks(specs: Sequence[CaseSpec]) -> Iterable[tuple[int, int]]:
         size = 1 if specs[start].family != "random" else _CHUNK
         yield start, min(size, len(specs) - start)
         start += size
-
-
-def _map(tasks: Sequence[tuple[tuple[str, ...], int, tuple[CaseSpec, ...]]], workers: int) -> Iterable[Tallies]:
-    if workers == 1:
-        yield from map(_measure_chunk, tasks)
-        return
-    for variable in _THREAD_VARIABLES:  # read by the children when they load their linear algebra
-        os.environ.setdefault(variable, "1")
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_measure_chunk, tasks)
 
 
 def _measure_chunk(task: tuple[tuple[str, ...], int, tuple[CaseSpec, ...]]) -> Tallies:

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
+from ampl.processes import available_cores
 from ampl.randomness import stream
 from continuous.evaluation import Evaluation, Evaluator, Policy, uniform_policy
-from continuous.simulators.batch import available_cores
 from continuous.simulators.locomotion import Hopper
 from continuous.simulators.maze2d import Maze2D
 from continuous.simulators.registry import environment_for, robot_for
