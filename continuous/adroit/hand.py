@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,9 +51,9 @@ class Adroit(Robot):
         """The default pose, somewhere."""
         return Start(position=self._position, velocity=self._velocity, placement=self.draw_placement(generator))
 
+    @abstractmethod
     def draw_placement(self, generator: np.random.Generator) -> Floats:
         """Where the parts that vary with the episode go, [P]."""
-        raise NotImplementedError
 
     def read(self, data: Any, readings: Floats) -> None:
         """Positions of bodies and sites."""

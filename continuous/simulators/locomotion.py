@@ -77,14 +77,18 @@ class HalfCheetah(Locomotion):
         return np.asarray(termination.never(snapshot.position))
 
 
-class Hopper(Locomotion):
-    """Hops on one leg; falls."""
+class PlanarWalker(Locomotion):
+    """What the two robots on feet share: a plane to fall in, short steps, and a gentle start."""
 
     frame_skip = 4
     control_cost = 1e-3
     start_noise = 5e-3
     gaussian_start = False
     velocity_bound = 10.0
+
+
+class Hopper(PlanarWalker):
+    """Hops on one leg; falls."""
 
     def __init__(self) -> None:
         super().__init__("hopper")
@@ -94,14 +98,8 @@ class Hopper(Locomotion):
         return np.asarray(termination.hopper(np.concatenate([snapshot.position[:, 1:], snapshot.velocity], axis=1)))
 
 
-class Walker2d(Locomotion):
+class Walker2d(PlanarWalker):
     """Walks on two legs; falls."""
-
-    frame_skip = 4
-    control_cost = 1e-3
-    start_noise = 5e-3
-    gaussian_start = False
-    velocity_bound = 10.0
 
     def __init__(self) -> None:
         super().__init__("walker2d")
