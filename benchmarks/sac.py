@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ampl.randomness import stream
 from benchmarks.records import print_table, write_record
-from continuous.locomotion.arithmetic import one_fast_thread, one_thread
+from continuous.arithmetic import one_fast_thread, one_thread
 from continuous.locomotion.collection import EPISODE_LIMIT, policy_actor, roll_out
 from continuous.locomotion.replay import Batch, ReplayMemory
 from continuous.locomotion.sac import SacConfig, SoftActorCritic

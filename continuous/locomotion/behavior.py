@@ -41,7 +41,7 @@ from ampl.files import SIGNATURE, read_json, write_json
 from ampl.folder_lock import FolderLock
 from ampl.progress import progress
 from ampl.randomness import stream
-from continuous.locomotion.arithmetic import one_fast_thread
+from continuous.arithmetic import one_fast_thread
 from continuous.locomotion.collection import (
     EPISODE_LIMIT,
     concatenate,

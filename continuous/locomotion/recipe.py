@@ -100,7 +100,7 @@ def _make_policy_data(task: Task, options: MakeOptions) -> tuple[D4RLData, Prove
         InvalidFileError: the policy is missing, damaged, or of another robot.
     """
     from ampl.randomness import stream
-    from continuous.locomotion.arithmetic import one_thread
+    from continuous.arithmetic import one_thread
     from continuous.locomotion.collection import collect, policy_actor, torch_stream
     from continuous.simulators.batch import BatchSimulator
     from continuous.simulators.registry import robot_for

@@ -43,10 +43,11 @@ def test_forward_equals_the_stacked_network_of_automatic_differentiation() -> No
     network = Perceptron(flat, 2, widths)
     initialize(network, 0.1, seeded(0))
     reference = StackedMLP((2,), widths, torch.relu, [seeded(1), seeded(2)])
-    for layer, weight, bias in zip(reference.layers, network.weights, network.biases, strict=True):
-        layer.weight.data, layer.bias.data = weight, bias
+    for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        reference.parameters.views[f"weight{layer}"].detach().copy_(weight)
+        reference.parameters.views[f"bias{layer}"].detach().copy_(bias)
     inputs = torch.randn(6, 3, generator=seeded(3))
-    torch.testing.assert_close(network.forward(inputs), reference(inputs))
+    torch.testing.assert_close(network.forward(inputs), reference(inputs).detach())
 
 
 def test_backward_equals_automatic_differentiation_and_counts_only_fitted_rows() -> None:

@@ -1,0 +1,89 @@
+"""Random numbers for stacked seeds: one stream a seed, drawn side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ampl.randomness import stream
+
+
+class SeedStreams:
+    """K independent random streams on a device; every draw is stacked, [K, ...].
+
+    What a seed draws depends on the seed, the stream's name and the shapes asked for, never on the seeds beside it.
+
+    Args:
+        seeds: K of them, each >= 0.
+        name: what the stream is for; streams of different names are independent.
+        device: where the numbers are made. A GPU draws other numbers than the CPU.
+    """
+
+    def __init__(self, seeds: Sequence[int], name: str, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.generators = tuple(_generator(seed, name, self.device) for seed in seeds)
+
+    @classmethod
+    def of(cls, generators: Sequence[torch.Generator]) -> SeedStreams:
+        """Streams of generators that are already there, one a seed, all on one device."""
+        streams = cls.__new__(cls)
+        streams.device, streams.generators = generators[0].device, tuple(generators)
+        return streams
+
+    def __len__(self) -> int:
+        return len(self.generators)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, [K, *shape]."""
+        out = torch.empty(len(self), *shape, device=self.device)
+        for row, generator in zip(out, self.generators, strict=True):
+            row.normal_(generator=generator)
+        return out
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1), [K, *shape]."""
+        out = torch.empty(len(self), *shape, device=self.device)
+        for row, generator in zip(out, self.generators, strict=True):
+            row.uniform_(generator=generator)
+        return out
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Uniform integers in [0, high), int64, [K, *shape]."""
+        out = torch.empty(len(self), *shape, dtype=torch.int64, device=self.device)
+        for row, generator in zip(out, self.generators, strict=True):
+            row.random_(0, high, generator=generator)
+        return out
+
+    def state(self, index: int) -> NDArray[np.uint8]:
+        """State of one seed's stream, a vector of bytes."""
+        state: NDArray[np.uint8] = self.generators[index].get_state().numpy().copy()
+        return state
+
+    def load_state(self, index: int, state: NDArray[Any]) -> None:
+        """Puts one seed's stream back to where `state` was taken."""
+        self.generators[index].set_state(torch.from_numpy(np.array(state, dtype=np.uint8)))
+
+
+def cpu_generator(seed: int, name: str) -> torch.Generator:
+    """A generator on the CPU for what must not depend on the device, such as initial parameters."""
+    return _generator(seed, name, torch.device("cpu"))
+
+
+def prefixed(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """A component's state under its own name: keys become `prefix/key`."""
+    return {f"{prefix}/{name}": array for name, array in state.items()}
+
+
+def without_prefix(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The entries that `prefixed` put under `prefix`, with their own names."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): array for name, array in state.items() if name.startswith(start)}
+
+
+def _generator(seed: int, name: str, device: torch.device) -> torch.Generator:
+    return torch.Generator(device).manual_seed(int(stream(seed, name).integers(2**62)))
