@@ -37,7 +37,8 @@ class StackedAdam:
             {"params": list(parts), "weight_decay": decays[name]}
             for name, parts in zip(views, zip(*self._parts, strict=True), strict=True)
         ]
-        self._adam = torch.optim.Adam(groups, lr=learning_rate, betas=betas, fused=True)
+        on_gpu = parameters.values.device.type == "cuda"  # where steps are recorded and replayed
+        self._adam = torch.optim.Adam(groups, lr=learning_rate, betas=betas, fused=True, capturable=on_gpu)
         for part in [part for parts in self._parts for part in parts]:
             self._adam.state[part] = {
                 "step": torch.zeros((), device=part.device),

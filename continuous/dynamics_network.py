@@ -1,0 +1,244 @@
+"""The network of AMPL's dynamics model: an ensemble of Gaussians over the reward and the change of the state.
+
+Each member maps standardized (s, a) to mean and log standard deviation of standardized (r, s' - s). Everything is
+stacked over seeds and members. Source: AMPL, section 3.1, and the released code for sizes and constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import silu, softplus
+
+from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
+from continuous.networks import FlatParameters, StackedMLP
+from continuous.optimizer import StackedAdam
+from continuous.replay import TransitionTable
+from continuous.streams import prefixed, without_prefix
+
+_CHUNK = 65_536  # rows at a time in double precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsConfig:
+    """The ensemble and how it is fitted, as in the published runs."""
+
+    members: int = 7  # E >= 1
+    elites: int = 5  # members that predict, of lowest hold-out loss, in [1, members]
+    hidden: int = 200  # units of a layer
+    layers: int = 4  # hidden ones, >= 1
+    learning_rate: float = 1e-3  # of Adam
+    batch_size: int = 128  # of each member, >= 1
+    holdout_share: float = 0.2  # share of the transitions that only judge the fit
+    holdout_limit: int = 8092  # their greatest number; so in the released code, whose comment says 8192
+    steps_per_epoch: int = 1000  # between two looks at the hold-out loss, >= 1
+    patience: int = 10  # such epochs in a row without any member improving, until a fit ends
+    improvement: float = 0.01  # least relative improvement of a member's hold-out loss that counts
+    max_steps: int = 10_000_000  # of one fit, >= 1
+    weight_decay: tuple[float, ...] = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5)  # of each hidden layer, weights and biases
+    head_weight_decay: float = 1e-4  # of the layer that gives mean and log standard deviation
+    bounds_weight: float = 0.01  # of the penalty that draws the bounds on log standard deviations together
+    upper_log_std: float = 0.25  # where these bounds start; they are trained
+    lower_log_std: float = -5.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("members", "elites", "hidden", "layers", "batch_size", "holdout_limit"):
+            check_at_least(name, getattr(self, name), 1)
+        for name in ("steps_per_epoch", "patience", "max_steps"):
+            check_at_least(name, getattr(self, name), 1)
+        for name in ("learning_rate", "improvement", "head_weight_decay", "bounds_weight"):
+            check_at_least(name, getattr(self, name), 0.0)
+        check_fraction("holdout_share", self.holdout_share)
+        check_at_least("members", self.members, self.elites, "Elites are chosen among the members.")
+        check_at_least("upper_log_std", self.upper_log_std, self.lower_log_std, "It is above lower_log_std.")
+        if len(self.weight_decay) != self.layers or min(self.weight_decay) < 0.0:
+            raise InvalidArgumentError(
+                f"weight_decay is {self.weight_decay}; expected one number >= 0 for each of {self.layers} layers."
+            )
+
+
+class Standardization:
+    """Mean and standard deviation over the dataset of x = (s, a) and y = (r, s' - s).
+
+    Attributes:
+        input_mean, input_std: of x, [D + A].
+        target_mean, target_std: of y, [D + 1].
+    """
+
+    names = ("input_mean", "input_std", "target_mean", "target_std")
+    smallest_std = 1e-12  # columns that never change
+
+    def __init__(self, observation_size: int, action_size: int, device: torch.device | str = "cpu") -> None:
+        self.input_mean = torch.zeros(observation_size + action_size, device=device)
+        self.target_mean = torch.zeros(observation_size + 1, device=device)
+        self.input_std = torch.ones_like(self.input_mean)
+        self.target_std = torch.ones_like(self.target_mean)
+
+    def fit(self, table: TransitionTable) -> Tensor:
+        """Measures a dataset, in place, with sums in double precision.
+
+        Returns:
+            All transitions standardized, x beside y, [N, D + A + D + 1].
+        """
+        rows = _inputs_and_targets(table)
+        chunks = torch.split(rows, _CHUNK)
+        mean = torch.stack([chunk.double().sum(0) for chunk in chunks]).sum(0) / len(rows)
+        squares = torch.stack([(chunk.double() - mean).square_().sum(0) for chunk in chunks])
+        std = (squares.sum(0) / len(rows)).sqrt().clamp(min=self.smallest_std)
+        inputs = len(self.input_mean)
+        self.input_mean.copy_(mean[:inputs])
+        self.target_mean.copy_(mean[inputs:])
+        self.input_std.copy_(std[:inputs])
+        self.target_std.copy_(std[inputs:])
+        rows[:, :inputs].sub_(self.input_mean).div_(self.input_std)
+        rows[:, inputs:].sub_(self.target_mean).div_(self.target_std)
+        return rows
+
+    def inputs(self, state: Tensor, action: Tensor) -> Tensor:
+        """Standardized x, [..., D + A]."""
+        return torch.cat((state, action), dim=-1).sub_(self.input_mean).div_(self.input_std)
+
+    def state(self, inputs: Tensor) -> Tensor:
+        """The states s of standardized x, [..., D]."""
+        size = len(self.target_mean) - 1
+        return inputs[..., :size] * self.input_std[:size] + self.input_mean[:size]
+
+    def next_state(self, state: Tensor, target: Tensor) -> Tensor:
+        """s' = s + change, from states [..., D] and standardized y [..., D + 1]."""
+        return state + torch.addcmul(self.target_mean[1:], target[..., 1:], self.target_std[1:])
+
+    def reward(self, target: Tensor) -> Tensor:
+        """r of standardized y, [...]."""
+        return target[..., 0] * self.target_std[0] + self.target_mean[0]
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Takes the four vectors from arrays."""
+        for name in self.names:
+            tensor: Tensor = getattr(self, name)
+            tensor.copy_(torch.from_numpy(np.array(state[name])))
+
+
+class DynamicsNetwork:
+    """E Gaussian members for each of K seeds, with their optimizers.
+
+    Args:
+        observation_size: D.
+        action_size: A.
+        config: sizes and constants.
+        generators: on the CPU, one for each member of each seed, in row-major order.
+        device: where the parameters live.
+
+    Attributes:
+        members: the networks, [K, E] of them, from x to mean and log standard deviation of y before the soft bounds.
+        bounds: on log standard deviations, shared by the members of a seed; "lower" and "upper", [K, D + 1].
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        config: DynamicsConfig,
+        generators: Sequence[torch.Generator],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config = config
+        self.observation_size, self.action_size = observation_size, action_size
+        targets = observation_size + 1
+        n_seeds = len(generators) // config.members
+        widths = (observation_size + action_size, *[config.hidden] * config.layers, 2 * targets)
+        self.members = StackedMLP((n_seeds, config.members), widths, silu, generators, device, truncated_normal)
+        self.bounds = FlatParameters((n_seeds,), {"lower": (targets,), "upper": (targets,)}, device)
+        self.bounds.views["lower"].detach().fill_(config.lower_log_std)
+        self.bounds.views["upper"].detach().fill_(config.upper_log_std)
+        self._optimizer = StackedAdam(
+            self.members.parameters, learning_rate=config.learning_rate, weight_decay=_weight_decay(config)
+        )
+        self._bounds_optimizer = StackedAdam(self.bounds, learning_rate=config.learning_rate)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return self.bounds.values.device
+
+    def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation of standardized y, [K, E, B, D + 1], at standardized x.
+
+        Args:
+            inputs: [K, E, B, D + A], or [K, 1, B, D + A] for all members.
+        """
+        mean, log_std = self.members(inputs).chunk(2, dim=-1)
+        return mean, self.bound(log_std)
+
+    def bound(self, log_std: Tensor) -> Tensor:
+        """Log standard deviations [K, E, B, D + 1], softly clamped: first below the upper bound, then above the lower.
+
+        The second clamp can lift a value above the upper bound by log(1 + exp(lower - upper)) at most.
+        """
+        return soft_clamp(log_std, self.bounds.views["lower"][:, None, None], self.bounds.views["upper"][:, None, None])
+
+    def bounds_penalty(self) -> Tensor:
+        """What each seed pays for wide bounds, [K]: the weight times twice the sum of upper minus lower."""
+        width = self.bounds.views["upper"] - self.bounds.views["lower"]
+        return self.config.bounds_weight * 2.0 * width.sum(-1)
+
+    def update(self, loss: Tensor) -> None:
+        """One step of Adam down the gradient of a scalar: the sum of all seeds' losses."""
+        views, bounds = list(self.members.parameters.views.values()), list(self.bounds.views.values())
+        gradients = torch.autograd.grad(loss, views + bounds)
+        self._optimizer.step(list(gradients[: len(views)]))
+        self._bounds_optimizer.step(list(gradients[len(views) :]))
+
+    def select(self, seeds: Sequence[int]) -> DynamicsNetwork:
+        """An independent copy of some seeds, optimizers included."""
+        generators = [torch.Generator()] * (len(seeds) * self.config.members)
+        copy = DynamicsNetwork(self.observation_size, self.action_size, self.config, generators, self.device)
+        for index, seed in enumerate(seeds):
+            copy.load_state(index, self.state(seed))
+        return copy
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """Parameters, bounds and optimizers of one seed."""
+        values = {"members": self.members.parameters.of_seed(index), "bounds": self.bounds.of_seed(index)}
+        optimizers = {"optimizer": self._optimizer, "bounds_optimizer": self._bounds_optimizer}
+        state = {name: tensor.cpu().numpy() for name, tensor in values.items()}
+        for name, optimizer in optimizers.items():
+            state |= prefixed(name, optimizer.state(index))
+        return state
+
+    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Puts one seed back to where `state` was taken."""
+        self.members.parameters.set_seed(index, torch.from_numpy(np.array(state["members"])))
+        self.bounds.set_seed(index, torch.from_numpy(np.array(state["bounds"])))
+        self._optimizer.load_state(index, without_prefix("optimizer", state))
+        self._bounds_optimizer.load_state(index, without_prefix("bounds_optimizer", state))
+
+
+def soft_clamp(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Values drawn below `upper`, then above `lower`, with a slope everywhere."""
+    values = upper - softplus(upper - values)
+    return lower + softplus(values - lower)
+
+
+def truncated_normal(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Weights N(0, 1) wrapped at two (so the released code approximates a truncated normal), over 2 sqrt(fan_in)."""
+    weight = torch.randn(fan_in, fan_out, generator=generator).fmod_(2.0).div_(2.0 * fan_in**0.5)
+    return weight, torch.zeros(1, fan_out)
+
+
+def _weight_decay(config: DynamicsConfig) -> dict[str, float]:
+    """The penalty of each parameter: by layer, weights and biases alike."""
+    decays = (*config.weight_decay, config.head_weight_decay)
+    return {f"{kind}{layer}": decay for layer, decay in enumerate(decays) for kind in ("weight", "bias")}
+
+
+def _inputs_and_targets(table: TransitionTable) -> Tensor:
+    """x and y of all transitions, [N, D + A + D + 1]."""
+    change = table.next_state - table.state
+    return torch.cat((table.state, table.action, table.reward[:, None], change), dim=-1)

@@ -1,0 +1,66 @@
+"""What AMPL sees of a task: its transitions with rewards in (0, 1], simulator resets as start states, and bounds.
+
+Source: the released code; rewards as it rescales them, start states from resets and not from the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ampl.randomness import stream
+from continuous.dataset import DeviceDataset
+from continuous.replay import TransitionTable
+from continuous.simulators.batch import BatchSimulator
+from continuous.simulators.robot import Robot
+
+_CHUNK = 10_000  # simulator resets at a time
+_OFFSET = 1e-3  # reward units, keeps the smallest rescaled reward above zero
+
+
+def offline_table(dataset: DeviceDataset, start_state: Tensor) -> TransitionTable:
+    """A dataset with rescaled rewards, ready for training.
+
+    Args:
+        dataset: N transitions.
+        start_state: draws from mu0, [M, D].
+    """
+    return TransitionTable.from_columns(
+        state=dataset.state,
+        action=dataset.action,
+        reward=rescale_rewards(dataset.reward),
+        next_state=dataset.next_state,
+        terminal=dataset.terminal,
+        start_state=start_state.to(dataset.state.device),
+    )
+
+
+def rescale_rewards(reward: Tensor) -> Tensor:
+    """(r - min r + 1e-3) / (max r - min r), about (0, 1]; rewards that are all equal become 1e-3, [N]."""
+    low, high = reward.min(), reward.max()
+    span = torch.where(high > low, high - low, torch.ones_like(high))
+    return (reward - low + _OFFSET) / span
+
+
+def reset_states(robot: Robot, count: int, name: str = "start states") -> Tensor:
+    """First observations of `count` episodes, [count, D], the same for every seed of a run.
+
+    Args:
+        robot: the task's simulator.
+        count: how many.
+        name: of the random stream.
+    """
+    generator = stream(0, name)
+    found: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = []
+    with BatchSimulator(robot, threads=1) as simulator:
+        for size in _chunks(count):
+            found.append(simulator.begin([robot.start(generator) for _ in range(size)]))
+    return torch.from_numpy(np.concatenate(found).astype(np.float32))
+
+
+def _chunks(count: int) -> Sequence[int]:
+    whole, rest = divmod(count, _CHUNK)
+    return [_CHUNK] * whole + [rest] * (rest > 0)

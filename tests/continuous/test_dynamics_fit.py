@@ -1,0 +1,323 @@
+"""Fitting the ensemble: the loss, the hold-out split, stopping and going back of every member, and stacked seeds."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ampl.errors import InvalidArgumentError, InvalidShapeError
+from continuous.critic import CriticConfig, TwinCritic
+from continuous.dynamics_fit import LikelihoodLoss, fit_network, holdout_size
+from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork, Standardization
+from continuous.policy import ImplicitPolicy, ImplicitPolicyConfig
+from continuous.streams import SeedStreams, cpu_generator
+from continuous.value_model_loss import ValueModelLoss
+from tests.continuous.test_dynamics import SMALL, build, linear_table
+
+ROWS = Standardization(3, 2).fit(linear_table())  # [300, 5 + 4]
+
+
+def small(**changes: object) -> DynamicsConfig:
+    return DynamicsConfig(**{**vars(SMALL), **changes})  # type: ignore[arg-type]
+
+
+def make_network(seeds: Sequence[int], config: DynamicsConfig = SMALL) -> DynamicsNetwork:
+    generators = [cpu_generator(seed, f"test/{member}") for seed in seeds for member in range(config.members)]
+    return DynamicsNetwork(3, 2, config, generators)
+
+
+class ScriptedLoss:
+    """Trains by likelihood, and reports hold-out losses from a script: call, seed and member to a number.
+
+    Attributes:
+        looks: how often each seed's hold-out loss was asked for.
+        seen: the members' weights each time.
+    """
+
+    def __init__(self, script: Callable[[int, int, int], float], seeds: Sequence[int]) -> None:
+        self.script, self.seeds = script, list(seeds)
+        self.looks = dict.fromkeys(seeds, 0)
+        self.seen: dict[int, list[Tensor]] = {seed: [] for seed in seeds}
+
+    def rows(self, network: DynamicsNetwork, inputs: Tensor, target: Tensor, streams: SeedStreams) -> Tensor:
+        losses = LikelihoodLoss().rows(network, inputs, target, streams)
+        if torch.is_grad_enabled():
+            return losses
+        for index, seed in enumerate(self.seeds):
+            self.looks[seed] += 1
+            self.seen[seed].append(network.members.parameters.views["weight1"][index].detach().clone())
+            for member in range(losses.shape[1]):
+                losses[index, member] = self.script(self.looks[seed], seed, member)
+        return losses
+
+    def select(self, seeds: Sequence[int]) -> "ScriptedLoss":
+        part = ScriptedLoss(self.script, [])
+        part.seeds = [self.seeds[seed] for seed in seeds]
+        part.looks, part.seen = self.looks, self.seen
+        return part
+
+
+def test_the_loss_equals_one_written_by_hand() -> None:
+    network = make_network([0])
+    inputs, target = ROWS[:5, :5], ROWS[:5, 5:]
+    loss = LikelihoodLoss().rows(network, inputs[None, None], target[None, None], SeedStreams([0], "unused"))
+    views = {name: view.detach()[0].double().numpy() for name, view in network.members.parameters.views.items()}
+    for member in range(SMALL.members):
+        for row in range(5):
+            hidden = inputs[row].double().numpy()
+            for layer in range(2):
+                hidden = hidden @ views[f"weight{layer}"][member] + views[f"bias{layer}"][member, 0]
+                hidden = hidden / (1.0 + np.exp(-hidden))
+            out = hidden @ views["weight2"][member] + views["bias2"][member, 0]
+            mean, log_std = out[:4], out[4:]
+            log_std = 0.25 - np.log1p(np.exp(0.25 - log_std))
+            log_std = -5.0 + np.log1p(np.exp(log_std + 5.0))
+            error = (mean - target[row].double().numpy()) ** 2
+            expected = np.mean(error * np.exp(-2.0 * log_std) + 2.0 * log_std)
+            assert float(loss.detach()[0, member, row]) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_the_bounds_penalty_is_twice_the_width_of_all_dimensions() -> None:
+    assert make_network([0, 1]).bounds_penalty().tolist() == pytest.approx([0.01 * 2.0 * 4 * 5.25] * 2)
+
+
+def test_a_fifth_is_held_out_but_no_more_than_the_limit() -> None:
+    config = DynamicsConfig()
+    assert holdout_size(1000, config) == 200
+    assert holdout_size(40_460, config) == 8092
+    assert holdout_size(1_000_000, config) == 8092
+    with pytest.raises(InvalidArgumentError, match="transitions left for training"):
+        holdout_size(1, config)
+
+
+class RecordingLoss:
+    """Trains by likelihood, notes the first input of every transition, and gives it as the hold-out loss."""
+
+    def __init__(self) -> None:
+        self.trained: set[float] = set()
+        self.held_out: list[list[float]] = []
+
+    def rows(self, network: DynamicsNetwork, inputs: Tensor, target: Tensor, streams: SeedStreams) -> Tensor:
+        losses = LikelihoodLoss().rows(network, inputs, target, streams)
+        if torch.is_grad_enabled():
+            self.trained |= set(inputs[..., 0].flatten().tolist())
+            return losses
+        self.held_out.append(inputs[0, 0, :, 0].tolist())
+        return inputs[..., 0].expand_as(losses)
+
+    def select(self, seeds: Sequence[int]) -> "RecordingLoss":
+        return self
+
+
+def test_transitions_held_out_are_never_trained_on_and_are_judged_with_their_weights() -> None:
+    rows = ROWS.clone()
+    rows[:, 0] = torch.arange(300) / 300.0
+    weights = torch.rand(1, 300, generator=torch.Generator().manual_seed(0)) + 0.5
+    weights /= weights.mean()
+    loss, streams, network = RecordingLoss(), SeedStreams([0], "fit"), make_network([0], small(max_steps=100))
+    (result,) = fit_network(network, rows, weights, streams, loss)
+    held_out = loss.held_out[0]
+    assert len(set(held_out)) == 60
+    assert all(again == held_out for again in loss.held_out)
+    assert not loss.trained & set(held_out)
+    assert len(loss.trained) == 240
+    numbers = [round(value * 300) for value in held_out]
+    expected = float((weights[0, numbers] * torch.tensor(held_out)).mean())
+    assert result.holdout_loss.tolist() == pytest.approx([expected] * 4, rel=1e-5)
+    fit_network(network, rows, weights, streams, loss)
+    assert set(loss.held_out[-1]) != set(held_out)
+
+
+def test_members_are_kept_when_they_improve_enough_and_go_back_to_that_when_the_patience_ends() -> None:
+    scripts = [
+        [1.0, 0.995, 0.9, 0.9, 0.8],  # kept at looks 1, 3 and 5
+        [1.0, 2.0, 2.0, 2.0, 2.0],  # 1
+        [-1.0, -1.005, -0.5, -1.02, -1.0],  # 1 and 4
+        [5.0, 4.0, 3.0, 2.975, 2.96],  # 1, 2, 3 and 5
+    ]
+    kept = [5, 1, 4, 5]
+
+    def script(look: int, seed: int, member: int) -> float:
+        return scripts[member][look - 1] if look <= 5 else 10.0 + member
+
+    loss, network = ScriptedLoss(script, [0]), make_network([0])
+    (result,) = fit_network(network, ROWS, None, SeedStreams([0], "fit"), loss)
+    assert result.epochs == 5 + SMALL.patience
+    assert len(loss.seen[0]) == result.epochs + 1  # and once more, for the elites
+    weight = network.members.parameters.views["weight1"].detach()[0]
+    for member in range(4):
+        assert torch.equal(weight[member], loss.seen[0][kept[member] - 1][member])
+        assert not torch.equal(weight[member], loss.seen[0][-2][member])
+        assert torch.equal(weight[member], loss.seen[0][-1][member])
+    assert result.holdout_loss.tolist() == pytest.approx([10.0, 11.0, 12.0, 13.0])
+
+
+def test_the_elites_have_the_lowest_holdout_losses() -> None:
+    losses = [0.7, 0.1, 0.6, 0.2, 0.5, 0.3, 0.4]
+    model = build([0], small(members=7, elites=5))
+    metrics = model.fit(
+        linear_table(), None, SeedStreams([0], "fit"), ScriptedLoss(lambda look, seed, member: losses[member], [0])
+    )
+    assert model.elites.tolist() == [[1, 3, 5, 6, 4]]
+    assert metrics[0]["model/holdout_loss"] == pytest.approx(0.3)
+
+
+def test_a_refit_goes_on_with_the_same_optimizer_and_judges_members_afresh() -> None:
+    config = small(max_steps=30)
+    network, streams = make_network([0], config), SeedStreams([0], "fit")
+    first = fit_network(network, ROWS, None, streams, LikelihoodLoss())
+    before = network.members.parameters.of_seed(0)
+    assert network.state(0)["optimizer/step"] == 30
+    assert first[0].epochs == 3
+    loss = ScriptedLoss(lambda look, seed, member: float(look), [0])  # only the first look is an improvement
+    fit_network(network, ROWS, None, streams, loss)
+    assert network.state(0)["optimizer/step"] == 60
+    assert not torch.equal(network.members.parameters.of_seed(0), before)
+    weight = network.members.parameters.views["weight1"].detach()[0]
+    assert torch.equal(weight, loss.seen[0][0])
+
+
+def test_steps_stop_at_their_limit_even_within_a_model_epoch() -> None:
+    network = make_network([0], small(max_steps=25))
+    (result,) = fit_network(network, ROWS, None, SeedStreams([0], "fit"), LikelihoodLoss())
+    assert result.epochs == 3
+    assert network.state(0)["optimizer/step"] == 25
+
+
+def test_transitions_of_weight_zero_do_not_count() -> None:
+    weights = torch.ones(1, 300)
+    weights[0, ::3] = 0.0
+    spoiled = ROWS.clone()
+    spoiled[::3, 5:] = 1e3
+    parameters = []
+    for rows, given in ((ROWS, weights), (spoiled, weights), (spoiled, torch.ones(1, 300))):
+        network = make_network([0], small(max_steps=30))
+        fit_network(network, rows, given, SeedStreams([0], "fit"), LikelihoodLoss())
+        parameters.append(network.members.parameters.of_seed(0))
+    assert torch.equal(parameters[0], parameters[1])
+    assert not torch.allclose(parameters[0], parameters[2])
+
+
+def test_only_the_ratios_of_weights_count() -> None:
+    weights = torch.rand(1, 300, generator=torch.Generator().manual_seed(0))
+    parameters = []
+    for given in (weights, 4.0 * weights, None):
+        network = make_network([0], small(max_steps=30))
+        fit_network(network, ROWS, given, SeedStreams([0], "fit"), LikelihoodLoss())
+        parameters.append(network.members.parameters.of_seed(0))
+    torch.testing.assert_close(parameters[0], parameters[1])
+    assert not torch.allclose(parameters[0], parameters[2])
+
+
+def test_a_seed_is_fitted_alike_alone_and_among_others_that_end_at_other_times() -> None:
+    config = small(steps_per_epoch=20, improvement=0.08, learning_rate=3e-3)
+    table, weights = linear_table(), torch.rand(3, 300, generator=torch.Generator().manual_seed(0))
+    among, streams = build([0, 1, 2], config), SeedStreams([0, 1, 2], "fit")
+    metrics = among.fit(table, weights, streams)
+    epochs = [one["model/epochs"] for one in metrics]
+    assert len(set(epochs)) > 1
+    for seed in range(3):
+        alone, own = build([seed], config), SeedStreams([seed], "fit")
+        (metric,) = alone.fit(table, weights[seed : seed + 1], own)
+        torch.testing.assert_close(
+            alone.network.members.parameters.of_seed(0),
+            among.network.members.parameters.of_seed(seed),
+            rtol=1e-3,
+            atol=1e-4,
+        )
+        assert alone.elites[0].tolist() == among.elites[seed].tolist()
+        assert metric["model/epochs"] == epochs[seed]
+        assert metric["model/holdout_loss"] == pytest.approx(metrics[seed]["model/holdout_loss"], rel=1e-3)
+        assert (own.state(0) == streams.state(seed)).all()
+
+
+def test_a_seed_that_has_ended_is_left_alone() -> None:
+    def script(look: int, seed: int, member: int) -> float:
+        return 1.0 if seed == 0 else 1.0 / min(look, 6)
+
+    network, loss = make_network([0, 1]), ScriptedLoss(script, [0, 1])
+    streams = SeedStreams([0, 1], "fit")
+    first, second = fit_network(network, ROWS, None, streams, loss)
+    assert (first.epochs, second.epochs) == (1 + SMALL.patience, 6 + SMALL.patience)
+    assert network.state(0)["optimizer/step"] == first.epochs * SMALL.steps_per_epoch
+    assert network.state(1)["optimizer/step"] == second.epochs * SMALL.steps_per_epoch
+    assert len(loss.seen[0]) == first.epochs + 1
+
+
+def test_a_seed_whose_loss_is_not_finite_ends_at_once_and_the_others_go_on() -> None:
+    weights = torch.ones(2, 300)
+    weights[1] = math.nan
+    model = build([0, 1], small(max_steps=50))
+    good, bad = model.fit(linear_table(), weights, SeedStreams([0, 1], "fit"))
+    assert bad["model/epochs"] == 1.0
+    assert math.isnan(bad["model/training_loss"])
+    assert good["model/epochs"] == 5.0
+    assert math.isfinite(good["model/training_loss"])
+    assert torch.isfinite(model.network.members.parameters.of_seed(0)).all()
+
+
+def test_weights_of_another_shape_are_named() -> None:
+    with pytest.raises(InvalidShapeError, match=r"\[1, 299\]; expected \[1, 300\]"):
+        fit_network(make_network([0]), ROWS, torch.ones(1, 299), SeedStreams([0], "fit"), LikelihoodLoss())
+
+
+def value_loss(seeds: Sequence[int]) -> tuple[ValueModelLoss, TwinCritic, ImplicitPolicy, Standardization]:
+    critic = TwinCritic(3, 2, CriticConfig(hidden=(8, 8)), seeds)
+    policy = ImplicitPolicy(3, 2, ImplicitPolicyConfig(noise_size=1, noise_scale=0.0, hidden=(8, 8)), seeds)
+    standardization = Standardization(3, 2)
+    standardization.fit(linear_table())
+    return ValueModelLoss(critic.first_head(), policy, standardization), critic, policy, standardization
+
+
+def test_the_value_loss_is_the_likelihood_of_the_reward_and_the_difference_in_value_of_the_next_states() -> None:
+    loss, critic, policy, standardization = value_loss([0, 1])
+    network, table = make_network([0, 1]), linear_table()
+    network.bounds.views["upper"].detach()[:, 1:] = -19.0  # next states as good as certain
+    network.bounds.views["lower"].detach()[:, 1:] = -20.0
+    inputs, target = ROWS[None, None, :6, :5].expand(2, 4, 6, 5), ROWS[None, None, :6, 5:].expand(2, 4, 6, 4)
+    losses = loss.rows(network, inputs, target, SeedStreams([0, 1], "loss"))
+    mean, log_std = network(inputs)
+    reward_loss = ((mean - target) ** 2 * (-2.0 * log_std).exp() + 2.0 * log_std)[..., 0]
+    for member in range(4):
+        values = []
+        change = mean[:, member, :, 1:] * standardization.target_std[1:] + standardization.target_mean[1:]
+        for next_state in (table.next_state[:6].expand(2, 6, 3), table.state[:6] + change):
+            action, _ = policy.sample(next_state, torch.zeros(2, 6, 1))
+            values.append(critic.action_value(next_state, action)[:, 0])
+        difference = (values[0] - values[1]).abs()
+        assert (difference > 1e-4).all()
+        torch.testing.assert_close(losses[:, member], reward_loss[:, member] + difference)
+
+
+def test_the_value_loss_reaches_the_state_prediction_but_neither_critic_nor_policy() -> None:
+    loss, critic, policy, _ = value_loss([0])
+    network = make_network([0])
+    total = loss.rows(network, ROWS[None, None, :20, :5], ROWS[None, None, :20, 5:], SeedStreams([0], "loss")).sum()
+    for parameters in (policy.parameters, critic.online.parameters):
+        with pytest.raises(RuntimeError, match="not have been used"):
+            parameters.gradient(total, retain_graph=True)
+    head = network.members.parameters.gradient(total)[-1][0, :, 0]  # bias of the last layer, [E, 2 (D + 1)]
+    assert (head.abs() > 0.0).all()
+
+
+def test_a_part_of_the_value_loss_uses_the_critic_and_policy_of_its_seeds() -> None:
+    loss, *_ = value_loss([0, 1, 2])
+    network, inputs, target = make_network([0, 1, 2]), ROWS[None, None, :6, :5], ROWS[None, None, :6, 5:]
+    whole = loss.rows(network, inputs.expand(3, 1, 6, 5), target.expand(3, 1, 6, 4), SeedStreams([4, 5, 6], "loss"))
+    part = loss.select([1, 2]).select([1])
+    own = part.rows(network.select([2]), inputs, target, SeedStreams([6], "loss"))
+    torch.testing.assert_close(own[0], whole[2])
+
+
+def test_a_refit_by_the_value_loss_draws_next_states_together_in_value() -> None:
+    loss, *_, standardization = value_loss([0])
+    config = small(max_steps=200, steps_per_epoch=50, patience=10)
+    network, streams = make_network([0], config), SeedStreams([0], "fit")
+    rows = standardization.fit(linear_table())
+    with torch.no_grad():
+        before = loss.rows(network, rows[None, None, :, :5], rows[None, None, :, 5:], streams).mean()
+    (result,) = fit_network(network, rows, None, streams, loss)
+    assert float(result.holdout_loss.mean()) < float(before) - 0.5
