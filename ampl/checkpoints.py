@@ -4,7 +4,8 @@
     checkpoint/epoch_0100/   state.safetensors   counters.json
 
 A new one is written to a temporary folder, flushed to disk and renamed; only then is the oldest removed. counters.json
-holds a checksum over both files, so a damaged checkpoint is noticed and the one before it used.
+holds a checksum over both files, so a damaged checkpoint is noticed and the one before it used. States may be as large
+as memory allows: they are written without being copied, and checked without being read as a whole.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from ampl.errors import InvalidArgumentError, InvalidFileError
-from ampl.interfaces import Array, State
+from ampl.interfaces import State
 
 logger = logging.getLogger(__name__)
 
@@ -56,30 +57,35 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         InvalidArgumentError: an array of a type that cannot be stored without pickle.
         InvalidFileError: the folder cannot be written to.
     """
-    from safetensors.numpy import save
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
 
     arrays = {name: np.asarray(array, order="C") for name, array in sorted(checkpoint.state.items())}
     for name, array in arrays.items():
         if array.dtype.name not in _DTYPES:
             raise InvalidArgumentError(f"state '{name}' has dtype {array.dtype}; expected one of {sorted(_DTYPES)}.")
-    state = save(arrays)
     counters: dict[str, Any] = {"epoch": checkpoint.epoch, "fit_metrics": dict(checkpoint.fit_metrics)}
-    counters["sha256"] = _checksum(state, counters)
     target = folder / f"epoch_{checkpoint.epoch:04d}"
     temporary = folder / f"{_TEMPORARY}{target.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        _write_durably(temporary / "state.safetensors", state)
-        _write_durably(temporary / "counters.json", (json.dumps(counters, indent=2) + "\n").encode())
-        _sync_folder(temporary)
+        state = temporary / "state.safetensors"
+        save_file(arrays, state)
+        _sync(state)
+        counters["sha256"] = _checksum(state, counters)
+        (temporary / "counters.json").write_text(json.dumps(counters, indent=2) + "\n")
+        _sync(temporary / "counters.json")
+        _sync(temporary)
         if target.exists():  # a damaged one of the first fit, which was made again
             _remove(target)
         temporary.rename(target)
-        _sync_folder(folder)
-    except OSError as error:
-        raise InvalidFileError(f"cannot write {target}: {error.strerror}. The previous checkpoint is kept.") from error
+        _sync(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFileError(f"cannot write {target}: {reason}. The previous checkpoint is kept.") from error
     for old in checkpoint_epochs(folder)[_KEPT:]:
         _remove(folder / f"epoch_{old:04d}")
 
@@ -97,30 +103,30 @@ def read_checkpoint(folder: Path, epoch: int) -> Checkpoint:
         InvalidFileError: it is missing, damaged, or its checksum does not fit.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load
+    from safetensors.numpy import load_file
 
     place = folder / f"epoch_{epoch:04d}"
+    counters = _checked_counters(place, epoch)
     try:
-        counters = json.loads((place / "counters.json").read_text())
-        stored = counters.pop("sha256")
-        data = (place / "state.safetensors").read_bytes()
-        if stored != _checksum(data, counters) or counters["epoch"] != epoch:
-            raise InvalidFileError(f"{place} is damaged: its checksum does not fit its content.")
-        state: dict[str, Array] = {name: array.copy() for name, array in load(data).items()}
+        state: State = load_file(place / "state.safetensors")
         return Checkpoint(epoch=epoch, state=state, fit_metrics=counters["fit_metrics"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise InvalidFileError(f"{place} is damaged ({type(error).__name__}).") from error
 
 
+def is_whole(folder: Path, epoch: int) -> bool:
+    """Whether `folder`/epoch_NNNN can be read; if it is damaged, a warning says so."""
+    try:
+        _checked_counters(folder / f"epoch_{epoch:04d}", epoch)
+    except InvalidFileError as error:
+        logger.warning("%s Falling back to the checkpoint before it.", error)
+        return False
+    return True
+
+
 def read_checkpoints(folder: Path) -> dict[int, Checkpoint]:
     """Every whole checkpoint by epoch, newest first; a damaged one is skipped, and a warning says so."""
-    whole: dict[int, Checkpoint] = {}
-    for epoch in checkpoint_epochs(folder):
-        try:
-            whole[epoch] = read_checkpoint(folder, epoch)
-        except InvalidFileError as error:
-            logger.warning("%s Falling back to the checkpoint before it.", error)
-    return whole
+    return {epoch: read_checkpoint(folder, epoch) for epoch in checkpoint_epochs(folder) if is_whole(folder, epoch)}
 
 
 def remove_checkpoints_after(folder: Path, epoch: int) -> None:
@@ -140,21 +146,29 @@ def _remove(checkpoint: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _checksum(state: bytes, counters: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(state)
+def _checked_counters(place: Path, epoch: int) -> dict[str, Any]:
+    """counters.json without its checksum, which fits; InvalidFileError otherwise."""
+    try:
+        counters: dict[str, Any] = json.loads((place / "counters.json").read_text())
+        stored = counters.pop("sha256")
+        fits = stored == _checksum(place / "state.safetensors", counters) and counters["epoch"] == epoch
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidFileError(f"{place} is damaged ({type(error).__name__}).") from error
+    if not fits:
+        raise InvalidFileError(f"{place} is damaged: its checksum does not fit its content.")
+    return counters
+
+
+def _checksum(state: Path, counters: Mapping[str, Any]) -> str:
+    with state.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
     digest.update(json.dumps(counters, sort_keys=True).encode())
     return digest.hexdigest()
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Makes a file, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

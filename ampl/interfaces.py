@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
+from ampl.scale import Scale
+
 Array: TypeAlias = NDArray[Any]  # numpy, at the seam to the driver
 Tensor: TypeAlias = Any  # a numpy array in the tabular wing, a torch tensor in the deep one
 Randomness: TypeAlias = Any  # numpy.random.Generator, or torch.Generator in the deep wing
@@ -116,6 +118,10 @@ class Algorithm(Protocol):
     returns a sequence has one entry a seed, in the order of `seeds`. Seeds never influence each other: seed 3 alone
     gives the same bytes as seed 3 among others, so each seed draws only from its own `ampl.randomness.stream`s.
     Metric names do not change from epoch to epoch, and no two of the three methods that return metrics share one.
+
+    A seed that diverges reports a metric that is not finite; no method raises because of it, so that the others go on.
+    It is still computed, but nothing of it is recorded; refits get ones for its weights. When a run is resumed, its
+    state comes from an earlier epoch than that of the others, or is not loaded at all.
     """
 
     @property
@@ -131,6 +137,10 @@ class Algorithm(Protocol):
         """Epochs between two estimations of the weights with a weighted refit; None: never (MOPO)."""
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Updates of the policy's critics in an epoch, >= 1, for the steps per second that the progress shows."""
+
+    @property
     def device(self) -> str:
         """What it runs on, for the manifest: "cpu", or the name of the GPU."""
 
@@ -141,6 +151,9 @@ class Algorithm(Protocol):
     def config(self) -> Mapping[str, Any]:
         """Every hyperparameter, resolved, as JSON values; the same for every seed (seeds and device are not in it)."""
 
+    def notes(self) -> Sequence[str]:
+        """Sentences that readers of the results must know, such as how the run was scaled down; mostly none."""
+
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
         """Fits P_hat and r_hat by maximum likelihood, weighted if weights are given ([N] a seed).  Eqs. 4 and 6."""
 
@@ -150,11 +163,19 @@ class Algorithm(Protocol):
     def improve_policy(self, epoch: int) -> Sequence[Metrics]:
         """One epoch of rollouts, critic and policy updates; epochs count from 1.  Eqs. 12-17."""
 
-    def evaluate(self) -> Sequence[Metrics]:
-        """Scores of the policies as they are now; leaves the state of training as it was."""
+    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
+        """Scores of the policies as they are now; leaves the state of training as it was.
+
+        Args:
+            episodes: how many to score each policy over, >= 1; None: as many as this algorithm's settings say. An
+                algorithm whose evaluation is exact has no use for it.
+        """
 
     def state(self, index: int) -> State:
-        """Everything that seed `seeds[index]` needs to continue bit for bit, random generators included."""
+        """Everything that seed `seeds[index]` needs to continue bit for bit, random generators included.
+
+        No array of a sound seed has a NaN in it (infinities are allowed): one stops the seed.
+        """
 
     def load_state(self, index: int, state: State) -> None:
         """Puts seed `seeds[index]` back to where `state` was taken."""
@@ -176,8 +197,19 @@ class Wing(Protocol):
     def default_epochs(self, algorithm: str, task: str) -> int:
         """Epochs of a full run, >= 1."""
 
-    def build(self, algorithm: str, task: str, variant: str, seeds: Sequence[int], device: str) -> Algorithm:
+    def build(
+        self,
+        algorithm: str,
+        task: str,
+        variant: str,
+        seeds: Sequence[int],
+        device: str,
+        scale: Scale,
+        threads: int | None,
+    ) -> Algorithm:
         """The algorithm, ready for its first fit.
+
+        The same arguments give the same `Algorithm.config()`, whatever the seeds, the device and the threads.
 
         Args:
             algorithm: a name that this wing lists.
@@ -185,7 +217,9 @@ class Wing(Protocol):
             variant: likewise, of this algorithm.
             seeds: each >= 0, no two equal.
             device: "auto", "cpu" or "cuda".
+            scale: how much smaller than published. A wing whose runs can be extended ignores its epochs.
+            threads: for linear algebra on a CPU, >= 1; None: chosen by the wing. A wing that needs none ignores it.
 
         Raises:
-            InvalidArgumentError: the device is not available to this wing.
+            InvalidArgumentError: the device or the scale is not available to this wing.
         """

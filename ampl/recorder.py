@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
+from ampl.checkpoint_clock import CheckpointClock
 from ampl.checkpoints import Checkpoint
 from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
 from ampl.interfaces import Algorithm, Array, Metrics
 from ampl.run_directory import Result, RunDirectory, Status, run_path
+from ampl.scale import Scale
 
 logger = logging.getLogger(__name__)
 
@@ -43,23 +44,30 @@ class Recorder:
         task, variant: parts of the path of a run directory.
         out: folder of all runs.
         resume: whether runs that are already there may be continued.
-        checkpoint_seconds: least time between two checkpoints, >= 0; the last epoch always gets one.
+        clock: when checkpoints are due; the first fit and the last epoch always get one.
+        scale: what the algorithm was built with.
 
     Raises:
         ExistingRunError, ForeignFileError, InvalidFileError: see RunDirectory.
     """
 
     def __init__(
-        self, algorithm: Algorithm, task: str, variant: str, out: Path, *, resume: bool, checkpoint_seconds: float
+        self,
+        algorithm: Algorithm,
+        task: str,
+        variant: str,
+        out: Path,
+        *,
+        resume: bool,
+        clock: CheckpointClock,
+        scale: Scale,
     ) -> None:
         self.algorithm = algorithm
-        self._resume = resume
-        self._checkpoint_seconds = checkpoint_seconds
-        self._last_checkpoint = -math.inf
+        self._clock = clock
         self._fit_metrics: list[Metrics] = [{} for _ in algorithm.seeds]
         self._stopped: dict[int, Result] = {}  # by index of the seed
         self.directories: list[RunDirectory] = []
-        settings = dict(algorithm.config())
+        settings, notes = dict(algorithm.config()), algorithm.notes()
         try:
             for seed in algorithm.seeds:
                 path = run_path(out, task, algorithm.name, variant, seed)
@@ -67,9 +75,10 @@ class Recorder:
                 self.directories.append(
                     RunDirectory(
                         path,
-                        names | {"settings": settings},
+                        names | {"settings": settings, "scale": asdict(scale)},
                         device=algorithm.device,
                         dataset_sha256=algorithm.dataset_sha256,
+                        notes=notes,
                         resume=resume,
                     )
                 )
@@ -99,21 +108,18 @@ class Recorder:
             ExistingRunError: the seeds have no epoch in common, or a run has no checkpoint that can be read.
             DivergedError: every seed had stopped.
         """
-        checkpoints = [directory.checkpoints() for directory in self.directories]
         for index, directory in enumerate(self.directories):
             result = directory.result()
             if result is not None and result.status is Status.STOPPED:
                 self._stopped[index] = result
                 logger.warning("seed %d stays stopped: %s", self.algorithm.seeds[index], result.message)
         self._check_some_run()
-        done = self._common_epoch({index: checkpoints[index] for index in self._running})
+        done = self._common_epoch()
         if done is not None and done > epochs:
             raise InvalidArgumentError(f"epochs is {epochs}, but {done} are already trained; ask for at least {done}.")
-        for index, found in enumerate(checkpoints):
-            if done is not None and found:
-                checkpoint = found.get(done) or next(iter(found.values()))  # a stopped seed has only earlier ones
-                self.algorithm.load_state(index, checkpoint.state)
-                self._fit_metrics[index] = checkpoint.fit_metrics
+        if done is not None:
+            for index in range(len(self.directories)):
+                self._load(index, done)
         for index in self._running:
             self.directories[index].start(done or 0)
         return done
@@ -147,22 +153,25 @@ class Recorder:
         self._check_some_run()
         return [np.ones_like(w) if index in self._stopped else w for index, w in enumerate(weights)]
 
-    def record_epoch(self, epoch: int, improvement: Sequence[Metrics], evaluation: Sequence[Metrics]) -> None:
-        """Adds a row to every running seed's metrics."""
+    def record_epoch(self, epoch: int, improvement: Sequence[Metrics], evaluation: Sequence[Metrics]) -> list[Metrics]:
+        """Adds a row to every running seed's metrics, and returns the rows."""
+        rows: list[Metrics] = []
         for index in self._running:
             row = _joined(self._fit_metrics[index], improvement[index], evaluation[index])
             if self._stop_unless_finite(index, epoch - 1, row):
                 self.directories[index].record(epoch, row)
+                rows.append(row)
         self._check_some_run()
+        return rows
 
     def save_checkpoints(self, epoch: int, *, now: bool) -> None:
         """Saves every running seed after `epoch` epochs, if it is time or `now`; all at the same epoch."""
-        if not now and time.monotonic() - self._last_checkpoint < self._checkpoint_seconds:
+        if not now and not self._clock.is_due():
             return
-        for index in self._running:
-            state, fit = self.algorithm.state(index), self._fit_metrics[index]
-            self.directories[index].save_checkpoint(Checkpoint(epoch=epoch, state=state, fit_metrics=fit))
-        self._last_checkpoint = time.monotonic()
+        with self._clock.saving():
+            for index in self._running:
+                self._save(index, epoch)
+        self._check_some_run()
 
     def finish(self, epochs: int) -> list[SeedResult]:
         """Writes the results of the seeds that are still running, and returns those of all."""
@@ -176,12 +185,16 @@ class Recorder:
     def _running(self) -> list[int]:
         return [index for index in range(len(self.directories)) if index not in self._stopped]
 
-    def _common_epoch(self, checkpoints: Mapping[int, Mapping[int, Checkpoint]]) -> int | None:
-        newest = {index: max(found, default=None) for index, found in checkpoints.items()}
-        common = set.intersection(*(set(found) for found in checkpoints.values()))
-        if common:
-            return max(common)
-        if not any(newest.values()) and not any(self._has_rows(index) for index in checkpoints):
+    def _common_epoch(self) -> int | None:
+        """The newest epoch of which every running seed has a whole checkpoint; None if the first fit is still to do."""
+        running = {index: self.directories[index] for index in self._running}
+        common = set.intersection(*(set(directory.checkpoint_epochs()) for directory in running.values()))
+        for epoch in sorted(common, reverse=True):
+            whole = [directory.is_whole(epoch) for directory in running.values()]  # with a warning for each damaged one
+            if all(whole):
+                return epoch
+        newest = {index: self._newest_whole(index, math.inf) for index in running}
+        if not any(newest.values()) and not any(self._has_rows(index) for index in running):
             return None  # no seed got beyond its first fit
         epochs = ", ".join(
             f"seed {self.algorithm.seeds[index]}: {'none' if epoch is None else epoch}"
@@ -192,6 +205,29 @@ class Recorder:
             f"to begin one again, remove its folder below {self.directories[0].path.parent}."
         )
 
+    def _newest_whole(self, index: int, last: float) -> int | None:
+        directory = self.directories[index]
+        epochs = (epoch for epoch in directory.checkpoint_epochs() if epoch <= last)
+        return next((epoch for epoch in epochs if directory.is_whole(epoch)), None)
+
+    def _load(self, index: int, done: int) -> None:
+        """Puts a seed back to `done` epochs; one that has stopped, to its last good checkpoint until then, if any."""
+        epoch = self._newest_whole(index, done) if index in self._stopped else done
+        if epoch is not None:
+            checkpoint = self.directories[index].read_checkpoint(epoch)
+            self.algorithm.load_state(index, checkpoint.state)
+            self._fit_metrics[index] = checkpoint.fit_metrics
+
+    def _save(self, index: int, epoch: int) -> None:
+        """Saves a seed, unless a NaN in its state shows that it has diverged: the checkpoint before stays the last."""
+        state = self.algorithm.state(index)
+        broken = next((name for name, array in state.items() if _has_nan(array)), None)
+        if broken is not None:
+            self._stop(index, epoch, f"tensor '{broken}'", f"has a NaN after epoch {epoch}")
+            return
+        checkpoint = Checkpoint(epoch=epoch, state=state, fit_metrics=self._fit_metrics[index])
+        self.directories[index].save_checkpoint(checkpoint)
+
     def _has_rows(self, index: int) -> bool:
         return (self.directories[index].path / "metrics.csv").exists()
 
@@ -200,11 +236,14 @@ class Recorder:
         broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
         if broken is None:
             return True
-        seed = self.algorithm.seeds[index]
-        message = f"metric '{broken}' of seed {seed} is {metrics[broken]} in epoch {done + 1}"
+        self._stop(index, done, f"metric '{broken}'", f"is {metrics[broken]} in epoch {done + 1}")
+        return False
+
+    def _stop(self, index: int, done: int, what: str, how: str) -> None:
+        """Ends a seed after `done` recorded epochs."""
+        message = f"{what} of seed {self.algorithm.seeds[index]} {how}"
         logger.error("%s: the seed stops here, its last good checkpoint is kept", message)
         self._stopped[index] = self.directories[index].finish(done, Status.STOPPED, message)
-        return False
 
     def _check_some_run(self) -> None:
         if not self._running:
@@ -228,3 +267,7 @@ def _joined(*parts: Metrics) -> dict[str, float]:
                 raise InvalidArgumentError(f"the metric '{name}' is reported twice in one epoch; names must differ.")
             row[name] = float(value)
     return row
+
+
+def _has_nan(array: Array) -> bool:
+    return array.dtype.kind in "fc" and array.size > 0 and bool(np.isnan(np.min(array)))  # without a copy as large

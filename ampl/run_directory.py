@@ -1,12 +1,13 @@
 """The run directory of one seed: `<out>/<task>/<algorithm>/<variant>/seed<k>/`.
 
-    config.json      task, algorithm, variant, seed and every hyperparameter, resolved
-    manifest.json    versions, git commit, device, dataset checksum, command, wall time
+    config.json      task, algorithm, variant, seed, every hyperparameter, resolved, and the scale that was asked for
+    manifest.json    versions, git commit, device, dataset checksum, command, notes, wall time
     metrics.csv      a row an epoch
     events.out.*     the same for TensorBoard
     weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs
     checkpoint/      the two newest checkpoints
     result.json      how the run ended, and its last metrics
+    evaluation.json  what `ampl evaluate` measured, if it was run
 
 A directory belongs to one configuration for good: it is never reused for another one, and never resumed unasked.
 """
@@ -15,13 +16,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ampl.checkpoints import Checkpoint, read_checkpoints, remove_checkpoints_after, write_checkpoint
+from ampl.checkpoints import (
+    Checkpoint,
+    checkpoint_epochs,
+    is_whole,
+    read_checkpoint,
+    remove_checkpoints_after,
+    write_checkpoint,
+)
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
 from ampl.event_file import EventFile
 from ampl.files import SIGNATURE, read_json, write_json, write_npz
@@ -63,9 +71,10 @@ class RunDirectory:
 
     Args:
         path: the folder; made if it does not exist.
-        config: what identifies the run, JSON values.
+        config: what identifies the run, JSON values; "scale" is only kept, for it shows in the settings if it matters.
         device: for the manifest.
         dataset_sha256: for the manifest; a run is not resumed on other data.
+        notes: for the manifest.
         resume: whether a run that is already there may be continued.
 
     Raises:
@@ -75,11 +84,18 @@ class RunDirectory:
     """
 
     def __init__(
-        self, path: Path, config: Mapping[str, Any], *, device: str, dataset_sha256: str | None, resume: bool
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        *,
+        device: str,
+        dataset_sha256: str | None,
+        notes: Sequence[str],
+        resume: bool,
     ) -> None:
         self.path = path
         self._config = json.loads(json.dumps({"written_by": SIGNATURE, **config}))
-        self._session = describe_session(device, dataset_sha256)
+        self._session = describe_session(device, dataset_sha256) | {"notes": list(notes)}
         self._earlier: dict[str, Any] = {}  # the manifest of the sessions before this one
         if _holds_run(path):
             self._check_same_run()
@@ -91,9 +107,17 @@ class RunDirectory:
         self._start_time = time.monotonic()
         self._events: EventFile | None = None
 
-    def checkpoints(self) -> dict[int, Checkpoint]:
-        """Whole checkpoints by epoch, newest first; a warning names damaged ones."""
-        return read_checkpoints(self.path / "checkpoint")
+    def checkpoint_epochs(self) -> list[int]:
+        """Epochs of the checkpoints, newest first, damaged ones included."""
+        return checkpoint_epochs(self.path / "checkpoint")
+
+    def is_whole(self, epoch: int) -> bool:
+        """Whether the checkpoint of `epoch` can be read; a warning names a damaged one."""
+        return is_whole(self.path / "checkpoint", epoch)
+
+    def read_checkpoint(self, epoch: int) -> Checkpoint:
+        """The checkpoint of `epoch`; InvalidFileError if it is damaged."""
+        return read_checkpoint(self.path / "checkpoint", epoch)
 
     def result(self) -> Result | None:
         """How the run ended; None if it has not."""
@@ -155,14 +179,11 @@ class RunDirectory:
 
     def _check_same_run(self) -> None:
         stored = read_json(self.path / "config.json", "Expected the configuration of a run.")
-        found, asked = _flat(stored), _flat(self._config)
-        for name in [*asked, *found]:
-            if found.get(name, _ABSENT) != asked.get(name, _ABSENT):
-                there, here = found.get(name, _ABSENT), asked.get(name, _ABSENT)
-                raise ExistingRunError(
-                    f"{self.path} holds a run of another configuration: {name} is {there!r} there and {here!r} here. "
-                    "Choose another --out, or the same settings."
-                )
+        if different := first_difference(_identity(stored), _identity(self._config)):
+            raise ExistingRunError(
+                f"{self.path} holds a run of another configuration: {different}. "
+                "Choose another --out, or the same settings."
+            )
         if (self.path / "manifest.json").exists():
             self._earlier = read_json(self.path / "manifest.json", "Remove it to go on without it.")
             before, now = self._earlier.get("dataset_sha256"), self._session["dataset_sha256"]
@@ -199,6 +220,19 @@ def _holds_run(path: Path) -> bool:
     if any(not entry.name.startswith(_OWN_LEFTOVERS) for entry in path.iterdir()):
         raise foreign
     return False
+
+
+def first_difference(there: Any, here: Any) -> str | None:
+    """The first setting in which two nested configurations differ, in words; None if they are equal."""
+    found, asked = _flat(there), _flat(here)
+    for name in [*asked, *found]:
+        if found.get(name, _ABSENT) != asked.get(name, _ABSENT):
+            return f"{name} is {found.get(name, _ABSENT)!r} there and {asked.get(name, _ABSENT)!r} here"
+    return None
+
+
+def _identity(config: Any) -> Any:
+    return {key: value for key, value in config.items() if key != "scale"} if isinstance(config, dict) else config
 
 
 def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:

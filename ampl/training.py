@@ -16,12 +16,19 @@ same loop with other settings: MOPO never retrains.
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 
+from ampl.checkpoint_clock import CheckpointClock
 from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.headline import headline
 from ampl.interfaces import Algorithm
 from ampl.progress import progress
 from ampl.recorder import Recorder, SeedResult
+from ampl.scale import AS_PUBLISHED, Scale
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -33,6 +40,8 @@ def train(
     out: Path,
     resume: bool = False,
     checkpoint_seconds: float = 30.0,
+    checkpoint_share: float = 0.05,
+    scale: Scale = AS_PUBLISHED,
 ) -> list[SeedResult]:
     """Trains all seeds of an algorithm and records everything; an interrupted run continues bit for bit.
 
@@ -44,6 +53,8 @@ def train(
         out: folder of all runs.
         resume: continue runs that are already there; where there are none, start.
         checkpoint_seconds: least time between two checkpoints, >= 0; the first fit and the last epoch always get one.
+        checkpoint_share: largest part of the run that may be spent on checkpoints, in (0, 1]; large ones come later.
+        scale: what the algorithm was built with, so that `ampl evaluate` can build it again.
 
     Returns:
         One result a seed, in the order of `algorithm.seeds`.
@@ -54,9 +65,11 @@ def train(
         DivergedError: every seed produced a metric that is not finite.
     """
     check_at_least("epochs", epochs, 1, "A run of zero epochs trains nothing.")
-    check_at_least("checkpoint_seconds", checkpoint_seconds, 0.0)
     _check_seeds(algorithm)
-    with Recorder(algorithm, task, variant, out, resume=resume, checkpoint_seconds=checkpoint_seconds) as recorder:
+    clock = CheckpointClock(checkpoint_seconds, checkpoint_share)
+    with Recorder(algorithm, task, variant, out, resume=resume, clock=clock, scale=scale) as recorder:
+        for note in algorithm.notes():
+            logger.info("%s", note)
         done = recorder.restore(epochs)
         if done is None:
             recorder.record_fit(0, algorithm.fit_model(None))  # Eq. 4
@@ -67,8 +80,11 @@ def train(
                 if _is_retraining_due(epoch - 1, algorithm.retrain_period):
                     weights = recorder.record_weights(epoch - 1, algorithm.estimate_weights())  # Eq. 11
                     recorder.record_fit(epoch - 1, algorithm.fit_model(weights))  # Eq. 6
+                start = time.monotonic()
                 improvement = algorithm.improve_policy(epoch)  # Eqs. 12-17
-                recorder.record_epoch(epoch, improvement, algorithm.evaluate())
+                steps_per_second = algorithm.steps_per_epoch / max(time.monotonic() - start, 1e-9)
+                rows = recorder.record_epoch(epoch, improvement, algorithm.evaluate())
+                bar.show(headline(rows, steps_per_second))
                 recorder.save_checkpoints(epoch, now=epoch == epochs)
                 bar.advance()
         return recorder.finish(epochs)

@@ -121,6 +121,14 @@ class ActorCritic:
         for name, mean in zip(METRICS, means, strict=True):
             self.sums[name] += mean.detach()
 
+    @torch.no_grad()
+    def is_sound(self) -> list[bool]:
+        """Whether all parameters of the policy and the critics are finite, seed by seed."""
+        parameters = (self.policy.parameters, self.critic.online.parameters)
+        return [
+            all(bool(part.of_seed(k).isfinite().all()) for part in parameters) for k in range(len(self.value_scale))
+        ]
+
     def clear(self) -> None:
         """Sets the sums of the metrics to zero."""
         for total in self.sums.values():

@@ -1,1 +1,1 @@
-"""The papers' figures, drawn from the records that experiments leave behind; nothing is computed here."""
+"""The papers' figures and tables, from records of experiments and from run directories; nothing is trained here."""

@@ -2,55 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import tyro
 
 from ampl.errors import InvalidArgumentError, InvalidFileError
 
+if TYPE_CHECKING:
+    from figures.registry import Product
+
 _DEFAULT_RUNS = Path("runs")
-_WRITTEN_FOR = {".png": (".png", ".pdf"), ".pdf": (".pdf",), ".svg": (".svg",)}  # suffix of --out: files written
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """Draws one figure: reads its record, which is first computed if it is not there."""
+    """Draws one figure, or makes one table, from its record (first computed if it is not there) or from runs."""
 
     name: tyro.conf.Positional[str]
-    """which figure: proposition2, theorem1, theorem1-constant"""
+    """proposition2, theorem1, theorem1-constant or figure2-truth (from records); figure1, figure2, table1 or table2
+    (from runs)"""
     runs: Path = _DEFAULT_RUNS
-    """folder whose `records` holds what experiments found; the default is made if it is not there"""
+    """folder of all runs, whose `records` holds what experiments found; the default is made if it is not there"""
     out: Path | None = None
-    """file to write: .png (with a .pdf beside it), .pdf or .svg; by default figures/NAME.png below the runs folder"""
+    """file to write: .png (with a .pdf beside it), .pdf or .svg; for a table .md (with a .csv beside it) or .csv; by
+    default in RUNS/figures"""
+    task: Annotated[str | None, tyro.conf.arg(metavar="TASK")] = None
+    """figure2: which task; by default the paper's, if it has runs, otherwise the only one that has"""
+    seed: Annotated[int | None, tyro.conf.arg(metavar="SEED")] = None
+    """figure2: which seed; by default the lowest that all variants have"""
+    paper: bool = False
+    """figure2: draw the paper's quartiles beside ours"""
 
     def run(self) -> int:
         """Writes the figure and prints the path of each file; raises AmplError, before computing where it can."""
-        from ampl.experiments import find_or_make_record
         from ampl.files import check_replaceable, write_atomically
+        from figures.figure2 import Selection
         from figures.registry import find_figure
-        from figures.render import render
 
-        draw = find_figure(self.name)
-        outputs = self._outputs()
+        product = find_figure(self.name)
+        outputs = self._outputs(product.written_for)
+        self._check_options(product)
         self._check_runs()
         for path in outputs.values():
             check_replaceable(path)
-        record = find_or_make_record(self.name, self.runs)
-        for suffix, data in render(draw, record, outputs).items():
+        selection = Selection(task=self.task, seed=self.seed, paper=self.paper)
+        for suffix, data in product.make(self.runs, selection, outputs).items():
             write_atomically(outputs[suffix], partial(_copy, data))
             print(outputs[suffix])
         return 0
 
-    def _outputs(self) -> dict[str, Path]:
+    def _outputs(self, written_for: Mapping[str, tuple[str, ...]]) -> dict[str, Path]:
         """The files to write, by suffix."""
-        out = self.out or self.runs / "figures" / f"{self.name}.png"
+        out = self.out or self.runs / "figures" / f"{self.name}{next(iter(written_for))}"
         suffix = out.suffix.lower()
-        if suffix not in _WRITTEN_FOR:
-            raise InvalidArgumentError(f"--out is {out}; expected a name that ends in {', '.join(_WRITTEN_FOR)}.")
-        return {each: out if each == suffix else out.with_suffix(each) for each in _WRITTEN_FOR[suffix]}
+        if suffix not in written_for:
+            raise InvalidArgumentError(f"--out is {out}; expected a name that ends in {', '.join(written_for)}.")
+        return {each: out if each == suffix else out.with_suffix(each) for each in written_for[suffix]}
+
+    def _check_options(self, product: Product) -> None:
+        """Raises InvalidArgumentError if an option is given that means nothing to this figure."""
+        given = {"--task": self.task is not None, "--seed": self.seed is not None, "--paper": self.paper}
+        for option, is_given in given.items():
+            if is_given and not product.selects_runs:
+                raise InvalidArgumentError(f"{option} is for figure2 only; '{self.name}' has no such choice.")
 
     def _check_runs(self) -> None:
         """Raises InvalidFileError if the runs folder is a file, or is named by the user and not there."""

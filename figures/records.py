@@ -77,6 +77,27 @@ class Theorem1ConstantRecord:
     ratio_nonnegative: Numbers
 
 
+@dataclass(frozen=True, kw_only=True)
+class Figure2TruthRecord:
+    """E estimators of the weights at R retrainings, where the exact weights w* are known; M rows of the data.
+
+    Attributes:
+        estimator: [E] names.
+        retraining: [R] 1 for the first.
+        log_weights: [E, R, M] log of the estimated weights, which have mean one; -inf for a weight of zero.
+        true_log_weights: [R, M] the exact ones at the same rows; -inf where the policy never goes.
+        error_l1: [E, R] mean of abs(w - w*) over the data, no unit.
+        return_error: [E, R] abs(mean of w r over the data - J), in reward units.
+    """
+
+    estimator: Texts
+    retraining: Numbers
+    log_weights: Numbers
+    true_log_weights: Numbers
+    error_l1: Numbers
+    return_error: Numbers
+
+
 def read_proposition2(path: Path) -> Proposition2Record:
     """Reads and checks the record of figure `proposition2`.  Raises InvalidFileError."""
     shapes: dict[str, Shape] = {
@@ -99,6 +120,20 @@ def read_theorem1_constant(path: Path) -> Theorem1ConstantRecord:
     """Reads and checks the record of figure `theorem1-constant`.  Raises InvalidFileError."""
     shapes: dict[str, Shape] = {"discount": ("G",), "ratio_signed": ("G",), "ratio_nonnegative": ("G",)}
     return Theorem1ConstantRecord(**_read(path, "theorem1-constant", shapes))
+
+
+def read_figure2_truth(path: Path) -> Figure2TruthRecord:
+    """Reads and checks the record of figure `figure2-truth`.  Raises InvalidFileError."""
+    shapes: dict[str, Shape] = {
+        "estimator": ("E",), "retraining": ("R",), "log_weights": ("E", "R", "M"), "true_log_weights": ("R", "M"),
+        "error_l1": ("E", "R"), "return_error": ("E", "R"),
+    }  # fmt: skip
+    logs = {"log_weights", "true_log_weights"}
+    record = Figure2TruthRecord(**_read(path, "figure2-truth", shapes, texts={"estimator"}, unbounded=logs))
+    for name in sorted(logs):
+        if np.isposinf(getattr(record, name)).any():
+            raise InvalidFileError(f"{path}: array '{name}' holds +inf; expected logs of finite weights. {_REMEDY}")
+    return record
 
 
 def _read(

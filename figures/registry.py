@@ -1,24 +1,114 @@
-"""Every figure by the name the command line knows it by; its record has the same name."""
+"""Every figure and table by the name the command line knows it by, and where it comes from.
+
+A picture is drawn either from the record of the same name, which an experiment makes, or from run directories, which
+`ampl train` makes. A table is made from run directories.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from matplotlib.figure import Figure
 
 from ampl.errors import UnknownNameError
-from figures import proposition2, theorem1, theorem1_constant
+from ampl.experiments import find_or_make_record
+from figures import figure1, figure2, figure2_truth, proposition2, tables, theorem1, theorem1_constant
+from figures.figure2 import Selection
+from figures.render import render
+from figures.table import Table
 
-FIGURES: Mapping[str, Callable[[Path], Figure]] = {
-    "proposition2": proposition2.draw,
-    "theorem1": theorem1.draw,
-    "theorem1-constant": theorem1_constant.draw,
+_PICTURE = {".png": (".png", ".pdf"), ".pdf": (".pdf",), ".svg": (".svg",)}  # suffix of --out: files written
+_WIDTH_WITHOUT_TERMINAL = 180  # characters
+
+
+class Product(Protocol):
+    """Something that `ampl figure` makes."""
+
+    written_for: ClassVar[Mapping[str, tuple[str, ...]]]  # suffix of --out to the files written; the first by default
+    selects_runs: ClassVar[bool]  # whether the options that select runs mean something to it
+
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+        """The files to write, by suffix.  Raises AmplError."""
+
+
+@dataclass(frozen=True)
+class FromRecord:
+    """A picture of the record `RUNS/records/<name>.npz`, which is computed if it is not there."""
+
+    name: str
+    draw: Callable[[Path], Figure]
+    written_for: ClassVar[Mapping[str, tuple[str, ...]]] = _PICTURE
+    selects_runs: ClassVar[bool] = False
+
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+        """See Product."""
+        record = find_or_make_record(self.name, runs)
+        return render(partial(self.draw, record), suffixes)
+
+
+@dataclass(frozen=True)
+class FromRuns:
+    """A picture of all run directories below RUNS."""
+
+    draw: Callable[[Path], Figure]
+    written_for: ClassVar[Mapping[str, tuple[str, ...]]] = _PICTURE
+    selects_runs: ClassVar[bool] = False
+
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+        """See Product."""
+        return render(partial(self.draw, runs), suffixes)
+
+
+@dataclass(frozen=True)
+class FromSelectedRuns:
+    """A picture of some run directories below RUNS."""
+
+    draw: Callable[[Path, Selection], Figure]
+    written_for: ClassVar[Mapping[str, tuple[str, ...]]] = _PICTURE
+    selects_runs: ClassVar[bool] = True
+
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+        """See Product."""
+        return render(partial(self.draw, runs, selection), suffixes)
+
+
+@dataclass(frozen=True)
+class TableFromRuns:
+    """A table of all run directories below RUNS; it is printed as well."""
+
+    compile: Callable[[Path], Table]
+    written_for: ClassVar[Mapping[str, tuple[str, ...]]] = {".md": (".md", ".csv"), ".csv": (".csv",)}
+    selects_runs: ClassVar[bool] = False
+
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+        """See Product."""
+        table = self.compile(runs)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
+        print(table.terminal(width), end="")
+        texts = {".md": table.markdown, ".csv": table.csv}
+        return {suffix: texts[suffix]().encode() for suffix in suffixes}
+
+
+FIGURES: Mapping[str, Product] = {
+    "proposition2": FromRecord("proposition2", proposition2.draw),
+    "theorem1": FromRecord("theorem1", theorem1.draw),
+    "theorem1-constant": FromRecord("theorem1-constant", theorem1_constant.draw),
+    "figure1": FromRuns(figure1.draw),
+    "figure2": FromSelectedRuns(figure2.draw),
+    "figure2-truth": FromRecord("figure2-truth", figure2_truth.draw),
+    "table1": TableFromRuns(tables.table1),
+    "table2": TableFromRuns(tables.table2),
 }
 
 
-def find_figure(name: str) -> Callable[[Path], Figure]:
-    """The function that draws figure `name` from the path of its record.  Raises UnknownNameError."""
+def find_figure(name: str) -> Product:
+    """What makes the figure or table `name`.  Raises UnknownNameError."""
     if name not in FIGURES:
         raise UnknownNameError("figure", name, FIGURES)
     return FIGURES[name]

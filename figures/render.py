@@ -1,10 +1,9 @@
-"""From a figure to the bytes of a file: signed as ours, and the same for the same record on every day."""
+"""From a figure to the bytes of a file: signed as ours, and the same for the same input on every day."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -18,22 +17,21 @@ _METADATA: dict[str, dict[str, str | None]] = {
 }
 
 
-def render(draw: Callable[[Path], Figure], record: Path, suffixes: Iterable[str]) -> dict[str, bytes]:
-    """Draws a record once and encodes it in every format asked for.
+def render(draw: Callable[[], Figure], suffixes: Iterable[str]) -> dict[str, bytes]:
+    """Draws a figure once and encodes it in every format asked for.
 
     Args:
-        draw: makes the figure from the record's path.
-        record: an .npz file.
+        draw: makes the figure.
         suffixes: among ".png", ".pdf" and ".svg".
 
     Returns:
         The bytes of each file, by suffix.
 
     Raises:
-        InvalidFileError: the record is not what the figure needs.
+        AmplError: what `draw` reads is not what the figure needs.
     """
     with look():
-        figure = draw(record)
+        figure = draw()
         return {suffix: _encode(figure, suffix) for suffix in suffixes}
 
 

@@ -24,6 +24,7 @@ SERIES_COLORS = (SKY, ORANGE, GREEN, PURPLE, BLUE, GRAY, BLACK, WINE)
 SERIES_MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 7, prime to the 8 colors: 56 pairs
 
 _MARGIN = 0.12  # inches left of the headline
+_LETTERS_PER_INCH = 12.2  # of the line below the headline
 _SETTINGS = {
     "figure.dpi": 150,
     "savefig.dpi": 150,
@@ -65,11 +66,14 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def headline(figure: Figure, finding: str, detail: str) -> None:
-    """Writes at the top left what the figure shows (bold) and how to read it; the panels keep below."""
+    """Writes at the top left what the figure shows (bold) and how to read it, wrapped; the panels keep below."""
     height = figure.get_figheight()
+    width = int(_LETTERS_PER_INCH * figure.get_figwidth())
+    detail = "\n".join(fill(line, width) for line in detail.split("\n"))
+    more = 0.18 * detail.count("\n")  # inches, of the lines after the first
     figure.text(_MARGIN / figure.get_figwidth(), 1 - 0.12 / height, finding, size=13, weight="bold", va="top")
     figure.text(_MARGIN / figure.get_figwidth(), 1 - 0.40 / height, detail, size=10, color=GRAY, va="top")
-    _layout(figure).set(rect=(0, 0, 1, 1 - 0.66 / height))
+    _layout(figure).set(rect=(0, 0, 1, 1 - (0.66 + more) / height))
 
 
 def panel_title(axes: Axes, name: str, *notes: tuple[str, str]) -> None:

@@ -75,6 +75,7 @@ class TabularAMPL:
     name = "ampl"
     device = "cpu"
     dataset_sha256 = None
+    steps_per_epoch = 1  # an exact policy evaluation and improvement
 
     def __init__(self, mdp: FiniteMDP, seeds: Sequence[int], config: AMPLConfig, *, weighted: bool) -> None:
         self.seeds = tuple(seeds)
@@ -89,6 +90,10 @@ class TabularAMPL:
         """Every hyperparameter, with the discount and whether refits are weighted."""
         return asdict(self._config) | {"discount": self._mdp.discount, "weighted": self._weighted}
 
+    def notes(self) -> Sequence[str]:
+        """None: the exact wing is never scaled down."""
+        return ()
+
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
         """(Weighted) maximum likelihood in the tied class.  Eqs. 4 and 6."""
         given = [None] * len(self.seeds) if weights is None else weights
@@ -102,8 +107,8 @@ class TabularAMPL:
         """Exact evaluation in the model, then the closed-form maximizer of Eq. 17."""
         return [learner.improve_policy() for learner in self._learners]
 
-    def evaluate(self) -> Sequence[Metrics]:
-        """Exact returns, Theorem 1's divergence, and the lower bound."""
+    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
+        """Exact returns, Theorem 1's divergence, and the lower bound; no episodes are run."""
         return [learner.evaluate() for learner in self._learners]
 
     def state(self, index: int) -> State:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from ampl.errors import check_at_least
-
-if TYPE_CHECKING:
-    from ampl.recorder import SeedResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +28,16 @@ class Train:
     """Seeds, trained side by side: integers with commas between them."""
     epochs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Epochs in all, those of a resumed run included; a full run if not given."""
+    steps_per_epoch: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Updates of critics and policy in an epoch; as published if not given (deep tasks only)."""
+    miw_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Updates in each estimation of the marginal importance weights; as published if not given (deep tasks only)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one and the task can use it."""
+    threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Threads of a training on the CPU; chosen by how many cores there are if not given."""
+    checkpoint_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 30.0
+    """Least time between two checkpoints; large ones come later, so that saving takes at most 5 % of the time."""
     out: Path = Path("runs")
     """Folder of all runs."""
     resume: bool = False
@@ -49,35 +53,38 @@ class Train:
             AmplError: an argument is wrong, or a run directory cannot be used; the message says which.
         """
         from ampl.catalog import choose, installed_wings, parse_seeds
+        from ampl.result_table import Column, print_results
+        from ampl.scale import Scale
         from ampl.training import train
 
-        if self.epochs is not None:
-            check_at_least("--epochs", self.epochs, 1, "A run of zero epochs trains nothing.")
+        scale = Scale(epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, weight_steps=self.miw_steps)
+        if self.threads is not None:
+            check_at_least("--threads", self.threads, 1)
         seeds = parse_seeds(self.seeds)
         choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
-        epochs = self.epochs or choice.wing.default_epochs(self.algorithm, self.task)
-        algorithm = choice.wing.build(self.algorithm, self.task, choice.variant, seeds, self.device)
+        wing, variant = choice.wing, choice.variant
+        algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, self.threads)
         results = train(
-            algorithm, task=self.task, variant=choice.variant, epochs=epochs, out=self.out, resume=self.resume
+            algorithm,
+            task=self.task,
+            variant=variant,
+            epochs=self.epochs or wing.default_epochs(self.algorithm, self.task),
+            out=self.out,
+            resume=self.resume,
+            checkpoint_seconds=self.checkpoint_seconds,
+            scale=scale,
         )
-        _print_table(f"{self.algorithm} on {self.task}", results)
+        print_results(
+            f"{self.algorithm} on {self.task}: last epoch",
+            [
+                Column(
+                    seed=seed.seed,
+                    facts={"status": seed.result.status.value, "epochs": str(seed.result.epochs)},
+                    metrics=seed.result.metrics,
+                    path=seed.path,
+                )
+                for seed in results
+            ],
+            algorithm.notes(),
+        )
         return int(any(seed.result.status == "stopped" for seed in results))
-
-
-def _print_table(title: str, results: Sequence[SeedResult]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{title}: last epoch", title_justify="left")
-    table.add_column("")
-    for seed in results:
-        table.add_column(f"seed {seed.seed}", justify="right")
-    table.add_row("status", *(seed.result.status.value for seed in results))
-    table.add_row("epochs", *(str(seed.result.epochs) for seed in results))
-    for name in dict.fromkeys(name for seed in results for name in seed.result.metrics):
-        values = (seed.result.metrics.get(name) for seed in results)
-        table.add_row(name, *("" if value is None else f"{value:.4g}" for value in values))
-    console = Console()
-    console.print(table)
-    for seed in results:
-        console.print(f"seed {seed.seed}: {seed.path}", soft_wrap=True, highlight=False, markup=False)

@@ -11,6 +11,7 @@ import numpy as np
 from ampl.errors import InvalidArgumentError
 from ampl.interfaces import Array, Metrics, State
 from ampl.randomness import generator_from_state, generator_state, stream
+from ampl.scale import Scale
 
 N_TRANSITIONS = 8
 
@@ -18,6 +19,7 @@ N_TRANSITIONS = 8
 class FakeAlgorithm:
     name = "fake"
     device = "cpu"
+    steps_per_epoch = 10
 
     def __init__(
         self,
@@ -28,6 +30,7 @@ class FakeAlgorithm:
         diverging: Mapping[int, int] | None = None,  # seed -> epoch of its first metric that is not finite
         dataset_sha256: str | None = None,
         seconds_an_epoch: float = 0.0,
+        notes: Sequence[str] = (),
     ) -> None:
         self.seeds = list(seeds)
         self.retrain_period = retrain_period
@@ -35,6 +38,7 @@ class FakeAlgorithm:
         self.diverging = diverging or {}
         self.dataset_sha256 = dataset_sha256
         self.seconds_an_epoch = seconds_an_epoch
+        self._notes = notes
         self.calls: list[str] = []
         self.generators = [stream(seed, "walk") for seed in seeds]
         self.places = [np.zeros(3) for _ in seeds]
@@ -42,6 +46,9 @@ class FakeAlgorithm:
 
     def config(self) -> Mapping[str, Any]:
         return {"step_size": self.step_size, "model": {"size": 3}}
+
+    def notes(self) -> Sequence[str]:
+        return self._notes
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
         self.calls.append("fit" if weights is None else "weighted fit")
@@ -65,8 +72,8 @@ class FakeAlgorithm:
             metrics.append({"policy/loss": loss})
         return metrics
 
-    def evaluate(self) -> Sequence[Metrics]:
-        self.calls.append("evaluate")
+    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
+        self.calls.append("evaluate" if episodes is None else f"evaluate {episodes}")
         return [{"evaluation/return_raw": float(place.prod())} for place in self.places]
 
     def state(self, index: int) -> State:
@@ -92,7 +99,17 @@ class FakeWing:
     def default_epochs(self, algorithm: str, task: str) -> int:
         return 3
 
-    def build(self, algorithm: str, task: str, variant: str, seeds: Sequence[int], device: str) -> FakeAlgorithm:
+    def build(
+        self,
+        algorithm: str,
+        task: str,
+        variant: str,
+        seeds: Sequence[int],
+        device: str,
+        scale: Scale,
+        threads: int | None,
+    ) -> FakeAlgorithm:
         if device == "cuda":
             raise InvalidArgumentError("--device is cuda, but this wing runs on the CPU only; use auto or cpu.")
-        return FakeAlgorithm(seeds)
+        notes = [] if scale.steps_per_epoch is None else [f"scaled: epochs of {scale.steps_per_epoch} steps"]
+        return FakeAlgorithm(seeds, step_size=(scale.steps_per_epoch or 10) / 100, notes=notes)

@@ -138,6 +138,10 @@ def test_a_command_decides_its_exit_code() -> None:
         (["train", "fake", "maze-small", "--seeds", "0,,1"], "'' is not a seed"),
         (["train", "fake", "maze-small", "--seeds", "0;1"], "'0;1' is not a seed"),
         (["train", "fake", "maze-small", "--epochs", "0"], "--epochs is 0"),
+        (["train", "fake", "maze-small", "--steps-per-epoch", "0"], "--steps-per-epoch is 0"),
+        (["train", "fake", "maze-small", "--miw-steps", "-5"], "--miw-steps is -5"),
+        (["train", "fake", "maze-small", "--threads", "0"], "--threads is 0"),
+        (["train", "fake", "maze-small", "--checkpoint-seconds", "nan"], "checkpoint_seconds is nan"),
         (["broken"], "ModuleNotFoundError"),
     ],
 )
@@ -162,6 +166,16 @@ def test_train_runs_resumes_and_shows_where_the_results_are(tmp_path: Path, caps
     assert "--resume" in mistake(capsys, *arguments)
     assert main([*arguments, "--resume", "--epochs", "4"]) == 0
     assert "4" in capsys.readouterr().out
+
+
+def test_train_says_that_a_run_was_scaled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "fake", "maze-small", "--out", str(tmp_path), "--epochs", "2"]
+    assert main([*arguments, "--steps-per-epoch", "20"]) == 0
+    out, err = capsys.readouterr()
+    assert "ampl: info: scaled: epochs of 20 steps" in err
+    assert "scaled: epochs of 20 steps" in out
+    assert "settings.step_size is 0.2 there and 0.1 here" in mistake(capsys, *arguments, "--resume")
+    assert main([*arguments[:-2], "--steps-per-epoch", "20", "--epochs", "3", "--resume"]) == 0
 
 
 def test_train_ends_with_1_if_a_seed_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

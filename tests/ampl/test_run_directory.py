@@ -15,6 +15,7 @@ from ampl.checkpoints import Checkpoint, checkpoint_epochs, read_checkpoint, rea
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError
 from ampl.folder_lock import FolderLock
 from ampl.metrics_table import MetricsTable, read_metrics
+from ampl.scale import Scale
 from tests.ampl.fake_algorithm import FakeAlgorithm
 from tests.ampl.test_training_driver import directory, run
 
@@ -28,6 +29,7 @@ def test_a_run_directory_holds_everything_that_figures_need(tmp_path: Path) -> N
     manifest = json.loads((place / "manifest.json").read_text())
     assert {"versions", "git", "device", "dataset_sha256", "command", "wall_time_seconds"} <= set(manifest)
     assert manifest["dataset_sha256"] == "abc"
+    assert manifest["notes"] == []
     assert {"python", "numpy", "ampl-testbed"} <= set(manifest["versions"])
     assert (place / "weights" / "epoch_0002.npz").exists()
     assert {"metrics.csv", "result.json", "checkpoint"} <= {path.name for path in place.iterdir()}
@@ -77,6 +79,13 @@ def test_a_run_of_another_configuration_is_never_reused(tmp_path: Path, resume: 
         run(tmp_path, 4, FakeAlgorithm(step_size=0.2), resume=resume)
     assert "\n" not in str(error.value)
     assert (directory(tmp_path) / "metrics.csv").read_bytes() == before
+
+
+def test_the_scale_is_kept_and_does_not_tell_runs_apart_where_the_settings_are_equal(tmp_path: Path) -> None:
+    run(tmp_path, 2, scale=Scale(epochs=2))
+    run(tmp_path, 4, scale=Scale(epochs=4), resume=True)
+    config = json.loads((directory(tmp_path) / "config.json").read_text())
+    assert config["scale"] == {"epochs": 2, "steps_per_epoch": None, "weight_steps": None}
 
 
 def test_a_run_is_not_resumed_on_another_data_set(tmp_path: Path) -> None:
@@ -196,6 +205,19 @@ def test_every_damage_to_a_checkpoint_is_noticed(tmp_path: Path, name: str, mist
     changed = {"empty": b"", "truncated": data[:-9], "flipped": data.replace(b"0.5", b"0.7")[:-1] + b"\x01"}
     path.unlink() if mistake == "missing" else path.write_bytes(changed[mistake])
     assert list(read_checkpoints(tmp_path)) == [1]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_checkpoint(tmp_path, Checkpoint(epoch=1, state=STATE))
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    with pytest.raises(InvalidFileError, match=r"No space left on device\. The previous checkpoint is kept"):
+        write_checkpoint(tmp_path, Checkpoint(epoch=2, state=STATE))
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch_0001"]
 
 
 def test_an_unfinished_checkpoint_does_not_count(tmp_path: Path) -> None:

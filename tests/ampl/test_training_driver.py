@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,9 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ampl.checkpoints import read_checkpoint
 from ampl.errors import (
-    DivergedError,
     ExistingRunError,
     InvalidArgumentError,
     InvalidDistributionError,
@@ -26,13 +21,13 @@ from ampl.errors import (
 from ampl.files import read_npz
 from ampl.metrics_table import read_metrics
 from ampl.recorder import SeedResult
-from ampl.run_directory import Status
 from ampl.training import train
 from tests.ampl.fake_algorithm import N_TRANSITIONS, FakeAlgorithm
+from tests.ampl.interruption import kill_after_checkpoint, run_bytes
 
 
 def run(out: Path, epochs: int, algorithm: FakeAlgorithm | None = None, **options: Any) -> list[SeedResult]:
-    options = {"checkpoint_seconds": 0.0} | options
+    options = {"checkpoint_seconds": 0.0, "checkpoint_share": 1.0} | options
     return train(algorithm or FakeAlgorithm(), task="walk", variant="plain", epochs=epochs, out=out, **options)
 
 
@@ -41,10 +36,7 @@ def directory(out: Path, seed: int = 0) -> Path:
 
 
 def recorded_bytes(out: Path, epoch: int, seed: int = 0) -> list[bytes]:
-    """metrics.csv and everything in the checkpoint of `epoch`."""
-    place = directory(out, seed)
-    checkpoint = sorted((place / "checkpoint" / f"epoch_{epoch:04d}").iterdir())
-    return [path.read_bytes() for path in [place / "metrics.csv", *checkpoint]]
+    return run_bytes(directory(out, seed), epoch)
 
 
 def damage(path: Path) -> None:
@@ -115,17 +107,8 @@ def test_a_killed_run_continues_bit_for_bit(tmp_path: Path) -> None:
         "train(FakeAlgorithm([0, 1], seconds_an_epoch=0.02), task='walk', variant='plain', epochs=1000,"
         " out=Path(sys.argv[1]), checkpoint_seconds=0.0)"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed")], env=environment)
-    metrics = directory(tmp_path / "killed") / "metrics.csv"
-    deadline = time.monotonic() + 60
-    while not (metrics.exists() and metrics.read_bytes().count(b"\n") > 5):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    epochs = metrics.read_bytes().count(b"\n") + 3
+    command = [sys.executable, "-c", code, str(tmp_path / "killed")]
+    epochs = 3 + kill_after_checkpoint(command, run=directory(tmp_path / "killed"), epoch=4)
     run(tmp_path / "killed", epochs, FakeAlgorithm([0, 1]), resume=True)
     run(tmp_path / "whole", epochs, FakeAlgorithm([0, 1]))
     for seed in (0, 1):
@@ -204,31 +187,23 @@ def test_result_holds_the_metrics_of_the_last_epoch(tmp_path: Path) -> None:
     assert stored["metrics"] == dict(result.metrics) == {k: v[-1] for k, v in table.items() if k != "epoch"}
 
 
-def test_a_seed_that_diverges_stops_and_the_others_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    results = run(tmp_path, 5, FakeAlgorithm([0, 1], diverging={0: 3}))
-    assert [result.result.status for result in results] == [Status.STOPPED, Status.FINISHED]
-    assert "'policy/loss' of seed 0 is nan in epoch 3" in caplog.text
-    assert results[0].result.epochs == 2
-    read_checkpoint(directory(tmp_path, 0) / "checkpoint", 2)
-    assert len(read_metrics(directory(tmp_path, 0) / "metrics.csv")["epoch"]) == 2
-    assert len(read_metrics(directory(tmp_path, 1) / "metrics.csv")["epoch"]) == 5
+def test_notes_are_said_once_and_stand_in_the_manifest(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        run(tmp_path, 3, FakeAlgorithm([0, 1], notes=["scaled: 3 epochs instead of 1000"]))
+    assert caplog.text.count("scaled: 3 epochs instead of 1000") == 1
+    manifest = json.loads((directory(tmp_path, 1) / "manifest.json").read_text())
+    assert manifest["notes"] == ["scaled: 3 epochs instead of 1000"]
 
 
-def test_a_stopped_seed_stays_stopped_when_the_others_resume(tmp_path: Path) -> None:
-    run(tmp_path / "parts", 4, FakeAlgorithm([0, 1], diverging={0: 3}))
-    before = recorded_bytes(tmp_path / "parts", 2, seed=0)
-    results = run(tmp_path / "parts", 6, FakeAlgorithm([0, 1]), resume=True)
-    assert [result.result.epochs for result in results] == [2, 6]
-    assert recorded_bytes(tmp_path / "parts", 2, seed=0) == before
-    run(tmp_path / "alone", 6, FakeAlgorithm([1]))
-    assert recorded_bytes(tmp_path / "parts", 6, seed=1) == recorded_bytes(tmp_path / "alone", 6, seed=1)
+def test_large_checkpoints_are_rarer(tmp_path: Path) -> None:
+    class Large(FakeAlgorithm):
+        def state(self, index: int) -> Any:
+            time.sleep(0.05)
+            return super().state(index)
 
-
-def test_when_every_seed_diverges_the_error_names_metric_and_epoch(tmp_path: Path) -> None:
-    with pytest.raises(DivergedError, match=r"'policy/loss' of seed 0 is nan in epoch 2; .* seed 1 is nan in epoch 3"):
-        run(tmp_path, 5, FakeAlgorithm([0, 1], diverging={0: 2, 1: 3}))
-    with pytest.raises(DivergedError):
-        run(tmp_path, 5, FakeAlgorithm([0, 1]), resume=True)
+    run(tmp_path, 5, Large(), checkpoint_share=0.01)
+    names = sorted(path.name for path in (directory(tmp_path) / "checkpoint").iterdir())
+    assert names == ["epoch_0000", "epoch_0005"]
 
 
 @pytest.mark.parametrize("epochs", [0, -1])

@@ -19,6 +19,8 @@ BOUNDS = (
     "classical simulation lemma",
 )
 
+ESTIMATORS = ("Q-moment (AMPL)", "VPM", "GenDICE", "DualDICE", "multi-moment")
+
 
 def proposition2(n_iterations: int = 200) -> dict[str, Any]:
     """Curves with a transient that is longer for the far policy; norms as in the real record."""
@@ -59,7 +61,39 @@ def theorem1_constant() -> dict[str, Any]:
     return {"discount": discount, "ratio_signed": 0.9999 * sharp, "ratio_nonnegative": 0.4999 * sharp}
 
 
-RECORDS = {"proposition2": proposition2, "theorem1": theorem1, "theorem1-constant": theorem1_constant}
+def figure2_truth(n_rows: int = 600, n_retrainings: int = 5) -> dict[str, Any]:
+    """Exact weights with rows that the policy never reaches; VPM close to them, AMPL's estimate almost flat."""
+    generator = np.random.default_rng(3)
+    exact = generator.normal(scale=1.5, size=(n_retrainings, n_rows))
+    exact[:, : n_rows // 10] = -np.inf
+    weights = np.exp(exact)
+    weights /= weights.mean(axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        exact = np.log(weights)
+        noise = generator.normal(size=(n_retrainings, n_rows))
+        estimates = np.stack([
+            0.02 * noise,
+            np.log(weights + 0.02) + 0.2 * noise,
+            np.where(noise < -2.0, -24.0, 0.0),
+            np.where(noise < -1.0, -np.inf, 1.5 * noise),
+            np.log(weights + 0.1) + 0.4 * noise,
+        ])  # fmt: skip
+    return {
+        "estimator": list(ESTIMATORS),
+        "retraining": np.arange(1, n_retrainings + 1),
+        "log_weights": estimates,
+        "true_log_weights": exact,
+        "error_l1": np.abs(np.exp(estimates) - weights).mean(axis=-1),
+        "return_error": np.abs(generator.normal(size=(5, n_retrainings))) * np.array([[0.01, 0.1, 0.3, 0.6, 0.02]]).T,
+    }
+
+
+RECORDS = {
+    "proposition2": proposition2,
+    "theorem1": theorem1,
+    "theorem1-constant": theorem1_constant,
+    "figure2-truth": figure2_truth,
+}
 
 
 def write_record(path: Path, name: str, **changed: Any) -> Path:

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tyro
 
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
 from figures.commands import Figure
+from figures.registry import FIGURES
 from tests.figures.synthetic_records import write_record
+from tests.figures.synthetic_runs import UMAZE, WALKER, write_run
 
 NAME = "theorem1-constant"
 
@@ -63,6 +66,12 @@ def test_mistakes_of_the_user_are_one_line_each(runs: Path, tmp_path: Path) -> N
     mistakes: list[tuple[Figure, type[AmplError], str]] = [
         (Figure(name="theorem2", runs=runs), UnknownNameError, "Did you mean 'theorem1'"),
         (Figure(name=NAME, runs=runs, out=Path("a.jpg")), InvalidArgumentError, "ends in .png, .pdf, .svg"),
+        (Figure(name="table1", runs=runs, out=Path("a.png")), InvalidArgumentError, "ends in .md, .csv"),
+        (Figure(name="table1", runs=runs), InvalidFileError, "no scored run"),
+        (Figure(name="figure2", runs=runs), InvalidFileError, "`ampl train ampl .*` makes one"),
+        (Figure(name="figure1", runs=runs, task=UMAZE), InvalidArgumentError, "--task is for figure2 only"),
+        (Figure(name=NAME, runs=runs, seed=0), InvalidArgumentError, "--seed is for figure2 only"),
+        (Figure(name="table2", runs=runs, paper=True), InvalidArgumentError, "--paper is for figure2 only"),
         (Figure(name=NAME, runs=tmp_path / "nowhere"), InvalidFileError, "does not exist"),
         (Figure(name=NAME, runs=tmp_path / "file"), InvalidFileError, "is not a folder"),
         (Figure(name=NAME, runs=runs, out=tmp_path / "file" / "a.png"), InvalidFileError, "cannot write"),
@@ -73,10 +82,55 @@ def test_mistakes_of_the_user_are_one_line_each(runs: Path, tmp_path: Path) -> N
         assert "\n" not in str(caught.value)
 
 
-def test_the_command_line_takes_a_name_and_two_options() -> None:
+def test_the_command_line_takes_a_name_and_options() -> None:
     parsed = tyro.cli(Figure, args=["theorem1", "--runs", "r", "--out", "f.pdf"])
     assert parsed == Figure(name="theorem1", runs=Path("r"), out=Path("f.pdf"))
     assert tyro.cli(Figure, args=["theorem1"]) == Figure(name="theorem1", runs=Path("runs"), out=None)
+    parsed = tyro.cli(Figure, args=["figure2", "--task", UMAZE, "--seed", "3", "--paper"])
+    assert parsed == Figure(name="figure2", task=UMAZE, seed=3, paper=True)
+
+
+def test_the_help_names_every_figure() -> None:
+    source = Path(sys.modules[Figure.__module__].__file__ or "").read_text()
+    assert all(name in source for name in FIGURES)
+
+
+@pytest.mark.parametrize("name", ["figure1", "figure2"])
+def test_pictures_of_runs_need_no_record(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path, WALKER, weights={1: np.array([0.5, 1.5])})
+    assert Figure(name=name, runs=tmp_path).run() == 0
+    assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.parametrize("name", ["table1", "table2"])
+def test_a_table_is_printed_and_written_as_markdown_and_csv(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path, UMAZE, score=[12.5])
+    figure = Figure(name=name, runs=tmp_path)
+    assert figure.run() == figure.run() == 0  # its own files are replaced
+    markdown, table = tmp_path / "figures" / f"{name}.md", tmp_path / "figures" / f"{name}.csv"
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-2:] == [str(markdown), str(table)]
+    assert "12.5" in printed
+    assert "12.5" in markdown.read_text()
+    assert "12.5" in table.read_text()
+
+
+def test_the_csv_alone_can_be_asked_for(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", UMAZE)
+    Figure(name="table1", runs=tmp_path / "runs", out=tmp_path / "t.csv").run()
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "t.csv"}
+
+
+@pytest.mark.parametrize("taken", ["a.md", "a.csv"])
+def test_a_text_of_someone_else_stays(tmp_path: Path, taken: str) -> None:
+    write_run(tmp_path / "runs", UMAZE)
+    (tmp_path / taken).write_text("dataset,precious\n")
+    with pytest.raises(ForeignFileError, match="was not written by ampl"):
+        Figure(name="table1", runs=tmp_path / "runs", out=tmp_path / "a.md").run()
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", taken}
 
 
 @pytest.mark.parametrize(

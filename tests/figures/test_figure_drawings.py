@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
-from figures.registry import FIGURES
+from figures.registry import FIGURES, FromRecord
 from figures.render import render
 from figures.style import look
+from tests.figures.drawn_text import check_text_is_readable, texts
 from tests.figures.synthetic_records import (
     BOUNDS,
     FAMILIES,
@@ -25,22 +26,15 @@ from tests.figures.synthetic_records import (
 )
 
 
+def draw_record(name: str, path: Path) -> Figure:
+    product = FIGURES[name]
+    assert isinstance(product, FromRecord)
+    return product.draw(path)
+
+
 def drawn(folder: Path, name: str, **changed: object) -> Figure:
     with look():
-        return FIGURES[name](write_record(folder / f"{name}.npz", name, **changed))
-
-
-def texts(figure: Figure) -> list[str]:
-    return [found.get_text() for found in figure.findobj(Text) if isinstance(found, Text)]
-
-
-def beyond_the_frame(figure: Figure) -> set[Text]:
-    """Labels that are not drawn: of ticks outside the limits, or switched off."""
-    hidden = {text for text in figure.findobj(Text) if isinstance(text, Text) and not text.get_visible()}
-    for axis in [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
-        low, high = sorted(axis.get_view_interval())
-        hidden |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
-    return hidden
+        return draw_record(name, write_record(folder / f"{name}.npz", name, **changed))
 
 
 def test_proposition2_has_a_panel_for_each_mdp_and_policy(tmp_path: Path) -> None:
@@ -133,19 +127,7 @@ def test_theorem1_constant_reports_points_above_the_sharp_constant(tmp_path: Pat
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
 def test_no_text_leaves_the_canvas_or_overlaps_another(tmp_path: Path, name: str) -> None:
-    figure = drawn(tmp_path, name)
-    with look():
-        figure.draw_without_rendering()
-    hidden = beyond_the_frame(figure)
-    found = [text for text in figure.findobj(Text) if isinstance(text, Text) and text not in hidden]
-    boxes = [(text.get_text(), text.get_window_extent()) for text in found if text.get_text().strip()]
-    for text, box in boxes:
-        assert box.x0 >= 0, text
-        assert box.y0 >= 0, text
-        assert box.x1 <= figure.bbox.width, text
-        assert box.y1 <= figure.bbox.height, text
-    clashes = [(a, b) for i, (a, one) in enumerate(boxes) for b, other in boxes[:i] if one.overlaps(other)]
-    assert clashes == []
+    check_text_is_readable(drawn(tmp_path, name))
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
@@ -153,18 +135,18 @@ def test_the_same_record_gives_the_same_bytes(tmp_path: Path, name: str) -> None
     small = {"theorem1": lambda: theorem1(40)}.get(name, RECORDS[name])()
     record = write_record(tmp_path / "record.npz", name, **small)
     suffixes = (".png", ".pdf", ".svg")
-    assert render(FIGURES[name], record, suffixes) == render(FIGURES[name], record, suffixes)
+    draw = partial(draw_record, name, record)
+    assert render(draw, suffixes) == render(draw, suffixes)
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_as_they_were(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
-    render(FIGURES["theorem1-constant"], write_record(tmp_path / "record.npz", "theorem1-constant"), [".png"])
+    render(partial(drawn, tmp_path, "theorem1-constant"), [".png"])
     assert dict(matplotlib.rcParams) == before
 
 
 def test_a_signed_pdf_keeps_its_cross_references(tmp_path: Path) -> None:
-    record = write_record(tmp_path / "record.npz", "theorem1-constant")
-    data = render(FIGURES["theorem1-constant"], record, [".pdf"])[".pdf"]
+    data = render(partial(drawn, tmp_path, "theorem1-constant"), [".pdf"])[".pdf"]
     start = int(re.findall(rb"startxref\n(\d+)", data)[0])
     assert data[start : start + 4] == b"xref"
     entries = re.findall(rb"(\d{10}) 00000 n", data[start:])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ampl.errors import InvalidFileError
-from figures.registry import FIGURES
-from tests.figures.synthetic_records import theorem1, write_record
+from figures.registry import FIGURES, FromRecord
+from tests.figures.synthetic_records import RECORDS, figure2_truth, theorem1, write_record
 
 BAD = [
     ("proposition2", {"factor": None}, "lacks the array 'factor'"),
@@ -22,7 +22,16 @@ BAD = [
     ("theorem1", {"bound": np.full((2000, 6), np.nan)}, "'bound' holds values that are not finite"),
     ("theorem1-constant", {"discount": ["a"]}, "'discount' has dtype <U1; expected numbers"),
     ("theorem1-constant", {"discount": np.zeros(0)}, r"'discount' has shape \[0\]; expected \[G\]"),
+    ("figure2-truth", {"true_log_weights": np.zeros((5, 7))}, r"'true_log_weights' has shape \[5, 7\]"),
+    ("figure2-truth", {"log_weights": -figure2_truth()["log_weights"]}, r"'log_weights' holds \+inf"),
+    ("figure2-truth", {"error_l1": np.full((5, 5), np.inf)}, "'error_l1' holds values that are not finite"),
 ]
+
+
+def draw(name: str, path: Path) -> None:
+    product = FIGURES[name]
+    assert isinstance(product, FromRecord)
+    product.draw(path)
 
 
 @pytest.mark.parametrize(("name", "changed", "message"), BAD)
@@ -31,20 +40,20 @@ def test_a_wrong_array_is_named_in_one_line(
 ) -> None:
     path = write_record(tmp_path / "record.npz", name, **changed)
     with pytest.raises(InvalidFileError, match=message) as caught:
-        FIGURES[name](path)
+        draw(name, path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(FIGURES))
+@pytest.mark.parametrize("name", sorted(RECORDS))
 def test_a_file_of_another_format_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "record.npz"
     path.write_bytes(b"not an archive")
     with pytest.raises(InvalidFileError, match="cannot be read"):
-        FIGURES[name](path)
+        draw(name, path)
 
 
 def test_the_record_of_another_figure_is_refused(tmp_path: Path) -> None:
     path = write_record(tmp_path / "record.npz", "theorem1", **theorem1(10))
     with pytest.raises(InvalidFileError, match="lacks the array"):
-        FIGURES["proposition2"](path)
+        draw("proposition2", path)

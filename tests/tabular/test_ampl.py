@@ -1,11 +1,13 @@
 """Tabular AMPL through the shared driver: the loop, the truth it records, resuming, and its limits."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ampl.cli import main
+from ampl.commands.evaluate import Evaluate
 from ampl.metrics_table import read_metrics
 from ampl.training import train
 from tabular.ampl import AMPLConfig, TabularAMPL, tied_cells
@@ -13,6 +15,7 @@ from tabular.environments import environment_mdp
 from tabular.generators import chain_mdp
 from tabular.occupancy import expected_return
 from tabular.policy import uniform_policy
+from tests.ampl.interruption import run_bytes, train_and_kill
 
 
 def algorithm(seeds: list[int], *, weighted: bool = True) -> TabularAMPL:
@@ -70,3 +73,33 @@ def test_the_command_trains_and_refuses_a_gpu(
     capsys.readouterr()
     assert main(["train", "ampl", "frozenlake-4x4", "--device", "cuda", "--out", "other"]) == 2
     assert "Use --device cpu" in capsys.readouterr().err
+
+
+def test_the_command_refuses_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--steps-per-epoch", "--miw-steps"):
+        assert main(["train", "ampl", "frozenlake-4x4", option, "100", "--out", str(tmp_path)]) == 2
+        assert capsys.readouterr().err == (
+            f"ampl: error: {option} is given; frozenlake-4x4 is solved exactly, without steps. Leave it out.\n"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_killed_through_the_command_line_continues_bit_for_bit(tmp_path: Path) -> None:
+    arguments = ["ampl", "frozenlake-4x4", "--seeds", "0,1", "--threads", "1"]
+    path = "frozenlake-4x4/ampl/main/seed1"
+    killed = train_and_kill(
+        *arguments, "--epochs", "100000", "--out", str(tmp_path / "killed"), run=tmp_path / "killed" / path, epoch=12
+    )
+    epochs = str(killed + 3)  # exact runs can be extended, and ended early
+    assert main(["train", *arguments, "--epochs", epochs, "--out", str(tmp_path / "killed"), "--resume"]) == 0
+    assert main(["train", *arguments, "--epochs", epochs, "--out", str(tmp_path / "whole")]) == 0
+    assert run_bytes(tmp_path / "killed" / path, killed + 3) == run_bytes(tmp_path / "whole" / path, killed + 3)
+
+
+def test_a_run_is_evaluated_again_exactly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "ampl", "frozenlake-4x4", "--epochs", "3", "--out", str(tmp_path)]) == 0
+    run = tmp_path / "frozenlake-4x4/ampl/main/seed0"
+    assert Evaluate(run_directory=run, episodes=10).run() == 0
+    result = json.loads((run / "result.json").read_text())["metrics"]
+    measured = json.loads((run / "evaluation.json").read_text())["metrics"]
+    assert measured == {name: value for name, value in result.items() if name.startswith("evaluation/")}

@@ -1,0 +1,68 @@
+"""`ampl evaluate`: what the policy of a run scores, from the run directory alone."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ampl.errors import AmplError, check_at_least
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Evaluates the newest policy of a run again, finished or not.
+
+    RUN keeps its records as they are; what is measured goes to RUN/evaluation.json.
+    """
+
+    run_directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """A run directory (.../seed0), or the folder of several seeds."""
+    episodes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Episodes; as many as in training if not given. Exact evaluations need none."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes a GPU where there is one and the task can use it."""
+    threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Threads on the CPU; chosen by how many cores there are if not given."""
+
+    def run(self) -> int:
+        """Evaluates every seed, and prints the table.
+
+        Returns:
+            The exit code: 0, or 1 if some of several seeds could not be evaluated.
+
+        Raises:
+            AmplError: an argument is wrong, or no run can be evaluated; the message says why.
+        """
+        from ampl.catalog import installed_wings
+        from ampl.result_table import Column, print_results
+        from ampl.run_evaluation import RunEvaluation, evaluate_run, find_runs
+
+        for option, count in (("--episodes", self.episodes), ("--threads", self.threads)):
+            if count is not None:
+                check_at_least(option, count, 1)
+        runs, wings = find_runs(self.run_directory), installed_wings()
+        found: list[RunEvaluation] = []
+        for path in runs:
+            try:
+                found.append(
+                    evaluate_run(wings, path, episodes=self.episodes, device=self.device, threads=self.threads)
+                )
+            except AmplError as error:
+                if path == runs[-1] and not found:
+                    raise
+                logger.error("%s", error)
+        print_results(
+            f"{found[0].algorithm} on {found[0].task}, {found[0].variant}: evaluated again",
+            [
+                Column(seed=run.seed, facts={"epoch": str(run.epoch)}, metrics=run.metrics, path=run.path)
+                for run in found
+            ],
+            list(dict.fromkeys(note for run in found for note in run.notes)),
+        )
+        return int(len(found) < len(runs))

@@ -1,0 +1,46 @@
+"""The table of results that `ampl train` and `ampl evaluate` end with: a column a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ampl.interfaces import Metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One seed of the table.
+
+    Attributes:
+        seed: the seed.
+        facts: what stands above the metrics, in words.
+        metrics: the numbers.
+        path: where the results are.
+    """
+
+    seed: int
+    facts: Mapping[str, str]
+    metrics: Metrics
+    path: Path
+
+
+def print_results(title: str, columns: Sequence[Column], notes: Sequence[str]) -> None:
+    """Prints the table, the notes, and where the results are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for column in columns:
+        table.add_column(f"seed {column.seed}", justify="right")
+    for name in dict.fromkeys(name for column in columns for name in column.facts):
+        table.add_row(name, *(column.facts.get(name, "") for column in columns))
+    for name in dict.fromkeys(name for column in columns for name in column.metrics):
+        values = (column.metrics.get(name) for column in columns)
+        table.add_row(name, *("" if value is None else f"{value:.4g}" for value in values))
+    console = Console()
+    console.print(table)
+    for line in [*notes, *(f"seed {column.seed}: {column.path}" for column in columns)]:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,156 @@
+"""Runs evaluated again from their directories: the algorithm as it was configured, with its newest checkpoint.
+
+Nothing that the training recorded is touched; what is measured goes to evaluation.json beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ampl.catalog import choose
+from ampl.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
+from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
+from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
+from ampl.interfaces import Algorithm, Metrics, Wing
+from ampl.manifest import describe_session
+from ampl.run_directory import first_difference
+from ampl.scale import Scale
+
+_SEED = re.compile(r"seed(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEvaluation:
+    """What a run's policy scores.
+
+    Attributes:
+        path: the run directory.
+        task, algorithm, variant, seed: what was trained.
+        epoch: epochs completed at the checkpoint that was evaluated.
+        notes: of the algorithm.
+        metrics: of `Algorithm.evaluate`.
+    """
+
+    path: Path
+    task: str
+    algorithm: str
+    variant: str
+    seed: int
+    epoch: int
+    notes: tuple[str, ...]
+    metrics: Metrics
+
+
+def find_runs(path: Path) -> list[Path]:
+    """The run directory itself, or those of all seeds in it, in the order of their seeds.
+
+    Raises:
+        InvalidFileError: neither is there.
+    """
+    if (path / "config.json").is_file():
+        return [path]
+    entries = list(path.iterdir()) if path.is_dir() else []
+    seeds = {int(match[1]): entry for entry in entries if (match := _SEED.fullmatch(entry.name))}
+    runs = [seeds[seed] for seed in sorted(seeds) if (seeds[seed] / "config.json").is_file()]
+    if not runs:
+        what = "has no config.json and no seedK folders" if path.is_dir() else "is not a folder"
+        raise InvalidFileError(
+            f"{path} {what}; expected a run directory of `ampl train`, like runs/TASK/ALGORITHM/VARIANT/seed0."
+        )
+    return runs
+
+
+def evaluate_run(
+    wings: Mapping[str, Wing], path: Path, *, episodes: int | None, device: str, threads: int | None
+) -> RunEvaluation:
+    """Builds a run's algorithm again, loads its newest whole checkpoint, evaluates, and writes evaluation.json.
+
+    Args:
+        wings: those that are installed.
+        path: a run directory: of a run that is finished, interrupted, stopped, or going on.
+        episodes: how many, >= 1; None: as many as in training.
+        device: "auto", "cpu" or "cuda".
+        threads: see `Wing.build`.
+
+    Raises:
+        InvalidFileError: no run directory, or no checkpoint that can be read.
+        ExistingRunError: the run has settings or data that cannot be had any more.
+        ForeignFileError: an evaluation.json that is not ours.
+        DivergedError: the policy's scores are not finite.
+        AmplError: the wing cannot build the algorithm; the message says why.
+    """
+    target = path / "evaluation.json"
+    check_replaceable(target)
+    config = _read_config(path)
+    task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
+    checkpoint = _newest_checkpoint(path)
+    wing = choose(wings, name, task, variant).wing
+    algorithm = wing.build(name, task, variant, [seed], device, Scale(**config["scale"]), threads)
+    _check_same(path, config, algorithm)
+    algorithm.load_state(0, checkpoint.state)
+    metrics = dict(algorithm.evaluate(episodes)[0])
+    broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
+    if broken is not None:
+        raise DivergedError(f"metric '{broken}' of {path} is {metrics[broken]} after epoch {checkpoint.epoch}.")
+    session = describe_session(algorithm.device, algorithm.dataset_sha256)
+    measured = {"epoch": checkpoint.epoch, "episodes": episodes, "metrics": metrics}
+    write_json(target, {"written_by": SIGNATURE} | measured | session)
+    return RunEvaluation(
+        path=path,
+        task=task,
+        algorithm=name,
+        variant=variant,
+        seed=seed,
+        epoch=checkpoint.epoch,
+        notes=tuple(algorithm.notes()),
+        metrics=metrics,
+    )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    config = read_json(path / "config.json", "Expected the configuration of a run.")
+    names = {"written_by": str, "task": str, "algorithm": str, "variant": str, "seed": int}
+    if (
+        not isinstance(config, dict)
+        or any(not isinstance(config.get(key), kind) for key, kind in names.items())
+        or config["written_by"] != SIGNATURE
+    ):
+        raise InvalidFileError(f"{path / 'config.json'} is not the configuration of a run of `ampl train`.")
+    try:
+        Scale(**config.setdefault("scale", {}))
+    except (TypeError, AmplError) as error:
+        raise InvalidFileError(f"{path / 'config.json'}: 'scale' cannot be used ({error}).") from error
+    return config
+
+
+def _newest_checkpoint(path: Path) -> Checkpoint:
+    folder = path / "checkpoint"
+    epochs = checkpoint_epochs(folder)
+    newest = next((epoch for epoch in epochs if is_whole(folder, epoch)), None)
+    if newest is None:
+        what = "only damaged checkpoints" if epochs else "no checkpoint yet"
+        raise InvalidFileError(f"{path} has {what}; the first one appears after the first fit of the model.")
+    return read_checkpoint(folder, newest)
+
+
+def _check_same(path: Path, config: Mapping[str, Any], algorithm: Algorithm) -> None:
+    """Raises ExistingRunError unless the algorithm was built with the settings and the data of the run."""
+    built = json.loads(json.dumps(dict(algorithm.config())))
+    if different := first_difference(config.get("settings"), built):
+        raise ExistingRunError(
+            f"{path} cannot be evaluated: its setting {different}. Use the version of ampl named in its manifest.json."
+        )
+    if (path / "manifest.json").exists():
+        manifest = read_json(path / "manifest.json", "Remove it to go on without it.")
+        trained = manifest.get("dataset_sha256") if isinstance(manifest, dict) else None
+        if trained != algorithm.dataset_sha256:
+            raise ExistingRunError(
+                f"{path} was trained on another data set: its SHA-256 is {trained} there and "
+                f"{algorithm.dataset_sha256} here. Put the original file back into the data folder."
+            )

@@ -1,0 +1,93 @@
+"""From names to a deep AMPL that is ready to train: dataset, settings, simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ampl.processes import available_cores
+from ampl.scale import Scale
+from continuous.ampl import AMPL
+from continuous.ampl_config import AMPLConfig
+from continuous.ampl_presets import PUBLISHED, VARIANTS, main_config
+from continuous.dataset import DeviceDataset, load_dataset
+from continuous.evaluation import Evaluator
+from continuous.offline_data import offline_table, reset_states
+from continuous.simulators.registry import robot_for
+from continuous.tasks import find_task
+from continuous.termination import find_termination
+from continuous.transitions import TransitionMode
+
+
+def build_ampl(
+    task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, threads: int | None
+) -> AMPL:
+    """AMPL on the dataset of a task.
+
+    Args:
+        task_name: of D4RL.
+        variant: one of `VARIANTS`.
+        seeds: trained side by side.
+        device: "cpu" or "cuda".
+        scale: how much smaller than the published runs.
+        threads: of PyTorch on a CPU; None takes one for each core that this process may use.
+
+    Raises:
+        InvalidFileError: no dataset, or a damaged one.
+        InvalidArgumentError: a scale that the schedule cannot take.
+    """
+    task = find_task(task_name)
+    published = VARIANTS[variant](main_config(task))
+    config = scaled(published, scale)
+    dataset = load_dataset(task, mode=TransitionMode.EXACT, device=device)
+    robot = robot_for(task)
+    cores = available_cores() if threads is None else threads
+    return AMPL(
+        offline_table(dataset, reset_states(robot, config.schedule.start_states)),
+        config,
+        seeds,
+        termination=find_termination(task),
+        evaluator=lambda episodes: Evaluator(robot, episodes=episodes, device=device, threads=cores),
+        score=lambda evaluation: evaluation.metrics(task),
+        description=_describe(dataset) | {"scaled": config != published},
+        dataset_sha256=dataset.sha256,
+        threads=cores,
+        notes=_notes(task_name, published, config),
+    )
+
+
+def scaled(config: AMPLConfig, scale: Scale) -> AMPLConfig:
+    """The same settings with fewer epochs, shorter epochs, or fewer updates of the weights.
+
+    The dynamics model is judged as often as an epoch has updates, as in the published runs, where both are 1000. An
+    estimator never makes more updates than it was published with: VPM's are 2000, not 100,000.
+    """
+    schedule = config.schedule.scaled(epochs=scale.epochs, steps_per_epoch=scale.steps_per_epoch)
+    dynamics = replace(config.dynamics, steps_per_epoch=schedule.steps_per_epoch)
+    weights = config.weights
+    if weights is not None and scale.weight_steps is not None:
+        weights = replace(weights, steps=min(weights.steps, scale.weight_steps))
+    return replace(config, schedule=schedule, dynamics=dynamics, weights=weights)
+
+
+def _describe(dataset: DeviceDataset) -> dict[str, Any]:
+    provenance = dataset.provenance
+    source = "unknown" if provenance is None else provenance.source
+    return {"source": source, "transitions": dataset.n_transitions, "sha256": dataset.sha256}
+
+
+def _notes(task: str, published: AMPLConfig, config: AMPLConfig) -> list[str]:
+    notes = []
+    if config != published:
+        before, after = published.schedule, config.schedule
+        line = (
+            f"scaled: {after.epochs} epochs of {after.steps_per_epoch} steps instead of {before.epochs} of "
+            f"{before.steps_per_epoch}, retraining every {after.retrain_period} epochs"
+        )
+        if config.weights is not None and published.weights is not None:
+            line += f", {config.weights.steps:,} weight steps instead of {published.weights.steps:,}"
+        notes.append(line)
+    if task not in PUBLISHED:
+        notes.append(f"{task} was not among the published runs: its settings are its family's.")
+    return notes

@@ -1,0 +1,202 @@
+"""Run directories as the figures see them: found below a folder, checked, and read.
+
+    RUNS/<task>/<algorithm>/<variant>/seed<k>/{config.json, manifest.json, metrics.csv, result.json, weights/}
+
+A damaged directory gets one line of warning and is left out. What a run does not say (its data source, its steps) is
+unknown here, never guessed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampl.errors import InvalidFileError
+from ampl.files import read_json, read_npz
+from ampl.metrics_table import EPOCH, read_metrics
+
+logger = logging.getLogger(__name__)
+
+SCORE = "evaluation/score_mean"  # normalized, 0-100; the mean of the episodes of one evaluation
+SCORE_WINDOW = 10  # evaluations that a run's score is the mean of; the paper logs several windows and names none
+UNKNOWN = "unknown"
+
+_T = TypeVar("_T")
+_SEED = re.compile(r"seed(0|[1-9]\d*)")
+_SNAPSHOT = re.compile(r"epoch_(\d+)")
+_MEAN_TOLERANCE = 1e-2  # of weights, whose mean is one
+_COMMIT_LENGTH = 7  # letters that name a commit
+
+
+class Ending(StrEnum):
+    """How far a run has come."""
+
+    FINISHED = "finished"
+    UNFINISHED = "unfinished"  # interrupted, or still going on
+    STOPPED = "stopped"  # a metric was not finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One seed.
+
+    Attributes:
+        path: its directory.
+        task, algorithm, variant: what was trained on what.
+        seed: >= 0.
+        ending: finished, unfinished or stopped.
+        message: why it stopped; otherwise empty.
+        epochs: epochs recorded.
+        score: [evaluations] normalized scores, 0-100, in their order; empty if the run reports none.
+        data: "re-created", "original", another word of the run's own, or unknown.
+        steps: gradient steps so far; None if unknown.
+        weight_steps: gradient steps of the weights at each retraining; None if unknown.
+        scaled: whether the schedule was scaled down; None if unknown.
+        device: what it ran on, or unknown.
+        commit: first letters of the git commit, with "+" if the checkout had changes; or unknown.
+    """
+
+    path: Path
+    task: str
+    algorithm: str
+    variant: str
+    seed: int
+    ending: Ending
+    message: str
+    epochs: int
+    score: NDArray[np.float64]
+    data: str
+    steps: int | None
+    weight_steps: int | None
+    scaled: bool | None
+    device: str
+    commit: str
+
+    @property
+    def counts(self) -> bool:
+        """Whether its results may be used: not stopped, and at least one epoch is recorded."""
+        return self.ending is not Ending.STOPPED and self.epochs > 0
+
+    @property
+    def scored(self) -> bool:
+        """Whether it counts and reports scores."""
+        return self.counts and self.score.size > 0
+
+    @property
+    def recent_score(self) -> float:
+        """Mean of the last SCORE_WINDOW evaluations, or of all if there are fewer."""
+        return float(self.score[-SCORE_WINDOW:].mean())
+
+    @property
+    def last_score(self) -> float:
+        """The last evaluation alone."""
+        return float(self.score[-1])
+
+    def snapshots(self) -> dict[int, Path]:
+        """Files of the estimated weights by the epochs trained before, in order."""
+        found = {path: _SNAPSHOT.fullmatch(path.stem) for path in (self.path / "weights").glob("epoch_*.npz")}
+        return dict(sorted((int(match[1]), path) for path, match in found.items() if match))
+
+
+def find_runs(
+    folder: Path, algorithm: str, tasks: Iterable[str] | None = None, variants: Iterable[str] | None = None
+) -> list[Run]:
+    """The runs of an algorithm, in the order task, variant, seed.
+
+    Args:
+        folder: folder of all runs; it may be missing.
+        algorithm: name, as on the command line.
+        tasks: only these; None: all.
+        variants: likewise.
+
+    Returns:
+        Every run that can be read, those that do not count included.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*/{algorithm}/*/seed*"), key=_order):
+        task, variant, seed = path.parts[-4], path.parts[-2], _SEED.fullmatch(path.name)
+        wanted = (tasks is None or task in tasks) and (variants is None or variant in variants)
+        if not seed or not wanted or not path.is_dir():
+            continue
+        names = {"task": task, "algorithm": algorithm, "variant": variant, "seed": int(seed[1])}
+        try:
+            found.append(_read_run(path, names))
+        except InvalidFileError as error:
+            logger.warning("%s is left out: %s", path, error)
+    return found
+
+
+def read_weights(path: Path) -> NDArray[Any]:
+    """The estimated weights of one snapshot, [N], >= 0, mean one.  Raises InvalidFileError."""
+    weights = read_npz(path, "the weights of a run", ["weights"])["weights"]
+    valid = weights.ndim == 1 and weights.size > 0 and weights.dtype.kind == "f" and bool(np.isfinite(weights).all())
+    if not valid or weights.min() < 0 or abs(weights.mean(dtype=np.float64) - 1.0) > _MEAN_TOLERANCE:
+        raise InvalidFileError(f"{path} does not hold weights: expected [N] finite numbers, >= 0, of mean one.")
+    return weights
+
+
+def _order(path: Path) -> tuple[str, str, int, str]:
+    seed = _SEED.fullmatch(path.name)
+    return path.parts[-4], path.parts[-2], int(seed[1]) if seed else -1, path.name
+
+
+def _read_run(path: Path, names: Mapping[str, Any]) -> Run:
+    """The run in `path`, which must be the one that the path names.  Raises InvalidFileError."""
+    config = _read_object(path / "config.json")
+    different = [name for name, value in names.items() if config.get(name) != value]
+    if different:
+        name = different[0]
+        raise InvalidFileError(f"its config.json says {name} {config.get(name)!r}; its place says {names[name]!r}.")
+    result = _read_object(path / "result.json") if (path / "result.json").exists() else {"status": Ending.UNFINISHED}
+    if result.get("status") not in list(Ending):
+        raise InvalidFileError(f"its result.json has status {result.get('status')!r}.")
+    manifest = _read_object(path / "manifest.json") if (path / "manifest.json").exists() else {}
+    metrics = read_metrics(path / "metrics.csv") if (path / "metrics.csv").exists() else {}
+    score = metrics.get(SCORE, np.zeros(0))
+    if not np.isfinite(score).all():
+        raise InvalidFileError(f"its metrics.csv has a value of '{SCORE}' that is not finite.")
+    epochs = len(metrics.get(EPOCH, []))
+    steps_per_epoch = _find(config, int, "settings.schedule.steps_per_epoch")
+    commit = _find(manifest, str, "git.commit")
+    dirty = "+" if _find(manifest, bool, "git.dirty") else ""
+    return Run(
+        path=path,
+        **names,
+        ending=Ending(result["status"]),
+        message=str(result.get("message", "")),
+        epochs=epochs,
+        score=score,
+        data=_find(config, str, "settings.data.source") or UNKNOWN,
+        steps=None if steps_per_epoch is None else epochs * steps_per_epoch,
+        weight_steps=_find(config, int, "settings.schedule.miw_steps", "settings.weights.steps"),
+        scaled=_find(config, bool, "settings.scaled", "settings.data.scaled"),
+        device=_find(manifest, str, "device") or UNKNOWN,
+        commit=f"{commit[:_COMMIT_LENGTH]}{dirty}" if commit else UNKNOWN,
+    )
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.  Raises InvalidFileError."""
+    value = read_json(path, "Expected a file of a run.")
+    if not isinstance(value, dict):
+        raise InvalidFileError(f"{path} does not hold an object.")
+    return value
+
+
+def _find(values: Any, kind: type[_T], *paths: str) -> _T | None:
+    """The first value of the kind at one of the dotted paths; None if there is none."""
+    for path in paths:
+        found = values
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        if type(found) is kind:
+            return found
+    return None

@@ -1,0 +1,127 @@
+"""Seeds of one dataset and variant as one score, with the circumstances that it was reached under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampl.errors import InvalidFileError
+from figures.runs import SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
+from figures.variants import ALGORITHM, MAIN, train_command
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The scored runs of one dataset and variant, at least one.
+
+    Attributes:
+        task, variant: which.
+        runs: by seed.
+    """
+
+    task: str
+    variant: str
+    runs: tuple[Run, ...]
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """[seeds] normalized score of each seed, 0-100: the mean of its last SCORE_WINDOW evaluations."""
+        return np.array([run.recent_score for run in self.runs])
+
+    @property
+    def last_scores(self) -> NDArray[np.float64]:
+        """[seeds] likewise from the last evaluation alone."""
+        return np.array([run.last_score for run in self.runs])
+
+    @property
+    def seeds(self) -> str:
+        """The seeds, with those that are not finished marked: "0, 1, 2 (unfinished)"."""
+        marks = {run.seed: "" if run.ending is Ending.FINISHED else " (unfinished)" for run in self.runs}
+        return ", ".join(f"{seed}{mark}" for seed, mark in marks.items())
+
+    @property
+    def steps(self) -> str:
+        """Gradient steps of each seed: "1,000,000", or the range where they differ, and whether they were scaled."""
+        return step_range(self.runs)
+
+    @property
+    def data(self) -> str:
+        """Where the data come from."""
+        return distinct(run.data for run in self.runs)
+
+    @property
+    def devices(self) -> str:
+        """What the seeds ran on."""
+        return distinct(run.device for run in self.runs)
+
+    @property
+    def commits(self) -> str:
+        """The git commits they ran at."""
+        return distinct(run.commit for run in self.runs)
+
+
+def read_scores(folder: Path, tasks: Iterable[str], variants: Iterable[str]) -> tuple[list[Cell], list[Run]]:
+    """The cells that have runs, and the runs that stopped.
+
+    Args:
+        folder: folder of all runs.
+        tasks: datasets, in the order wanted.
+        variants: likewise.
+
+    Raises:
+        InvalidFileError: neither a scored run nor a stopped one is there.
+    """
+    tasks, variants = tuple(tasks), tuple(variants)
+    runs = find_runs(folder, ALGORITHM, tasks, variants)
+    stopped = [run for run in runs if run.ending is Ending.STOPPED]
+    scored: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.scored:
+            scored.setdefault((run.task, run.variant), []).append(run)
+    if not scored and not stopped:
+        command = f"{train_command(tasks[-1] if len(tasks) == 1 else 'maze2d-umaze-v1', MAIN)} --out {folder}"
+        raise InvalidFileError(f"no scored run of the paper's datasets below {folder}. `{command}` makes one.")
+    places = [(task, variant) for task in tasks for variant in variants if (task, variant) in scored]
+    return [Cell(task=task, variant=variant, runs=tuple(scored[task, variant])) for task, variant in places], stopped
+
+
+def step_range(runs: Iterable[Run]) -> str:
+    """The gradient steps of runs: "1,000,000", or "30,000 to 40,000 (scaled)", or unknown."""
+    runs = list(runs)
+    found = [run.steps for run in runs if run.steps is not None]
+    if not found:
+        return UNKNOWN
+    low, high = f"{min(found):,}", f"{max(found):,}"
+    scaled = " (scaled)" if any(run.scaled for run in runs) else ""
+    return (low if low == high else f"{low} to {high}") + scaled
+
+
+def spread(values: Sequence[float] | NDArray[np.float64]) -> float | None:
+    """Standard deviation over seeds, with the divisor n - 1; None for a single seed."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def with_spread(mean: float, std: float | None) -> str:
+    """The two as text: "55.8 ± 3.9"; without the second where there is none."""
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+
+
+def distinct(values: Iterable[str]) -> str:
+    """The different values in the order they come, joined."""
+    return ", ".join(dict.fromkeys(values))
+
+
+def window_note() -> str:
+    """One sentence on what a score is."""
+    return (
+        f"A score is the mean of a seed's last {SCORE_WINDOW} evaluations (all, if it has fewer), normalized to 0-100."
+    )
+
+
+def stopped_notes(stopped: Iterable[Run]) -> list[str]:
+    """A sentence for each seed that stopped."""
+    return [f"{run.task}, {run.variant}, seed {run.seed} stopped and is not counted: {run.message}" for run in stopped]

@@ -1,0 +1,89 @@
+"""A deep AMPL small enough for tests: tiny networks, synthetic data on a line, an evaluator without MuJoCo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from continuous.q_moment import QMomentConfig
+
+from continuous.ampl import AMPL
+from continuous.ampl_config import AMPLConfig
+from continuous.ampl_presets import VARIANTS
+from continuous.critic import CriticConfig
+from continuous.dynamics import DynamicsConfig
+from continuous.policy import ImplicitPolicyConfig
+from continuous.regularizer import RegularizerConfig
+from continuous.replay import TransitionTable
+from continuous.schedule import Schedule
+from continuous.termination import never
+
+HIDDEN = (16, 12)
+SCHEDULE = Schedule(start_states=50).scaled(epochs=10, steps_per_epoch=8)
+
+
+def line_table(rows: int = 400) -> TransitionTable:
+    """A point on a line with two observed coordinates: it moves by its action and is paid for being near zero."""
+    generator = torch.Generator().manual_seed(0)
+    state = torch.rand(rows, 2, generator=generator) * 2.0 - 1.0
+    action = torch.rand(rows, 1, generator=generator) * 2.0 - 1.0
+    next_state = state + 0.1 * action + 0.01 * torch.randn(rows, 2, generator=generator)
+    return TransitionTable.from_columns(
+        state=state,
+        action=action,
+        reward=(1.0 - state.abs().mean(1)).clamp(0.001, 1.0),
+        next_state=next_state,
+        terminal=torch.zeros(rows, dtype=torch.bool),
+        start_state=torch.rand(50, 2, generator=generator) * 2.0 - 1.0,
+    )
+
+
+def small_config(variant: str = "main", **changes: Any) -> AMPLConfig:
+    config = AMPLConfig(
+        policy=ImplicitPolicyConfig(noise_size=2, hidden=HIDDEN),
+        critic=CriticConfig(hidden=HIDDEN),
+        regularizer=RegularizerConfig(hidden=HIDDEN),
+        dynamics=DynamicsConfig(hidden=8, steps_per_epoch=8, patience=2, batch_size=16),
+        weights=QMomentConfig(weight_power=0.5, steps=6, batch_size=32, start_batch_size=16),
+        schedule=SCHEDULE,
+        batch_size=32,
+        rollout_length=2,
+    )
+    config = VARIANTS[variant](config)
+    if config.weights is not None:
+        config = replace(config, weights=replace(config.weights, steps=6))
+    return replace(config, **changes)
+
+
+def small_ampl(seeds: Sequence[int] = (0,), variant: str = "main", **changes: Any) -> AMPL:
+    return AMPL(
+        line_table(),
+        small_config(variant, **changes),
+        seeds,
+        termination=never,
+        evaluator=lambda episodes: LineEvaluator(episodes),  # type: ignore[arg-type, return-value]
+        score=lambda evaluation: evaluation,
+        description={"source": "synthetic"},
+    )
+
+
+class LineEvaluator:
+    """Scores a policy by how far its actions at random points lead towards zero."""
+
+    def __init__(self, episodes: int) -> None:
+        self._episodes = episodes
+
+    def __enter__(self) -> LineEvaluator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def evaluate_stack(
+        self, policy: Callable[[torch.Tensor, Sequence[torch.Generator]], torch.Tensor], seeds: Sequence[int]
+    ) -> list[Mapping[str, float]]:
+        states = torch.linspace(-1.0, 1.0, self._episodes)[:, None].repeat(len(seeds), 1, 2)
+        actions = policy(states, [torch.Generator().manual_seed(seed) for seed in seeds])
+        return [{"evaluation/score_mean": -float((states[k, :, :1] * actions[k]).mean())} for k in range(len(seeds))]
