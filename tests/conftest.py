@@ -1,6 +1,7 @@
 """Hypothesis profiles: `quick` by default, `ci` (the same, reproducible) where CI is set, `full` on request.
 
-Choose one with HYPOTHESIS_PROFILE=full or with pytest's --hypothesis-profile=full.
+Choose one with HYPOTHESIS_PROFILE=full or with pytest's --hypothesis-profile=full. Tests run side by side, so each
+process computes on one thread.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 
 from hypothesis import HealthCheck, settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy and torch are first imported
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 

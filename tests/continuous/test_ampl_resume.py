@@ -1,0 +1,41 @@
+"""A deep run that is killed continues bit for bit."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ampl.cli import main
+from tests.ampl.interruption import kill_after_checkpoint, run_bytes, train_and_kill
+from tests.continuous.small_run import small_run
+
+EPOCHS = 10
+
+
+def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
+    run = Path("line/ampl/main/seed0")
+    small_run(tmp_path / "whole", EPOCHS)
+    command = [sys.executable, "-m", "tests.continuous.small_run", str(tmp_path / "killed"), str(10 * EPOCHS)]
+    reached = kill_after_checkpoint(command, run=tmp_path / "killed" / run, epoch=2)
+    assert reached < EPOCHS, "the run got too far before the kill for this test to say anything"
+    small_run(tmp_path / "killed", EPOCHS, resume=True)
+    for seed in ("seed0", "seed1"):
+        parts = [tmp_path / name / run.parent / seed for name in ("whole", "killed")]
+        assert run_bytes(parts[0], EPOCHS) == run_bytes(parts[1], EPOCHS)
+
+
+@pytest.mark.slow
+def test_a_killed_command_continues_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ampl train` on a re-created maze2d dataset: 2N epochs equal N, kill -9, --resume, N."""
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "data"))
+    assert main(["data", "make", "maze2d-umaze-v1", "--steps", "2000"]) == 0
+    options = ["--epochs", "10", "--steps-per-epoch", "8", "--miw-steps", "3", "--threads", "1", "--device", "cpu"]
+    arguments = ["ampl", "maze2d-umaze-v1", *options]
+    run = Path("maze2d-umaze-v1/ampl/main/seed0")
+    assert main(["train", *arguments, "--out", str(tmp_path / "whole")]) == 0
+    killed = ["--out", str(tmp_path / "killed")]
+    assert train_and_kill(*arguments, *killed, run=tmp_path / "killed" / run, epoch=5) < EPOCHS
+    assert main(["train", *arguments, *killed, "--resume"]) == 0
+    assert run_bytes(tmp_path / "whole" / run, EPOCHS) == run_bytes(tmp_path / "killed" / run, EPOCHS)

@@ -1,0 +1,24 @@
+"""What AMPL sees of a task: rescaled rewards and simulator resets."""
+
+import torch
+
+from continuous.offline_data import rescale_rewards, reset_states
+from continuous.simulators.registry import robot_for
+from continuous.tasks import find_task
+
+
+def test_rescaled_rewards_lie_between_a_thousandth_of_the_span_and_just_above_one() -> None:
+    """Facts of the released code: (r - min + 1e-3) / (max - min)."""
+    reward = torch.tensor([-2.0, 0.0, 6.0])
+    torch.testing.assert_close(rescale_rewards(reward), torch.tensor([1e-3, 2.001, 8.001]) / 8.0)
+    torch.testing.assert_close(rescale_rewards(torch.full((3,), 5.0)), torch.full((3,), 1e-3))
+
+
+def test_start_states_are_resets_of_the_simulator_and_the_same_every_time() -> None:
+    robot = robot_for(find_task("hopper-medium-v2"))
+    states = reset_states(robot, 300)
+    assert states.shape == (300, robot.observation_size)
+    assert torch.equal(states, reset_states(robot, 300))
+    assert abs(states[:, 0].mean().item() - 1.25) < 1e-3  # Hopper starts 1.25 m high, give or take 5 mm
+    assert 0.0 < states[:, 0].std().item() < 5e-3
+    assert len(states.unique(dim=0)) == 300

@@ -1,0 +1,55 @@
+"""`ampl train` on deep tasks: what bad input says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ampl.cli import main
+
+
+def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = main(arguments)
+    return code, capsys.readouterr().err
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "data"))
+    return tmp_path
+
+
+def test_a_missing_dataset_names_the_command_that_makes_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, message = said(["train", "ampl", "maze2d-umaze-v1", "--out", str(data / "runs")], capsys)
+    assert code == 2
+    assert len(message.strip().splitlines()) == 1
+    assert "ampl data make maze2d-umaze-v1" in message
+    assert not (data / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["ampl", "maze2d-umaze-v1", "--variant", "vmp"], "vpm"),
+        (["ampl", "maze2d-umaz-v1"], "maze2d-umaze-v1"),
+        (["ampl", "maze2d-umaze-v1", "--steps-per-epoch", "100"], "multiple of 8"),
+        (["ampl", "maze2d-umaze-v1", "--miw-steps", "0"], "--miw-steps"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    arguments: list[str], expected: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, message = said(["train", *arguments, "--out", str(data / "runs")], capsys)
+    assert code == 2
+    assert len(message.strip().splitlines()) == 1
+    assert expected in message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_cuda_without_a_gpu_is_one_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, message = said(["train", "ampl", "maze2d-umaze-v1", "--device", "cuda"], capsys)
+    assert code == 2
+    assert "no usable GPU" in message
+    assert len(message.strip().splitlines()) == 1
