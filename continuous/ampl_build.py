@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ampl.processes import available_cores
@@ -15,7 +16,7 @@ from continuous.dataset import DeviceDataset, load_dataset
 from continuous.evaluation import Evaluator
 from continuous.offline_data import offline_table, reset_states
 from continuous.simulators.registry import robot_for
-from continuous.tasks import find_task
+from continuous.tasks import Task, find_task
 from continuous.termination import find_termination
 from continuous.transitions import TransitionMode
 
@@ -23,7 +24,7 @@ from continuous.transitions import TransitionMode
 def build_ampl(
     task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, threads: int | None
 ) -> AMPL:
-    """AMPL on the dataset of a task.
+    """AMPL on the dataset of a task, which is searched in D4RL's cache folders.
 
     Args:
         task_name: of D4RL.
@@ -39,8 +40,31 @@ def build_ampl(
     """
     task = find_task(task_name)
     published = VARIANTS[variant](main_config(task))
-    config = scaled(published, scale)
-    dataset = load_dataset(task, mode=TransitionMode.EXACT, device=device)
+    return assemble(task, published, scaled(published, scale), seeds, device=device, threads=threads)
+
+
+def assemble(
+    task: Task,
+    published: AMPLConfig,
+    config: AMPLConfig,
+    seeds: Sequence[int],
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    path: Path | None = None,
+) -> AMPL:
+    """AMPL with any settings.
+
+    Args:
+        task: what to train on.
+        published: the settings that these are compared with, for the notes.
+        config: the settings.
+        seeds: trained side by side.
+        device: "cpu" or "cuda".
+        threads: of PyTorch on a CPU; None takes one for each core that this process may use.
+        path: the dataset; searched in D4RL's cache folders if not given.
+    """
+    dataset = load_dataset(task, path=path, mode=TransitionMode.EXACT, device=device)
     robot = robot_for(task)
     cores = available_cores() if threads is None else threads
     return AMPL(
@@ -53,7 +77,7 @@ def build_ampl(
         description=_describe(dataset) | {"scaled": config != published},
         dataset_sha256=dataset.sha256,
         threads=cores,
-        notes=_notes(task_name, published, config),
+        notes=_notes(task, published, config),
     )
 
 
@@ -77,7 +101,7 @@ def _describe(dataset: DeviceDataset) -> dict[str, Any]:
     return {"source": source, "transitions": dataset.n_transitions, "sha256": dataset.sha256}
 
 
-def _notes(task: str, published: AMPLConfig, config: AMPLConfig) -> list[str]:
+def _notes(task: Task, published: AMPLConfig, config: AMPLConfig) -> list[str]:
     notes = []
     if config != published:
         before, after = published.schedule, config.schedule
@@ -87,7 +111,9 @@ def _notes(task: str, published: AMPLConfig, config: AMPLConfig) -> list[str]:
         )
         if config.weights is not None and published.weights is not None:
             line += f", {config.weights.steps:,} weight steps instead of {published.weights.steps:,}"
+        if config.dynamics.max_steps < published.dynamics.max_steps:
+            line += f", at most {config.dynamics.max_steps:,} steps in each fit of the model"
         notes.append(line)
-    if task not in PUBLISHED:
-        notes.append(f"{task} was not among the published runs: its settings are its family's.")
+    if task.name not in PUBLISHED:
+        notes.append(f"{task.name} was not among the published runs: its settings are its family's.")
     return notes

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from continuous.q_moment import QMomentConfig
 
 from continuous.ampl import AMPL
 from continuous.ampl_config import AMPLConfig
@@ -15,6 +14,7 @@ from continuous.ampl_presets import VARIANTS
 from continuous.critic import CriticConfig
 from continuous.dynamics import DynamicsConfig
 from continuous.policy import ImplicitPolicyConfig
+from continuous.q_moment import QMomentConfig
 from continuous.regularizer import RegularizerConfig
 from continuous.replay import TransitionTable
 from continuous.schedule import Schedule

@@ -13,8 +13,8 @@ import torch
 
 from ampl.checkpoints import read_checkpoints
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
-from continuous.locomotion import behavior, levels
 from continuous.arithmetic import one_fast_thread, product_error
+from continuous.locomotion import behavior, levels
 from continuous.locomotion.behavior import BehaviorConfig, train_behavior
 from continuous.locomotion.levels import Evaluation, Level, is_reached, nearest_to, read_curve, write_curve
 from continuous.locomotion.policy import load_policy
