@@ -94,14 +94,22 @@ class Policy(Protocol):
         """One action drawn for each state: [B] or [B, D] to [B] or [B, A]."""
 
 
-class Critic(Protocol[PolicyT]):
+class Critic(Protocol):
     """Q(s, a): discounted return in reward units, without the factor (1 - discount)."""
 
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
-        """Q at each pair, [B]."""
+        """Q at each pair, [B]; of twin critics both, [2, B]."""
 
-    def update(self, batch: Transitions, policy: PolicyT, generator: Randomness) -> Metrics:
-        """One step towards the Bellman target of `policy` on the batch.  Source: AMPL, Eqs. 12-13."""
+    def update(self, batch: Transitions, next_action: Tensor) -> Tensor:
+        """One step towards the Bellman target.  Source: AMPL, Eqs. 12-13.
+
+        Args:
+            batch: B transitions.
+            next_action: drawn by the policy at their next states, [B] or [B, A].
+
+        Returns:
+            The loss, a scalar.
+        """
 
 
 class WeightEstimator(Protocol[DatasetT, PolicyT, CriticT]):

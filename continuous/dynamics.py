@@ -77,25 +77,25 @@ class EnsembleDynamics:
 
     def fit(
         self,
-        table: TransitionTable,
+        dataset: TransitionTable,
         weights: Tensor | None,
-        streams: SeedStreams,
+        generator: SeedStreams,
         loss: ModelLoss | None = None,
     ) -> list[Metrics]:
         """Fits all seeds, going on from where the last fit ended, and chooses the elites.  Eqs. 4 and 6.
 
         Args:
-            table: N transitions, which all seeds share.
+            dataset: N transitions, which all seeds share.
             weights: w of every transition for each seed, [K, N], >= 0, of any mean; None is plain maximum likelihood.
-            streams: for the hold-out transitions and the batches.
+            generator: for the hold-out transitions and the batches.
             loss: what to minimize; the likelihood if not given.
 
         Returns:
             One a seed: losses of the elites on held-out transitions and of all members in training, in the unit of the
             loss (of the likelihood: twice the nats for each standardized dimension, without the constant).
         """
-        rows = self.standardization.fit(table)
-        results = fit_network(self.network, rows, weights, streams, loss or LikelihoodLoss())
+        rows = self.standardization.fit(dataset)
+        results = fit_network(self.network, rows, weights, generator, loss or LikelihoodLoss())
         holdout_loss = torch.stack([result.holdout_loss for result in results])  # [K, E]
         best = holdout_loss.sort(dim=-1, stable=True)
         self.elites.copy_(best.indices[:, : self.config.elites])
