@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from ampl.entry_points import load
+from ampl.entry_points import FINITE_PROBLEMS, load
 from ampl.errors import InvalidShapeError
 from ampl.interfaces import Array
 
-FINITE_PROBLEMS = "ampl.finite_problems"  # entry-point group: name -> `FiniteProblemProvider`
+
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

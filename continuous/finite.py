@@ -79,10 +79,6 @@ class TablePolicy:
 
     def __init__(self, probability: Array, n_seeds: int = 1, device: torch.device | str = "cpu") -> None:
         self.parameters = FlatParameters((n_seeds,), {"probability": probability.shape}, device)
-        self.set(probability)
-
-    def set(self, probability: Array) -> None:
-        """Puts another table of the same shape in place, for every seed."""
         self.parameters.views["probability"].detach().copy_(torch.tensor(np.asarray(probability)))
 
     def noise(self, streams: SeedStreams, rows: int) -> Tensor:

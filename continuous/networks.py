@@ -169,7 +169,8 @@ def affine(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
     The result is flat because an activation in place on a view of it would cost the backward pass two copies.
     """
-    return torch.baddbmm(bias.reshape(-1, 1, bias.shape[-1]), inputs, weight.reshape(-1, *weight.shape[-2:]))
+    product = torch.bmm(inputs, weight.reshape(-1, *weight.shape[-2:]))
+    return product.add_(bias.reshape(-1, 1, bias.shape[-1]))
 
 
 def leaky_relu(inputs: Tensor) -> Tensor:

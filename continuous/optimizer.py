@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from continuous.networks import FlatParameters, Gradient
 
+_EPSILON = 1e-8
+
 
 class StackedAdam:
-    """PyTorch's fused Adam on the parameters of K seeds.
+    """Adam on the parameters of K seeds, by the kernel behind `torch.optim.Adam(fused=True)`.
+
+    The kernel is called directly: around it, the optimizer class spends as long again on small networks, and it wants
+    one step count for all seeds. A test compares the two.
 
     Args:
         parameters: their stack's first axis is the seeds, K.
@@ -30,21 +35,23 @@ class StackedAdam:
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: Mapping[str, float] | None = None,
     ) -> None:
+        self._learning_rate, self._betas = learning_rate, betas
+        self._parameters = parameters
+        self._first, self._second = parameters.frozen(), parameters.frozen()  # moments
+        self._first.values.zero_()
+        self._second.values.zero_()
+        self._counts = list(torch.zeros(parameters.stack[0], device=parameters.values.device))  # of steps, [] each
         decays = dict.fromkeys(parameters.views, 0.0) | dict(weight_decay or {})
-        views = {name: view.detach() for name, view in parameters.views.items()}
-        self._parts = [[view[seed] for view in views.values()] for seed in range(parameters.stack[0])]  # [K][names]
-        groups = [
-            {"params": list(parts), "weight_decay": decays[name]}
-            for name, parts in zip(views, zip(*self._parts, strict=True), strict=True)
-        ]
-        on_gpu = parameters.values.device.type == "cuda"  # where steps are recorded and replayed
-        self._adam = torch.optim.Adam(groups, lr=learning_rate, betas=betas, fused=True, capturable=on_gpu)
-        for part in [part for parts in self._parts for part in parts]:
-            self._adam.state[part] = {
-                "step": torch.zeros((), device=part.device),
-                "exp_avg": torch.zeros_like(part),
-                "exp_avg_sq": torch.zeros_like(part),
-            }
+        names = list(parameters.views)
+        self._groups = {
+            decay: [index for index, name in enumerate(names) if decays[name] == decay]
+            for decay in dict.fromkeys(decays[name] for name in names)
+        }
+        owners = (parameters, self._first, self._second)
+        self._parts = [
+            [[view.detach()[seed] for view in owner.views.values()] for owner in owners]
+            for seed in range(parameters.stack[0])
+        ]  # [K][values and moments][names]
 
     @torch.no_grad()
     def step(self, gradient: Gradient, active: Sequence[bool] | None = None) -> None:
@@ -54,30 +61,42 @@ class StackedAdam:
             gradient: of all seeds.
             active: which seeds take it; the others keep parameters, moments and step count. All, if not given.
         """
-        for index, parts in enumerate(self._parts):
-            takes = active is None or active[index]
-            for part, slope in zip(parts, gradient, strict=True):
-                part.grad = slope[index] if takes else None
-        self._adam.step()
+        seeds = [seed for seed in range(len(self._parts)) if active is None or active[seed]]
+        if not seeds:
+            return
+        torch._foreach_add_([self._counts[seed] for seed in seeds], 1.0)
+        for decay, names in self._groups.items():
+            places = [(seed, name) for seed in seeds for name in names]
+            values, first, second = ([self._parts[seed][what][name] for seed, name in places] for what in range(3))
+            torch._fused_adam_(
+                values,
+                [gradient[name][seed] for seed, name in places],
+                first,
+                second,
+                [],
+                [self._counts[seed] for seed, _ in places],
+                lr=self._learning_rate,
+                beta1=self._betas[0],
+                beta2=self._betas[1],
+                weight_decay=decay,
+                eps=_EPSILON,
+                amsgrad=False,
+                maximize=False,
+            )
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
         """Moments, as vectors, and step count of one seed."""
-        states = [self._adam.state[part] for part in self._parts[index]]
-        moments = {
-            name: torch.cat([state[name].flatten() for state in states]).cpu().numpy()
-            for name in ("exp_avg", "exp_avg_sq")
+        return {
+            "first_moment": self._first.of_seed(index).cpu().numpy(),
+            "second_moment": self._second.of_seed(index).cpu().numpy(),
+            "step": self._counts[index].cpu().numpy().copy(),
         }
-        return moments | {"step": states[0]["step"].cpu().numpy().copy()}
 
     def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
         """Puts one seed back to where `state` was taken."""
-        first = 0
-        for part in self._parts[index]:
-            own, last = self._adam.state[part], first + part.numel()
-            own["step"].copy_(torch.from_numpy(np.array(state["step"])).reshape(()))
-            for name in ("exp_avg", "exp_avg_sq"):
-                own[name].copy_(torch.from_numpy(np.array(state[name][first:last])).view(part.shape))
-            first = last
+        self._first.set_seed(index, torch.from_numpy(np.array(state["first_moment"])))
+        self._second.set_seed(index, torch.from_numpy(np.array(state["second_moment"])))
+        self._counts[index].fill_(float(state["step"]))
 
 
 def clip_norm(gradient: Gradient, max_norm: float) -> Gradient:

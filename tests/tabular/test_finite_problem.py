@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ampl.errors import InvalidArgumentError, InvalidDiscountError, InvalidShapeError
-from ampl.finite_problem import FiniteProblem
+from ampl.finite_problem import FiniteProblem, find_finite_problem_provider
 from tabular.finite_problem import finite_problem
 from tabular.mdp import FiniteMDP
 from tabular.moments import moment_conditions
@@ -79,3 +79,7 @@ def test_sizes_without_a_problem_and_arrays_that_disagree_are_refused() -> None:
     problem = small()
     with pytest.raises(InvalidShapeError, match=r"reward of a finite problem has shape \[39999\]; expected \[40000\]"):
         FiniteProblem(**(vars(problem) | {"reward": problem.reward[:-1]}))
+
+
+def test_the_provider_is_found_by_its_announced_name() -> None:
+    assert find_finite_problem_provider("tabular") is finite_problem

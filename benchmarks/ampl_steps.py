@@ -1,0 +1,238 @@
+"""How many of AMPL's inner steps a second: this project against the usual way of writing them.
+
+    python -m benchmarks.ampl_steps [--compiled]
+
+Actor-critic iterations, steps of the dynamics model, steps of the weights, and model transitions in rollouts, at
+Hopper's sizes, on one and two threads, with one seed and with five stacked (whose rate is per seed: steps times seeds). Rounds
+alternate between all contestants; rates are the best round of each, so that other work on the machine counts least.
+`--compiled` adds the iteration through torch.compile, which takes a minute to compile. Writes results/ampl_steps.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.plain_ampl import PlainAMPL
+from benchmarks.records import print_table, write_record
+from continuous.ampl_update import ActorCritic, PolicyUpdateConfig
+from continuous.arithmetic import fast_arithmetic, threads
+from continuous.critic import CriticConfig, TwinCritic
+from continuous.draws import Sampler
+from continuous.dynamics import DynamicsConfig, EnsembleDynamics
+from continuous.dynamics_fit import LikelihoodLoss, fit_network
+from continuous.policy import ImplicitPolicyConfig
+from continuous.q_moment import QMomentConfig
+from continuous.regularizer import Discriminator, RegularizerConfig
+from continuous.repetition import Repetition
+from continuous.replay import ModelBuffer, TransitionTable
+from continuous.rollout import published_transitions, roll_out
+from continuous.streams import SeedStreams
+from continuous.termination import never
+
+STATES, ACTIONS, NOISE, ROWS = 11, 3, 50, 50_000
+ROUNDS, LENGTH, TRANSITIONS = 5, 5, 32_000
+WHAT = ("iterations", "dynamics steps", "weight steps", "rollout transitions")
+Step = Callable[[], int]
+"""Does some steps and says how many."""
+
+
+def main() -> None:
+    """Measures everything and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compiled", action="store_true", help="also the iteration through torch.compile")
+    compiled = parser.parse_args().compiled
+    rows = [row for count in (1, 2) for row in measure(count, compiled=compiled)]
+    print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
+    print(f"wrote {write_record('ampl_steps', rows).name}")
+
+
+def measure(count: int, *, compiled: bool = False, device: str = "cpu", rounds: int = ROUNDS) -> list[dict[str, Any]]:
+    """Rates on `count` threads; ratios are to the usual way."""
+    contestants: dict[str, tuple[Callable[[], AbstractContextManager[None]], int, dict[str, Step]]] = {
+        "usual": (lambda: threads(count), 1, plain_steps()),
+        "ours": (lambda: fast_arithmetic(count), 1, our_steps([0], device)),
+        "ours, 5 seeds": (lambda: fast_arithmetic(count), 5, our_steps([0, 1, 2, 3, 4], device)),
+    }
+    if compiled:
+        contestants["ours, compiled"] = (lambda: fast_arithmetic(count), 1, compiled_steps())
+    rates: dict[tuple[str, str], float] = {}
+    for attempt in range(rounds + 1):
+        for what in WHAT:
+            for name, (context, seeds, steps) in contestants.items():
+                if what not in steps:
+                    continue
+                with context():
+                    rate = seeds * timed(steps[what])
+                if attempt:  # the first round warms up
+                    rates[what, name] = max(rate, rates.get((what, name), 0.0))
+    return [
+        {
+            "threads": count,
+            "what": what,
+            "contestant": name,
+            "per_second": rate,
+            "ratio": rate / rates[what, "usual"],
+        }
+        for (what, name), rate in rates.items()
+    ]
+
+
+def timed(step: Step) -> float:
+    """Steps a second."""
+    start = time.perf_counter()
+    done = step()
+    return done / (time.perf_counter() - start)
+
+
+def synthetic_data() -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+    """Standard normal transitions that never end."""
+    generator = np.random.default_rng(0)
+
+    def normal(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return generator.standard_normal(shape, dtype=np.float32)
+
+    return {
+        "state": normal(ROWS, STATES),
+        "action": np.tanh(normal(ROWS, ACTIONS)),
+        "reward": normal(ROWS),
+        "next_state": normal(ROWS, STATES),
+        "terminal": np.zeros(ROWS, dtype=np.float32),
+        "start_state": normal(1000, STATES),
+    }
+
+
+def plain_steps() -> dict[str, Step]:
+    """The usual way."""
+    plain, done = PlainAMPL(synthetic_data(), NOISE), [0]
+
+    def iterations() -> int:
+        for _ in range(10):
+            plain.iterate(done[0])
+            done[0] += 1
+        return 10
+
+    def repeated(step: Callable[[], None], count: int) -> Step:
+        def run() -> int:
+            for _ in range(count):
+                step()
+            return count
+
+        return run
+
+    steps = (iterations, repeated(plain.fit_step, 30), repeated(plain.weight_step, 10), lambda: plain.roll_out(LENGTH))
+    return dict(zip(WHAT, steps, strict=True))
+
+
+def our_steps(seeds: list[int], device: str = "cpu", *, capture: bool = True) -> dict[str, Step]:
+    """This project's way, for stacked seeds."""
+    learner, sampler = learner_and_sampler(seeds, device)
+    model, table, policy = learner.model, sampler.table, learner.policy
+    shorter = 1 if len(seeds) == 1 else 2
+
+    def pair() -> None:
+        for index in range(2):
+            learner.update(sampler.draw(256), trains_policy=index == 0, imitates=False)
+
+    iterations = Repetition(pair, [sampler.streams], device, capture=capture)
+    streams = SeedStreams(seeds, "model", device)
+    rows = model.standardization.fit(table)
+
+    def fit(count: int) -> int:
+        model.network.config = replace(model.config, steps_per_epoch=count, max_steps=count, holdout_limit=1)
+        fit_network(model.network, rows, None, streams, LikelihoodLoss())
+        return count
+
+    weight_streams = SeedStreams(seeds, "weights", device)
+    estimator = QMomentConfig().build(STATES, ACTIONS, seeds, model, device)
+    weights = Repetition(
+        estimator.start(table, policy, learner.critic, weight_streams), [weight_streams], device, capture=capture
+    )
+    rollout_streams = SeedStreams(seeds, "rollouts", device)
+    buffer = ModelBuffer(len(seeds), 40_000, table.layout, device)
+
+    def rollouts() -> int:
+        roll_out(
+            model,
+            policy,
+            table,
+            buffer,
+            length=LENGTH,
+            transitions=TRANSITIONS // (4 * shorter),
+            streams=rollout_streams,
+            chunk=2048 if device == "cpu" else 2**20,
+        )
+        return published_transitions(LENGTH, TRANSITIONS // (4 * shorter))
+
+    def repeated(repetition: Repetition, count: int, each: int) -> Step:
+        def run() -> int:
+            repetition.run(count)
+            if device != "cpu":
+                torch.cuda.synchronize()
+            return count * each
+
+        return run
+
+    steps = (
+        repeated(iterations, 10 // shorter, 2),
+        lambda: fit(60 // shorter),
+        repeated(weights, 20 // shorter, 1),
+        rollouts,
+    )
+    return dict(zip(WHAT, steps, strict=True))
+
+
+def compiled_steps() -> dict[str, Step]:
+    """The iteration through torch.compile, its gradients included."""
+    import torch._dynamo
+
+    torch._dynamo.config.trace_autograd_ops = True  # type: ignore[attr-defined]
+    learner, sampler = learner_and_sampler([0], "cpu")
+    update = torch.compile(learner.update)
+
+    def iterations() -> int:
+        for _ in range(10):
+            for index in range(2):
+                update(sampler.draw(256), trains_policy=index == 0, imitates=False)
+        return 20
+
+    return {"iterations": iterations}
+
+
+def learner_and_sampler(seeds: list[int], device: str) -> tuple[ActorCritic, Sampler]:
+    """Untrained networks on synthetic data, bounds far away."""
+    columns = {name: torch.from_numpy(column).to(device) for name, column in synthetic_data().items()}
+    columns["terminal"] = columns["terminal"] > 0.0
+    table = TransitionTable.from_columns(**columns)
+    far = torch.tensor(1e6, device=device)
+    model = EnsembleDynamics(
+        STATES,
+        ACTIONS,
+        DynamicsConfig(),
+        seeds,
+        termination=never,
+        state_bound=far.expand(STATES),
+        reward_bound=far,
+        device=device,
+    )
+    policy = ImplicitPolicyConfig(noise_size=NOISE).build(STATES, ACTIONS, seeds, device)
+    critic = TwinCritic(STATES, ACTIONS, CriticConfig(), seeds, device)
+    discriminator = Discriminator(STATES, ACTIONS, RegularizerConfig(), seeds, device)
+    learner = ActorCritic(policy, critic, discriminator, model, PolicyUpdateConfig())
+    streams = SeedStreams(seeds, "updates", device)
+    buffer = ModelBuffer(len(seeds), 40_000, table.layout, device)
+    buffer.append(table.sample(40_000, streams))
+    return learner, Sampler(
+        table=table, buffer=buffer, policy=policy, streams=streams, batch_size=512, elites=model.config.elites
+    )
+
+
+if __name__ == "__main__":
+    main()
