@@ -16,7 +16,13 @@ EXPERIMENTS = "ampl.experiments"  # name -> `ampl.experiments.Experiment`
 FINITE_PROBLEMS = "ampl.finite_problems"  # name -> `ampl.finite_problem.FiniteProblemProvider`
 DEMOS = "ampl.demos"  # name -> callable (out: Path) -> rows of the demo's closing table
 
-_KINDS = {COMMANDS: "command", WINGS: "wing", EXPERIMENTS: "experiment", DEMOS: "demo", FINITE_PROBLEMS: "finite problem"}
+_KINDS = {
+    COMMANDS: "command",
+    WINGS: "wing",
+    EXPERIMENTS: "experiment",
+    DEMOS: "demo",
+    FINITE_PROBLEMS: "finite problem",
+}
 
 
 def announced(group: str) -> dict[str, EntryPoint]:

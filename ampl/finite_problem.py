@@ -14,8 +14,6 @@ from ampl.errors import InvalidShapeError
 from ampl.interfaces import Array
 
 
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FiniteProblem:
     """N transitions and M start states of a finite MDP, a sequence of G target policies, and what is true of each.

@@ -3,8 +3,8 @@
     python -m benchmarks.ampl_steps [--compiled]
 
 Actor-critic iterations, steps of the dynamics model, steps of the weights, and model transitions in rollouts, at
-Hopper's sizes, on one and two threads, with one seed and with five stacked (whose rate is per seed: steps times seeds). Rounds
-alternate between all contestants; rates are the best round of each, so that other work on the machine counts least.
+Hopper's sizes, on one and two threads, with one seed and with five stacked (whose rate is per seed: steps times seeds).
+Rounds alternate between all contestants; rates are the best of each, so that other work on the machine counts least.
 `--compiled` adds the iteration through torch.compile, which takes a minute to compile. Writes results/ampl_steps.json.
 """
 

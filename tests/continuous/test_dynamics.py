@@ -284,14 +284,14 @@ def test_weight_decay_differs_by_layer_and_spares_the_bounds() -> None:
         assert view.shape[:2] == (1, 7)
     mean, log_std = network(torch.ones(1, 1, 4, 5))
     network.update(0.0 * (mean.sum() + log_std.sum()))
-    moment = torch.from_numpy(network.state(0)["optimizer/exp_avg"])
+    moment = torch.from_numpy(network.state(0)["optimizer/first_moment"])
     first = 0
     for layer, decay in enumerate((2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)):
         for kind in ("weight", "bias"):
             view = before[f"{kind}{layer}"]
             torch.testing.assert_close(moment[first : first + view.numel()], 0.1 * decay * view.flatten())
             first += view.numel()
-    assert (torch.from_numpy(network.state(0)["bounds_optimizer/exp_avg"]) == 0.0).all()
+    assert (torch.from_numpy(network.state(0)["bounds_optimizer/first_moment"]) == 0.0).all()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,156 @@
+"""The yardstick computes what the project computes: equal losses at equal parameters and batches."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import gpu
+from benchmarks.plain_ampl import PlainAMPL
+from continuous.critic import CriticConfig, TwinCritic
+from continuous.dataset import Batch
+from continuous.dynamics_fit import gaussian_loss
+from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork
+from continuous.networks import StackedMLP
+from continuous.policy import ImplicitPolicyConfig
+from continuous.q_moment import CriticTest, QMomentConfig
+from continuous.regularizer import Discriminator, Pairs, RegularizerConfig
+
+D, A, ROWS, NOISE = 4, 2, 64, 3
+
+
+@pytest.fixture
+def plain() -> PlainAMPL:
+    generator = np.random.default_rng(0)
+    torch.manual_seed(0)  # the yardstick, like most code, draws from the global generator
+    columns = {
+        "state": generator.standard_normal((ROWS, D)),
+        "action": np.tanh(generator.standard_normal((ROWS, A))),
+        "reward": generator.standard_normal(ROWS),
+        "next_state": generator.standard_normal((ROWS, D)),
+        "terminal": np.arange(ROWS) % 5 == 0,
+        "start_state": generator.standard_normal((ROWS, D)),
+    }
+    return PlainAMPL({name: column.astype(np.float32) for name, column in columns.items()}, NOISE)
+
+
+def take_over(stacked: StackedMLP, *modules: nn.Module) -> None:
+    """Puts the parameters of plain modules into the copies of a stack of one seed."""
+    copies = [stacked.parameters.views[f"weight{layer}"].detach().flatten(0, -3) for layer in range(3)]
+    biases = [stacked.parameters.views[f"bias{layer}"].detach().flatten(0, -3) for layer in range(3)]
+    for index, module in enumerate(modules):
+        layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+        for layer, weight, bias in zip(layers, copies, biases, strict=True):
+            weight[index].copy_(layer.weight.T)
+            bias[index].copy_(layer.bias[None])
+
+
+def columns_of(plain: PlainAMPL) -> tuple[dict[str, torch.Tensor], Batch]:
+    host = {name: torch.from_numpy(column) for name, column in plain.data.items()}
+    stacked = {name: column[None] for name, column in host.items() if name != "start_state"}
+    return host, Batch(**(stacked | {"terminal": stacked["terminal"] > 0}))
+
+
+@torch.no_grad()
+def test_critic_targets_and_losses_agree(plain: PlainAMPL) -> None:
+    critic = TwinCritic(D, A, CriticConfig(), [0])
+    take_over(critic.online, *plain.critics)
+    take_over(critic.target, *plain.target_critics)
+    host, batch = columns_of(plain)
+    next_action = torch.tanh(host["next_state"][:, :A])
+    target = plain.bellman_target(host, next_action)
+    torch.testing.assert_close(critic.bellman_target(batch, next_action[None])[0], target)
+    expected = plain.critic_loss(host, next_action)
+    with torch.enable_grad():
+        torch.testing.assert_close(critic.update(batch, next_action[None])[0], expected)
+
+
+@torch.no_grad()
+def test_losses_of_discriminator_and_generator_agree(plain: PlainAMPL) -> None:
+    discriminator = Discriminator(D, A, RegularizerConfig(), [0])
+    take_over(discriminator.network, plain.discriminator)
+    true, fake = torch.randn(2, ROWS, D + A, generator=torch.Generator().manual_seed(1))
+    uniform = torch.rand(ROWS, generator=torch.Generator().manual_seed(2))
+    ones = torch.ones(1, ROWS)
+    pairs = [Pairs(pair=part[None], weight=ones, present=ones > 0) for part in (true, fake)]
+    logits = [discriminator.logits(part) for part in pairs]
+    loss = discriminator.discriminator_loss(logits[0], pairs[0], logits[1], pairs[1], uniform[None])
+    torch.testing.assert_close(loss[0], plain.discriminator_loss(true, fake, 0.8 + 0.2 * uniform))
+    torch.testing.assert_close(discriminator.generator_loss(logits[1], pairs[1])[0], plain.generator_loss(fake))
+
+
+@torch.no_grad()
+def test_losses_of_the_model_agree(plain: PlainAMPL) -> None:
+    network = DynamicsNetwork(D, A, DynamicsConfig(), [torch.Generator().manual_seed(member) for member in range(7)])
+    views = {name: view.detach() for name, view in network.members.parameters.views.items()}
+    for layer, module in enumerate(plain.ensemble.layers):
+        views[f"weight{layer}"][0].copy_(module.weight)
+        views[f"bias{layer}"][0].copy_(module.bias)
+    views["weight4"][0].copy_(torch.cat((plain.ensemble.mean.weight, plain.ensemble.log_std.weight), -1))
+    views["bias4"][0].copy_(torch.cat((plain.ensemble.mean.bias, plain.ensemble.log_std.bias), -1))
+    host, _ = columns_of(plain)
+    inputs = torch.cat((host["state"], host["action"]), -1).expand(7, -1, -1)
+    target = torch.cat((host["reward"][:, None], host["next_state"] - host["state"]), -1).expand(7, -1, -1)
+    weights = torch.rand(7, ROWS, generator=torch.Generator().manual_seed(1))
+    mean, log_std = network(inputs[None])
+    ours = (gaussian_loss(mean, log_std, target[None]).mean(-1)[0] * weights).mean(-1).sum()
+    penalty = 0.02 * (D + 1) * (0.25 + 5.0)
+    torch.testing.assert_close(ours + penalty, plain.ensemble.loss(inputs, target, weights))
+
+
+@torch.no_grad()
+def test_both_sides_of_the_moment_equation_agree(plain: PlainAMPL, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, batch = columns_of(plain)
+    policy = ImplicitPolicyConfig(noise_size=NOISE).build(D, A, [0], "cpu")
+    take_over(policy._network, plain.policy.network)
+    critic = TwinCritic(D, A, CriticConfig(), [0])
+    take_over(critic.online, *plain.critics)
+    take_over(critic.target, plain.target_value, plain.target_value)
+    estimator = QMomentConfig(batch_size=ROWS, start_batch_size=ROWS).build(D, A, [0], None, "cpu")
+    take_over(estimator.network.network, plain.weights)
+    take_over(estimator._target.network, plain.target_weights)
+
+    class Table:
+        """Serves its only batch, whatever is asked for."""
+
+        def sample(self, size: int, streams: object) -> Batch:
+            return batch
+
+        def sample_starts(self, size: int, streams: object) -> torch.Tensor:
+            return host["start_state"][None]
+
+    class Quiet:
+        """A policy without noise."""
+
+        def act(self, state: torch.Tensor, generator: object) -> torch.Tensor:
+            return policy.sample(state, torch.zeros(*state.shape[:-1], NOISE))[0]
+
+    monkeypatch.setattr(torch, "randn", lambda *shape: torch.zeros(*shape))
+    _, left, right = plain.moment_sides(host, host["start_state"])
+    (weights, value), ours = estimator.sides(Table(), Quiet(), CriticTest(critic), None)  # type: ignore[arg-type]
+    torch.testing.assert_close((weights * value).mean(-1)[0], left)
+    torch.testing.assert_close(ours[0], right)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_the_gpu_command_refuses_in_one_line_without_a_gpu(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert result.returncode == 2
+    assert "no usable GPU" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_gpu_command_s_parts_run_on_a_cpu(tmp_path: Path) -> None:
+    assert max(gpu.compare("cpu").values()) == 0.0  # nothing is recorded on a CPU
+    rows = gpu.rates("cpu", rounds=1)
+    assert len(rows) == 2 * 2 * 4
+    assert all(row["per_second"] > 0.0 for row in rows)
