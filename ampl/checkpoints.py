@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError, InvalidFileError
-from ampl.interfaces import State
+from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
+from ampl.interfaces import Algorithm, State
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,20 @@ class Checkpoint:
     epoch: int
     state: State
     fit_metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def put_into(self, algorithm: Algorithm, index: int) -> None:
+        """Puts seed `algorithm.seeds[index]` where it was.
+
+        Raises:
+            InvalidFileError: the arrays are not those that the algorithm keeps.
+        """
+        try:
+            algorithm.load_state(index, self.state)
+        except (KeyError, ValueError, RuntimeError, InvalidShapeError, InvalidArgumentError) as error:
+            raise InvalidFileError(
+                f"the checkpoint of seed {algorithm.seeds[index]} after epoch {self.epoch} does not fit this version of "
+                f"the program ({error}). Use the version whose commit is in the run's manifest.json, or train anew."
+            ) from error
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

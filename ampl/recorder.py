@@ -215,7 +215,7 @@ class Recorder:
         epoch = self._newest_whole(index, done) if index in self._stopped else done
         if epoch is not None:
             checkpoint = self.directories[index].read_checkpoint(epoch)
-            self.algorithm.load_state(index, checkpoint.state)
+            checkpoint.put_into(self.algorithm, index)
             self._fit_metrics[index] = checkpoint.fit_metrics
 
     def _save(self, index: int, epoch: int) -> None:

@@ -93,7 +93,7 @@ def evaluate_run(
     wing = choose(wings, name, task, variant).wing
     algorithm = wing.build(name, task, variant, [seed], device, Scale(**config["scale"]), threads)
     _check_same(path, config, algorithm)
-    algorithm.load_state(0, checkpoint.state)
+    checkpoint.put_into(algorithm, 0)
     metrics = dict(algorithm.evaluate(episodes)[0])
     broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
     if broken is not None:

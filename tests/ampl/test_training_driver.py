@@ -19,6 +19,7 @@ from ampl.errors import (
     InvalidFileError,
 )
 from ampl.files import read_npz
+from ampl.interfaces import State
 from ampl.metrics_table import read_metrics
 from ampl.recorder import SeedResult
 from ampl.training import train
@@ -124,6 +125,18 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, caplo
     assert "epoch_0004 is damaged" in caplog.text
     for seed in (0, 1):
         assert recorded_bytes(tmp_path / "whole", 6, seed) == recorded_bytes(tmp_path / "damaged", 6, seed)
+
+
+def test_a_checkpoint_of_another_version_is_named_and_kept(tmp_path: Path) -> None:
+    class Newer(FakeAlgorithm):
+        def load_state(self, index: int, state: State) -> None:
+            self.places[index] = state["momentum"]
+
+    train(FakeAlgorithm(), task="t", variant="v", epochs=2, out=tmp_path)
+    before = sorted(path.read_bytes() for path in tmp_path.rglob("state.safetensors"))
+    with pytest.raises(InvalidFileError, match="seed 0 after epoch 2 does not fit this version .*momentum"):
+        train(Newer(), task="t", variant="v", epochs=3, out=tmp_path, resume=True)
+    assert sorted(path.read_bytes() for path in tmp_path.rglob("state.safetensors")) == before
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_over(tmp_path: Path) -> None:
