@@ -59,8 +59,8 @@ class Checkpoint:
             algorithm.load_state(index, self.state)
         except (KeyError, ValueError, RuntimeError, InvalidShapeError, InvalidArgumentError) as error:
             raise InvalidFileError(
-                f"the checkpoint of seed {algorithm.seeds[index]} after epoch {self.epoch} does not fit this version of "
-                f"the program ({error}). Use the version whose commit is in the run's manifest.json, or train anew."
+                f"the checkpoint of seed {algorithm.seeds[index]} after epoch {self.epoch} does not fit this version "
+                f"of the program ({error}). Use the version whose commit is in manifest.json, or train anew."
             ) from error
 
 

@@ -134,7 +134,7 @@ def test_a_checkpoint_of_another_version_is_named_and_kept(tmp_path: Path) -> No
 
     train(FakeAlgorithm(), task="t", variant="v", epochs=2, out=tmp_path)
     before = sorted(path.read_bytes() for path in tmp_path.rglob("state.safetensors"))
-    with pytest.raises(InvalidFileError, match="seed 0 after epoch 2 does not fit this version .*momentum"):
+    with pytest.raises(InvalidFileError, match=r"seed 0 after epoch 2 does not fit this version .*momentum"):
         train(Newer(), task="t", variant="v", epochs=3, out=tmp_path, resume=True)
     assert sorted(path.read_bytes() for path in tmp_path.rglob("state.safetensors")) == before
 
