@@ -2,43 +2,53 @@
 
     python -m benchmarks.gpu --out DIR [--minutes 9]
 
-1. Recorded steps (CUDA graphs) against eager ones from equal states: iterations, weight steps.
+1. Recorded steps (CUDA graphs) against eager ones from equal states: iterations, dynamics steps, weight steps.
 2. Rates of AMPL's inner steps, eager and recorded, with one seed and with five; see `benchmarks.ampl_steps`.
-3. AMPL as published, five seeds, on a re-created maze2d-umaze-v1, until the time is over; called again with the same
-   DIR it goes on from its last checkpoint. Needs MuJoCo for evaluations; where that is missing it is left out.
+3. AMPL as published, five seeds, on a re-created maze2d-umaze-v1, until the time is over. Needs the packages that
+   `ampl train` needs, MuJoCo for evaluations among them; where one is missing it is left out.
 
 DIR gets results.json and training.tar.gz (settings, metrics and results without checkpoints), and keeps the runs.
+Called again with the same DIR on the same GPU, all the time goes to the training, from its last checkpoint on.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
 from ampl.errors import AmplError, InvalidArgumentError
 from ampl.files import write_json
-from benchmarks.ampl_steps import WHAT, learner_and_sampler, our_steps, timed
+from benchmarks.ampl_steps import WHAT, Step, learner_and_sampler, our_steps
 from benchmarks.records import print_table
+from continuous import dynamics_fit
+from continuous.dynamics import EnsembleDynamics
 from continuous.q_moment import QMomentConfig
 from continuous.repetition import Repetition
+from continuous.replay import TransitionTable
 from continuous.streams import SeedStreams
 
 TASK, SEEDS = "maze2d-umaze-v1", "0,1,2,3,4"
 TOLERANCE = 1e-4  # between parameters after `COMPARED` recorded and eager steps, relative to their largest
 COMPARED = 20
 ROUNDS = 3
-CLOSING_SECONDS = 25.0  # for the last checkpoint and the archive
+FIT_STEPS = 1000  # of the model in one timing, as many as in a model-epoch: recording them counts little
+CLOSING_SECONDS = 25.0  # for the training to end and for the archive
+PACKAGES = ("mujoco", "gymnasium", "h5py", "tyro", "rich", "safetensors")  # of the training
 
 
 def main() -> int:
@@ -54,20 +64,16 @@ def main() -> int:
         return 2
     deadline = time.monotonic() + 60.0 * arguments.minutes
     arguments.out.mkdir(parents=True, exist_ok=True)
-    differences, rows = compare("cuda"), rates("cuda")
-    print_table(("what", "seeds", "recorded", "per_second"), rows)
-    results: dict[str, Any] = {
-        "device": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "differences": differences,
-        "rows": rows,
-        "training": "not yet",
-    }
-    write_json(arguments.out / "results.json", results)
+    path = arguments.out / "results.json"
+    where = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
+    results = measured(path, where) or {**where, "differences": compare("cuda"), "rows": rates("cuda")}
+    print_table(("what", "seeds", "recorded", "per_second", "ratio"), results["rows"])
+    write_json(path, results | {"training": "not yet"})
     results["training"] = train(arguments.out, deadline - CLOSING_SECONDS)
-    write_json(arguments.out / "results.json", results)
+    write_json(path, results)
     archive(arguments.out)
-    return int(max(differences.values()) > TOLERANCE)
+    print(f"differences: {results['differences']}; training: {results['training']}")
+    return int(not agrees(results["differences"]))
 
 
 def check_gpu() -> None:
@@ -76,10 +82,24 @@ def check_gpu() -> None:
         raise InvalidArgumentError("PyTorch finds no usable GPU; benchmarks.ampl_steps measures on a CPU.")
 
 
+def measured(path: Path, where: Mapping[str, str]) -> dict[str, Any] | None:
+    """What an earlier call measured in the same place, or None."""
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found if where.items() <= found.items() else None
+
+
+def agrees(differences: Mapping[str, float]) -> bool:
+    """Whether all are within the tolerance; one that is not a number is not."""
+    return all(difference <= TOLERANCE for difference in differences.values())
+
+
 def compare(device: str) -> dict[str, float]:
     """Largest relative difference of parameters between recorded and eager steps from equal states."""
     return {
         "iterations": _difference(*(trained_iterations([0, 1], device, capture=capture) for capture in (True, False))),
+        "dynamics steps": _difference(*(fitted([0, 1], device, capture=capture) for capture in (True, False))),
         "weight steps": _difference(*(trained_weights([0, 1], device, capture=capture) for capture in (True, False))),
     }
 
@@ -96,6 +116,23 @@ def trained_iterations(seeds: list[int], device: str, *, capture: bool) -> torch
     return torch.cat((learner.policy.parameters.values, learner.critic.online.parameters.values))
 
 
+def fitted(seeds: list[int], device: str, *, capture: bool) -> torch.Tensor:
+    """The model's parameters after some steps."""
+    learner, sampler = learner_and_sampler(seeds, device)
+    fit_steps(learner.model, sampler.table, seeds, COMPARED, capture=capture)
+    return learner.model.network.members.parameters.values
+
+
+def fit_steps(model: EnsembleDynamics, table: TransitionTable, seeds: list[int], count: int, *, capture: bool) -> int:
+    """Makes so many steps of the model and returns how many; a fit records them unless its `Repetition` is replaced."""
+    config = replace(model.config, steps_per_epoch=count, max_steps=count, holdout_limit=1)
+    model.network.config = config
+    rows, streams = model.standardization.fit(table), SeedStreams(seeds, "model", table.rows.device)
+    with patch.object(dynamics_fit, "Repetition", partial(Repetition, capture=capture)):
+        dynamics_fit.fit_network(model.network, rows, None, streams, dynamics_fit.LikelihoodLoss())
+    return count
+
+
 def trained_weights(seeds: list[int], device: str, *, capture: bool) -> torch.Tensor:
     """The weight network's parameters after some steps."""
     learner, sampler = learner_and_sampler(seeds, device)
@@ -108,40 +145,69 @@ def trained_weights(seeds: list[int], device: str, *, capture: bool) -> torch.Te
     return estimator.network.parameters.values
 
 
-def rates(device: str, rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """Steps a second, times seeds."""
-    rows = []
+def rates(device: str, rounds: int = ROUNDS, fit_count: int = FIT_STEPS) -> list[dict[str, Any]]:
+    """Steps a second, times seeds; ratios are of recorded to eager. Rollouts are never recorded."""
+    rows: list[dict[str, Any]] = []
     for seeds in ([0], [0, 1, 2, 3, 4]):
+        eager: dict[str, float] = {}
         for capture in (False, True):
-            steps = our_steps(seeds, device, capture=capture)
+            learner, sampler = learner_and_sampler(seeds, device)
+            fit = partial(fit_steps, learner.model, sampler.table, seeds, fit_count, capture=capture)
+            steps = our_steps(seeds, device, capture=capture) | {"dynamics steps": fit}
             for what in WHAT:
-                best = max([timed(steps[what]) for _ in range(rounds + 1)][1:])
-                rows.append({"what": what, "seeds": len(seeds), "recorded": capture, "per_second": len(seeds) * best})
+                if capture and what == "rollout transitions":
+                    continue
+                best = len(seeds) * max([finished(steps[what], device) for _ in range(rounds + 1)][1:])
+                rows.append({"what": what, "seeds": len(seeds), "recorded": capture, "per_second": best})
+                rows[-1] |= {"ratio": best / eager[what]} if capture else {}
+                eager.setdefault(what, best)
     return rows
+
+
+def finished(step: Step, device: str) -> float:
+    """Steps a second, until the device has finished them."""
+    start = time.perf_counter()
+    done = step()
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize()
+    return done / (time.perf_counter() - start)
 
 
 def train(out: Path, deadline: float) -> str:
     """AMPL as published until the deadline; says what became of it."""
-    missing = [name for name in ("mujoco", "gymnasium", "h5py") if importlib.util.find_spec(name) is None]
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         return f"left out: {', '.join(missing)} not installed"
     environment = os.environ | {"D4RL_DATASET_DIR": str(out / "data")}
-    if not (out / "data").exists():
-        run_until(["data", "make", TASK], environment, deadline)
-    command = ["train", "ampl", TASK, "--seeds", SEEDS, "--device", "cuda", "--out", str(out / "runs"), "--resume"]
-    code = run_until(command, environment, deadline)
-    return "interrupted: call again to go on" if code is None else f"ended with exit code {code}"
+    make = ["data", "make", TASK]
+    train = ["train", "ampl", TASK, "--seeds", SEEDS, "--device", "cuda", "--out", str(out / "runs"), "--resume"]
+    for command in (train,) if any((out / "data").glob("*.hdf5")) else (make, train):
+        code = run_until(["-m", "ampl", *command], environment, deadline)
+        if code is None:
+            return f"ampl {command[0]} interrupted: call again to go on"
+        if code != 0:
+            return f"ampl {command[0]} ended with exit code {code}"
+    return "complete"
 
 
-def run_until(arguments: Sequence[str], environment: dict[str, str], deadline: float) -> int | None:
-    """Runs an `ampl` command; one that is not done by the deadline is interrupted, and None is returned."""
-    process = subprocess.Popen([sys.executable, "-m", "ampl", *arguments], env=environment)
+def run_until(
+    arguments: Sequence[str], environment: Mapping[str, str], deadline: float, closing: float = CLOSING_SECONDS
+) -> int | None:
+    """Runs Python and returns the exit code, or None if it was interrupted as it was not done by the deadline.
+
+    What does not end within `closing` seconds of the interruption is killed: files are written atomically.
+    """
+    process = subprocess.Popen([sys.executable, *arguments], env=environment)
     try:
         return process.wait(max(1.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-        process.wait(CLOSING_SECONDS)
-        return None
+    try:
+        process.wait(closing)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return None
 
 
 def archive(out: Path) -> None:
