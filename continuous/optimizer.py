@@ -53,7 +53,7 @@ class StackedAdam:
             for seed in range(parameters.stack[0])
         ]  # [K][values and moments][names]
 
-    @torch.compiler.disable  # type: ignore[misc]  # the kernel cannot be traced
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the kernel cannot be traced
     @torch.no_grad()
     def step(self, gradient: Gradient, active: Sequence[bool] | None = None) -> None:
         """One step.
