@@ -26,6 +26,7 @@ bench: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m benchmarks.occupancy
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.ampl_steps
 
 env: $(STAMP)
 

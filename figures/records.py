@@ -105,7 +105,7 @@ def read_proposition2(path: Path) -> Proposition2Record:
         "error": ("M", 2, 3, "K+1"), "factor": ("M", 2, 3), "rate": ("M", 2, 3, 3),
         "discount": ("M",),
     }  # fmt: skip
-    return Proposition2Record(**_read(path, "proposition2", shapes, texts={"mdp", "policy", "norm"}))
+    return Proposition2Record(**read_arrays(path, "proposition2", shapes, texts={"mdp", "policy", "norm"}))
 
 
 def read_theorem1(path: Path) -> Theorem1Record:
@@ -113,13 +113,13 @@ def read_theorem1(path: Path) -> Theorem1Record:
     shapes: dict[str, Shape] = {
         "family": ("N",), "gap": ("N",), "bound_name": ("B",), "bound": ("N", "B"), "discount": ("N",),
     }  # fmt: skip
-    return Theorem1Record(**_read(path, "theorem1", shapes, texts={"family", "bound_name"}, unbounded={"bound"}))
+    return Theorem1Record(**read_arrays(path, "theorem1", shapes, texts={"family", "bound_name"}, unbounded={"bound"}))
 
 
 def read_theorem1_constant(path: Path) -> Theorem1ConstantRecord:
     """Reads and checks the record of figure `theorem1-constant`.  Raises InvalidFileError."""
     shapes: dict[str, Shape] = {"discount": ("G",), "ratio_signed": ("G",), "ratio_nonnegative": ("G",)}
-    return Theorem1ConstantRecord(**_read(path, "theorem1-constant", shapes))
+    return Theorem1ConstantRecord(**read_arrays(path, "theorem1-constant", shapes))
 
 
 def read_figure2_truth(path: Path) -> Figure2TruthRecord:
@@ -129,14 +129,14 @@ def read_figure2_truth(path: Path) -> Figure2TruthRecord:
         "error_l1": ("E", "R"), "return_error": ("E", "R"),
     }  # fmt: skip
     logs = {"log_weights", "true_log_weights"}
-    record = Figure2TruthRecord(**_read(path, "figure2-truth", shapes, texts={"estimator"}, unbounded=logs))
+    record = Figure2TruthRecord(**read_arrays(path, "figure2-truth", shapes, texts={"estimator"}, unbounded=logs))
     for name in sorted(logs):
         if np.isposinf(getattr(record, name)).any():
             raise InvalidFileError(f"{path}: array '{name}' holds +inf; expected logs of finite weights. {_REMEDY}")
     return record
 
 
-def _read(
+def read_arrays(
     path: Path,
     figure: str,
     shapes: Mapping[str, Shape],
