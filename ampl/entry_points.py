@@ -14,12 +14,14 @@ COMMANDS = "ampl.commands"  # name -> dataclass with `run(self) -> int`
 WINGS = "ampl.wings"  # name -> object that implements `ampl.interfaces.Wing`
 EXPERIMENTS = "ampl.experiments"  # name -> `ampl.experiments.Experiment`
 FINITE_PROBLEMS = "ampl.finite_problems"  # name -> `ampl.finite_problem.FiniteProblemProvider`
+DRAWINGS = "ampl.drawings"  # name -> `ampl.drawings.Drawing`
 DEMOS = "ampl.demos"  # name -> callable (out: Path) -> rows of the demo's closing table
 
 _KINDS = {
     COMMANDS: "command",
     WINGS: "wing",
     EXPERIMENTS: "experiment",
+    DRAWINGS: "drawing",
     DEMOS: "demo",
     FINITE_PROBLEMS: "finite problem",
 }

@@ -23,8 +23,8 @@ class Figure:
     """Draws one figure, or makes one table, from its record (first computed if it is not there) or from runs."""
 
     name: tyro.conf.Positional[str]
-    """proposition2, theorem1, theorem1-constant or figure2-truth (from records); figure1, figure2, table1 or table2
-    (from runs)"""
+    """from records: proposition2, theorem1, theorem1-constant, alternation, estimation-error, mopo-tradeoff, damo-gap,
+    damo-maximin, figure2-truth; from runs: figure1, figure2, table1, table2"""
     runs: Path = _DEFAULT_RUNS
     """folder of all runs, whose `records` holds what experiments found; the default is made if it is not there"""
     out: Path | None = None

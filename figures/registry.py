@@ -18,7 +18,17 @@ from matplotlib.figure import Figure
 
 from ampl.errors import UnknownNameError
 from ampl.experiments import find_or_make_record
-from figures import figure1, figure2, figure2_truth, proposition2, tables, theorem1, theorem1_constant
+from figures import (
+    estimation_error,
+    figure1,
+    figure2,
+    figure2_truth,
+    mopo_tradeoff,
+    proposition2,
+    tables,
+    theorem1,
+    theorem1_constant,
+)
 from figures.figure2 import Selection
 from figures.render import render
 from figures.table import Table
@@ -99,6 +109,8 @@ FIGURES: Mapping[str, Product] = {
     "proposition2": FromRecord("proposition2", proposition2.draw),
     "theorem1": FromRecord("theorem1", theorem1.draw),
     "theorem1-constant": FromRecord("theorem1-constant", theorem1_constant.draw),
+    "estimation-error": FromRecord("estimation-error", estimation_error.draw),
+    "mopo-tradeoff": FromRecord("mopo-tradeoff", mopo_tradeoff.draw),
     "figure1": FromRuns(figure1.draw),
     "figure2": FromSelectedRuns(figure2.draw),
     "figure2-truth": FromRecord("figure2-truth", figure2_truth.draw),

@@ -27,6 +27,8 @@ class Verify:
     """Write the records to this file, as a list of objects."""
     report: Path | None = None
     """Write records, table and worst cases into this folder (without it, worst cases go to runs/verify/cases)."""
+    gallery: Path | None = None
+    """Save and draw in this folder, for each claim that does not simply hold, the smallest MDP that contradicts it."""
     claims: tuple[str, ...] = ()
     """Only these claims."""
     mdp: str | None = None
@@ -47,8 +49,9 @@ class Verify:
     def _check(self) -> int:
         from ampl.claims import check_claims_replaceable, write_claims
         from ampl.progress import progress
+        from tabular.claims.gallery import check_gallery, write_gallery
         from tabular.claims.registry import select_claims
-        from tabular.claims.report import print_table, summarize, write_report
+        from tabular.claims.report import print_gallery, print_table, summarize, write_report
         from tabular.claims.runner import case_paths, records, run_claims
 
         check_at_least("--seed", self.seed, 0)
@@ -59,16 +62,22 @@ class Verify:
         case_paths(claims, folder)  # refuses foreign files before the work starts
         if self.json:
             check_claims_replaceable(self.json)
+        if self.gallery:
+            check_gallery(self.gallery, claims)
+        workers = self.workers or available_cores()
         with progress("verify", len(specs)) as bar:
-            tallies = run_claims(claims, specs, self.workers or available_cores(), bar.advance)
+            tallies = run_claims(claims, specs, workers, bar.advance)
         found = records(claims, tallies, specs, folder)
         surprises = self._surprises(found, tallies)
         print_table(found, surprises, title=f"{len(claims)} claims on {len(specs):,} MDPs, seed {self.seed}")
         if self.json:
             write_claims(self.json, found)
         if self.report:
-            write_report(self.report, claims, found)
-        return summarize(claims, found, surprises, folder)
+            write_report(self.report, found)
+        code = summarize(claims, found, surprises, folder)
+        if self.gallery:
+            print_gallery(self.gallery, write_gallery(self.gallery, found, tallies, specs, workers))
+        return code
 
     def _surprises(self, found: list[ClaimRecord], tallies: Tallies) -> list[ClaimRecord]:
         """Records whose verdict is not the expected one; on a single MDP only those that a case contradicts.

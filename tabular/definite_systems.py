@@ -7,7 +7,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import splu
 
 from ampl.errors import NotConvergedError
-from tabular.types import Floats
+from tabular.types import Floats, StateMatrix
 
 SMALL = 300
 """Systems up to this size are factorized densely, whatever their zeros."""
@@ -22,15 +22,13 @@ RELATIVE_RESIDUAL = 1e-8
 """What the residual must reach, relative to |A| |x| + |b| in the largest-entry norm."""
 
 
-def solve_definite(
-    matrix: sparse.csr_array, right_hand_side: Floats, tolerance: float | None = RELATIVE_RESIDUAL
-) -> Floats:
+def solve_definite(matrix: StateMatrix, right_hand_side: Floats, tolerance: float | None = RELATIVE_RESIDUAL) -> Floats:
     """x of A x = b, [n], for a symmetric positive definite A [n, n].
 
     A is scaled to a unit diagonal first, since occupancies of rare states differ by many orders of magnitude.
 
     Args:
-        matrix: A, sparse.
+        matrix: A, an array or a scipy sparse array.
         right_hand_side: b, [n].
         tolerance: what the residual must reach after scaling; None leaves the check to the caller (a Newton step).
 
@@ -39,12 +37,16 @@ def solve_definite(
     """
     diagonal = matrix.diagonal()
     scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
-    scaled = sparse.diags_array(scale) @ matrix @ sparse.diags_array(scale)
     target = scale * right_hand_side
     size = matrix.shape[0]
-    if size <= SMALL or (size <= DENSE_SIZE and matrix.nnz > CROWDED * size):
-        solution = _dense(scaled.toarray(), target)
+    if isinstance(matrix, np.ndarray):
+        scaled = matrix * scale * scale[:, None]
+        solution = _dense(scaled, target)
+    elif size <= SMALL or (size <= DENSE_SIZE and matrix.nnz > CROWDED * size):
+        scaled = matrix.toarray() * scale * scale[:, None]
+        solution = _dense(scaled, target)
     else:
+        scaled = sparse.diags_array(scale) @ matrix @ sparse.diags_array(scale)
         solution = _sparse(scaled, target)
     if tolerance is not None:
         residual = float(np.abs(scaled @ solution - target).max(initial=0.0))

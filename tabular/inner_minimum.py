@@ -26,6 +26,8 @@ from tabular.surrogate import check_coefficient
 from tabular.transition_support import TransitionOccupancies
 from tabular.types import ActionValue, Floats, Integers, Policy
 
+_DENSE_ENTRIES = 100_000  # below it arrays are quicker than sparse ones, whatever their zeros
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InnerMinimum:
@@ -162,7 +164,14 @@ class _Flow:
             start = np.concatenate([start, np.zeros(extra.shape[1])])
         mass = occupancies.model[kept]
         return cls(
-            program=RatioProgram(design=design, start=start, mass=mass, earned=earned[kept], alpha=alpha, kind=kind),
+            program=RatioProgram(
+                design=design if design.shape[0] * design.shape[1] > _DENSE_ENTRIES else design.toarray(),
+                start=start,
+                mass=mass,
+                earned=earned[kept],
+                alpha=alpha,
+                kind=kind,
+            ),
             feasible=occupancies.truth[kept] / mass if repaired else np.ones_like(mass),
             kept=kept,
             pairs=pairs,

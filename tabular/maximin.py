@@ -20,6 +20,7 @@ from tabular.surrogate import check_coefficient
 from tabular.types import Floats, Occupancy, Policy
 
 _LARGEST_LOGIT = 30.0  # beyond it an action's probability is zero for every purpose: exp(-60)
+_RESTARTS = 10
 _SLOPE = 1e-5  # per logit, relative to the objective's scale
 
 
@@ -68,12 +69,25 @@ def maximize(objective: Objective, starts: list[Policy], *, max_iterations: int 
     Raises:
         NotConvergedError: the best one is still rising.
     """
-    found = max((ascend(objective, start, max_iterations) for start in starts), key=lambda maximum: maximum.value)
+    found = max((_climb(objective, start, max_iterations) for start in starts), key=lambda maximum: maximum.value)
     if not found.slope <= _SLOPE * max(1.0, abs(found.value)):
         raise NotConvergedError(
             f"the objective still rises by {found.slope:.3g} per logit after {max_iterations} iterations; "
             f"expected at most {_SLOPE * max(1.0, abs(found.value)):.3g}. Raise max_iterations."
         )
+    return found
+
+
+def _climb(objective: Objective, start: Policy, max_iterations: int) -> Maximum:
+    """Ascends again from where a line search gave up, as long as that still helps."""
+    found = ascend(objective, start, max_iterations)
+    for _ in range(_RESTARTS):
+        if found.slope <= _SLOPE * max(1.0, abs(found.value)):
+            break
+        again = ascend(objective, found.policy, max_iterations)
+        if not again.value > found.value:
+            break
+        found = again
     return found
 
 

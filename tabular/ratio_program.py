@@ -19,7 +19,7 @@ from scipy.sparse.linalg import splu
 from ampl.errors import NotConvergedError, UnknownNameError
 from tabular.definite_systems import solve_definite
 from tabular.divergences import Divergence
-from tabular.types import Floats
+from tabular.types import Floats, StateMatrix
 
 GAP = 1e-9
 """What primal and dual may differ by, relative to the size of the problem's values."""
@@ -30,6 +30,8 @@ FLOW = 1e-9
 _ITERATIONS = 200
 _CENTERING = 0.1  # by how much an iteration tries to shrink x z
 _TO_BOUNDARY = 0.99
+_AIM = 1e-4  # of the allowed gap: gradients of the value are only as good as its square root
+_STALLED = 10  # iterations without a smaller gap
 
 Derivative = Callable[[Floats], Floats]
 _DERIVATIVES: Mapping[str, tuple[Derivative, Derivative]] = {
@@ -45,7 +47,7 @@ class RatioProgram:
     """The program's data.
 
     Attributes:
-        design: [M, n], sparse; its columns are independent.
+        design: [M, n], an array or sparse; its columns are independent.
         start: [n].
         mass: m > 0, [M].
         earned: c, [M], reward units.
@@ -53,7 +55,7 @@ class RatioProgram:
         kind: f.
     """
 
-    design: sparse.csr_array
+    design: StateMatrix
     start: Floats
     mass: Floats
     earned: Floats
@@ -116,9 +118,9 @@ def solve_ratios(program: RatioProgram, feasible: Floats) -> RatioSolution:
         found = _solution(program, ratio, multipliers)
         if best is None or found.gap < best.gap:
             best, stalled = found, 0
-        elif (stalled := stalled + 1) > 15:
+        elif (stalled := stalled + 1) > _STALLED:
             break
-        if found.gap <= 0.01 * _allowed_gap(program, found):
+        if found.gap <= _AIM * _allowed_gap(program, found):
             break
         ratio, slack, multipliers = _iterate(program, ratio, slack, multipliers)
     assert best is not None
@@ -161,14 +163,20 @@ def _iterate(program: RatioProgram, ratio: Floats, slack: Floats, multipliers: F
     uncentered = target - ratio * slack
     softness = 1.0 / (curvature_of(ratio) + slack / ratio)  # dx per unit of slope
     push = softness * (unbalanced + uncentered / ratio)
-    weighted = sparse.diags_array(program.mass * softness / program.alpha) @ program.design
-    system = sparse.csr_array(program.design.T @ weighted)
+    system = _weighted_square(program.design, program.mass * softness / program.alpha)
     right_hand_side = program.design.T @ (program.mass * push) - program.missing_flow(ratio)
     step = solve_definite(system, right_hand_side, tolerance=None)
     ratio_step = push - softness * (program.design @ step) / program.alpha
     slack_step = (uncentered - slack * ratio_step) / ratio
     length = min(_reach(ratio, ratio_step), _reach(slack, slack_step))
     return ratio + length * ratio_step, slack + length * slack_step, multipliers + length * step
+
+
+def _weighted_square(design: StateMatrix, weights: Floats) -> StateMatrix:
+    """design^T diag(weights) design."""
+    if isinstance(design, np.ndarray):
+        return design.T @ (weights[:, None] * design)
+    return sparse.csr_array(design.T @ sparse.diags_array(weights) @ design)
 
 
 def _derivatives(kind: Divergence) -> tuple[Derivative, Derivative]:

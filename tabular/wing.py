@@ -13,17 +13,19 @@ _DISCOUNT = 0.99
 
 
 class TabularWing:
-    """Toy-text environments and AMPL with exact components; an `ampl.interfaces.Wing`."""
+    """Finite MDPs, and AMPL, MOPO and DAMO with exact components; an `ampl.interfaces.Wing`."""
 
     def tasks(self) -> Sequence[str]:
-        """The toy-text environments."""
-        from tabular.environments import ENVIRONMENTS
+        """Toy-text environments, grid worlds and random MDPs."""
+        from tabular.tasks import TASKS
 
-        return list(ENVIRONMENTS)
+        return list(TASKS)
 
     def algorithms(self) -> Mapping[str, Sequence[str]]:
-        """AMPL, and its ablation whose refits are not weighted."""
-        return {"ampl": ["main", "nw"]}
+        """The three papers', each with its ablations."""
+        from tabular import ampl, damo, mopo
+
+        return {"ampl": ampl.VARIANTS, "mopo": mopo.VARIANTS, "damo": damo.VARIANTS}
 
     def default_epochs(self, algorithm: str, task: str) -> int:
         """Exact policy iteration settles within a few epochs of each refit; twenty see three refits."""
@@ -45,14 +47,20 @@ class TabularWing:
             InvalidArgumentError: device "cuda", or steps asked for.
         """
         from tabular.ampl import AMPLConfig, TabularAMPL
-        from tabular.environments import environment_mdp
+        from tabular.damo import DAMOConfig, TabularDAMO
+        from tabular.mopo import MOPOConfig, TabularMOPO
+        from tabular.tasks import task_mdp
 
         if device == "cuda":
             raise InvalidArgumentError(f"--device is cuda; {task} is solved exactly on the CPU. Use --device cpu.")
         if scale.steps_per_epoch is not None or scale.weight_steps is not None:
             option = "--miw-steps" if scale.steps_per_epoch is None else "--steps-per-epoch"
             raise InvalidArgumentError(f"{option} is given; {task} is solved exactly, without steps. Leave it out.")
-        mdp = environment_mdp(task, _DISCOUNT)
+        mdp = task_mdp(task, _DISCOUNT)
+        if algorithm == "mopo":
+            return TabularMOPO(mdp, seeds, MOPOConfig(), variant)
+        if algorithm == "damo":
+            return TabularDAMO(mdp, seeds, DAMOConfig(), variant)
         return TabularAMPL(mdp, seeds, AMPLConfig(), weighted=variant == "main")
 
 

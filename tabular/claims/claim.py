@@ -11,6 +11,13 @@ from ampl.claims import Verdict
 from tabular.claims.case import Case
 
 LARGEST_RATIO = 1e12  # stands for a ratio to zero
+_CLEAR_EXCESSES = (0.05, 1e-3)  # violations beyond the first are clear, below the second they may be taken for rounding
+
+Size = tuple[bool, int, int, int]
+"""Whether all rewards are zero, the states, the actions and the transitions of positive probability: less is better."""
+
+Smallest = tuple[int, Size, float, int]
+"""Of a violation: how unclear it is, the size of its case, minus its value, its index: less is better."""
 
 
 class Relation(Enum):
@@ -79,10 +86,27 @@ class Claim:
             return not value < 1.0 - self.tolerance
         return not value <= 1.0 + self.tolerance
 
+    def unclearness(self, measurement: Measurement) -> int:
+        """0 for a violation by more than five percent, 1 for one by more than a thousandth, 2 for any other.
+
+        Where an inequality's right side is not positive there is no ratio, and the difference counts.
+        """
+        if self.relation is Relation.EQUAL:
+            excess = self.value(measurement)
+        elif measurement.right > 0.0:
+            excess = self.value(measurement) - 1.0
+        else:
+            excess = measurement.left - measurement.right
+        return sum(excess < clear for clear in _CLEAR_EXCESSES)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What many cases said about one claim; `worst_index` points into the list of cases."""
+    """What many cases said about one claim; `worst_index` points into the list of cases.
+
+    Attributes:
+        smallest, smallest_despite_condition: the simplest violations where the condition is not met, and where it is.
+    """
 
     cases: int = 0
     meeting_condition: int = 0
@@ -90,12 +114,21 @@ class Tally:
     violations_despite_condition: int = 0
     worst: float = -1.0
     worst_index: int = -1
+    smallest: Smallest | None = None
+    smallest_despite_condition: Smallest | None = None
 
-    def add(self, claim: Claim, measurement: Measurement, index: int) -> Tally:
+    def add(self, claim: Claim, measurement: Measurement, index: int, size: Size = (False, 1, 1, 1)) -> Tally:
         """This tally with one more case."""
         value = claim.value(measurement)
         violated = claim.is_violated(measurement)
         is_worst = value > self.worst
+        smallest, despite = self.smallest, self.smallest_despite_condition
+        if violated:
+            found = (claim.unclearness(measurement), size, -value, index)
+            if measurement.condition_met:
+                despite = _smaller(despite, found)
+            else:
+                smallest = _smaller(smallest, found)
         return Tally(
             cases=self.cases + 1,
             meeting_condition=self.meeting_condition + measurement.condition_met,
@@ -103,6 +136,8 @@ class Tally:
             violations_despite_condition=self.violations_despite_condition + (violated and measurement.condition_met),
             worst=value if is_worst else self.worst,
             worst_index=index if is_worst else self.worst_index,
+            smallest=smallest,
+            smallest_despite_condition=despite,
         )
 
     def merge(self, later: Tally) -> Tally:
@@ -114,6 +149,8 @@ class Tally:
             meeting_condition=self.meeting_condition + later.meeting_condition,
             violations=self.violations + later.violations,
             violations_despite_condition=self.violations_despite_condition + later.violations_despite_condition,
+            smallest=_smaller(self.smallest, later.smallest),
+            smallest_despite_condition=_smaller(self.smallest_despite_condition, later.smallest_despite_condition),
         )
 
     def contradicts(self, expected: Verdict) -> bool:
@@ -134,3 +171,17 @@ class Tally:
         if self.meeting_condition and not self.violations_despite_condition:
             return Verdict.HOLDS_WITH_CONDITION
         return Verdict.FAILS_AS_PRINTED
+
+    @property
+    def counterexample(self) -> int | None:
+        """Index of the simplest case behind the verdict; None if nothing is violated."""
+        found = self.smallest
+        if self.verdict is Verdict.FAILS_AS_PRINTED:
+            found = self.smallest_despite_condition or found
+        return None if found is None else found[-1]
+
+
+def _smaller(first: Smallest | None, second: Smallest | None) -> Smallest | None:
+    if first is None or second is None:
+        return first or second
+    return min(first, second)

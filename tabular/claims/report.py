@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ampl.claims import ClaimRecord, Verdict, write_claims
-from ampl.files import SIGNATURE, check_replaceable, write_text
+from ampl.files import check_replaceable, write_text
 from tabular.claims.case import load_case
 from tabular.claims.claim import Claim, Measurement, Relation
+from tabular.claims.page import claims_markdown, worst_in_words
 from tabular.claims.registry import CLAIMS
 
 _COLORS = {Verdict.HOLDS: "green", Verdict.HOLDS_WITH_CONDITION: "yellow", Verdict.FAILS_AS_PRINTED: "red"}
@@ -33,7 +34,7 @@ def print_table(records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord]
         verdict = f"[{_COLORS[record.verdict]}]{record.verdict}[/]"
         if record in surprises:
             verdict += f" [bold](expected: {record.expected})[/]"
-        worst = _worst(CLAIMS[record.claim], record.worst)
+        worst = worst_in_words(CLAIMS[record.claim], record.worst)
         table.add_row(record.claim, record.source, verdict, worst, f"{record.cases:,}")
     console().print(table)
 
@@ -91,51 +92,16 @@ def print_replay(path: Path, claim: Claim, measurement: Measurement, recorded: f
     return 0 if abs(value - recorded) <= 1e-6 * max(1.0, abs(recorded)) else 1
 
 
-def write_report(folder: Path, claims: Sequence[Claim], records: Sequence[ClaimRecord]) -> None:
+def print_gallery(folder: Path, names: Sequence[str]) -> None:
+    """Says which counterexamples were drawn and where."""
+    noun = "counterexample" if len(names) == 1 else "counterexamples"
+    drawn = f"{len(names)} {noun} ({', '.join(names)})" if names else "no counterexample"
+    console().print(f"Gallery: {drawn}; look at {folder}/index.md.", highlight=False, markup=False)
+
+
+def write_report(folder: Path, records: Sequence[ClaimRecord]) -> None:
     """Writes claims.json and claims.md into `folder`."""
     page = folder / "claims.md"
     check_replaceable(page)
     write_claims(folder / "claims.json", records)
     write_text(page, claims_markdown(records))
-
-
-def claims_markdown(records: Sequence[ClaimRecord]) -> str:
-    """The records as a Markdown page: one row a claim, then the conditions."""
-    rows = [
-        f"| `{record.claim}` | {_cell(CLAIMS[record.claim].statement)} | {record.source} | **{record.verdict}** "
-        f"| {_worst(CLAIMS[record.claim], record.worst)} | {record.cases:,} |"
-        for record in records
-    ]
-    conditions = [
-        f"- `{record.claim}`: {CLAIMS[record.claim].condition}."
-        for record in records
-        if record.verdict is Verdict.HOLDS_WITH_CONDITION
-    ]
-    return "\n".join(
-        [
-            f"<!-- {SIGNATURE}: written by ampl verify -->",
-            "# Claims, as measured",
-            "",
-            "*worst* is the largest left/right ratio of an inequality (above 1: contradicted) or the largest relative",
-            "difference of an equality, over all cases.",
-            "",
-            "| claim | statement | source | verdict | worst | cases |",
-            "|---|---|---|---|---|---|",
-            *rows,
-            "",
-            "Conditions under which the conditional ones hold:",
-            "",
-            *conditions,
-            "",
-        ]
-    )
-
-
-def _cell(text: str) -> str:
-    """Text for a Markdown table, where a bar would end the cell."""
-    return text.replace("|", r"\|")
-
-
-def _worst(claim: Claim, value: float) -> str:
-    unit = "off by" if claim.relation is Relation.EQUAL else "ratio"
-    return f"{unit} {value:.4g}" if value >= 1e-3 else f"{unit} {value:.0e}"

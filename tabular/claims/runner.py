@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from ampl.errors import InvalidFileError
 from ampl.files import check_replaceable
 from ampl.processes import map_in_processes
 from tabular.claims.case import load_case, save_case
-from tabular.claims.claim import Claim, Measurement, Tally
+from tabular.claims.claim import Claim, Measurement, Size, Tally
 from tabular.claims.families import CaseSpec, build_case
 from tabular.claims.registry import CLAIMS
 from tabular.environments import ENVIRONMENTS
+from tabular.mdp import FiniteMDP
 
 Tallies = dict[str, Tally]
 _CHUNK = 100  # random cases a task of the process pool
@@ -117,8 +119,15 @@ def _measure_chunk(task: tuple[tuple[str, ...], int, tuple[CaseSpec, ...]]) -> T
     tallies: Tallies = {name: Tally() for name in names}
     for offset, spec in enumerate(specs):
         case = build_case(spec)
+        size = _size(case.mdp)
         for name, claim in claims.items():
             measurement = claim.measure(case)
             if measurement is not None:
-                tallies[name] = tallies[name].add(claim, measurement, start + offset)
+                tallies[name] = tallies[name].add(claim, measurement, start + offset, size)
     return tallies
+
+
+def _size(mdp: FiniteMDP) -> Size:
+    dynamics: Any = mdp.dynamics
+    n_transitions = dynamics.nnz if mdp.is_sparse else np.count_nonzero(dynamics)  # sparse ones store no zeros
+    return not mdp.reward.any(), mdp.n_states, mdp.n_actions, int(n_transitions)

@@ -82,6 +82,41 @@ def test_the_report_folder_holds_table_and_records() -> None:
     assert quick("--report", "report", "--claims", "chain-rule") == 0  # our own files may be replaced
 
 
+def test_the_gallery_is_drawn_and_replays(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ("--quick", "--cases", "30", "--claims", "theorem1-printed", "chain-rule", "--gallery", "gallery")
+    for _ in range(2):  # our own files may be replaced
+        assert verify(*chosen) == 0
+    assert sorted(path.name for path in Path("gallery").iterdir()) == [
+        "index.md",
+        "theorem1-printed.npz",
+        "theorem1-printed.png",
+    ]
+    assert "1 counterexample (theorem1-printed)" in " ".join(capsys.readouterr().out.split())
+    assert main(["verify", "--replay", "gallery/theorem1-printed.npz"]) == 0
+    assert "contradicts the claim" in capsys.readouterr().out
+
+
+def test_a_gallery_without_counterexamples_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert quick("--claims", "chain-rule", "--gallery", "gallery") == 0
+    assert "no counterexample" in capsys.readouterr().out
+    assert "Nothing was contradicted." in Path("gallery/index.md").read_text()
+
+
+def test_a_large_mdp_is_in_the_gallery_as_well() -> None:
+    assert quick("--claims", "moment-determines-weights", "--gallery", "gallery") == 0
+    assert Path("gallery/moment-determines-weights.png").exists()
+    assert main(["verify", "--replay", "gallery/moment-determines-weights.npz"]) == 0
+
+
+def test_a_bad_gallery_folder_is_refused_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("notes").write_text("mine")
+    assert "notes is a file; expected a folder" in failure(capsys, "--gallery", "notes")
+    Path("pictures").mkdir()
+    Path("pictures/chain-rule.png").write_bytes(b"mine")
+    assert "not written by ampl" in failure(capsys, "--gallery", "pictures")
+    assert not Path("runs").exists()
+
+
 def test_claims_can_be_checked_on_a_users_own_mdp() -> None:
     save_mdp(Path("mine.npz"), random_mdp(4, 2, np.random.default_rng(0)))
     assert verify("--mdp", "mine.npz", "--cases", "3") == 0

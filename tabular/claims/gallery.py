@@ -1,0 +1,141 @@
+"""The gallery of counterexamples: for each claim that does not simply hold the smallest case against it, drawn.
+
+Each case is saved so that `ampl verify --replay` measures it again. The drawing comes from `ampl.drawings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ampl.claims import ClaimRecord
+from ampl.drawings import Drawing, find_drawing
+from ampl.errors import InvalidArgumentError
+from ampl.files import SIGNATURE, check_replaceable, write_atomically, write_text
+from ampl.processes import map_in_processes
+from tabular.claims.case import Case, save_case
+from tabular.claims.claim import Claim, Measurement, Relation
+from tabular.claims.families import CaseSpec, build_case
+from tabular.claims.registry import CLAIMS
+from tabular.claims.runner import Tallies
+from tabular.claims.shrinking import shrink
+
+_DRAWING = "counterexample"
+_INDEX = "index.md"
+
+
+def check_gallery(folder: Path, claims: Sequence[Claim]) -> None:
+    """Whether the gallery can be written to `folder`; to be called before the work starts.
+
+    Raises:
+        InvalidArgumentError: `folder` is a file.
+        ForeignFileError: something that is not ours has the name of one of the gallery's files.
+        UnknownNameError, BrokenEntryPointError: no package draws counterexamples.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InvalidArgumentError(f"{folder} is a file; expected a folder. Choose another --gallery.")
+    for name in (_INDEX, *(f"{claim.name}{suffix}" for claim in claims for suffix in (".npz", ".png"))):
+        check_replaceable(folder / name)
+    find_drawing(_DRAWING)
+
+
+def write_gallery(
+    folder: Path, records: Sequence[ClaimRecord], tallies: Tallies, specs: Sequence[CaseSpec], workers: int
+) -> list[str]:
+    """Writes CLAIM.npz and CLAIM.png for each claim with a counterexample, and the index page.
+
+    Args:
+        folder: where to.
+        records: of the run.
+        tallies: of the run; they point into `specs`.
+        specs: of the run.
+        workers: processes that look for simpler cases; the result does not depend on it.
+
+    Returns:
+        The names of the claims in the gallery.
+    """
+    found = [(record, tallies[record.claim].counterexample) for record in records]
+    tasks = [(record.claim, specs[index]) for record, index in found if index is not None]
+    shown = [record for record, index in found if index is not None]
+    drawing = find_drawing(_DRAWING)
+    sections = []
+    for record, case in zip(shown, map_in_processes(_smallest_case, tasks, workers), strict=True):
+        sections.append(_write_one(folder, record, case, drawing))
+    write_text(folder / _INDEX, _index(sections))
+    return [record.claim for record in shown]
+
+
+def _smallest_case(task: tuple[str, CaseSpec]) -> Case:
+    name, spec = task
+    return shrink(CLAIMS[name], build_case(spec))
+
+
+def _write_one(folder: Path, record: ClaimRecord, case: Case, drawing: Drawing) -> list[str]:
+    """Saves and draws one case; returns its section of the index."""
+    claim = CLAIMS[record.claim]
+    measurement = claim.measure(case)
+    assert measurement is not None  # shrinking keeps the claim applicable
+    path, picture = folder / f"{claim.name}.npz", folder / f"{claim.name}.png"
+    save_case(path, case, {"claim": np.array(claim.name), "recorded": np.float64(claim.value(measurement))})
+    facts = _facts(claim, measurement, path)
+    headline = f"{claim.name}: {record.verdict}"
+    png = drawing(path, headline, facts)
+    write_atomically(picture, partial(_write, png))
+    return [f"## {headline}", "", *_list_items(facts), "", f"![{claim.name}: {_size(case)}]({picture.name})", ""]
+
+
+def _write(data: bytes, file: BinaryIO) -> None:
+    file.write(data)
+
+
+def _facts(claim: Claim, measurement: Measurement, path: Path) -> dict[str, str]:
+    """What is written beside the picture."""
+    facts = {"claim": claim.statement, "source": claim.source}
+    if claim.condition:
+        met = "met here" if measurement.condition_met else "not met here"
+        facts["condition"] = f"{claim.condition} ({met})"
+    facts["this case"] = _sides(claim, measurement)
+    facts["rerun"] = f"ampl verify --replay {path}"
+    return facts
+
+
+def _sides(claim: Claim, measurement: Measurement) -> str:
+    broken = {Relation.AT_MOST: ">", Relation.BELOW: "≥", Relation.EQUAL: "≠"}[claim.relation]
+    left, right = f"{measurement.left:.6g}", f"{measurement.right:.6g}"
+    if left == right and broken != "≥":  # a difference that six digits do not show
+        left, right = f"{measurement.left:.15g}", f"{measurement.right:.15g}"
+    sides = f"left {left} {broken} right {right}"
+    if claim.relation is Relation.EQUAL or measurement.right <= 0.0:
+        return sides
+    return f"{sides}, a ratio of {claim.value(measurement):.4g}"
+
+
+def _size(case: Case) -> str:
+    return f"{_count(case.mdp.n_states, 'state')}, {_count(case.mdp.n_actions, 'action')}, discount {case.discount:g}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _list_items(facts: Mapping[str, str]) -> Iterator[str]:
+    for label, text in facts.items():
+        yield f"- {label}: `{text}`" if label == "rerun" else f"- {label}: {text.replace('|', chr(92) + '|')}"
+
+
+def _index(sections: Sequence[Sequence[str]]) -> str:
+    lines = [
+        f"<!-- {SIGNATURE}: written by ampl verify --gallery -->",
+        "# Counterexamples",
+        "",
+        "For each claim that fails as printed or holds only with a condition: the smallest MDP found that contradicts",
+        "it. Among all violations of the run it had the fewest states, actions and transitions; then it was simplified",
+        "step by step as long as the claim stayed as false. Numbers on arrows are P* | P̂, one where both agree.",
+        "",
+        *(["Nothing was contradicted.", ""] if not sections else []),
+    ]
+    return "\n".join([*lines, *(line for section in sections for line in section)])
