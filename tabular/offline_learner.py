@@ -7,6 +7,7 @@ in the limit of much data.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,7 @@ class OfflineConfig:
         check_at_least("smoothing", self.smoothing, 1e-12, "Without it a KL divergence can be infinite.")
 
 
-class OfflineLearner:
+class OfflineLearner(ABC):
     """One seed of an exact algorithm; subclasses say how the policy improves.
 
     Args:
@@ -97,9 +98,9 @@ class OfflineLearner:
         """One weight a transition, [N], mean one; ones unless the algorithm has better."""
         return np.ones(self.data.n_transitions)
 
+    @abstractmethod
     def improve_policy(self) -> Metrics:
         """One epoch of the algorithm's own."""
-        raise NotImplementedError
 
     def evaluate(self) -> Metrics:
         """Exact returns, Theorem 1's divergence, the lower bound, and how far the weights are off."""

@@ -1,55 +1,22 @@
-"""Claims of DAMO: its bound, its surrogate, its maximin form and their optima.  Source: theory.md, section 6.
-
-The data must cover the model for any of them to be finite, so each case's model is first kept within the transitions of
-the truth. The coefficient alpha is drawn for each case, from 0.01 to 10 times the rewards' scale. Statements about
-values of either sign are measured as 1 against 1 + (the larger minus the smaller), in units of r_max + alpha.
-"""
+"""Claims of DAMO: its bound, its surrogate, its maximin form and their optima.  Source: theory.md, section 6."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
 
 import numpy as np
 
 from ampl.claims import Verdict
-from ampl.errors import NotConvergedError
-from tabular.claims.case import Case
+from tabular.claims.aligned_case import AlignedCase, at_least, equal, on_small_cases
 from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.divergences import ChiSquared, Cubic, Divergence, KullbackLeibler
-from tabular.inner_minimum import InnerMinimum, inner_minimum, inner_minimum_closed_form
-from tabular.surrogate import optimal_classifier, regularized_return, surrogate, theorem_a1
-from tabular.transition_support import TransitionOccupancies, TransitionSupport
+from tabular.divergences import ChiSquared, KullbackLeibler
+from tabular.inner_minimum import inner_minimum, inner_minimum_closed_form
+from tabular.ratio_program import generator_slope
+from tabular.surrogate import model_divergence_of, optimal_classifier, regularized_return, theorem_a1
+from tabular.transition_support import TransitionSupport
 from tabular.types import Floats
 
-_PAIRS = 60  # the interior-point method takes milliseconds on cases of this size
 _ROUNDING = 1e-7  # of values that come from a duality gap
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Aligned:
-    """A case as DAMO sees it."""
-
-    occupancies: TransitionOccupancies
-    alpha: float
-    kind: Divergence
-    is_forced: bool  # whether the model's support leaves each pair one next state
-
-    @property
-    def scale(self) -> float:
-        """r_max + alpha: what values are measured in."""
-        return self.occupancies.support.mdp.reward_bound + self.alpha
-
-    @cached_property
-    def minimum(self) -> InnerMinimum:
-        """The inner minimum."""
-        return inner_minimum(self.occupancies, self.alpha, self.kind)
-
-    @cached_property
-    def surrogate(self) -> float:
-        """S(pi)."""
-        return surrogate(self.occupancies, self.alpha, self.kind)
 
 
 class _HalfChiSquared(ChiSquared):
@@ -62,95 +29,51 @@ class _HalfChiSquared(ChiSquared):
         return super().generator(ratio) / 2.0
 
 
-_KINDS: tuple[Divergence, ...] = (ChiSquared(), KullbackLeibler(), Cubic())
-
-
-@lru_cache(maxsize=4)
-def _occupancies(case: Case) -> tuple[TransitionOccupancies, bool]:
-    dynamics = case.mdp.to_dense().dynamics
-    rows = case.model.to_dense().dynamics * (dynamics > 0.0)
-    model = case.mdp.to_dense().with_dynamics(rows / rows.sum(axis=-1, keepdims=True))
-    occupancies = TransitionSupport(case.mdp.to_dense(), model, case.behavior).occupancies(case.policy)
-    followed = np.bincount(occupancies.support.pair, occupancies.model > 0.0)
-    return occupancies, bool(followed.max() <= 1)
-
-
-@lru_cache(maxsize=4)
-def _aligned(case: Case) -> _Aligned:
-    occupancies, is_forced = _occupancies(case)
-    generator = case.generator("damo")
-    alpha = float(10.0 ** generator.uniform(-2.0, 1.0)) * max(case.mdp.reward_bound, 1e-3)
-    kind = _KINDS[int(generator.integers(len(_KINDS)))]
-    return _Aligned(occupancies=occupancies, alpha=alpha, kind=kind, is_forced=is_forced)
-
-
-def _on_small_cases(measure: Callable[[_Aligned], Measurement | None]) -> Callable[[Case], Measurement | None]:
-    """Leaves out cases that are too large, and those whose inner problem float64 cannot solve to its tolerance."""
-
-    def measured(case: Case) -> Measurement | None:
-        if case.n_pairs > _PAIRS:
-            return None
-        try:
-            return measure(_aligned(case))
-        except NotConvergedError:
-            return None
-
-    return measured
-
-
-def _at_least(larger: float, smaller: float, scale: float, condition_met: bool = True) -> Measurement:
-    return Measurement(left=1.0, right=max(1.0 + (larger - smaller) / scale, 1e-12), condition_met=condition_met)
-
-
-def _equal(left: float, right: float, scale: float, condition_met: bool = True) -> Measurement:
-    return Measurement(left=(left - right) / scale, right=0.0, condition_met=condition_met)
-
-
-def _theorem_a1(case: _Aligned) -> Measurement:
+def _theorem_a1(case: AlignedCase) -> Measurement:
     sides = theorem_a1(case.occupancies, case.kind)
-    return _at_least(sides.right, sides.left, 1.0 + sides.left)
+    return at_least(sides.right, sides.left, 1.0 + sides.left)
 
 
-def _theorem_a1_any_f(case: _Aligned) -> Measurement:
+def _theorem_a1_any_f(case: AlignedCase) -> Measurement:
     """Half of chi-squared on some cases, a dominating f on the others."""
     dominates = not isinstance(case.kind, ChiSquared)
     sides = theorem_a1(case.occupancies, case.kind if dominates else _HalfChiSquared())
-    return _at_least(sides.right, sides.left, 1.0 + sides.left, condition_met=dominates)
+    return at_least(sides.right, sides.left, 1.0 + sides.left, condition_met=dominates)
 
 
-def _theorem_a1_equality(case: _Aligned) -> Measurement:
+def _theorem_a1_equality(case: AlignedCase) -> Measurement:
     sides = theorem_a1(case.occupancies, KullbackLeibler())
     return Measurement(left=sides.left, right=sides.right)
 
 
-def _theorem_53(case: _Aligned) -> Measurement:
-    return _at_least(regularized_return(case.occupancies, case.alpha), case.surrogate, case.scale)
+def _theorem_53(case: AlignedCase) -> Measurement:
+    return at_least(regularized_return(case.occupancies, case.alpha), case.surrogate, case.scale)
 
 
-def _below_the_return(case: _Aligned) -> Measurement:
+def _below_the_return(case: AlignedCase) -> Measurement:
     truth = float(case.occupancies.truth @ case.occupancies.support.reward)
-    return _at_least(truth, case.surrogate, case.scale)
+    return at_least(truth, case.surrogate, case.scale)
 
 
-def _theorem_51(case: _Aligned) -> Measurement:
-    return _equal(case.minimum.value, case.surrogate, case.scale, condition_met=case.is_forced)
+def _theorem_51(case: AlignedCase) -> Measurement:
+    return equal(case.minimum.value, case.surrogate, case.scale, condition_met=case.is_forced)
 
 
-def _theorem_51_one_side(case: _Aligned) -> Measurement:
-    return _at_least(case.minimum.value, case.surrogate, case.scale)
+def _theorem_51_one_side(case: AlignedCase) -> Measurement:
+    return at_least(case.minimum.value, case.surrogate, case.scale)
 
 
-def _maximin_is_a_lower_bound(case: _Aligned) -> Measurement:
+def _maximin_is_a_lower_bound(case: AlignedCase) -> Measurement:
     truth = float(case.occupancies.truth @ case.occupancies.support.reward)
-    return _at_least(truth, case.minimum.value, case.scale, condition_met=case.is_forced)
+    return at_least(truth, case.minimum.value, case.scale, condition_met=case.is_forced)
 
 
-def _repair(case: _Aligned) -> Measurement:
+def _repair(case: AlignedCase) -> Measurement:
     repaired = inner_minimum(case.occupancies, case.alpha, case.kind, repaired=True)
-    return _equal(repaired.value, case.surrogate, case.scale)
+    return equal(repaired.value, case.surrogate, case.scale)
 
 
-def _theorem_52(case: _Aligned) -> Measurement:
+def _theorem_52(case: AlignedCase) -> Measurement:
     """rho_M f*'(delta / alpha) is an occupancy of pi under some dynamics: total flow missing."""
     solution, occupancies = case.minimum, case.occupancies
     support = occupancies.support
@@ -162,27 +85,63 @@ def _theorem_52(case: _Aligned) -> Measurement:
     )
 
 
-def _theorem_52_true_occupancy(case: _Aligned) -> Measurement:
+def _theorem_52_true_occupancy(case: AlignedCase) -> Measurement:
     """TV between rho_M f*'(delta / alpha) and rho_T."""
     solution, occupancies = case.minimum, case.occupancies
     distance = float(np.abs(occupancies.model * solution.ratio - occupancies.truth).sum()) / 2.0
     return Measurement(left=distance, right=0.0, condition_met=case.is_forced)
 
 
-def _model_cancels(case: _Aligned) -> Measurement:
+def _conjugate_of_the_conjugate(case: AlignedCase) -> Measurement:
+    """The worst f(x) against max_y x y - f*(y), at the ratios rho_T / rho_M and y = f'(x)."""
+    ratio = _ratio(case)
+    slope = generator_slope(case.kind, ratio)
+    off = np.abs(case.kind.generator(ratio) - (ratio * slope - case.kind.conjugate(slope))) / (1.0 + ratio**3)
+    return Measurement(left=float(off.max()), right=0.0)
+
+
+def _divergence_as_a_maximum(case: AlignedCase) -> Measurement:
+    """E_{rho_T}[y] - E_{rho_M}[f*(y)] of random y against D_f, which y = f'(rho_T / rho_M) attains."""
+    occupancies = case.occupancies
+    exact = model_divergence_of(occupancies, case.kind)
+    other = np.random.default_rng(len(occupancies.truth)).normal(0.0, 1.0, occupancies.truth.shape)
+    found = float(occupancies.truth @ other - occupancies.model @ case.kind.conjugate(other))
+    return at_least(exact, found, 1.0 + abs(exact))
+
+
+def _surrogate_as_a_free_minimum(case: AlignedCase) -> Measurement:
+    """E_{rho_T}[c - alpha y] + alpha E_{rho_M}[f*(y)] at y = f'(rho_T / rho_M), unmet transitions at their limit."""
+    occupancies, alpha = case.occupancies, case.alpha
+    met = (occupancies.truth > 0.0) & (occupancies.model > 0.0)
+    slope = generator_slope(case.kind, _ratio(case))
+    earned = occupancies.support.reward - alpha * occupancies.log_ratio()
+    value = float(occupancies.truth[met] @ (earned[met] - alpha * slope))
+    value += alpha * float(occupancies.model[met] @ case.kind.conjugate(slope))
+    unmet = float(occupancies.model[~met].sum())
+    return equal(value - alpha * unmet * float(case.kind.generator(np.zeros(1))[0]), case.surrogate, case.scale)
+
+
+def _ratio(case: AlignedCase) -> Floats:
+    """rho_T / rho_M where both are positive."""
+    occupancies = case.occupancies
+    met = (occupancies.truth > 0.0) & (occupancies.model > 0.0)
+    return occupancies.truth[met] / occupancies.model[met]
+
+
+def _model_cancels(case: AlignedCase) -> Measurement:
     support = case.occupancies.support
     with_truth = TransitionSupport(support.mdp, support.mdp, support.table(support.data))
     kind = KullbackLeibler()
     by_truth = inner_minimum(with_truth.occupancies(case.occupancies.policy), case.alpha, kind).value
-    return _equal(inner_minimum(case.occupancies, case.alpha, kind).value, by_truth, case.scale)
+    return equal(inner_minimum(case.occupancies, case.alpha, kind).value, by_truth, case.scale)
 
 
-def _closed_form(case: _Aligned) -> Measurement:
+def _closed_form(case: AlignedCase) -> Measurement:
     closed = inner_minimum_closed_form(case.occupancies, case.alpha).value
-    return _at_least(closed, inner_minimum(case.occupancies, case.alpha, ChiSquared()).value, case.scale)
+    return at_least(closed, inner_minimum(case.occupancies, case.alpha, ChiSquared()).value, case.scale)
 
 
-def _classifier(case: _Aligned) -> Measurement:
+def _classifier(case: AlignedCase) -> Measurement:
     occupancies = case.occupancies
     chance = optimal_classifier(occupancies)
     usable = (occupancies.model > 0.0) & (chance > 1e-6) & (chance < 1.0 - 1e-6)
@@ -195,7 +154,7 @@ def _claim(
     source: str,
     statement: str,
     relation: Relation,
-    measure: Callable[[_Aligned], Measurement | None],
+    measure: Callable[[AlignedCase], Measurement | None],
     *,
     condition: str = "",
     tolerance: float = _ROUNDING,
@@ -205,7 +164,7 @@ def _claim(
         source=source,
         statement=statement,
         relation=relation,
-        measure=_on_small_cases(measure),
+        measure=on_small_cases(measure),
         expected=Verdict.HOLDS_WITH_CONDITION if condition else Verdict.HOLDS,
         condition=condition,
         tolerance=tolerance,
@@ -243,6 +202,27 @@ CLAIMS = (
         "S(π) <= J(π,P*) - α KL(ρ_T‖ρ_B)",
         Relation.AT_MOST,
         _theorem_53,
+    ),
+    _claim(
+        "damo-a3",
+        "DAMO, Lemma A.3",
+        "f(x) = max_y xy - f*(y), attained at y = f'(x) (left: the difference over 1 + x³)",
+        Relation.EQUAL,
+        _conjugate_of_the_conjugate,
+    ),
+    _claim(
+        "damo-a4",
+        "DAMO, Corollary A.4",
+        "D_f(ρ_T‖ρ_M) >= E_{ρ_T}[y] - E_{ρ_M}[f*(y)] for every function y of (s,a,s')",
+        Relation.AT_MOST,
+        _divergence_as_a_maximum,
+    ),
+    _claim(
+        "damo-a5",
+        "DAMO, Theorem A.5",
+        "S(π) = min_y E_{ρ_T}[r - αR - αy] + α E_{ρ_M}[f*(y)], attained at y = f'(ρ_T/ρ_M)",
+        Relation.EQUAL,
+        _surrogate_as_a_free_minimum,
     ),
     _claim(
         "damo-5.3",

@@ -144,6 +144,19 @@ def _losses(case: Case, claimed: Floats, received: float) -> Floats:
     return np.where(losses > case.rounding, losses, 0.0)
 
 
+def _return_under_the_model(case: Case) -> Measurement:
+    """J(pi, P*) from d_pi under P_hat and the value error, which are computed apart from it."""
+    error = value_error(case.mdp, case.model, case.state_value)
+    corrected = float(np.vdot(case.model_occupancy, case.mdp.reward - case.discount * error))
+    scale = max(case.mdp.reward_bound, 1e-300)
+    return Measurement(left=case.expected_return / scale, right=corrected / scale)
+
+
+def _two_sided_bound(case: Case) -> Measurement:
+    penalty = _weight(case) * float(np.vdot(case.model_occupancy, _L1.distance(case.mdp, case.model)))
+    return Measurement(left=case.return_gap, right=penalty)
+
+
 def _telescoping_as_printed(case: Case) -> Measurement:
     error = value_error(case.mdp, case.model, case.state_value)
     scale = max(case.mdp.reward_bound, 1e-300)
@@ -160,6 +173,14 @@ CLAIMS = (
         relation=Relation.EQUAL,
         measure=_telescoping_as_printed,
         expected=Verdict.FAILS_AS_PRINTED,
+    ),
+    Claim(
+        name="mopo-return-under-model",
+        source="MOPO, Eq. 2",
+        statement="J(π,P*) = E_{d_π under P̂}[r - γG]",
+        relation=Relation.EQUAL,
+        measure=_return_under_the_model,
+        expected=Verdict.HOLDS,
     ),
     Claim(
         name="mopo-value-error-printed",
@@ -218,6 +239,14 @@ CLAIMS = (
         relation=Relation.AT_MOST,
         measure=_unpenalized_lower_bound,
         expected=Verdict.FAILS_AS_PRINTED,
+    ),
+    Claim(
+        name="mopo-two-sided",
+        source="MOPO, Eq. 12",
+        statement="|J(π,P*) - J(π,P̂)| <= λ E_{d_π under P̂}[u]",
+        relation=Relation.AT_MOST,
+        measure=_two_sided_bound,
+        expected=Verdict.HOLDS,
     ),
     Claim(
         name="mopo-theorem44",

@@ -46,6 +46,8 @@ def _of(paper: str, numbers: str, content: str, *, is_definition: bool = False) 
     return Statement(paper=paper, numbers=tuple(numbers.split("; ")), content=content, is_definition=is_definition)
 
 
+_IPM_SECTIONS = "section 4.1 (i); section 4.1 (ii); section 4.1 (iii)"
+
 STATEMENTS = (
     _of("AMPL", "section 2", "the discounted occupancy d_π"),
     _of("AMPL", "Eq. 1", "J = (1-γ) E[Q] = E_{d_π}[r]"),
@@ -70,12 +72,16 @@ STATEMENTS = (
     _of("AMPL", "Eq. 17", "policy loss", is_definition=True),
     _of("MOPO", "Lemma 4.1; Eq. 1", "telescoping of the return gap"),
     _of("MOPO", "Eq. 2", "the return as a mean under the model"),
-    _of("MOPO", "Eq. 3", "the value error is at most an integral probability metric; one of the bounds below"),
+    _of(
+        "MOPO",
+        f"Eq. 3; {_IPM_SECTIONS}",
+        "the value error is at most an IPM: the three below",
+    ),
     _of("MOPO", "Eq. 4; section 4.1 (i)", "value error by total variation"),
     _of("MOPO", "Eq. 5; section 4.1 (ii)", "value error by Wasserstein-1"),
     _of("MOPO", "appendix A (iii); section 4.1 (iii)", "value error by maximum mean discrepancy"),
     _of("MOPO", "Assumption 4.2", "V_π lies in cF for every π", is_definition=True),
-    _of("MOPO", "Eq. 6", "value error by c d_F; one of the three bounds above"),
+    _of("MOPO", f"Eq. 6; {_IPM_SECTIONS}", "value error by c d_F: the three above"),
     _of("MOPO", "Assumption 4.3", "admissible error estimator", is_definition=True),
     _of("MOPO", "Eq. 7", "the penalized return is a lower bound"),
     _of("MOPO", "Eq. 8", "mean uncertainty of a policy", is_definition=True),

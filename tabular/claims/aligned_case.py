@@ -1,0 +1,95 @@
+"""A case as DAMO sees it: a model that the data cover, a coefficient, an f, and the occupancies that follow.
+
+The data must cover the model for DAMO's claims to be finite, so a case's model is first kept within the transitions of
+the truth. The coefficient alpha is drawn for each case, from 0.01 to 10 times the rewards' scale. Statements about
+values of either sign are measured as 1 against 1 + (the larger minus the smaller), in units of r_max + alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from ampl.errors import NotConvergedError
+from tabular.claims.case import Case
+from tabular.claims.claim import Measurement
+from tabular.divergences import ChiSquared, Cubic, Divergence, KullbackLeibler
+from tabular.inner_minimum import InnerMinimum, inner_minimum
+from tabular.surrogate import surrogate
+from tabular.transition_support import TransitionOccupancies, TransitionSupport
+
+_PAIRS = 60  # the interior-point method takes milliseconds on cases of this size
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AlignedCase:
+    """A case as DAMO sees it."""
+
+    occupancies: TransitionOccupancies
+    alpha: float
+    kind: Divergence
+    is_forced: bool  # whether the model's support leaves each pair one next state
+
+    @property
+    def scale(self) -> float:
+        """r_max + alpha: what values are measured in."""
+        return self.occupancies.support.mdp.reward_bound + self.alpha
+
+    @cached_property
+    def minimum(self) -> InnerMinimum:
+        """The inner minimum."""
+        return inner_minimum(self.occupancies, self.alpha, self.kind)
+
+    @cached_property
+    def surrogate(self) -> float:
+        """S(pi)."""
+        return surrogate(self.occupancies, self.alpha, self.kind)
+
+
+_KINDS: tuple[Divergence, ...] = (ChiSquared(), KullbackLeibler(), Cubic())
+
+
+@lru_cache(maxsize=4)
+def _occupancies(case: Case) -> tuple[TransitionOccupancies, bool]:
+    dynamics = case.mdp.to_dense().dynamics
+    rows = case.model.to_dense().dynamics * (dynamics > 0.0)
+    model = case.mdp.to_dense().with_dynamics(rows / rows.sum(axis=-1, keepdims=True))
+    occupancies = TransitionSupport(case.mdp.to_dense(), model, case.behavior).occupancies(case.policy)
+    followed = np.bincount(occupancies.support.pair, occupancies.model > 0.0)
+    return occupancies, bool(followed.max() <= 1)
+
+
+@lru_cache(maxsize=4)
+def _aligned(case: Case) -> AlignedCase:
+    occupancies, is_forced = _occupancies(case)
+    generator = case.generator("damo")
+    alpha = float(10.0 ** generator.uniform(-2.0, 1.0)) * max(case.mdp.reward_bound, 1e-3)
+    kind = _KINDS[int(generator.integers(len(_KINDS)))]
+    return AlignedCase(occupancies=occupancies, alpha=alpha, kind=kind, is_forced=is_forced)
+
+
+def on_small_cases(measure: Callable[[AlignedCase], Measurement | None]) -> Callable[[Case], Measurement | None]:
+    """Leaves out cases that are too large, and those whose inner problem float64 cannot solve to its tolerance."""
+
+    def measured(case: Case) -> Measurement | None:
+        if case.n_pairs > _PAIRS:
+            return None
+        try:
+            return measure(_aligned(case))
+        except NotConvergedError:
+            return None
+
+    return measured
+
+
+def at_least(larger: float, smaller: float, scale: float, condition_met: bool = True) -> Measurement:
+    """That one value is at least another, whatever their signs; all three in one unit."""
+    return Measurement(left=1.0, right=max(1.0 + (larger - smaller) / scale, 1e-12), condition_met=condition_met)
+
+
+def equal(left: float, right: float, scale: float, condition_met: bool = True) -> Measurement:
+    """That two values are equal, relative to a scale."""
+    return Measurement(left=(left - right) / scale, right=0.0, condition_met=condition_met)
