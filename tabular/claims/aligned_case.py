@@ -8,7 +8,7 @@ values of either sign are measured as 1 against 1 + (the larger minus the smalle
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -77,10 +77,13 @@ def on_small_cases(measure: Callable[[AlignedCase], Measurement | None]) -> Call
     def measured(case: Case) -> Measurement | None:
         if case.n_pairs > _PAIRS:
             return None
+        aligned = _aligned(case)
         try:
-            return measure(_aligned(case))
+            found = measure(aligned)
         except NotConvergedError:
             return None
+        settings = f"α = {aligned.alpha:.3g}, f of {aligned.kind.name}"
+        return None if found is None else replace(found, settings=settings)
 
     return measured
 

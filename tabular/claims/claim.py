@@ -35,11 +35,13 @@ class Measurement:
     Attributes:
         left, right: the sides, in the claim's unit.
         condition_met: whether the corrected claim's condition holds on this case (always true for claims without one).
+        settings: what else the claim speaks of and the measurement chose, for people: "α = 0.1".
     """
 
     left: float
     right: float
     condition_met: bool = True
+    settings: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,6 +99,8 @@ def _facts(claim: Claim, measurement: Measurement, path: Path) -> dict[str, str]
         met = "met here" if measurement.condition_met else "not met here"
         facts["condition"] = f"{claim.condition} ({met})"
     facts["this case"] = _sides(claim, measurement)
+    if measurement.settings:
+        facts["with"] = measurement.settings
     facts["rerun"] = f"ampl verify --replay {path}"
     return facts
 

@@ -86,6 +86,8 @@ def print_replay(path: Path, claim: Claim, measurement: Measurement, recorded: f
         f"  {measure + ':':<11} {value:.12g} (recorded {recorded:.12g})",
         f"  this case:  {'contradicts the claim' if claim.is_violated(measurement) else 'agrees with the claim'}",
     ]
+    if measurement.settings:
+        lines.append(f"  with:       {measurement.settings}")
     if claim.condition:
         lines.append(f"  condition:  {claim.condition}: {met}")
     console().print("\n".join(lines), highlight=False, markup=False)
