@@ -27,6 +27,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.occupancy
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.ampl_steps
+	$(BIN)/python -m benchmarks.damo_inner
 
 env: $(STAMP)
 

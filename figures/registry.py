@@ -19,6 +19,9 @@ from matplotlib.figure import Figure
 from ampl.errors import UnknownNameError
 from ampl.experiments import find_or_make_record
 from figures import (
+    alternation,
+    damo_gap,
+    damo_maximin,
     estimation_error,
     figure1,
     figure2,
@@ -109,6 +112,9 @@ FIGURES: Mapping[str, Product] = {
     "proposition2": FromRecord("proposition2", proposition2.draw),
     "theorem1": FromRecord("theorem1", theorem1.draw),
     "theorem1-constant": FromRecord("theorem1-constant", theorem1_constant.draw),
+    "alternation": FromRecord("alternation", alternation.draw),
+    "damo-gap": FromRecord("damo-gap", damo_gap.draw),
+    "damo-maximin": FromRecord("damo-maximin", damo_maximin.draw),
     "estimation-error": FromRecord("estimation-error", estimation_error.draw),
     "mopo-tradeoff": FromRecord("mopo-tradeoff", mopo_tradeoff.draw),
     "figure1": FromRuns(figure1.draw),

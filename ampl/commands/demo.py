@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ampl.errors import InvalidArgumentError
 
-_RECORD_FIGURES = ("proposition2", "theorem1", "theorem1-constant")
+_RECORD_FIGURES = ("proposition2", "theorem1", "theorem1-constant", "estimation-error", "alternation", "mopo-tradeoff")
 _RUN_FIGURES = ("figure2",)  # drawn from what the wings trained
 
 

@@ -42,7 +42,10 @@ def test_the_demo_checks_draws_and_reports(
     monkeypatch.setattr("ampl.experiments.make_record", lambda name, runs: runs)
     monkeypatch.setattr("ampl.entry_points.load_all", lambda _: {"wing": lambda out: [("a wing's finding", "42")]})
     assert demo.Demo(out=tmp_path / "out").run() == 1
-    assert _Figure.drawn == ("proposition2", "theorem1", "theorem1-constant", "figure2")
+    assert _Figure.drawn == (
+        *("proposition2", "theorem1", "theorem1-constant", "estimation-error", "alternation", "mopo-tradeoff"),
+        "figure2",
+    )
     shown = capsys.readouterr().out
     assert "claims that hold" in shown
     assert "that fail as printed" in shown
