@@ -37,12 +37,12 @@ def roll_out(
     buffer: ModelBuffer,
     *,
     length: int,
-    transitions: int,
+    paths: int,
     streams: SeedStreams,
     shared_action: bool = False,
     chunk: int = START_BATCH,
 ) -> dict[str, Tensor]:
-    """Rolls the model out and adds `published_transitions(length, transitions)` transitions a seed to the buffer.
+    """Rolls the model out and adds `paths * length` transitions a seed to the buffer.
 
     Args:
         model: of K seeds.
@@ -50,7 +50,7 @@ def roll_out(
         table: the data, whose states the paths start from, drawn uniformly with replacement.
         buffer: gets the transitions, all at once.
         length: h >= 1, steps of a path.
-        transitions: how many the published loop would collect at least, >= 1.
+        paths: how many at a time, >= 1; one that ends is followed by another.
         streams: for starts, actions and the model.
         shared_action: a defect of the released code, for sensitivity tests: all paths of a start batch take the action
             of the first one (it unpacks the actions as if they were a tuple). The paper's rollouts do not.
@@ -63,7 +63,8 @@ def roll_out(
         InvalidArgumentError: a number below one.
     """
     check_at_least("chunk", chunk, 1)
-    paths = published_transitions(length, transitions) // length
+    check_at_least("length", length, 1, "A rollout has at least one step.")
+    check_at_least("paths", paths, 1)
     together = START_BATCH if shared_action else chunk
     parts: list[Batch] = []
     for first in range(0, paths, together):
@@ -102,6 +103,11 @@ def published_transitions(length: int, transitions: int) -> int:
     while collected < transitions:
         collected += length * min(START_BATCH, transitions - collected)
     return collected
+
+
+def published_paths(length: int, transitions: int) -> int:
+    """Paths that give as many transitions as the released code's loop collects when none ends early."""
+    return published_transitions(length, transitions) // length
 
 
 def _sample_states(table: TransitionTable, rows: int, streams: SeedStreams) -> Tensor:

@@ -43,7 +43,7 @@ class SoftActorCriticConfig:
     temperature_learning_rate: float = 3e-4  # OfflineRL-Kit: 1e-4
     target_entropy: float | None = -3.0  # nats; MOPO's code has -3 for every D4RL task; None: minus the action size
     initial_log_temperature: float = 0.0
-    highest_temperature: float = float("inf")  # OfflineRL-Kit: 1
+    highest_temperature: float | None = None  # OfflineRL-Kit: 1
     hidden: tuple[int, ...] = (256, 256)  # of the critics
     policy: SquashedGaussianConfig = field(default_factory=SquashedGaussianConfig)
 
@@ -53,7 +53,8 @@ class SoftActorCriticConfig:
         check_fraction("target_rate", self.target_rate)
         for name in ("critic_learning_rate", "policy_learning_rate", "temperature_learning_rate"):
             check_at_least(name, getattr(self, name), 0.0)
-        check_at_least("highest_temperature", self.highest_temperature, 0.0)
+        if self.highest_temperature is not None:
+            check_at_least("highest_temperature", self.highest_temperature, 0.0)
 
 
 class SoftActorCritic:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ampl.errors import InvalidArgumentError
 from continuous.replay import ModelBuffer, TransitionTable
-from continuous.rollout import published_transitions, roll_out
+from continuous.rollout import published_paths, published_transitions, roll_out
 from continuous.streams import SeedStreams
 
 
@@ -53,7 +53,7 @@ def rolled_out(
         table,
         buffer,
         length=length,
-        transitions=transitions,
+        paths=published_paths(length, transitions),
         streams=SeedStreams(seeds, "rollout"),
         **options,  # type: ignore[arg-type]
     )
@@ -122,9 +122,7 @@ def test_the_defect_shares_one_action_among_the_paths_of_a_start_batch() -> None
 def test_chunks_bound_the_rows_of_a_model_step() -> None:
     table, model = numbered_table(), CountingModel()
     buffer = ModelBuffer(1, 10_000, table.layout)
-    roll_out(
-        model, RandomPolicy(), table, buffer, length=2, transitions=700, streams=SeedStreams([0], "rollout"), chunk=300
-    )
+    roll_out(model, RandomPolicy(), table, buffer, length=2, paths=700, streams=SeedStreams([0], "rollout"), chunk=300)
     assert model.largest == 300
     assert buffer.n_transitions == 1400
 
