@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ampl.processes import available_cores
 from ampl.scale import Scale
 from continuous.ampl import AMPL
 from continuous.ampl_config import AMPLConfig
 from continuous.ampl_presets import PUBLISHED, VARIANTS, main_config
-from continuous.dataset import DeviceDataset, load_dataset
+from continuous.dataset import load_dataset
 from continuous.evaluation import Evaluator
 from continuous.offline_data import offline_table, reset_states
 from continuous.simulators.registry import robot_for
+from continuous.surroundings import describe
 from continuous.tasks import Task, find_task
 from continuous.termination import find_termination
 from continuous.transitions import TransitionMode
@@ -74,7 +74,7 @@ def assemble(
         termination=find_termination(task),
         evaluator=lambda episodes: Evaluator(robot, episodes=episodes, device=device, threads=cores),
         score=lambda evaluation: evaluation.metrics(task),
-        description=_describe(dataset) | {"scaled": config != published},
+        description=describe(dataset) | {"scaled": config != published},
         dataset_sha256=dataset.sha256,
         threads=cores,
         notes=_notes(task, published, config),
@@ -93,12 +93,6 @@ def scaled(config: AMPLConfig, scale: Scale) -> AMPLConfig:
     if weights is not None and scale.weight_steps is not None:
         weights = replace(weights, steps=min(weights.steps, scale.weight_steps))
     return replace(config, schedule=schedule, dynamics=dynamics, weights=weights)
-
-
-def _describe(dataset: DeviceDataset) -> dict[str, Any]:
-    provenance = dataset.provenance
-    source = "unknown" if provenance is None else provenance.source
-    return {"source": source, "transitions": dataset.n_transitions, "sha256": dataset.sha256}
 
 
 def _notes(task: Task, published: AMPLConfig, config: AMPLConfig) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -13,6 +13,7 @@ from ampl.errors import check_at_least
 from continuous.ampl_update import PolicyUpdateConfig
 from continuous.critic import CriticConfig
 from continuous.dynamics import DynamicsConfig, EnsembleDynamics
+from continuous.json_settings import settings_as_json
 from continuous.policy import GaussianPolicyConfig, ImplicitPolicyConfig
 from continuous.regularizer import RegularizerConfig
 from continuous.schedule import Schedule
@@ -63,15 +64,5 @@ class AMPLConfig:
         return self.weights.build(observation_size, action_size, seeds, model, device)
 
     def as_json(self) -> Mapping[str, Any]:
-        """All settings as JSON values; a setting that is an object carries its class name under "kind"."""
-        return {each.name: _as_json(getattr(self, each.name)) for each in fields(self)}
-
-
-def _as_json(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {"kind": type(value).__name__} | {
-            each.name: _as_json(getattr(value, each.name)) for each in fields(value)
-        }
-    if isinstance(value, Enum):
-        return value.value
-    return list(value) if isinstance(value, tuple) else value
+        """All settings as JSON values."""
+        return settings_as_json(self)

@@ -94,7 +94,7 @@ class EnsembleDynamics:
             One a seed: losses of the elites on held-out transitions and of all members in training, in the unit of the
             loss (of the likelihood: twice the nats for each standardized dimension, without the constant).
         """
-        rows = self.standardization.fit(dataset)
+        rows = self.standardization.fit(dataset, targets=self.config.standardizes_targets)
         results = fit_network(self.network, rows, weights, generator, loss or LikelihoodLoss())
         holdout_loss = torch.stack([result.holdout_loss for result in results])  # [K, E]
         best = holdout_loss.sort(dim=-1, stable=True)

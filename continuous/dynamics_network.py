@@ -46,6 +46,7 @@ class DynamicsConfig:
     bounds_weight: float = 0.01  # of the penalty that draws the bounds on log standard deviations together
     upper_log_std: float = 0.25  # where these bounds start; they are trained
     lower_log_std: float = -5.0
+    standardizes_targets: bool = True  # MOPO's code predicts (r, s' - s) in their own units
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -81,8 +82,12 @@ class Standardization:
         self.input_std = torch.ones_like(self.input_mean)
         self.target_std = torch.ones_like(self.target_mean)
 
-    def fit(self, table: TransitionTable) -> Tensor:
+    def fit(self, table: TransitionTable, *, targets: bool = True) -> Tensor:
         """Measures a dataset, in place, with sums in double precision.
+
+        Args:
+            table: the dataset.
+            targets: whether y is standardized, too; otherwise it keeps its own units.
 
         Returns:
             All transitions standardized, x beside y, [N, D + A + D + 1].
@@ -93,6 +98,8 @@ class Standardization:
         squares = torch.stack([(chunk.double() - mean).square_().sum(0) for chunk in chunks])
         std = (squares.sum(0) / len(rows)).sqrt().clamp(min=self.smallest_std)
         inputs = len(self.input_mean)
+        if not targets:
+            mean[inputs:], std[inputs:] = 0.0, 1.0
         self.input_mean.copy_(mean[:inputs])
         self.target_mean.copy_(mean[inputs:])
         self.input_std.copy_(std[:inputs])

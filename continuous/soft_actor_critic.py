@@ -74,7 +74,7 @@ class SoftActorCritic:
         sums: of `METRICS` over the updates since `clear`, [K] each.
     """
 
-    metrics = METRICS
+    metrics: tuple[str, ...] = METRICS
 
     def __init__(
         self,
@@ -106,7 +106,9 @@ class SoftActorCritic:
     @property
     def temperature(self) -> Tensor:
         """What weighs the entropy, [K, 1], without gradient."""
-        return self.log_temperature.detach().exp().clamp(max=self.config.highest_temperature)[:, None]
+        temperature = self.log_temperature.detach().exp()[:, None]
+        highest = self.config.highest_temperature
+        return temperature if highest is None else temperature.clamp(max=highest)
 
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
         """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""

@@ -1,4 +1,4 @@
-"""The deep wing as `ampl train` sees it: D4RL tasks, deep AMPL and its variants."""
+"""The deep wing as `ampl train` sees it: D4RL tasks, deep AMPL, MOPO and DAMO with their variants."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ if TYPE_CHECKING:
     from ampl.interfaces import Algorithm
     from ampl.scale import Scale
 
-_VARIANTS = (
-    "main",
-    "nw",
-    "vpm",
-    "gendice",
-    "dualdice",
-    "wpr",
-    "kl-dual-wpr",
-    "kl-dual",
-    "gaussian-policy",
-    "no-regularizer",
-    "no-rollouts",
-    "reward-test-function",
-    "value-discriminator",
-    "multi-moment",
-)
+_VARIANTS = {
+    "ampl": (
+        "main",
+        "nw",
+        "vpm",
+        "gendice",
+        "dualdice",
+        "wpr",
+        "kl-dual-wpr",
+        "kl-dual",
+        "gaussian-policy",
+        "no-regularizer",
+        "no-rollouts",
+        "reward-test-function",
+        "value-discriminator",
+        "multi-moment",
+    ),
+    "mopo": ("main", "kit", "mbpo", "no-ensemble", "no-penalty", "mean-std", "disagreement"),
+    "damo": ("main", "no-er", "no-ir", "inconsistent", "unstabilized", "fixed-alpha"),
+}
 
 
 class ContinuousWing:
-    """D4RL's tasks and AMPL with deep components; an `ampl.interfaces.Wing`."""
+    """D4RL's tasks, and AMPL, MOPO and DAMO with deep components; an `ampl.interfaces.Wing`."""
 
     def tasks(self) -> Sequence[str]:
         """Every D4RL task."""
@@ -39,12 +43,12 @@ class ContinuousWing:
         return list(TASKS)
 
     def algorithms(self) -> Mapping[str, Sequence[str]]:
-        """AMPL with its ablations; the last variant, with several test functions at once, is our own."""
-        return {"ampl": _VARIANTS}
+        """Each with its ablations; AMPL's last variant, with several test functions at once, is our own."""
+        return _VARIANTS
 
     def default_epochs(self, algorithm: str, task: str) -> int:
-        """The published runs' thousand epochs of a thousand steps."""
-        return 1000
+        """The published runs' thousand epochs of a thousand steps; DAMO's three thousand."""
+        return 3000 if algorithm == "damo" else 1000
 
     def build(
         self,
@@ -56,15 +60,24 @@ class ContinuousWing:
         scale: Scale,
         threads: int | None,
     ) -> Algorithm:
-        """AMPL on a task's dataset, which must be in D4RL's cache folder.
+        """The algorithm on a task's dataset, which must be in D4RL's cache folder.
 
         Raises:
             InvalidArgumentError: device "cuda" without a usable GPU, or a scale that the schedule cannot take.
             InvalidFileError: the dataset is not there, or damaged; the message says how to get it.
         """
+        chosen = choose_device(device)
+        if algorithm == "mopo":
+            from continuous.mopo_build import build_mopo
+
+            return build_mopo(task, variant, seeds, chosen, scale, threads)
+        if algorithm == "damo":
+            from continuous.damo_presets import build_damo
+
+            return build_damo(task, variant, seeds, chosen, scale, threads)
         from continuous.ampl_build import build_ampl
 
-        return build_ampl(task, variant, seeds, choose_device(device), scale, threads)
+        return build_ampl(task, variant, seeds, chosen, scale, threads)
 
 
 def choose_device(device: str) -> str:

@@ -62,7 +62,7 @@ def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
     record = read_alternation(path)
     n_tasks = len(record.task)
-    figure = new_figure(max(6.0, 3.2 * n_tasks), 9.0)
+    figure = new_figure(max(7.0, 3.2 * n_tasks), 9.0)
     grid = figure.subplots(3, n_tasks, sharex=True, squeeze=False)
     labels = ("true return   (reward a step)", "lower bound   (reward a step)", "E[KL(P*‖P̂)] under π   (nats)")
     for task in range(n_tasks):
@@ -81,7 +81,7 @@ def draw(path: Path) -> Figure:
         Line2D([], [], color=GRAY, linestyle=":", label="behavior policy"),
         Line2D([], [], color=GRAY, alpha=0.4, label="model refitted"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, columnspacing=1.6)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5 if n_tasks > 2 else 3, columnspacing=1.6)
     headline(figure, *_finding(record))
     return figure
 

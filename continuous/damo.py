@@ -1,0 +1,93 @@
+"""Deep DAMO: dual alignment maximin optimization on data and rollouts of the model, K seeds side by side.
+
+Source: "Dual Alignment Maximin Optimization for Offline Model-based RL" (2025), Algorithm 1:
+
+    train the dynamics models on D_env                                          `EnsembleDynamics.fit`
+    for every epoch:
+        roll the model out from states of D_env with the policy                 `roll_out`
+        for every update:
+            classifier: real against model transitions, half and half           Eqs. 3-4
+            critic: minimum of Eq. 2 on 5 % real and 95 % model rows            `DAMOLearner.update_dual_critics`
+            actor: maximum of the same objective                                Eq. 2, stabilized
+
+The loop is `ampl.training.train`'s. Initial states are states of the data, as in the paper, whose theory has mu0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ampl.errors import check_at_least
+from continuous.branched_schedule import BranchedSchedule
+from continuous.damo_learner import DAMODraws, DAMOLearner, DAMOLearnerConfig
+from continuous.dynamics import DynamicsConfig
+from continuous.json_settings import settings_as_json
+from continuous.mixed_sampler import MixedSampler
+from continuous.model_based import ModelBased, Surroundings
+from continuous.mopo import MOPO_DYNAMICS
+from continuous.replay import TransitionTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class DAMOConfig:
+    """Hyperparameters of deep DAMO."""
+
+    learner: DAMOLearnerConfig
+    dynamics: DynamicsConfig = field(default_factory=lambda: replace(MOPO_DYNAMICS, patience=5))
+    schedule: BranchedSchedule = field(default_factory=lambda: BranchedSchedule(epochs=3000))
+    evaluation_episodes: int = 10
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
+
+
+class DAMO(ModelBased[DAMOLearner]):
+    """DAMO for several seeds.
+
+    Args:
+        table: the offline data with its own rewards.
+        config: every hyperparameter.
+        seeds: K of them.
+        surroundings: of the task and the machine.
+    """
+
+    def __init__(
+        self, table: TransitionTable, config: DAMOConfig, seeds: Sequence[int], surroundings: Surroundings
+    ) -> None:
+        super().__init__(
+            "damo",
+            table,
+            seeds,
+            schedule=config.schedule,
+            dynamics=config.dynamics,
+            evaluation_episodes=config.evaluation_episodes,
+            settings=settings_as_json(config),
+            surroundings=surroundings,
+        )
+        sizes = (table.observation_size, table.action_size)
+        self.learner = DAMOLearner(*sizes, config.learner, seeds, table.rows.device)
+        self._sampler = MixedSampler(
+            table=table,
+            buffer=self.buffer,
+            streams=self.streams["updates"],
+            batch_size=config.schedule.batch_size,
+            real_rows=config.schedule.real_rows,
+        )
+
+    def update(self) -> None:
+        """One update of classifier, critics and actor."""
+        streams, rows = self.streams["updates"], self.schedule.batch_size
+        policy = self.learner.policy
+        self.learner.update_all(
+            DAMODraws(
+                batch=self._sampler.draw(),
+                real=self.table.sample(rows // 2, streams),
+                imagined=self.buffer.sample(rows // 2, streams),
+                start_state=self.table.sample_starts(rows, streams),
+                noise=policy.noise(streams, rows),
+                next_noise=policy.noise(streams, rows),
+                start_noise=policy.noise(streams, rows),
+            )
+        )

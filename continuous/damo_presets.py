@@ -1,0 +1,78 @@
+"""DAMO's settings of each dataset, and its variants.
+
+Source: DAMO, Table 4, whose columns are told apart by reason: values of 0.1 to 3 are alpha, 1 to 5 are h; the actor's
+learning rates are lost, so OfflineRL-Kit's 1e-4 is used everywhere. Tasks that are not in it get alpha = 2 and h = 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ampl.scale import Scale
+from continuous.damo import DAMO, DAMOConfig
+from continuous.damo_learner import Actor, DAMOLearnerConfig
+from continuous.mopo_build import check_no_weight_steps, scale_notes
+from continuous.surroundings import offline_task
+from continuous.tasks import Task, find_task
+
+TABLE4: Mapping[str, tuple[float, int]] = {
+    "halfcheetah-random-v2": (0.1, 5),
+    "hopper-random-v2": (2.0, 5),
+    "walker2d-random-v2": (2.0, 5),
+    "halfcheetah-medium-v2": (0.5, 5),
+    "hopper-medium-v2": (2.0, 5),
+    "walker2d-medium-v2": (2.0, 1),
+    "halfcheetah-medium-replay-v2": (0.1, 5),
+    "hopper-medium-replay-v2": (3.0, 5),
+    "walker2d-medium-replay-v2": (1.5, 5),
+    "halfcheetah-medium-expert-v2": (2.5, 5),
+    "hopper-medium-expert-v2": (3.0, 5),
+    "walker2d-medium-expert-v2": (1.5, 3),
+}
+"""alpha and h by dataset."""
+
+_COMMON = (2.0, 5)
+
+
+def _learner(**changes: object) -> Callable[[DAMOConfig], DAMOConfig]:
+    return lambda config: replace(config, learner=replace(config.learner, **changes))  # type: ignore[arg-type]
+
+
+VARIANTS: Mapping[str, Callable[[DAMOConfig], DAMOConfig]] = {
+    "main": lambda config: config,
+    "no-er": _learner(data_alignment=False),
+    "no-ir": _learner(behavior_alignment=False, actor=Actor.INCONSISTENT),
+    "inconsistent": _learner(actor=Actor.INCONSISTENT),
+    "unstabilized": _learner(actor=Actor.UNSTABILIZED),
+    "fixed-alpha": _learner(actor=Actor.FIXED_ALPHA),
+}
+"""The algorithm, without the explicit or the implicit term, with other actors; the last is the other reading."""
+
+
+def main_config(task: Task) -> DAMOConfig:
+    """Table 4's settings of a task."""
+    alpha, rollout_length = TABLE4.get(task.name, _COMMON)
+    config = DAMOConfig(learner=DAMOLearnerConfig(alpha=alpha))
+    return replace(config, schedule=replace(config.schedule, rollout_length=rollout_length))
+
+
+def build_damo(
+    task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, threads: int | None
+) -> DAMO:
+    """DAMO on the dataset of a task; arguments and errors as for `mopo_build.build_mopo`."""
+    task = find_task(task_name)
+    published = VARIANTS[variant](main_config(task))
+    config = scaled(published, scale)
+    notes = [*scale_notes(published.schedule, config.schedule)]
+    notes.append("DAMO's formulas and some settings are reconstructed; see docs/model_based.md")
+    table, surroundings = offline_task(task, device=device, threads=threads, scaled=config != published, notes=notes)
+    return DAMO(table, config, seeds, surroundings)
+
+
+def scaled(config: DAMOConfig, scale: Scale) -> DAMOConfig:
+    """The same settings with other counts of epochs and updates."""
+    check_no_weight_steps(scale)
+    schedule = config.schedule.scaled(epochs=scale.epochs, steps_per_epoch=scale.steps_per_epoch)
+    dynamics = replace(config.dynamics, steps_per_epoch=schedule.steps_per_epoch)
+    return replace(config, schedule=schedule, dynamics=dynamics)

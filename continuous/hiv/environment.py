@@ -1,0 +1,193 @@
+"""HIV treatment as a Gymnasium environment with continuous doses.
+
+Two tasks. `HivConfig()` is that of Ernst et al. 2006 (steps of 5 days, costs 0.1, 20000, 2000 and reward 1000, start at
+the unhealthy steady state), with doses in between. `HivConfig.mopo()` is what MOPO's experiment most likely ran: its
+text says only that whynot's simulator was slightly modified, but the public code of one of its authors has such an
+environment beside MOPO's other tasks. There a step is 1 day, an episode 400 steps from an early infection without
+randomness, the second drug costs 20000 (as in whynot), doses are continuous, the observation is the logarithm of all
+six concentrations, and the reward is multiplied by 1e-6.
+
+Reconstructed, where no source has a value: the spread of the start states around the unhealthy one, its horizon of 200
+steps (1000 days), and the scale 1e-6 of the reward also there. The model of the infection is that of Adams et al. in
+both tasks; an early version of whynot had the sign of one term of the immune response reversed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
+from continuous.hiv.dynamics import (
+    EARLY_INFECTION,
+    MAX_EFFICACY,
+    UNHEALTHY,
+    Floats,
+    HivParameters,
+    IntegrationConfig,
+    advance,
+    check_positive,
+)
+
+OBSERVATION_SIZE, ACTION_SIZE = 6, 2
+
+
+class Observation(Enum):
+    """What the agent sees of T1, T2, T1*, T2*, V, E; logarithms are natural."""
+
+    LOG_ALL = "logarithms of all six"  # what the public code does; entries within about -10 to 15
+    LOG_CELLS = "logarithms of the four cell counts, then V and E as they are"  # MOPO's text, read literally
+
+
+@dataclass(frozen=True, kw_only=True)
+class HivConfig:
+    """The task; the defaults are explained at the top of this file.
+
+    `reward_scale` changes no policy's rank. Drugs cost their squared efficacy.
+    """
+
+    parameters: HivParameters = field(default_factory=HivParameters)
+    integration: IntegrationConfig = field(default_factory=IntegrationConfig)
+    step_days: float = 5.0  # > 0, days between decisions
+    horizon: int = 200  # >= 1, steps until an episode is cut
+    start: tuple[float, ...] = UNHEALTHY  # middle of the start states, six concentrations > 0
+    start_spread: float = 0.1  # >= 0; each concentration is multiplied by exp(uniform(-spread, spread))
+    virus_cost: float = 0.1  # Q, per copy / ml
+    first_drug_cost: float = 20000.0  # R1, at efficacy 1
+    second_drug_cost: float = 2000.0  # R2, at efficacy 1; 20000 in whynot
+    immune_reward: float = 1000.0  # S, per cell / ml
+    reward_scale: float = 1e-6  # > 0; Ernst et al.: 1
+    observation: Observation = Observation.LOG_ALL
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("step_days", "reward_scale"):
+            value = getattr(self, name)
+            if not (isfinite(value) and value > 0.0):
+                raise InvalidArgumentError(f"{name} is {value!r}; expected a finite number > 0.")
+        for name in ("start_spread", "virus_cost", "first_drug_cost", "second_drug_cost", "immune_reward"):
+            value = getattr(self, name)
+            if not (isfinite(value) and value >= 0.0):
+                raise InvalidArgumentError(f"{name} is {value!r}; expected a finite number >= 0.")
+        check_at_least("horizon", self.horizon, 1, "An episode needs steps.")
+        check_positive(self.start, "start")
+
+    @classmethod
+    def mopo(cls) -> HivConfig:
+        """The task MOPO most likely ran; its text does not confirm it.
+
+        Source: public code of an author of MOPO, gwthomas/force, env/whynot/hiv.py and env/util.py (400 steps); whynot,
+        simulators/hiv (the start state).
+        """
+        return cls(step_days=1.0, horizon=400, start=EARLY_INFECTION, start_spread=0.0, second_drug_cost=20000.0)
+
+
+def treatment_reward(state: Sequence[float] | Floats, efficacy: Sequence[float] | Floats, config: HivConfig) -> float:
+    """-(Q V + R1 efficacy_1^2 + R2 efficacy_2^2 - S E), times the scale.
+
+    Args:
+        state: concentrations after the step, [6].
+        efficacy: of the drugs during the step, [2].
+        config: costs and scale.
+
+    Source: Ernst et al. 2006, the reward; Adams et al. 2004, the cost functional.
+    """
+    virus, immune = float(state[4]), float(state[5])
+    first, second = float(efficacy[0]), float(efficacy[1])
+    cost = config.virus_cost * virus + config.first_drug_cost * first**2 + config.second_drug_cost * second**2
+    return -config.reward_scale * (cost - config.immune_reward * immune)
+
+
+class HivEnvironment(gymnasium.Env[Floats, Any]):
+    """A patient; each step sets the doses of two drugs for some days.
+
+    Actions in [-1, 1]^2 become efficacies in [0, 0.7] x [0, 0.3]; -1 is no drug. Episodes never terminate and are cut
+    after `config.horizon` steps. `info` has "state" (concentrations, [6]), "efficacy" of the last step ([2], 0 at the
+    start) and "day". The dynamics have no noise: only the start state is random.
+
+    Args:
+        config: the task.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012  (gymnasium.Env declares it so)
+
+    def __init__(self, config: HivConfig = HivConfig()) -> None:
+        self.config = config
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (OBSERVATION_SIZE,), np.float64)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (ACTION_SIZE,), np.float32)
+        self._state: Floats | None = None
+        self._steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
+        """Starts an episode near `config.start`.
+
+        Args:
+            seed: of the environment's generator; None goes on with the one it has.
+            options: {"state": [T1, T2, T1*, T2*, V, E]} starts there instead.
+
+        Raises:
+            InvalidArgumentError: another option, or a concentration that is not finite and > 0.
+            InvalidShapeError: not six concentrations.
+        """
+        super().reset(seed=seed)
+        if options:
+            if set(options) != {"state"}:
+                raise InvalidArgumentError(f"reset options are {sorted(options)}; expected 'state' alone, or none.")
+            self._state = check_positive(options["state"], "reset option 'state'").copy()
+        else:
+            spread = self.config.start_spread
+            factors = np.exp(self.np_random.uniform(-spread, spread, size=OBSERVATION_SIZE))
+            self._state = np.array(self.config.start) * factors
+        self._steps = 0
+        return observe(self._state, self.config.observation), self._info(np.zeros(ACTION_SIZE))
+
+    def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
+        """One decision, clipped to [-1, 1]; the reward is that of the state it leads to.
+
+        Raises:
+            InvalidShapeError: not two numbers.
+            InvalidArgumentError: not finite, or the episode has not been started or has been cut.
+            NotConvergedError: the integrator fails.
+        """
+        if self._state is None or self._steps >= self.config.horizon:
+            raise InvalidArgumentError("step() outside an episode; call reset() first.")
+        efficacy, config = action_to_efficacy(action), self.config
+        self._state = advance(self._state, efficacy, config.step_days, config.parameters, config.integration)
+        self._steps += 1
+        reward = treatment_reward(self._state, efficacy, config)
+        truncated = self._steps >= config.horizon
+        return observe(self._state, config.observation), reward, False, truncated, self._info(efficacy)
+
+    def _info(self, efficacy: Floats) -> dict[str, Any]:
+        assert self._state is not None
+        return {"state": self._state.copy(), "efficacy": efficacy, "day": self._steps * self.config.step_days}
+
+
+def action_to_efficacy(action: Any) -> Floats:
+    """Efficacies of the drugs, [2], for an action, [2]; entries outside [-1, 1] are clipped.
+
+    Raises:
+        InvalidShapeError: not two numbers.
+        InvalidArgumentError: not finite.
+    """
+    doses = np.asarray(action, dtype=np.float64)
+    if doses.shape != (ACTION_SIZE,):
+        raise InvalidShapeError(f"action has shape {list(doses.shape)}; expected [{ACTION_SIZE}].")
+    if not np.isfinite(doses).all():
+        raise InvalidArgumentError(f"action is {doses.tolist()}; expected finite numbers.")
+    efficacy: Floats = (np.clip(doses, -1.0, 1.0) + 1.0) / 2.0 * np.array(MAX_EFFICACY)
+    return efficacy
+
+
+def observe(state: Floats, observation: Observation) -> Floats:
+    """What the agent sees of a state, [6]; a concentration below 1e-12 counts as 1e-12 in its logarithm."""
+    seen: Floats = np.log(np.maximum(state, 1e-12))
+    if observation is Observation.LOG_CELLS:
+        seen[4:] = state[4:]
+    return seen

@@ -1,0 +1,250 @@
+"""What MOPO, MBPO and DAMO share: a model that is fitted once, branched rollouts, and updates on mixed batches.
+
+The loop is `ampl.training.train`'s; an epoch is one rollout of the model from many states of the data, then its
+updates. What an update does is the learner's, what the model charges for uncertainty is the model's wrapper's.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ampl.interfaces import Array, Metrics, State
+from ampl.interfaces import Policy as ActingPolicy
+from continuous.arithmetic import fast_arithmetic
+from continuous.branched_schedule import BranchedSchedule
+from continuous.dynamics import DynamicsConfig, EnsembleDynamics
+from continuous.evaluation import Evaluator
+from continuous.repetition import Repetition
+from continuous.replay import ModelBuffer, TransitionTable
+from continuous.rollout import START_BATCH, Model, roll_out
+from continuous.squashed_gaussian import SquashedGaussian
+from continuous.streams import SeedStreams, prefixed, without_prefix
+from continuous.termination import Termination
+
+_STREAMS = ("model", "rollouts", "updates")
+
+
+class Learner(Protocol):
+    """Networks of K seeds and their update."""
+
+    @property
+    def policy(self) -> SquashedGaussian:
+        """pi."""
+
+    @property
+    def sums(self) -> Mapping[str, Tensor]:
+        """Metrics summed over the updates since `clear`, [K] each."""
+
+    def clear(self) -> None:
+        """Sets the sums to zero."""
+
+    def is_sound(self) -> list[bool]:
+        """Whether all parameters are finite, seed by seed."""
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """Everything of one seed."""
+
+    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Inverse of `state`."""
+
+
+LearnerT = TypeVar("LearnerT", bound=Learner)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What an algorithm is told of its task and machine.
+
+    Attributes:
+        termination: the task's rule.
+        evaluator: makes the task's evaluator when it is first needed, for a number of episodes.
+        score: from an evaluation to metrics.
+        description: what the data is, for config.json.
+        dataset_sha256: of the data's file.
+        threads: of PyTorch on a CPU, >= 1.
+        notes: for the user.
+    """
+
+    termination: Termination
+    evaluator: Callable[[int], Evaluator]
+    score: Callable[[Any], Metrics]
+    description: Mapping[str, Any]
+    dataset_sha256: str | None = None
+    threads: int = 1
+    notes: Sequence[str] = ()
+
+
+class ModelBased(ABC, Generic[LearnerT]):
+    """Base of the algorithms; subclasses give a learner, the model that is rolled out, and one update.
+
+    Args:
+        name: as on the command line.
+        table: the offline data, on the device that trains.
+        seeds: K of them.
+        schedule: counts.
+        dynamics: of the ensemble.
+        evaluation_episodes: for each seed.
+        settings: every hyperparameter as JSON values.
+        surroundings: of the task and the machine.
+
+    Attributes:
+        streams: random numbers for the model's fit, rollouts and updates.
+        model: the ensemble.
+        buffer: D_model.
+    """
+
+    retrain_period: int | None = None
+    learner: LearnerT
+
+    def __init__(
+        self,
+        name: str,
+        table: TransitionTable,
+        seeds: Sequence[int],
+        *,
+        schedule: BranchedSchedule,
+        dynamics: DynamicsConfig,
+        evaluation_episodes: int,
+        settings: Mapping[str, Any],
+        surroundings: Surroundings,
+    ) -> None:
+        self.name, self.seeds, self.schedule = name, tuple(seeds), schedule
+        self.table, self._surroundings, self._settings = table, surroundings, settings
+        self._evaluation_episodes = evaluation_episodes
+        device = self._device = table.rows.device
+        self.streams = {stream: SeedStreams(seeds, stream, device) for stream in _STREAMS}
+        unbounded = torch.full((table.observation_size,), math.inf, device=device)
+        self.model = EnsembleDynamics(
+            table.observation_size,
+            table.action_size,
+            dynamics,
+            seeds,
+            termination=surroundings.termination,
+            state_bound=unbounded,
+            reward_bound=unbounded[0],
+            device=device,
+        )
+        self.buffer = ModelBuffer(len(seeds), schedule.buffer_capacity, table.layout, device)
+        self._repetition: Repetition | None = None
+
+    def rollout_model(self) -> Model:
+        """What is rolled out."""
+        return self.model
+
+    def rollout_policy(self) -> ActingPolicy:
+        """Who acts in rollouts."""
+        return self.learner.policy
+
+    @abstractmethod
+    def update(self) -> None:
+        """One update on fresh batches: a function of tensors only."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in an epoch."""
+        return self.schedule.steps_per_epoch
+
+    @property
+    def device(self) -> str:
+        """The word cpu, or the name of the GPU."""
+        return torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
+
+    @property
+    def dataset_sha256(self) -> str | None:
+        """Of the data's file."""
+        return self._surroundings.dataset_sha256
+
+    def notes(self) -> Sequence[str]:
+        """What the user should know of the run."""
+        return tuple(self._surroundings.notes)
+
+    def config(self) -> Mapping[str, Any]:
+        """Every hyperparameter, and which data."""
+        return {"data": dict(self._surroundings.description), **self._settings}
+
+    def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
+        """Maximum likelihood of the ensemble, once; weights are not used by these algorithms."""
+        with self.arithmetic():
+            return self.model.fit(self.table, None, self.streams["model"])
+
+    def estimate_weights(self) -> Sequence[Array]:
+        """Ones: the model is never refitted."""
+        return [np.ones(self.table.n_transitions, dtype=np.float32) for _ in self.seeds]
+
+    def improve_policy(self, epoch: int) -> Sequence[Metrics]:
+        """One rollout, then the epoch's updates."""
+        self.learner.clear()
+        with self.arithmetic():
+            rolled = roll_out(
+                self.rollout_model(),
+                self.rollout_policy(),
+                self.table,
+                self.buffer,
+                length=self.schedule.rollout_length,
+                paths=self.schedule.rollout_starts,
+                streams=self.streams["rollouts"],
+                chunk=START_BATCH if self._device.type == "cpu" else 2**20,
+            )
+            if self._repetition is None:
+                self._repetition = Repetition(self.update, [self.streams["updates"]], self._device)
+            self._repetition.run(self.schedule.steps_per_epoch)
+        means = {name: total / self.schedule.steps_per_epoch for name, total in self.learner.sums.items()} | rolled
+        columns = torch.stack(list(means.values())).cpu().numpy()  # [metrics, K], the epoch's one transfer
+        return [dict(zip(means, map(float, column), strict=True)) for column in columns.T]
+
+    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
+        """Scores of the policies' best actions."""
+        chosen = self._evaluation_episodes if episodes is None else episodes
+        with self.arithmetic(), self._surroundings.evaluator(chosen) as evaluator:
+            results = evaluator.evaluate_stack(self._best_action, self.seeds)
+        metrics = [dict(self._surroundings.score(result)) for result in results]
+        for index, sound in enumerate(self.learner.is_sound()):
+            if not sound:  # its actions were replaced, so that the others could be scored beside it
+                metrics[index] = dict.fromkeys(metrics[index], math.nan)
+        return metrics
+
+    def state(self, index: int) -> State:
+        """Everything of one seed."""
+        parts = {"model": self.model, "learner": self.learner, "buffer": self.buffer}
+        state: dict[str, Array] = {}
+        for name, part in parts.items():
+            state |= prefixed(name, part.state(index))  # type: ignore[attr-defined]
+        return state | {f"streams/{name}": streams.state(index) for name, streams in self.streams.items()}
+
+    def load_state(self, index: int, state: State) -> None:
+        """Puts one seed back to where `state` was taken."""
+        self.model.load_state(index, without_prefix("model", state))
+        self.learner.load_state(index, without_prefix("learner", state))
+        self.buffer.load_state(index, without_prefix("buffer", state))
+        for name, streams in self.streams.items():
+            streams.load_state(index, state[f"streams/{name}"])
+
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """The CPU's fast float32; on a GPU PyTorch's own, which is not TF32."""
+        return fast_arithmetic(self._surroundings.threads) if self._device.type == "cpu" else nullcontext()
+
+    @torch.no_grad()
+    def _best_action(self, observations: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """From [K, E, D] to [K, E, A]."""
+        return self.learner.policy.best_action(observations).nan_to_num()
+
+
+class UniformPolicy:
+    """Actions uniform in [-1, 1], for rollouts of MOPO's out-of-distribution tasks; an `ampl.interfaces.Policy`."""
+
+    def __init__(self, action_size: int) -> None:
+        self._action_size = action_size
+
+    def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
+        """[K, B, D] to [K, B, A]."""
+        return 2.0 * generator.uniform(state.shape[-2], self._action_size) - 1.0

@@ -1,0 +1,100 @@
+"""Deep MOPO: soft actor-critic on data and penalized rollouts of the model, K seeds side by side.
+
+Source: "MOPO: Model-based Offline Policy Optimization" (NeurIPS 2020), Algorithm 2:
+
+    train N dynamics models on D_env                                            `EnsembleDynamics.fit`
+    for every epoch:
+        from states of D_env, for h steps: a ~ pi(s), (s', r) ~ a random model
+        add (s, a, r - lambda u(s, a), s') to D_model                           `PenalizedModel`, `roll_out`
+        soft actor-critic on batches of D_env and D_model                       `SoftActorCritic.update`
+
+The loop is `ampl.training.train`'s. MBPO is the same with lambda = 0. A path of the model that ends hands its place
+over to a new one from the data, where the released code drops the row; either way nothing after an end is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ampl.errors import check_at_least
+from ampl.interfaces import Policy as ActingPolicy
+from continuous.branched_schedule import BranchedSchedule
+from continuous.dynamics import DynamicsConfig
+from continuous.json_settings import settings_as_json
+from continuous.mixed_sampler import MixedSampler
+from continuous.model_based import ModelBased, Surroundings, UniformPolicy
+from continuous.penalties import PenalizedModel, Penalty
+from continuous.replay import TransitionTable
+from continuous.rollout import Model
+from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
+
+MOPO_DYNAMICS = DynamicsConfig(batch_size=256, holdout_limit=1000, patience=6, standardizes_targets=False)
+"""MOPO's code; its hold-out criterion is the squared error, here the likelihood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MOPOConfig:
+    """Hyperparameters of deep MOPO."""
+
+    penalty_weight: float  # lambda, by dataset; 0: MBPO
+    penalty: Penalty = Penalty.MAX_STD  # u
+    random_rollout_actions: bool = False  # uniform actions in rollouts, as for the out-of-distribution tasks
+    learner: SoftActorCriticConfig = field(default_factory=SoftActorCriticConfig)
+    dynamics: DynamicsConfig = MOPO_DYNAMICS
+    schedule: BranchedSchedule = field(default_factory=BranchedSchedule)
+    evaluation_episodes: int = 10
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_at_least("penalty_weight", self.penalty_weight, 0.0, "0 is MBPO.")
+        check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
+
+
+class MOPO(ModelBased[SoftActorCritic]):
+    """MOPO for several seeds.
+
+    Args:
+        table: the offline data with its own rewards.
+        config: every hyperparameter.
+        seeds: K of them.
+        surroundings: of the task and the machine.
+    """
+
+    def __init__(
+        self, table: TransitionTable, config: MOPOConfig, seeds: Sequence[int], surroundings: Surroundings
+    ) -> None:
+        super().__init__(
+            "mopo",
+            table,
+            seeds,
+            schedule=config.schedule,
+            dynamics=config.dynamics,
+            evaluation_episodes=config.evaluation_episodes,
+            settings=settings_as_json(config),
+            surroundings=surroundings,
+        )
+        self._config = config
+        sizes = (table.observation_size, table.action_size)
+        self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
+        self._sampler = MixedSampler(
+            table=table,
+            buffer=self.buffer,
+            streams=self.streams["updates"],
+            batch_size=config.schedule.batch_size,
+            real_rows=config.schedule.real_rows,
+        )
+
+    def rollout_model(self) -> Model:
+        """The ensemble with its penalty."""
+        return PenalizedModel(self.model, self._config.penalty, self._config.penalty_weight)
+
+    def rollout_policy(self) -> ActingPolicy:
+        """The policy, or uniform actions."""
+        return UniformPolicy(self.table.action_size) if self._config.random_rollout_actions else self.learner.policy
+
+    def update(self) -> None:
+        """One update of soft actor-critic."""
+        streams, rows = self.streams["updates"], self._config.schedule.batch_size
+        policy = self.learner.policy
+        self.learner.update(self._sampler.draw(), policy.noise(streams, rows), policy.noise(streams, rows))

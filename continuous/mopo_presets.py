@@ -1,0 +1,122 @@
+"""MOPO's settings of each dataset, and its variants.
+
+Source: MOPO, Table 6 (for v0 data; "mixed" is medium-replay), MBPO's column of the same table, and the suggestions of
+OfflineRL-Kit for v2 data. Tasks that neither names get h = 5 and lambda = 1, the commonest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from continuous.branched_schedule import BranchedSchedule
+from continuous.mopo import MOPOConfig
+from continuous.penalties import Penalty
+from continuous.soft_actor_critic import SoftActorCriticConfig
+from continuous.squashed_gaussian import SquashedGaussianConfig
+from continuous.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What differs between datasets."""
+
+    rollout_length: int  # h, model steps
+    penalty_weight: float  # lambda
+
+
+def _preset(rollout_length: int, penalty_weight: float) -> Preset:
+    return Preset(rollout_length=rollout_length, penalty_weight=penalty_weight)
+
+
+PAPER: Mapping[str, Preset] = {
+    "halfcheetah-random": _preset(5, 0.5),
+    "hopper-random": _preset(5, 1.0),
+    "walker2d-random": _preset(1, 1.0),
+    "halfcheetah-medium": _preset(1, 1.0),
+    "hopper-medium": _preset(5, 5.0),
+    "walker2d-medium": _preset(5, 5.0),
+    "halfcheetah-medium-replay": _preset(5, 1.0),
+    "hopper-medium-replay": _preset(5, 1.0),
+    "walker2d-medium-replay": _preset(1, 1.0),
+    "halfcheetah-medium-expert": _preset(5, 1.0),  # the released configuration has lambda 5
+    "hopper-medium-expert": _preset(5, 1.0),
+    "walker2d-medium-expert": _preset(1, 2.0),
+    "halfcheetah-jump": _preset(5, 1.0),
+    "ant-angle": _preset(25, 2.0),
+}
+"""MOPO, Table 6, and section 5.3 for the last two."""
+
+KIT: Mapping[str, Preset] = {
+    "halfcheetah-medium": _preset(5, 0.5),
+    "hopper-medium": _preset(5, 5.0),
+    "walker2d-medium": _preset(5, 0.5),
+    "halfcheetah-medium-replay": _preset(5, 0.5),
+    "hopper-medium-replay": _preset(5, 2.5),
+    "walker2d-medium-replay": _preset(1, 2.5),
+    "halfcheetah-medium-expert": _preset(5, 2.5),
+    "hopper-medium-expert": _preset(5, 5.0),
+    "walker2d-medium-expert": _preset(1, 2.5),
+}
+"""OfflineRL-Kit's suggestions for v2 data."""
+
+_MBPO_LENGTHS: Mapping[str, int] = {"walker2d-medium-replay": 1, "walker2d-medium-expert": 1}  # all others have 5
+_COMMON = _preset(5, 1.0)
+
+
+def main_config(task: Task) -> MOPOConfig:
+    """The paper's settings of a task."""
+    name = _key(task)
+    return _with(MOPOConfig(penalty_weight=0.0, random_rollout_actions=name in _UNIFORM), PAPER.get(name, _COMMON))
+
+
+def _kit(config: MOPOConfig, task: Task) -> MOPOConfig:
+    """OfflineRL-Kit's h and lambda, learner and length; without its cosine decay of the policy's learning rate."""
+    learner = SoftActorCriticConfig(
+        policy_learning_rate=1e-4,
+        temperature_learning_rate=1e-4,
+        target_entropy=None,
+        highest_temperature=1.0,
+        policy=SquashedGaussianConfig(lowest_log_std=-5.0),
+    )
+    length = replace(config.schedule, epochs=3000)
+    kit = replace(config, learner=learner, schedule=length, dynamics=replace(config.dynamics, patience=5))
+    return _with(kit, KIT.get(_key(task), PAPER.get(_key(task), _COMMON)))
+
+
+def _mbpo(config: MOPOConfig, task: Task) -> MOPOConfig:
+    schedule = replace(config.schedule, rollout_length=_MBPO_LENGTHS.get(_key(task), 5))
+    return replace(config, penalty=Penalty.NONE, penalty_weight=0.0, schedule=schedule)
+
+
+def _without_ensemble(config: MOPOConfig, task: Task) -> MOPOConfig:
+    """MBPO with a single model."""
+    return replace(_mbpo(config, task), dynamics=replace(config.dynamics, members=1, elites=1))
+
+
+Change = Callable[[MOPOConfig, Task], MOPOConfig]
+VARIANTS: Mapping[str, Change] = {
+    "main": lambda config, task: config,
+    "kit": _kit,
+    "mbpo": _mbpo,
+    "no-ensemble": _without_ensemble,
+    "no-penalty": lambda config, task: replace(config, penalty=Penalty.NONE, penalty_weight=0.0),
+    "mean-std": lambda config, task: replace(config, penalty=Penalty.MEAN_STD),
+    "disagreement": lambda config, task: replace(config, penalty=Penalty.DISAGREEMENT),
+}
+"""The published algorithm, OfflineRL-Kit's, MBPO, and the ablations of MOPO's Table 3."""
+
+_UNIFORM = ("halfcheetah-jump", "ant-angle")
+
+
+def _with(config: MOPOConfig, preset: Preset) -> MOPOConfig:
+    schedule: BranchedSchedule = replace(config.schedule, rollout_length=preset.rollout_length)
+    return replace(config, penalty_weight=preset.penalty_weight, schedule=schedule)
+
+
+def _key(task: Task) -> str:
+    """The task's name without its version, and ant-angle without its angle."""
+    if task.name.startswith("ant-angle"):
+        return "ant-angle"
+    stem, _, version = task.name.rpartition("-")
+    return stem if version[:1] == "v" and version[1:].isdigit() else task.name

@@ -1,0 +1,65 @@
+"""From a task's name to its data and surroundings, for the model-based algorithms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ampl.processes import available_cores
+from continuous.dataset import DeviceDataset, load_dataset
+from continuous.evaluation import Evaluator
+from continuous.model_based import Surroundings
+from continuous.replay import TransitionTable
+from continuous.simulators.registry import robot_for
+from continuous.tasks import Task
+from continuous.termination import find_termination
+from continuous.transitions import TransitionMode
+
+
+def offline_task(
+    task: Task, *, device: str, threads: int | None, scaled: bool, notes: Sequence[str]
+) -> tuple[TransitionTable, Surroundings]:
+    """The data of a task with its own rewards, and what a run on it needs.
+
+    Args:
+        task: whose dataset is searched in D4RL's cache folders.
+        device: "cpu" or "cuda".
+        threads: of PyTorch and the simulator; None takes one for each core that this process may use.
+        scaled: whether the run is smaller than the published ones.
+        notes: for the user.
+
+    Raises:
+        InvalidFileError: no dataset, or a damaged one.
+    """
+    dataset = load_dataset(task, mode=TransitionMode.EXACT, device=device)
+    robot = robot_for(task)
+    cores = available_cores() if threads is None else threads
+    surroundings = Surroundings(
+        termination=find_termination(task),
+        evaluator=lambda episodes: Evaluator(robot, episodes=episodes, device=device, threads=cores),
+        score=lambda evaluation: evaluation.metrics(task),
+        description=describe(dataset) | {"scaled": scaled},
+        dataset_sha256=dataset.sha256,
+        threads=cores,
+        notes=notes,
+    )
+    return _table(dataset), surroundings
+
+
+def _table(dataset: DeviceDataset) -> TransitionTable:
+    """Start states are the data's own: these algorithms know no simulator."""
+    return TransitionTable.from_columns(
+        state=dataset.state,
+        action=dataset.action,
+        reward=dataset.reward,
+        next_state=dataset.next_state,
+        terminal=dataset.terminal,
+        start_state=dataset.state,
+    )
+
+
+def describe(dataset: DeviceDataset) -> dict[str, Any]:
+    """What config.json says of the data."""
+    provenance = dataset.provenance
+    source = "unknown" if provenance is None else provenance.source
+    return {"source": source, "transitions": dataset.n_transitions, "sha256": dataset.sha256}

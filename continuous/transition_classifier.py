@@ -1,0 +1,91 @@
+"""DAMO's classifier of real against model transitions, and the data alignment term that it gives.
+
+    h(s, a, s') = probability that a transition is from the data, trained on both half and half        (Eq. 3)
+    R = log((1 - h) / h) = log(rho_M / rho_D) at the optimum, clipped                                   (Eq. 4)
+
+Source: DAMO, section 5.2. The network, its learning rate and the clip are reconstructed: the paper does not give them;
+tanh layers of 256 units and Adam at 3e-4 are those of its parent method, OMPO, whose gradient penalty is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ampl.errors import check_at_least
+from continuous.dataset import Batch
+from continuous.networks import StackedMLP
+from continuous.optimizer import StackedAdam
+from continuous.streams import cpu_generator, prefixed, without_prefix
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """Reconstructed settings."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    learning_rate: float = 3e-4
+    log_ratio_clip: float = 5.0  # nats, on |R|; an unclipped ratio can void the bound where the classifier is wrong
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_at_least("learning_rate", self.learning_rate, 0.0)
+        check_at_least("log_ratio_clip", self.log_ratio_clip, 0.0, "0 switches the term off.")
+
+
+class TransitionClassifier:
+    """h of K seeds.
+
+    Args:
+        observation_size: D.
+        action_size: A.
+        config: settings.
+        seeds: K of them.
+        device: where the parameters live.
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        config: ClassifierConfig,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        widths = (2 * observation_size + action_size, *config.hidden, 1)
+        generators = [cpu_generator(seed, "classifier/initialization") for seed in seeds]
+        self.config = config
+        self.network = StackedMLP((len(seeds),), widths, torch.tanh, generators, device)
+        self._optimizer = StackedAdam(self.network.parameters, learning_rate=config.learning_rate)
+
+    def logit(self, batch: Batch) -> Tensor:
+        """log(h / (1 - h)), [K, B]."""
+        return self.network(torch.cat((batch.state, batch.action, batch.next_state), dim=-1))[..., 0]
+
+    @torch.no_grad()
+    def log_ratio(self, batch: Batch) -> Tensor:
+        """R = -logit, clipped, nats, [K, B]: positive where the transition is typical of the model."""
+        return (-self.logit(batch)).clamp(-self.config.log_ratio_clip, self.config.log_ratio_clip)
+
+    def update(self, real: Batch, imagined: Batch) -> Tensor:
+        """One step down the cross entropy; each seed's loss, nats, [K].  Eq. 3."""
+        loss = softplus(-self.logit(real)).mean(-1) + softplus(self.logit(imagined)).mean(-1)
+        self._optimizer.step(self.network.parameters.gradient(loss.sum()))
+        return loss.detach()
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """Everything of one seed."""
+        values = {"network": self.network.parameters.of_seed(index).cpu().numpy()}
+        return values | prefixed("optimizer", self._optimizer.state(index))
+
+    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Puts one seed back to where `state` was taken."""
+        self.network.parameters.set_seed(index, torch.from_numpy(np.array(state["network"])))
+        self._optimizer.load_state(index, without_prefix("optimizer", state))
