@@ -1,0 +1,61 @@
+"""A deep MOPO and a deep DAMO small enough for tests: tiny networks, synthetic data, an evaluator without MuJoCo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from continuous.branched_schedule import BranchedSchedule
+from continuous.damo import DAMO, DAMOConfig
+from continuous.damo_learner import DAMOLearnerConfig
+from continuous.damo_presets import VARIANTS as DAMO_VARIANTS
+from continuous.dynamics import DynamicsConfig
+from continuous.model_based import Surroundings
+from continuous.mopo import MOPO, MOPOConfig
+from continuous.mopo_presets import VARIANTS as MOPO_VARIANTS
+from continuous.penalties import Penalty
+from continuous.replay import TransitionTable
+from continuous.soft_actor_critic import SoftActorCriticConfig
+from continuous.squashed_gaussian import SquashedGaussianConfig
+from continuous.tasks import find_task
+from continuous.termination import Termination, never
+from continuous.transition_classifier import ClassifierConfig
+from tests.continuous.small_ampl import LineEvaluator, line_table
+
+SAC = SoftActorCriticConfig(hidden=(12,), policy=SquashedGaussianConfig(hidden=(12,)))
+DYNAMICS = DynamicsConfig(
+    members=3, elites=2, hidden=8, steps_per_epoch=8, patience=2, batch_size=16, standardizes_targets=False
+)
+SCHEDULE = BranchedSchedule(
+    epochs=10, steps_per_epoch=6, starts_per_step=5, rollout_length=3, retained_epochs=2, batch_size=32
+)
+
+
+def surroundings(termination: Termination = never) -> Surroundings:
+    return Surroundings(
+        termination=termination,
+        evaluator=lambda episodes: LineEvaluator(episodes),  # type: ignore[arg-type, return-value]
+        score=lambda evaluation: evaluation,
+        description={"source": "synthetic"},
+    )
+
+
+def mopo_config(variant: str = "main") -> MOPOConfig:
+    config = MOPOConfig(penalty_weight=0.5, penalty=Penalty.MAX_STD, learner=SAC, dynamics=DYNAMICS, schedule=SCHEDULE)
+    changed = MOPO_VARIANTS[variant](config, find_task("hopper-medium-v2"))
+    return replace(changed, learner=SAC, schedule=SCHEDULE, dynamics=replace(changed.dynamics, hidden=8))
+
+
+def damo_config(variant: str = "main") -> DAMOConfig:
+    learner = DAMOLearnerConfig(alpha=0.5, classifier=ClassifierConfig(hidden=(12,)), learner=SAC)
+    return DAMO_VARIANTS[variant](DAMOConfig(learner=learner, dynamics=DYNAMICS, schedule=SCHEDULE))
+
+
+def small_mopo(
+    seeds: Sequence[int] = (0,), variant: str = "main", table: TransitionTable | None = None, **around: Termination
+) -> MOPO:
+    return MOPO(table or line_table(), mopo_config(variant), seeds, surroundings(**around))
+
+
+def small_damo(seeds: Sequence[int] = (0,), variant: str = "main") -> DAMO:
+    return DAMO(line_table(), damo_config(variant), seeds, surroundings())

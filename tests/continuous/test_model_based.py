@@ -1,0 +1,199 @@
+"""What deep MOPO and DAMO keep to, in each variant, through the shared driver; and what their parts compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ampl.errors import InvalidArgumentError
+from ampl.metrics_table import read_metrics
+from ampl.scale import Scale
+from ampl.training import train
+from continuous import damo_presets, mopo_build, mopo_presets
+from continuous.branched_schedule import BranchedSchedule
+from continuous.damo import DAMO
+from continuous.damo_learner import Actor, Conjugate, DAMOLearnerConfig, conjugate_slope, conjugate_value
+from continuous.mopo import MOPO
+from continuous.penalties import PenalizedModel, Penalty
+from continuous.streams import SeedStreams
+from continuous.tasks import find_task
+from continuous.transition_classifier import ClassifierConfig
+from continuous.wing import WING
+from tests.continuous.small_ampl import line_table
+from tests.continuous.small_model_based import damo_config, mopo_config, small_damo, small_mopo
+
+Build = Callable[[tuple[int, ...]], MOPO | DAMO]
+ALGORITHMS: dict[str, Build] = {
+    **{f"mopo {v}": lambda seeds, v=v: small_mopo(seeds, v) for v in mopo_presets.VARIANTS},
+    **{f"damo {v}": lambda seeds, v=v: small_damo(seeds, v) for v in damo_presets.VARIANTS},
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(params=ALGORITHMS)
+def build(request: pytest.FixtureRequest) -> Build:
+    return ALGORITHMS[request.param]
+
+
+def test_two_halves_with_a_resume_equal_one_run(build: Build, tmp_path: Path) -> None:
+    whole = train(build((0, 4)), task="t", variant="v", epochs=4, out=tmp_path / "whole")
+    train(build((0, 4)), task="t", variant="v", epochs=2, out=tmp_path / "halves")
+    halves = train(build((0, 4)), task="t", variant="v", epochs=4, out=tmp_path / "halves", resume=True)
+    for one, two in zip(whole, halves, strict=True):
+        assert (one.path / "metrics.csv").read_bytes() == (two.path / "metrics.csv").read_bytes()
+
+
+def test_a_seed_draws_the_same_alone_and_among_others(build: Build, tmp_path: Path) -> None:
+    alone = train(build((3,)), task="t", variant="v", epochs=2, out=tmp_path / "alone")
+    among = train(build((1, 3, 5)), task="t", variant="v", epochs=2, out=tmp_path / "among")
+    first, second = (read_metrics(run.path / "metrics.csv") for run in (alone[0], among[1]))
+    for name in first:
+        np.testing.assert_allclose(first[name], second[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+def test_a_seed_that_diverges_stops_and_the_other_goes_on(tmp_path: Path) -> None:
+    algorithm = small_mopo((0, 1))
+    algorithm.fit_model(None)
+    with torch.no_grad():
+        algorithm.learner.critic_online.parameters.views["weight0"][1] = float("nan")
+    results = train(algorithm, task="t", variant="v", epochs=2, out=tmp_path)
+    assert [result.result.status for result in results] == ["finished", "stopped"]
+
+
+def _ends_often(next_state: Tensor) -> Tensor:
+    return next_state[..., 0] > 0.2
+
+
+def test_the_buffer_serves_only_written_rows_and_nothing_after_an_end() -> None:
+    table = line_table()
+    algorithm = small_mopo((0, 1), table=table, termination=_ends_often)
+    algorithm.fit_model(None)
+    algorithm.improve_policy(1)
+    served = algorithm.buffer.sample(5000, SeedStreams((0, 1), "test"))
+    assert algorithm.buffer.n_transitions == 6 * 5 * 3  # one epoch, less than the capacity
+    assert (served.state != 0.0).any(-1).all()  # rows not written are zeros
+    assert served.terminal.any()
+    torch.testing.assert_close(served.terminal, _ends_often(served.next_state))
+    from_data = (served.state[:, :, None] == table.state).all(-1).any(-1)
+    ended = _ends_often(served.state) & ~from_data  # a state that only a path that had ended could have
+    assert not ended.any()
+
+
+def test_each_penalty_is_its_definition() -> None:
+    algorithm = small_mopo((0,))
+    algorithm.fit_model(None)
+    state, action = algorithm.table.state[None, :7], algorithm.table.action[None, :7]
+    mean, std = PenalizedModel(algorithm.model, Penalty.MAX_STD, 1.0).predictions(state, action)
+    members = mean.shape[1]
+    expected = {
+        Penalty.MAX_STD: [max(float(std[0, m, row].detach().norm()) for m in range(members)) for row in range(7)],
+        Penalty.MEAN_STD: [
+            sum(float(std[0, m, row].detach().norm()) for m in range(members)) / members for row in range(7)
+        ],
+        Penalty.DISAGREEMENT: [
+            max(float((mean[0, m, row, 1:] - mean[0, :, row, 1:].mean(0)).detach().norm()) for m in range(members))
+            for row in range(7)
+        ],
+    }
+    for penalty, values in expected.items():
+        found = PenalizedModel(algorithm.model, penalty, 1.0).uncertainty(state, action)
+        assert found[0].tolist() == pytest.approx(values, rel=1e-4)
+
+
+def test_the_penalty_is_subtracted_from_the_reward_alone() -> None:
+    algorithm = small_mopo((0,))
+    algorithm.fit_model(None)
+    state, action = algorithm.table.state[None, :64], algorithm.table.action[None, :64]
+    steps = [
+        PenalizedModel(algorithm.model, Penalty.MAX_STD, weight).step(state, action, SeedStreams((0,), "step"))
+        for weight in (0.0, 2.0)
+    ]
+    uncertainty = PenalizedModel(algorithm.model, Penalty.MAX_STD, 1.0).uncertainty(state, action)
+    torch.testing.assert_close(steps[0][0], steps[1][0])
+    torch.testing.assert_close(steps[0][1] - 2.0 * uncertainty, steps[1][1])
+
+
+def test_without_a_penalty_the_elites_predict_as_the_ensemble_does() -> None:
+    """The same draws, whether all members are computed or the elites alone."""
+    algorithm = small_mopo((0,))
+    algorithm.fit_model(None)
+    state, action = algorithm.table.state[None, :50], algorithm.table.action[None, :50]
+    plain = PenalizedModel(algorithm.model, Penalty.NONE, 0.0).step(state, action, SeedStreams((0,), "step"))
+    all_members = PenalizedModel(algorithm.model, Penalty.MAX_STD, 0.0).step(state, action, SeedStreams((0,), "step"))
+    for one, two in zip(plain, all_members, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
+
+
+def test_the_models_targets_keep_their_units() -> None:
+    algorithm = small_mopo((0,))
+    algorithm.fit_model(None)
+    assert (algorithm.model.standardization.target_std == 1.0).all()
+    assert (algorithm.model.standardization.input_std != 1.0).all()
+
+
+@pytest.mark.parametrize("kind", Conjugate)
+def test_conjugates_have_the_slopes_they_claim(kind: Conjugate) -> None:
+    slope = torch.linspace(0.1, 3.0, 20, dtype=torch.float64, requires_grad=True)
+    (found,) = torch.autograd.grad(conjugate_value(kind, slope).sum(), slope)
+    torch.testing.assert_close(found, conjugate_slope(kind, slope.detach()))
+
+
+def test_the_one_sided_conjugate_ignores_negative_residuals_and_the_two_sided_does_not() -> None:
+    below = torch.tensor([-1.0])
+    assert float(conjugate_value(Conjugate.ONE_SIDED, below)) == 0.0
+    assert float(conjugate_value(Conjugate.TWO_SIDED, below)) == pytest.approx(2.0 / 3.0)
+
+
+def test_presets_are_the_papers_tables() -> None:
+    hopper = find_task("hopper-medium-v2")
+    assert mopo_presets.main_config(hopper).penalty_weight == 5.0
+    assert mopo_presets.main_config(hopper).schedule.rollout_length == 5
+    kit = mopo_presets.VARIANTS["kit"](mopo_presets.main_config(find_task("walker2d-medium-v2")), hopper)
+    assert kit.learner.target_entropy is None
+    assert kit.schedule.epochs == 3000
+    replay = damo_presets.main_config(find_task("halfcheetah-medium-replay-v2"))
+    assert (replay.learner.alpha, replay.schedule.rollout_length) == (0.1, 5)
+    assert BranchedSchedule().real_rows == 12
+    assert BranchedSchedule().rollout_starts == 50_000
+
+
+def test_the_wing_lists_every_variant() -> None:
+    listed = WING.algorithms()
+    assert set(listed["mopo"]) == set(mopo_presets.VARIANTS)
+    assert set(listed["damo"]) == set(damo_presets.VARIANTS)
+    assert listed["mopo"][0] == listed["damo"][0] == "main"
+    assert WING.default_epochs("damo", "hopper-medium-v2") == 3000
+
+
+def test_scaling_keeps_the_model_transitions_of_an_update_and_says_so() -> None:
+    published = mopo_presets.main_config(find_task("hopper-medium-v2"))
+    small = mopo_build.scaled(published, Scale(epochs=3, steps_per_epoch=100, weight_steps=None))
+    assert small.schedule.rollout_starts == 5000
+    assert (
+        "3 epochs of 100 steps instead of 1000 of 1000" in mopo_build.scale_notes(published.schedule, small.schedule)[0]
+    )
+    assert mopo_build.scale_notes(published.schedule, published.schedule) == []
+
+
+def test_bad_settings_are_one_line() -> None:
+    with pytest.raises(InvalidArgumentError, match="only AMPL estimates importance weights"):
+        mopo_build.scaled(mopo_config(), Scale(epochs=None, steps_per_epoch=None, weight_steps=5))
+    with pytest.raises(InvalidArgumentError, match="alpha is 0"):
+        DAMOLearnerConfig(alpha=0.0)
+    with pytest.raises(InvalidArgumentError, match="expected inconsistent"):
+        DAMOLearnerConfig(alpha=1.0, behavior_alignment=False)
+    with pytest.raises(InvalidArgumentError, match="penalty_weight is -1"):
+        replace(mopo_config(), penalty_weight=-1.0)
+    with pytest.raises(InvalidArgumentError, match="log_ratio_clip"):
+        ClassifierConfig(log_ratio_clip=-1.0)
+    assert damo_config("inconsistent").learner.actor is Actor.INCONSISTENT
