@@ -58,7 +58,7 @@ def preset(task: Task) -> Preset:
     return Preset(
         rollout_length=3,
         noise_size=1 if scarce else 50,
-        weight_power=0.5 if task.family is Family.GYM_MUJOCO else 0.2,
+        weight_power=0.5 if task.family in (Family.GYM_MUJOCO, Family.OUT_OF_DISTRIBUTION) else 0.2,
         noise_scale=1e-3 if scarce else 1.0,
     )
 

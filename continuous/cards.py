@@ -23,8 +23,14 @@ def task_card(task: Task) -> Lines:
     return [
         ("task", f"{task.name} ({task.family.value})"),
         ("sizes", f"observation {task.observation_size}, action {task.action_size}, limit {task.episode_limit} steps"),
-        ("score", f"0 at a return of {task.reference_min:g}, 100 at {task.reference_max:g}"),
+        ("score", _score_rule(task)),
     ]
+
+
+def _score_rule(task: Task) -> str:
+    if not task.has_scores:
+        return "none: returns are given as they are"
+    return f"0 at a return of {task.reference_min:g}, 100 at {task.reference_max:g}"
 
 
 def dataset_card(path: Path, task: Task) -> Lines:
@@ -90,10 +96,12 @@ def _returns(data: D4RLData, task: Task) -> Lines:
     if not len(returns):
         return [*lines, ("return", "none: no episode is complete")]
     mean, spread, least, most = returns.mean(), returns.std(), returns.min(), returns.max()
+    lines = [*lines, ("return", f"mean {mean:.2f}, spread {spread:.2f}, min {least:.2f}, max {most:.2f}")]
+    if not task.has_scores:
+        return lines
     score = [normalize_score(task, value) for value in (mean, least, most)]
     return [
         *lines,
-        ("return", f"mean {mean:.2f}, spread {spread:.2f}, min {least:.2f}, max {most:.2f}"),
         (
             "score (0-100)",
             f"mean {score[0]:.1f}, spread {normalize_spread(task, spread):.1f}, min {score[1]:.1f}, max {score[2]:.1f}",

@@ -73,7 +73,7 @@ class Make:
 
     task: TaskName
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Rows of the file; as many as D4RL's if not given."""
+    """Rows of the file; as many as the published ones if not given."""
     seed: int = 0
     """Of every random number; the same seed gives the same bytes."""
     noise: Annotated[float | None, tyro.conf.arg(metavar="X")] = None
@@ -176,7 +176,7 @@ class TrainBehavior:
     """Trains SAC on a robot as D4RL did, and keeps its policies and replay buffer for `ampl data make`."""
 
     robot: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ROBOT")]
-    """hopper, walker2d or halfcheetah."""
+    """hopper, walker2d or halfcheetah; ant, ant-angle or halfcheetah-jump for MOPO's out-of-distribution tasks."""
     steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1_000_000
     """Environment steps in all, those of a continued run included."""
     until: Literal["medium", "expert"] | None = None

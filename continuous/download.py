@@ -57,11 +57,15 @@ def download(
 
     Raises:
         ForeignFileError: a file that was not downloaded has the place.
-        InvalidArgumentError: not an HTTP address.
+        InvalidArgumentError: not an HTTP address, or a task without a published file.
         InvalidFileError: the file cannot be fetched, is not what it should be, or cannot be written; the message says
             where it belongs and which command re-creates it.
     """
     url, path, config = url or task.url, path or find_dataset(task) or dataset_path(task), config or DownloadConfig()
+    if not url:
+        raise InvalidArgumentError(
+            f"no file of {task.name} was ever published. Make one: `ampl data make {task.name}`."
+        )
     if urllib.parse.urlsplit(url).scheme not in ("http", "https") or not urllib.parse.urlsplit(url).hostname:
         raise InvalidArgumentError(f"'{url}' is not an address of a file; expected http://HOST/... or https://HOST/...")
     if path.exists():
@@ -79,9 +83,9 @@ def download(
 
 def missing_dataset(task: Task) -> InvalidFileError:
     """The error for a dataset that is not on this machine, with how to get it."""
+    original = f"`ampl data download {task.name}` fetches the original; " if task.url else ""
     return InvalidFileError(
-        f"no dataset of {task.name} on this machine. `ampl data download {task.name}` fetches the original; "
-        f"{_other_ways(task, dataset_path(task))}"
+        f"no dataset of {task.name} on this machine. {original}{_other_ways(task, dataset_path(task))}"
     )
 
 

@@ -42,7 +42,7 @@ class Evaluation:
         """Means and spreads over the episodes; the spread is their standard deviation (divisor E).
 
         Args:
-            task: whose scale the scores are on; None (a task without reference returns) leaves them out.
+            task: whose scale the scores are on; None, or a task without reference returns, leaves them out.
         """
         mean, spread = float(self.returns.mean()), float(self.returns.std())
         metrics = {
@@ -50,7 +50,7 @@ class Evaluation:
             "evaluation/return_spread": spread,
             "evaluation/length_steps": float(self.lengths.mean()),
         }
-        if task is not None:
+        if task is not None and task.has_scores:
             metrics["evaluation/score_mean"] = normalize_score(task, mean)
             metrics["evaluation/score_spread"] = normalize_spread(task, spread)
         return metrics

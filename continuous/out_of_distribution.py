@@ -10,7 +10,10 @@ noisy start, so that the reward stays a function of states and actions.
 
 ant-angle-30, -45, -60, -90: walk at an angle to the x axis, in degrees. In the data's reward, which is Ant's own, the
 forward velocity v_x becomes v_x cos(angle) + v_y sin(angle); what else Ant pays (control cost, contact cost, +1 for
-health) stays. Observations are the 27 without contact forces, as in MOPO.  Source: MOPO, section 5.3 and appendix.
+health) stays. Observations are the 27 without contact forces, as in MOPO.
+
+Both are evaluated in raw returns and end as their robots do: halfcheetah never, ant outside [0.2, 1] m of height.
+Source: MOPO, section 5.3 and appendix.
 """
 
 from __future__ import annotations
@@ -27,12 +30,14 @@ from continuous.locomotion.environments import make_environment
 from continuous.simulators.environment import make_robot_environment
 from continuous.simulators.locomotion import Ant, HalfCheetah
 from continuous.simulators.robot import Floats, Robot, Snapshot
+from continuous.tasks import ANT_ANGLES
 
 VELOCITY_LIMIT = 3.0  # m/s: running faster pays no more
 HEIGHT_WEIGHT = 15.0  # reward units a meter
 JUMP = "halfcheetah-jump"
-ANGLES = {f"ant-angle-{angle}": angle for angle in (30, 45, 60, 90)}  # degrees
+ANGLES = {f"ant-angle-{angle}": angle for angle in ANT_ANGLES}  # degrees
 NAMES = (JUMP, *ANGLES)
+TORSO_VELOCITY = "torso_velocity"  # in `infos`: what Ant is paid for, [N, 2], m/s
 _ANT_SIZE = 27  # of Ant's observations without contact forces
 _ANT_VELOCITY = slice(13, 15)  # of the torso along x and y, in observations
 _ANT_STEP = 0.05  # s
@@ -44,8 +49,9 @@ def relabel(name: str, data: D4RLData) -> D4RLData:
     Args:
         name: one of `NAMES`.
         data: for halfcheetah-jump with `next_observations`; its rewards may be the capped ones or plain HalfCheetah's,
-            the labels are the same. For ant-angle with `next_observations` and `infos/qpos`, whose x and y must be
-            those of the simulator (D4RL's published files have re-integrated ones).
+            the labels are the same. For ant-angle with `next_observations` and Ant's own reward, and either
+            `infos/torso_velocity` (the labels are exact) or `infos/qpos`, whose x and y must be those of the simulator
+            (D4RL's published files have re-integrated ones).
 
     Raises:
         UnknownNameError: another name.
@@ -77,9 +83,22 @@ def make_evaluation_environment(name: str, render_mode: str | None = None) -> An
     return make_robot_environment(make_environment(original, render_mode=render_mode), robot)
 
 
+def make_training_robot(name: str) -> Robot:
+    """The batched simulation that the data of an out-of-distribution task come from.
+
+    For halfcheetah-jump, running that pays up to 3 m/s, and no height; for ant-angle, Ant's own reward with the 27
+    observations.
+
+    Raises:
+        UnknownNameError: not one of `NAMES`.
+    """
+    _check_name(name)
+    return JumpingHalfCheetah(height_weight=0.0) if name == JUMP else AngledAnt(0.0)
+
+
 def make_training_environment() -> Any:
-    """Where the data of halfcheetah-jump come from: running that pays up to 3 m/s, and no height."""
-    return make_robot_environment(make_environment("halfcheetah"), JumpingHalfCheetah(height_weight=0.0))
+    """The training robot of halfcheetah-jump as a Gymnasium environment."""
+    return make_robot_environment(make_environment("halfcheetah"), make_training_robot(JUMP))
 
 
 class JumpingHalfCheetah(HalfCheetah):
@@ -140,9 +159,12 @@ def _relabel_angle(data: D4RLData, angle: float) -> D4RLData:
 def _ant_velocity(data: D4RLData, following: Any) -> Floats:
     """Mean velocity along x and y in each step, [N, 2], in m/s.
 
-    From the positions before this step and before the next one; at the end of an episode, where the next row belongs
-    to another, the mean of the velocities before and after the step.
+    As the simulator had it, if that was recorded. Else from the positions before this step and before the next one;
+    at the end of an episode, where the next row belongs to another, the mean of the velocities before and after the
+    step.
     """
+    if TORSO_VELOCITY in data.infos:
+        return np.asarray(data.infos[TORSO_VELOCITY], dtype=np.float64)
     if "qpos" not in data.infos:
         raise InvalidArgumentError("ant-angle needs 'infos/qpos', the simulator's positions; the buffer lacks it.")
     place = np.asarray(data.infos["qpos"], dtype=np.float64)[:, :2]

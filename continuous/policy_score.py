@@ -53,7 +53,7 @@ def load_actor(task: Task, path: Path) -> Policy:
         from continuous.adroit.policy import read_policy
 
         return read_policy(path, task.observation_size, task.action_size).act
-    if task.family is Family.GYM_MUJOCO:
+    if task.family in (Family.GYM_MUJOCO, Family.OUT_OF_DISTRIBUTION):
         return _behavior_actor(task, path)
     raise InvalidArgumentError(f"--policy: {task.name} has no policy files; leave it out to score random actions.")
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     Made: TypeAlias = tuple[D4RLData, Provenance]
 
-_MODULES = ("continuous.locomotion.recipe", "continuous.maze2d.recipe", "continuous.adroit.recipe")
+_MODULES = (
+    "continuous.locomotion.recipe",
+    "continuous.maze2d.recipe",
+    "continuous.adroit.recipe",
+    "continuous.relabelled.recipe",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +33,7 @@ class MakeOptions:
     steps: int | None = None  # rows of the file, >= 1; None: the recipe's own number
     seed: int = 0
     noise: float | None = None  # standard deviation of the noise on actions, >= 0; None: as in the published files
-    policy: Path | None = None  # weights of the policy that collects
+    policy: Path | None = None  # weights of the policy that collects, or the folder of a behavior run
     demonstrations: Path | None = None  # recorded human demonstrations
     skip_repeated_rows: bool = False  # maze2d: leave out the row that D4RL's script repeats after each target
     reward_of_next_state: bool = False  # maze2d: pay each step by where it ends, as the environment does

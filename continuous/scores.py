@@ -1,6 +1,7 @@
 """D4RL's normalized scores, 0 to 100: 0 is a random policy's return, 100 the reference policy's.
 
-D4RL's own function returns a fraction; papers print it times 100, and so does everything here. Source: D4RL 1.1.
+D4RL's own function returns a fraction; papers print it times 100, and so does everything here. A task without
+reference returns (`Task.has_scores`) has no scores: both functions give nan. Source: D4RL 1.1.
 """
 
 from __future__ import annotations

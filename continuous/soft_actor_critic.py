@@ -91,7 +91,7 @@ class SoftActorCritic:
         self.critic_online = StackedMLP((len(seeds), 2), widths, relu, generators, device)
         self.critic_target = self.critic_online.frozen()
         self._temperature = FlatParameters((len(seeds),), {"log_temperature": (1,)}, device)
-        self.log_temperature.detach().fill_(config.initial_log_temperature)
+        self.log_temperature.fill_(config.initial_log_temperature)
         self._target_entropy = float(-action_size) if config.target_entropy is None else config.target_entropy
         self._critic_optimizer = StackedAdam(self.critic_online.parameters, learning_rate=config.critic_learning_rate)
         self._policy_optimizer = StackedAdam(self.policy.parameters, learning_rate=config.policy_learning_rate)
@@ -100,13 +100,13 @@ class SoftActorCritic:
 
     @property
     def log_temperature(self) -> Tensor:
-        """A view, [K]."""
-        return self._temperature.views["log_temperature"][:, 0]
+        """A view without gradient, [K]."""
+        return self._temperature.views["log_temperature"].detach()[:, 0]
 
     @property
     def temperature(self) -> Tensor:
         """What weighs the entropy, [K, 1], without gradient."""
-        temperature = self.log_temperature.detach().exp()[:, None]
+        temperature = self.log_temperature.exp()[:, None]
         highest = self.config.highest_temperature
         return temperature if highest is None else temperature.clamp(max=highest)
 

@@ -1,11 +1,13 @@
-"""The D4RL tasks this project knows: dimensions, time limits, reference returns and where the original files are.
+"""The tasks this project knows: dimensions, time limits, reference returns and where the original files are.
 
 Reference returns belong to the environment: all datasets of a robot share them. Source: D4RL 1.1, score and address
-tables; `tests/continuous/test_tasks.py` compares ours with the installed package's.
+tables; `tests/continuous/test_tasks.py` compares ours with the installed package's. MOPO's out-of-distribution tasks
+(`out_of_distribution.py`) have neither reference returns nor published files: their results are raw returns.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +19,7 @@ URL_PREFIX = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 GYM_MUJOCO_DATASETS = ("random", "medium", "medium-replay", "medium-expert", "expert", "full-replay")
 MAZE2D_DATASETS = ("sparse", "dense")
 ADROIT_DATASETS = ("human", "cloned", "expert")
+ANT_ANGLES = (30, 45, 60, 90)  # degrees to the x axis
 
 
 class Family(Enum):
@@ -25,27 +28,33 @@ class Family(Enum):
     GYM_MUJOCO = "gym-mujoco v2"
     MAZE2D = "maze2d v1"
     ADROIT = "Adroit v1"
+    OUT_OF_DISTRIBUTION = "MOPO's out-of-distribution tasks"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One D4RL task: an environment with a dataset."""
+    """One task: an environment with a dataset."""
 
-    name: str  # as in D4RL: "hopper-medium-v2"
+    name: str  # as in D4RL: "hopper-medium-v2"; as in MOPO: "halfcheetah-jump"
     family: Family
     robot: str  # "hopper"; the maze ("umaze") or the hand's job ("pen") in the other families
-    dataset: str  # "medium"; the reward ("sparse", "dense") in maze2d
+    dataset: str  # "medium"; the reward in maze2d ("sparse", "dense") and out of distribution ("jump", "angle-30")
     observation_size: int
     action_size: int  # every action entry lies in [-1, 1]
     episode_limit: int  # steps until an evaluation episode is cut
-    reference_min: float  # return that scores 0: a uniform random policy
-    reference_max: float  # return that scores 100: an expert, in maze2d D4RL's controller
-    url: str
+    reference_min: float  # return that scores 0: a uniform random policy; nan where none is published
+    reference_max: float  # return that scores 100: an expert, in maze2d D4RL's controller; nan where none is published
+    url: str  # empty where no file is published
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether reference returns are published; without them results are raw returns."""
+        return math.isfinite(self.reference_min) and math.isfinite(self.reference_max)
 
     @property
     def file_name(self) -> str:
-        """Name of the dataset file in D4RL's cache folder: the last part of its address."""
-        return self.url.rpartition("/")[2]
+        """Name of the dataset file in D4RL's cache folder: the last part of its address, or the task's own name."""
+        return self.url.rpartition("/")[2] or f"{self.name}.hdf5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +98,8 @@ _ADROIT = {
     "hammer": _body(46, 26, 200, -274.856578, 12794.134825156867),
     "relocate": _body(39, 30, 200, -6.425911, 4233.877797728884),
 }
+_JUMP = _body(17, 6, 1000, math.nan, math.nan)
+_ANGLE = _body(27, 8, 1000, math.nan, math.nan)  # Ant without contact forces
 
 
 def _task(name: str, family: Family, robot: str, dataset: str, path: str, body: _Body) -> Task:
@@ -116,8 +127,15 @@ def _adroit() -> Iterator[Task]:
             yield _task(name, Family.ADROIT, robot, dataset, f"hand_dapg_v1/{name}.hdf5", body)
 
 
+def _out_of_distribution() -> Iterator[Task]:
+    datasets = [("halfcheetah", "jump", _JUMP), *(("ant", f"angle-{angle}", _ANGLE) for angle in ANT_ANGLES)]
+    for robot, dataset, body in datasets:
+        name = f"{robot}-{dataset}"
+        yield Task(name=name, family=Family.OUT_OF_DISTRIBUTION, robot=robot, dataset=dataset, url="", **vars(body))
+
+
 TASKS: Mapping[str, Task] = MappingProxyType(
-    {task.name: task for family in (_gym_mujoco, _maze2d, _adroit) for task in family()}
+    {task.name: task for family in (_gym_mujoco, _maze2d, _adroit, _out_of_distribution) for task in family()}
 )
 
 

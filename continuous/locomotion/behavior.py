@@ -1,5 +1,7 @@
 """Training a behavior policy as D4RL did: `ampl data train-behavior ROBOT`.
 
+For ant and MOPO's robots (`relabelled/behavior_robots.py`) no level is known: they leave a buffer and no policy.
+
 D4RL's loop: 1000 steps with the fresh policy fill the replay buffer; then blocks of 1000 steps and 1000 updates
 alternate. Every block starts a new episode and cuts its last one, which is why published replay files have lengths in
 whole thousands and short pieces marked as time-outs.
@@ -64,8 +66,8 @@ from continuous.locomotion.levels import (
 from continuous.locomotion.policy import save_policy
 from continuous.locomotion.replay import Columns, ReplayFile, ReplayMemory
 from continuous.locomotion.sac import METRICS, SacConfig, SoftActorCritic
+from continuous.relabelled.behavior_robots import BEHAVIOR_ROBOTS, make_simulator, with_torso_velocity
 from continuous.simulators.batch import BatchSimulator
-from continuous.simulators.locomotion import ROBOTS
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +112,7 @@ def train_behavior(
     """Trains SAC, or continues what `out` holds; safe to interrupt at any moment.
 
     Args:
-        robot: "hopper", "halfcheetah" or "walker2d".
+        robot: one of `BEHAVIOR_ROBOTS`.
         steps: of the environment in all, rounded up to whole evaluation periods.
         seed: same seed, same processor, same bytes.
         out: folder, see the top of this file.
@@ -122,18 +124,20 @@ def train_behavior(
 
     Raises:
         UnknownNameError: another robot.
-        InvalidArgumentError: steps or seed out of range.
+        InvalidArgumentError: steps or seed out of range, or a level of a robot that has none.
         ExistingRunError: `out` holds a run of another robot, seed or configuration, or is being trained in.
         DivergedError: a parameter is no longer finite.
         InvalidFileError: the folder cannot be written to, or its checkpoints or its replay buffer are damaged.
     """
-    if robot not in LEVEL_RETURNS:
-        raise UnknownNameError("robot", robot, LEVEL_RETURNS)
+    if robot not in BEHAVIOR_ROBOTS:
+        raise UnknownNameError("robot", robot, BEHAVIOR_ROBOTS)
+    if until is not None and robot not in LEVEL_RETURNS:
+        raise InvalidArgumentError(f"--until: D4RL's levels of {robot} are not known; give --steps alone.")
     check_at_least("--steps", steps, 1)
     check_at_least("--seed", seed, 0)
     lock = FolderLock(out)
     try:
-        with one_fast_thread(), closing(BatchSimulator(ROBOTS[robot](), threads=1)) as simulator:
+        with one_fast_thread(), closing(make_simulator(robot)) as simulator:
             training = _Training(robot, seed, out, config, simulator)
             training.run(steps, until)
     finally:
@@ -144,6 +148,7 @@ def train_behavior(
 class _Training:
     def __init__(self, robot: str, seed: int, out: Path, config: BehaviorConfig, simulator: BatchSimulator) -> None:
         self.robot, self.seed, self.out, self.config = robot, seed, out, config
+        self._levels = LEVEL_RETURNS.get(robot, {})
         self._simulator = simulator
         observation_size, action_size = simulator.robot.observation_size, simulator.robot.action_size
         self._learner = SoftActorCritic(observation_size, action_size, config.sac, self._torch_stream("weights"))
@@ -195,7 +200,8 @@ class _Training:
         episodes: list[Columns] = []
         left = BLOCK
         while left:
-            episodes += roll_out(self._simulator, actor, generator.spawn(1), left)
+            (episode,) = roll_out(self._simulator, actor, generator.spawn(1), left)
+            episodes.append(with_torso_velocity(episode, self._simulator))
             left -= len(episodes[-1]["rewards"])
         return concatenate(episodes)
 
@@ -207,7 +213,7 @@ class _Training:
         actor = policy_actor(policy, self._torch_stream(name))
         starts = self._stream(name)
         episodes = roll_out(self._simulator, actor, starts.spawn(self.config.evaluation_episodes), EPISODE_LIMIT)
-        near = any(is_near(episode_returns(episodes).mean(), target) for target in LEVEL_RETURNS[self.robot].values())
+        near = any(is_near(episode_returns(episodes).mean(), target) for target in self._levels.values())
         if near and self.config.confirmation_episodes:
             episodes += roll_out(self._simulator, actor, starts.spawn(self.config.confirmation_episodes), EPISODE_LIMIT)
         returns = episode_returns(episodes)
@@ -228,7 +234,7 @@ class _Training:
             **{key: round(float(value), 4) for key, value in values.items()},
         )
         self.curve.append(point)
-        for level, target in LEVEL_RETURNS[self.robot].items():
+        for level, target in self._levels.items():
             if nearest_to(self.curve, target) is point:
                 about = self._about() | {
                     "level": level.value,
@@ -274,7 +280,7 @@ class _Training:
         logger.info("continuing %s after %d steps.", self.out, newest * BLOCK)
 
     def _reached(self, level: Level | None) -> bool:
-        return level is not None and is_reached(self.curve, LEVEL_RETURNS[self.robot][level])
+        return level is not None and is_reached(self.curve, self._levels[level])
 
     def _about(self) -> dict[str, Any]:
         """Where a result comes from."""

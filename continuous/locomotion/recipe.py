@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from ampl.errors import InvalidFileError
 from continuous.locomotion.levels import LEVEL_RETURNS, Level, policy_file_name
+from continuous.locomotion.made_data import as_data, make_provenance, replay_metadata
+from continuous.locomotion.training_run import TrainingRun, find_training, replay_data
 from continuous.recipes import MakeOptions, Recipe
 from continuous.tasks import GYM_MUJOCO_DATASETS, TASKS, Family, Task, find_task
 
 if TYPE_CHECKING:
     from continuous.d4rl_data import D4RLData, Provenance
     from continuous.locomotion.policy import TanhGaussianPolicy
-    from continuous.locomotion.replay import Columns
 
 DEFAULT_STEPS = 1_000_000  # rows of the published files, twice that in medium-expert
 MEDIUM_REPLAY_STEPS = {"halfcheetah": 202_000, "hopper": 402_000, "walker2d": 302_000}  # of the published files
@@ -90,7 +91,7 @@ def _make_random(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance
     rows = DEFAULT_STEPS if options.steps is None else options.steps
     with BatchSimulator(robot_for(task)) as simulator:
         columns = collect(simulator, actor, rows, stream(options.seed, f"{task.name} starts"))
-    return _data(columns, {}), _provenance(task, options.seed, rows, "uniform actions")
+    return as_data(columns, {}), make_provenance(task, options.seed, rows, "uniform actions")
 
 
 def _make_policy_data(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
@@ -110,10 +111,10 @@ def _make_policy_data(task: Task, options: MakeOptions) -> tuple[D4RLData, Prove
     rows = DEFAULT_STEPS if options.steps is None else options.steps
     with one_thread(), BatchSimulator(robot_for(task)) as simulator:
         columns = collect(simulator, actor, rows, stream(options.seed, f"{task.name} starts"))
-    metadata = _metadata(about.get("evaluation", {}).get("updates", 0))
+    metadata = replay_metadata(about.get("evaluation", {}).get("updates", 0))
     metadata |= {"policy/nonlinearity": "relu", "policy/output_distribution": "tanh_gaussian"}
     metadata |= {f"policy/{name}": tensor.numpy() for name, tensor in policy.parameters.items()}
-    return _data(columns, metadata), _provenance(task, options.seed, rows, _policy_note(path, about))
+    return as_data(columns, metadata), make_provenance(task, options.seed, rows, _policy_note(path, about))
 
 
 def _make_medium_expert(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
@@ -141,7 +142,7 @@ def _make_medium_expert(task: Task, options: MakeOptions) -> tuple[D4RLData, Pro
         **{name: stitch([getattr(part, name) for part in parts]) for name in names},
         infos={name: stitch([part.infos[name] for part in parts]) for name in parts[0].infos},
     )
-    return stitched, _provenance(task, options.seed, sum(sizes.values()), "; then ".join(notes))
+    return stitched, make_provenance(task, options.seed, sum(sizes.values()), "; then ".join(notes))
 
 
 def _make_medium_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
@@ -152,16 +153,15 @@ def _make_medium_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Pro
     """
     from continuous.locomotion.policy import load_policy
 
-    folder, have = _training(task, options)
-    _, about = load_policy(folder / policy_file_name(task.robot, Level.MEDIUM))
+    run = find_training(task.name, [task.robot], options)
+    _, about = load_policy(run.folder / policy_file_name(task.robot, Level.MEDIUM))
     if not about.get("reached"):
         found, target = about["evaluation"]["return_mean"], LEVEL_RETURNS[task.robot][Level.MEDIUM]
         raise InvalidFileError(
-            f"{folder} has not become medium in {have} steps: {found:.0f} of {target:.0f}. Continue with "
+            f"{run.folder} has not become medium in {run.steps} steps: {found:.0f} of {target:.0f}. Continue with "
             f"`{about['command']} --steps N`."
         )
-    rows = int(about["evaluation"]["steps"])
-    return _replay(task, options, folder, rows, int(about["evaluation"]["updates"]))
+    return _replay(task, options, run, int(about["evaluation"]["steps"]))
 
 
 def _make_full_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
@@ -170,45 +170,19 @@ def _make_full_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Prove
     Raises:
         InvalidFileError: no training run there, or one with fewer steps.
     """
-    from continuous.locomotion.behavior import BLOCK
-
-    folder, have = _training(task, options)
+    run = find_training(task.name, [task.robot], options)
     rows = DEFAULT_STEPS if options.steps is None else options.steps
-    if have < rows:
+    if run.steps < rows:
         raise InvalidFileError(
-            f"{folder} has {have} of {rows} steps. Continue with `ampl data train-behavior {task.robot} --seed "
-            f"{options.seed} --steps {rows} --out {folder}`, or ask for fewer with --steps."
+            f"{run.folder} has {run.steps} of {rows} steps. Continue with `{run.command} --steps {rows} --out "
+            f"{run.folder}`, or ask for fewer with --steps."
         )
-    return _replay(task, options, folder, rows, max(rows - BLOCK, 0))
+    return _replay(task, options, run, rows)
 
 
-def _replay(task: Task, options: MakeOptions, folder: Path, rows: int, updates: int) -> tuple[D4RLData, Provenance]:
-    """The latest million of the first `rows` steps, with the eleven keys of replay files."""
-    from continuous.locomotion.behavior import CAPACITY, REPLAY
-    from continuous.locomotion.replay import ReplayFile
-
-    columns = ReplayFile(folder / REPLAY).read(rows)
-    columns = {name: column[-CAPACITY:] for name, column in columns.items()}
+def _replay(task: Task, options: MakeOptions, run: TrainingRun, rows: int) -> tuple[D4RLData, Provenance]:
     notes = f"replay buffer of SAC after {rows} steps; paths are cut every 1000 steps"
-    return _data(columns, _metadata(updates), "f8"), _provenance(task, options.seed, rows, notes)
-
-
-def _training(task: Task, options: MakeOptions) -> tuple[Path, int]:
-    """The folder of a training run of this robot, and how many steps it has made."""
-    from ampl.checkpoints import checkpoint_epochs
-    from ampl.files import read_json
-    from continuous.locomotion.behavior import BLOCK, CHECKPOINT, MANIFEST, behavior_folder
-
-    folder = behavior_folder(task.robot, options.seed) if options.policy is None else options.policy
-    command = f"ampl data train-behavior {task.robot} --seed {options.seed}"
-    hint = f"{task.name} is made of what training saw: run `{command}` first, or name its folder with --policy."
-    blocks = checkpoint_epochs(folder / CHECKPOINT)
-    manifest = read_json(folder / MANIFEST, hint) if blocks else {}
-    if not blocks:
-        raise InvalidFileError(f"there is no training run in {folder}. {hint}")
-    if manifest.get("robot") != task.robot:
-        raise InvalidFileError(f"{folder} holds a training run of {manifest.get('robot')}. {hint}")
-    return folder, blocks[0] * BLOCK
+    return replay_data(run, rows), make_provenance(task, options.seed, rows, notes)
 
 
 def _find_policy(task: Task, options: MakeOptions) -> tuple[TanhGaussianPolicy, dict[str, Any], Path]:
@@ -233,34 +207,6 @@ def _find_policy(task: Task, options: MakeOptions) -> tuple[TanhGaussianPolicy, 
     return policy, about, path
 
 
-def _data(columns: Columns, metadata: Mapping[str, Any], info_type: str = "f4") -> D4RLData:
-    import numpy as np
-
-    from continuous.d4rl_data import D4RLData
-
-    return D4RLData(
-        observations=np.ascontiguousarray(columns["observations"], dtype=np.float32),
-        actions=np.ascontiguousarray(columns["actions"], dtype=np.float32),
-        rewards=np.ascontiguousarray(columns["rewards"], dtype=np.float32),
-        next_observations=np.ascontiguousarray(columns["next_observations"], dtype=np.float32),
-        terminals=columns["terminals"],
-        timeouts=columns["timeouts"],
-        infos={
-            name.removeprefix("infos/"): np.ascontiguousarray(column, dtype=info_type)
-            for name, column in columns.items()
-            if name.startswith("infos/")
-        },
-        metadata=metadata,
-    )
-
-
-def _metadata(updates: int) -> dict[str, Any]:
-    """What medium, expert and replay files share. D4RL's trainer counts iterations of 1000 updates from 0."""
-    import numpy as np
-
-    return {"algorithm": "SAC", "iteration": np.int32(max(updates // 1000 - 1, 0))}
-
-
 def _policy_note(path: Path, about: Mapping[str, Any]) -> str:
     if "evaluation" not in about:
         return f"sampled actions of {path.name}"
@@ -268,21 +214,4 @@ def _policy_note(path: Path, about: Mapping[str, Any]) -> str:
     return (
         f"sampled actions of {path.name}: SAC, {found['steps']} steps, seed {about['seed']}, mean return "
         f"{found['return_mean']:.0f} over {found['episodes']} episodes (D4RL {about['level_return']:.0f})"
-    )
-
-
-def _provenance(task: Task, seed: int, steps: int, notes: str) -> Provenance:
-    import mujoco
-
-    from ampl import __version__
-    from continuous.d4rl_data import Provenance
-
-    return Provenance(
-        recipe=task.name,
-        seed=seed,
-        noise=0.0,
-        mujoco_version=mujoco.__version__,
-        project_version=__version__,
-        steps=steps,
-        notes=notes,
     )

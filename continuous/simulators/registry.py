@@ -1,4 +1,4 @@
-"""From a D4RL task to what runs it: a batched robot for evaluation, a Gymnasium environment for everything else."""
+"""From a task to what runs it: a batched robot for evaluation, a Gymnasium environment for everything else."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ def robot_for(task: Task) -> Robot:
             from continuous.adroit.robots import make_robot
 
             return make_robot(task.robot)
+        case Family.OUT_OF_DISTRIBUTION:
+            from continuous import out_of_distribution
+
+            return out_of_distribution.make_robot(task.name)
 
 
 def environment_for(task: Task, render_mode: str | None = None) -> Any:
@@ -56,3 +60,7 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
             from continuous.adroit.environments import make_environment
 
             return make_environment(task.robot, render_mode=render_mode)
+        case Family.OUT_OF_DISTRIBUTION:
+            from continuous import out_of_distribution
+
+            return out_of_distribution.make_evaluation_environment(task.name, render_mode=render_mode)

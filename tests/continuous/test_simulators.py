@@ -12,8 +12,7 @@ from ampl.errors import InvalidArgumentError, InvalidShapeError
 from continuous.adroit.environments import make_environment as make_adroit_environment
 from continuous.adroit.models import make_raw_environment
 from continuous.adroit.robots import make_robot
-from continuous.out_of_distribution import NAMES, make_evaluation_environment
-from continuous.out_of_distribution import make_robot as make_out_of_distribution_robot
+from continuous.out_of_distribution import NAMES
 from continuous.simulators.batch import BatchSimulator
 from continuous.simulators.locomotion import HalfCheetah, Hopper
 from continuous.simulators.maze2d import Maze2D
@@ -71,7 +70,8 @@ def test_a_batch_equals_the_single_environment_step_for_step(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_out_of_distribution_batches_equal_their_environments(name: str) -> None:
-    compare(make_out_of_distribution_robot(name), lambda: make_evaluation_environment(name), steps=200)
+    task = find_task(name)
+    compare(robot_for(task), lambda: environment_for(task), steps=200)
 
 
 def _corrected(robot: str, observation: Floats, reward: float) -> float:

@@ -13,12 +13,31 @@ from continuous.scores import normalize_score, normalize_spread
 from continuous.tasks import TASKS, Family, find_task
 from tests.continuous.d4rl_samples import d4rl_function, installed_d4rl
 
+D4RL = {name: task for name, task in TASKS.items() if task.family is not Family.OUT_OF_DISTRIBUTION}
+D4RL_FAMILIES = [family for family in Family if family is not Family.OUT_OF_DISTRIBUTION]
 
-def test_every_task_of_the_three_families_is_there() -> None:
+
+def test_every_task_of_every_family_is_there() -> None:
     counts = {family: sum(task.family is family for task in TASKS.values()) for family in Family}
-    assert counts == {Family.GYM_MUJOCO: 4 * 6, Family.MAZE2D: 3 * 2, Family.ADROIT: 4 * 3}
+    ours = {Family.OUT_OF_DISTRIBUTION: 1 + 4}
+    assert counts == {Family.GYM_MUJOCO: 4 * 6, Family.MAZE2D: 3 * 2, Family.ADROIT: 4 * 3} | ours
     assert all(name == task.name for name, task in TASKS.items())
-    assert len({task.url for task in TASKS.values()}) == len(TASKS)
+    assert len({task.url for task in D4RL.values()}) == len(D4RL)
+    assert len({task.file_name for task in TASKS.values()}) == len(TASKS)
+
+
+def test_mopo_facts_a5_out_of_distribution_tasks_have_sizes_and_no_scores() -> None:
+    """halfcheetah-jump and ant-angle-30, -45, -60, -90; Ant with 27 observations; results are raw returns."""
+    tasks = {name: task for name, task in TASKS.items() if name not in D4RL}
+    sizes = {name: (task.observation_size, task.action_size, task.episode_limit) for name, task in tasks.items()}
+    ants = {f"ant-angle-{angle}": (27, 8, 1000) for angle in (30, 45, 60, 90)}
+    assert sizes == {"halfcheetah-jump": (17, 6, 1000)} | ants
+    for task in tasks.values():
+        assert not task.has_scores
+        assert (task.url, task.file_name) == ("", f"{task.name}.hdf5")
+        assert np.isnan(normalize_score(task, 100.0))
+        assert np.isnan(normalize_spread(task, 100.0))
+    assert all(task.has_scores for task in D4RL.values())
 
 
 @pytest.mark.parametrize(
@@ -57,13 +76,13 @@ def test_our_tables_equal_those_of_the_installed_d4rl_package() -> None:
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     tables: dict[str, Any] = {}
     exec(compile(tree, "infos.py", "exec"), tables)
-    for name, task in TASKS.items():
+    for name, task in D4RL.items():
         assert tables["DATASET_URLS"][name] == task.url
         assert tables["REF_MIN_SCORE"][name] == task.reference_min
         assert tables["REF_MAX_SCORE"][name] == task.reference_max
 
 
-@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("family", D4RL_FAMILIES)
 def test_our_limits_equal_those_that_the_installed_d4rl_package_registers(family: Family) -> None:
     folder = {Family.GYM_MUJOCO: "gym_mujoco", Family.MAZE2D: "pointmaze", Family.ADROIT: "hand_manipulation_suite"}
     tree = ast.parse((installed_d4rl() / folder[family] / "__init__.py").read_text())
@@ -83,7 +102,7 @@ def test_our_limits_equal_those_that_the_installed_d4rl_package_registers(family
     layouts = ("OPEN", "U_MAZE", "MEDIUM_MAZE", "LARGE_MAZE", "U_MAZE_EVAL", "MEDIUM_MAZE_EVAL", "LARGE_MAZE_EVAL")
     names: dict[str, Any] = {"register": register, "infos": Anything()} | dict.fromkeys(layouts)
     exec(compile(ast.Module(body=body, type_ignores=[]), str(family), "exec"), names)
-    for name, task in TASKS.items():
+    for name, task in D4RL.items():
         if task.family is family:
             assert limits[name] == task.episode_limit
 
@@ -92,7 +111,7 @@ def test_scores_are_d4rls_fraction_times_100() -> None:
     tables = {"REF_MIN_SCORE": {}, "REF_MAX_SCORE": {}}
     theirs = d4rl_function("get_normalized_score")
     theirs.__globals__["d4rl"] = type("d4rl", (), {"infos": type("infos", (), tables)})
-    for name, task in TASKS.items():
+    for name, task in D4RL.items():
         tables["REF_MIN_SCORE"][name], tables["REF_MAX_SCORE"][name] = task.reference_min, task.reference_max
         assert normalize_score(task, 123.4) == pytest.approx(100 * theirs(name, 123.4), rel=1e-12)
 
@@ -110,14 +129,14 @@ def test_d4rl_facts_1_published_mean_returns_have_the_published_scores(name: str
 
 
 def test_the_reference_returns_score_0_and_100() -> None:
-    for task in TASKS.values():
+    for task in D4RL.values():
         ends = normalize_score(task, np.array([task.reference_min, task.reference_max]))
         np.testing.assert_allclose(ends, [0.0, 100.0], atol=1e-9)
 
 
 def test_a_spread_is_scaled_and_never_shifted() -> None:
     rng = np.random.default_rng(0)
-    for task in TASKS.values():
+    for task in D4RL.values():
         returns = rng.normal(500.0, 100.0, 50)
         assert normalize_spread(task, returns.std()) == pytest.approx(normalize_score(task, returns).std(), rel=1e-9)
         assert normalize_spread(task, 0.0) == 0.0

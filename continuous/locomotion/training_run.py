@@ -1,0 +1,72 @@
+"""A folder of `ampl data train-behavior` as the source of a dataset: which run it is, and its replay buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ampl.errors import InvalidFileError
+from continuous.locomotion.made_data import as_data, replay_metadata
+from continuous.recipes import MakeOptions
+
+if TYPE_CHECKING:
+    from continuous.d4rl_data import D4RLData
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """A folder of `ampl data train-behavior`."""
+
+    folder: Path
+    robot: str
+    seed: int
+    steps: int  # made so far
+
+    @property
+    def command(self) -> str:
+        """What continues it, without its steps and its folder."""
+        return f"ampl data train-behavior {self.robot} --seed {self.seed}"
+
+
+def find_training(name: str, robots: Sequence[str], options: MakeOptions) -> TrainingRun:
+    """The training run that a dataset is made of.
+
+    Args:
+        name: of the task, for messages.
+        robots: whose behavior it may be; the first one's folder is looked up where the user names none.
+        options: policy (the folder) and seed count.
+
+    Raises:
+        InvalidFileError: there is none, or one of another robot.
+    """
+    from ampl.checkpoints import checkpoint_epochs
+    from ampl.files import read_json
+    from continuous.locomotion.behavior import BLOCK, CHECKPOINT, MANIFEST, behavior_folder
+
+    folder = behavior_folder(robots[0], options.seed) if options.policy is None else options.policy
+    command = f"ampl data train-behavior {robots[0]} --seed {options.seed}"
+    hint = f"{name} is made of what training saw: run `{command}` first, or name its folder with --policy."
+    blocks = checkpoint_epochs(folder / CHECKPOINT)
+    manifest = read_json(folder / MANIFEST, hint) if blocks else {}
+    if not blocks:
+        raise InvalidFileError(f"there is no training run in {folder}. {hint}")
+    if manifest.get("robot") not in robots:
+        raise InvalidFileError(f"{folder} holds a training run of {manifest.get('robot')}. {hint}")
+    seed = int(manifest.get("seed", options.seed))
+    return TrainingRun(folder=folder, robot=manifest["robot"], seed=seed, steps=blocks[0] * BLOCK)
+
+
+def replay_data(run: TrainingRun, rows: int) -> D4RLData:
+    """The latest million of a run's first `rows` steps, with the keys of replay files.
+
+    Raises:
+        InvalidFileError: the buffer is missing, damaged, or has fewer rows.
+    """
+    from continuous.locomotion.behavior import BLOCK, CAPACITY, REPLAY
+    from continuous.locomotion.replay import ReplayFile
+
+    columns = ReplayFile(run.folder / REPLAY).read(rows)
+    columns = {name: column[-CAPACITY:] for name, column in columns.items()}
+    return as_data(columns, replay_metadata(max(rows - BLOCK, 0)), "f8")
