@@ -67,7 +67,7 @@ def measure(count: int) -> list[dict[str, Any]]:
             "what": what,
             "contestant": name,
             "per_second": rate,
-            "ratio": rate / rates.get((what, "usual"), math.nan),
+            "ratio": rate / rates[what, "usual"] if (what, "usual") in rates else None,
         }
         for (what, name), rate in rates.items()
     ]
