@@ -26,6 +26,8 @@ from figures import (
     figure1,
     figure2,
     figure2_truth,
+    learning_curves,
+    model_based_tables,
     mopo_tradeoff,
     proposition2,
     tables,
@@ -120,8 +122,11 @@ FIGURES: Mapping[str, Product] = {
     "figure1": FromRuns(figure1.draw),
     "figure2": FromSelectedRuns(figure2.draw),
     "figure2-truth": FromRecord("figure2-truth", figure2_truth.draw),
+    "learning-curves": FromRuns(learning_curves.draw),
     "table1": TableFromRuns(tables.table1),
     "table2": TableFromRuns(tables.table2),
+    "mopo-table1": TableFromRuns(model_based_tables.mopo_table1),
+    "damo-table2": TableFromRuns(model_based_tables.damo_table2),
 }
 
 

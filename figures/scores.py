@@ -64,26 +64,30 @@ class Cell:
         return distinct(run.commit for run in self.runs)
 
 
-def read_scores(folder: Path, tasks: Iterable[str], variants: Iterable[str]) -> tuple[list[Cell], list[Run]]:
+def read_scores(
+    folder: Path, tasks: Iterable[str], variants: Iterable[str], algorithm: str = ALGORITHM
+) -> tuple[list[Cell], list[Run]]:
     """The cells that have runs, and the runs that stopped.
 
     Args:
         folder: folder of all runs.
         tasks: datasets, in the order wanted.
         variants: likewise.
+        algorithm: whose runs, as on the command line.
 
     Raises:
         InvalidFileError: neither a scored run nor a stopped one is there.
     """
     tasks, variants = tuple(tasks), tuple(variants)
-    runs = find_runs(folder, ALGORITHM, tasks, variants)
+    runs = find_runs(folder, algorithm, tasks, variants)
     stopped = [run for run in runs if run.ending is Ending.STOPPED]
     scored: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.scored:
             scored.setdefault((run.task, run.variant), []).append(run)
     if not scored and not stopped:
-        command = f"{train_command(tasks[-1] if len(tasks) == 1 else 'maze2d-umaze-v1', MAIN)} --out {folder}"
+        known = tasks[-1] if len(tasks) == 1 or algorithm != ALGORITHM else "maze2d-umaze-v1"
+        command = f"{train_command(known, MAIN, algorithm=algorithm)} --out {folder}"
         raise InvalidFileError(f"no scored run of the paper's datasets below {folder}. `{command}` makes one.")
     places = [(task, variant) for task in tasks for variant in variants if (task, variant) in scored]
     return [Cell(task=task, variant=variant, runs=tuple(scored[task, variant])) for task, variant in places], stopped

@@ -28,7 +28,7 @@ COLORS: Mapping[str, str] = {
 ESTIMATORS = ("vpm", "gendice", "dualdice", MAIN)  # the panels of Figure 2
 
 
-def train_command(task: str, variant: str, seed: int | None = None) -> str:
+def train_command(task: str, variant: str, seed: int | None = None, algorithm: str = ALGORITHM) -> str:
     """The command that makes a run."""
-    command = f"ampl train {ALGORITHM} {task} --variant {variant}"
+    command = f"ampl train {algorithm} {task} --variant {variant}"
     return command if seed is None else f"{command} --seeds {seed}"

@@ -35,11 +35,12 @@ def write_run(
     manifest: Mapping[str, Any] | None = MANIFEST,
     status: str | None = "finished",
     message: str = "",
+    algorithm: str = "ampl",
 ) -> Path:
     """Writes one run directory and returns it; a status or manifest of None leaves that file out."""
-    path = run_path(out, task, "ampl", variant, seed)
+    path = run_path(out, task, algorithm, variant, seed)
     path.mkdir(parents=True)
-    names = {"task": task, "algorithm": "ampl", "variant": variant, "seed": seed}
+    names = {"task": task, "algorithm": algorithm, "variant": variant, "seed": seed}
     write_json(path / "config.json", {"written_by": SIGNATURE, **names, "settings": dict(settings)})
     if manifest is not None:
         write_json(path / "manifest.json", dict(manifest))

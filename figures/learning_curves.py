@@ -1,0 +1,89 @@
+"""Figure `learning-curves`: scores and value estimates of every run, epoch by epoch. One column a task.
+
+Upper row: normalized score, lower row: what the critic says (`critic/start_value_mean` where an algorithm records it,
+otherwise `critic/value_mean`). Lines are means over seeds, bands reach from the lowest to the highest seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ampl.errors import InvalidFileError
+from ampl.metrics_table import read_metrics
+from figures.records import Numbers
+from figures.runs import Run, find_runs
+from figures.scores import distinct, step_range
+from figures.style import headline, new_figure, panel_title, series_look
+
+_ALGORITHMS = ("ampl", "mopo", "damo")
+_VALUES = ("critic/start_value_mean", "critic/value_mean")
+_MOST_TASKS = 6
+
+
+def draw(folder: Path) -> Figure:
+    """Draws the scored runs below a folder, the first six tasks.
+
+    Raises:
+        InvalidFileError: there is none.
+    """
+    runs = [run for name in _ALGORITHMS for run in find_runs(folder, name) if run.scored]
+    if not runs:
+        raise InvalidFileError(
+            f"no scored run below {folder}. `ampl train mopo hopper-medium-replay-v2 --out {folder}` makes one."
+        )
+    tasks = sorted({run.task for run in runs})[:_MOST_TASKS]
+    methods = list(dict.fromkeys((run.algorithm, run.variant) for run in runs if run.task in tasks))
+    figure = new_figure(max(7.0, 4.2 * len(tasks)), 7.4)
+    grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
+    for column, task in enumerate(tasks):
+        for index, method in enumerate(methods):
+            there = [run for run in runs if run.task == task and (run.algorithm, run.variant) == method]
+            if there:
+                _draw_method(grid[0, column], [run.score for run in there], index)
+                _draw_method(grid[1, column], [_value(run) for run in there], index)
+        grid[1, column].set_xlabel("epoch")
+        panel_title(grid[0, column], task)
+    grid[0, 0].set_ylabel("normalized score   (0-100)")
+    grid[1, 0].set_ylabel("critic's value   (reward units)")
+    handles = [
+        Line2D([], [], color=series_look(index)[0], label=f"{algorithm} {variant}")
+        for index, (algorithm, variant) in enumerate(methods)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
+    headline(figure, *_finding([run for run in runs if run.task in tasks]))
+    return figure
+
+
+def _draw_method(axes: Axes, curves: Sequence[Numbers], index: int) -> None:
+    """The mean over seeds and the range, as far as all seeds have come."""
+    length = min(map(len, curves))
+    if not length:
+        return
+    stacked = np.stack([curve[:length] for curve in curves])
+    epochs, color = np.arange(1, length + 1), series_look(index)[0]
+    axes.plot(epochs, stacked.mean(axis=0), color=color, linewidth=1.5)
+    axes.fill_between(epochs, stacked.min(axis=0), stacked.max(axis=0), color=color, alpha=0.15, linewidth=0)
+
+
+def _value(run: Run) -> Numbers:
+    metrics = read_metrics(run.path / "metrics.csv")
+    return next((metrics[name] for name in _VALUES if name in metrics), np.zeros(0))
+
+
+def _finding(runs: Sequence[Run]) -> tuple[str, str]:
+    """The best mean score of the last evaluations, and how all runs came about: the headline and the line below it."""
+    scores: dict[tuple[str, str, str], list[float]] = {}
+    for run in runs:
+        scores.setdefault((run.task, run.algorithm, run.variant), []).append(run.recent_score)
+    best = max(scores, key=lambda key: float(np.mean(scores[key])))
+    finding = f"Highest score: {np.mean(scores[best]):.1f}, {best[1]} {best[2]} on {best[0]}"
+    detail = "Means over seeds of the last evaluations; bands: lowest to highest seed.\n"
+    detail += f"Data: {distinct(run.data for run in runs)}; steps: {step_range(runs)}; "
+    detail += f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
+    return finding, detail

@@ -1,0 +1,126 @@
+"""Tables `mopo-table1` and `damo-table2`: our scores beside the papers'. A cell without a run is empty.
+
+Source: MOPO, Table 1 (v0 data, mean and standard deviation over 6 seeds, last iteration); DAMO, Table 2 (v2 data), whose
+text has lost cells: those are empty too. Ours are on v2 data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ampl.errors import InvalidFileError
+from figures.runs import Run
+from figures.scores import Cell, read_scores, spread, stopped_notes, window_note, with_spread
+from figures.table import Table, Value
+
+_ROBOTS = ("halfcheetah", "hopper", "walker2d")
+_KINDS = ("random", "medium", "medium-replay", "medium-expert")
+TASKS = tuple(f"{robot}-{kind}-v2" for kind in _KINDS for robot in _ROBOTS)
+
+MOPO_TABLE_1: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = dict(
+    zip(
+        TASKS,
+        (
+            ((35.4, 2.5), (30.7, 3.9)), ((11.7, 0.4), (4.5, 6.0)), ((13.6, 2.6), (8.6, 8.1)),
+            ((42.3, 1.6), (28.3, 22.7)), ((28.0, 12.4), (4.9, 3.3)), ((17.8, 19.3), (12.7, 7.6)),
+            ((53.1, 2.0), (47.3, 12.6)), ((67.5, 24.7), (49.8, 30.4)), ((39.0, 9.6), (22.2, 12.7)),
+            ((63.3, 38.0), (9.7, 9.5)), ((23.7, 6.0), (56.0, 34.5)), ((44.6, 12.9), (7.6, 3.7)),
+        ),
+        strict=True,
+    )
+)  # fmt: skip
+"""Mean and standard deviation of MOPO and MBPO by dataset; "mixed" is medium-replay."""
+
+DAMO_TABLE_2: Mapping[str, str] = {
+    "hopper-random-v2": "31.5 ± 0.4",
+    "halfcheetah-medium-v2": "71.3 ± 0.5",
+    "halfcheetah-medium-replay-v2": "61.6 ± 3.0",
+    "walker2d-medium-replay-v2": "89.4",
+    "halfcheetah-medium-expert-v2": "103.1 ± 0.9",
+    "hopper-medium-expert-v2": "112.3",
+    "walker2d-medium-expert-v2": "109.4 ± 0.8",
+}
+"""DAMO's column as far as it can be read."""
+
+_SPREAD = "± is the standard deviation over seeds (divisor n - 1 for ours), left out for a single seed."
+_COMPARABLE = (
+    "Scores on re-created data, or after fewer steps than published, are not the same quantity as the paper's."
+)
+
+
+def mopo_table1(folder: Path) -> Table:
+    """MOPO and MBPO on each dataset.  Raises InvalidFileError if no run has a score."""
+    cells, stopped = read_scores(folder, TASKS, ["main", "mbpo"], "mopo")
+    ours = {(cell.task, cell.variant): cell for cell in cells}
+    columns = ("dataset", "paper: MOPO (v0)", "paper: MBPO (v0)", "ours: MOPO", "ours: MBPO", "seeds", "steps", "data",
+               "device", "commit")  # fmt: skip
+    rows, values = [], []
+    for task in TASKS:
+        found = [ours.get((task, variant)) for variant in ("main", "mbpo")]
+        paper = [with_spread(*score) for score in MOPO_TABLE_1[task]]
+        rows.append((task, *paper, *map(_score, found), *_circumstances(found)))
+        for name, cell, (mean, std) in zip(("MOPO", "MBPO"), found, MOPO_TABLE_1[task], strict=True):
+            known: dict[str, Value] = {"dataset": task, "method": name, "paper_mean": mean, "paper_std": std}
+            values.append(known | _numbers(cell))
+    notes = (window_note(), _SPREAD, "The paper's are on v0 data, ours on v2.", _COMPARABLE, *stopped_notes(stopped))
+    return Table(title="MOPO, Table 1", columns=columns, rows=tuple(rows), notes=notes, values=tuple(values))
+
+
+def damo_table2(folder: Path) -> Table:
+    """DAMO on each dataset, beside our MOPO.  Raises InvalidFileError if no run has a score."""
+    found: dict[str, dict[str, Cell]] = {}
+    stopped: list[Run] = []
+    missing: InvalidFileError | None = None
+    for algorithm in ("mopo", "damo"):
+        try:
+            cells, broken = read_scores(folder, TASKS, ["main"], algorithm)
+        except InvalidFileError as error:
+            missing = error
+            continue
+        found[algorithm] = {cell.task: cell for cell in cells}
+        stopped += broken
+    if not found and missing is not None:
+        raise missing
+    columns = ("dataset", "paper: DAMO", "ours: DAMO", "ours: MOPO", "seeds", "steps", "data", "device", "commit")
+    rows, values = [], []
+    for task in TASKS:
+        pair = [found.get(algorithm, {}).get(task) for algorithm in ("damo", "mopo")]
+        rows.append((task, DAMO_TABLE_2.get(task, ""), *map(_score, pair), *_circumstances(pair)))
+        for name, cell in zip(("DAMO", "MOPO"), pair, strict=True):
+            known: dict[str, Value] = {
+                "dataset": task,
+                "method": name,
+                "paper": DAMO_TABLE_2.get(task) if name == "DAMO" else None,
+            }
+            values.append(known | _numbers(cell))
+    notes = (window_note(), _SPREAD, "Cells of the paper that its text has lost are empty.", _COMPARABLE,
+             *stopped_notes(stopped))  # fmt: skip
+    return Table(title="DAMO, Table 2", columns=columns, rows=tuple(rows), notes=notes, values=tuple(values))
+
+
+def _score(cell: Cell | None) -> str:
+    return "" if cell is None else with_spread(float(cell.scores.mean()), spread(cell.scores))
+
+
+def _circumstances(cells: Sequence[Cell | None]) -> tuple[str, ...]:
+    """Seeds, steps, data, device and commit of a row's runs; where they differ, all of them."""
+    there = [cell for cell in cells if cell is not None]
+    facts = [(cell.seeds, cell.steps, cell.data, cell.devices, cell.commits) for cell in there]
+    if not facts:
+        return ("",) * 5
+    return tuple("; ".join(dict.fromkeys(column)) for column in zip(*facts, strict=True))
+
+
+def _numbers(cell: Cell | None) -> dict[str, Value]:
+    if cell is None:
+        return dict.fromkeys(("ours_mean", "ours_std", "seeds", "steps", "data", "device", "commit"))
+    return {
+        "ours_mean": float(cell.scores.mean()),
+        "ours_std": spread(cell.scores),
+        "seeds": cell.seeds,
+        "steps": cell.steps,
+        "data": cell.data,
+        "device": cell.devices,
+        "commit": cell.commits,
+    }
