@@ -1,7 +1,7 @@
 """Tables `mopo-table1` and `damo-table2`: our scores beside the papers'. A cell without a run is empty.
 
-Source: MOPO, Table 1 (v0 data, mean and standard deviation over 6 seeds, last iteration); DAMO, Table 2 (v2 data), whose
-text has lost cells: those are empty too. Ours are on v2 data.
+Source: MOPO, Table 1 (v0 data, mean and standard deviation over 6 seeds, last iteration); DAMO, Table 2 (v2 data),
+whose text has lost cells: those are empty too. Ours are on v2 data.
 """
 
 from __future__ import annotations
