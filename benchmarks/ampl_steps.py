@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -56,32 +56,41 @@ def main() -> None:
 
 def measure(count: int, *, compiled: bool = False, device: str = "cpu", rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """Rates on `count` threads; ratios are to the usual way."""
-    contestants: dict[str, tuple[Callable[[], AbstractContextManager[None]], int, dict[str, Step]]] = {
+    contestants: Contestants = {
         "usual": (lambda: threads(count), 1, plain_steps()),
         "ours": (lambda: fast_arithmetic(count), 1, our_steps([0], device)),
         "ours, 5 seeds": (lambda: fast_arithmetic(count), 5, our_steps([0, 1, 2, 3, 4], device)),
     }
     if compiled:
         contestants["ours, compiled"] = (lambda: fast_arithmetic(count), 1, compiled_steps())
+    return compared(contestants, WHAT, count, rounds)
+
+
+Contestants: TypeAlias = dict[str, tuple[Callable[[], AbstractContextManager[None]], int, dict[str, Step]]]
+"""By name: the arithmetic it runs under, how many seeds it trains, and its steps by what they are."""
+
+
+def compared(contestants: Contestants, what: Sequence[str], count: int, rounds: int) -> list[dict[str, Any]]:
+    """Rates of contestants that take turns, the best of some rounds; ratios are to "usual", where it has the step."""
     rates: dict[tuple[str, str], float] = {}
     for attempt in range(rounds + 1):
-        for what in WHAT:
+        for step in what:
             for name, (context, seeds, steps) in contestants.items():
-                if what not in steps:
+                if step not in steps:
                     continue
                 with context():
-                    rate = seeds * timed(steps[what])
+                    rate = seeds * timed(steps[step])
                 if attempt:  # the first round warms up
-                    rates[what, name] = max(rate, rates.get((what, name), 0.0))
+                    rates[step, name] = max(rate, rates.get((step, name), 0.0))
     return [
         {
             "threads": count,
-            "what": what,
+            "what": step,
             "contestant": name,
             "per_second": rate,
-            "ratio": rate / rates[what, "usual"],
+            "ratio": rate / rates[step, "usual"] if (step, "usual") in rates else None,
         }
-        for (what, name), rate in rates.items()
+        for (step, name), rate in rates.items()
     ]
 
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from benchmarks.ampl_steps import ACTIONS, ROUNDS, STATES, Step, synthetic_data, timed
+from benchmarks.ampl_steps import ACTIONS, ROUNDS, STATES, Contestants, Step, compared, synthetic_data
 from benchmarks.plain_mopo import PlainMOPO
 from benchmarks.records import print_table, write_record
 from continuous.arithmetic import fast_arithmetic, threads
@@ -46,31 +45,12 @@ def main() -> None:
 
 def measure(count: int) -> list[dict[str, Any]]:
     """Rates on `count` threads; ratios are to the usual way, where there is one."""
-    contestants: dict[str, tuple[Callable[[], AbstractContextManager[None]], int, dict[str, Step]]] = {
+    contestants: Contestants = {
         "usual": (lambda: threads(count), 1, plain_steps()),
         "ours": (lambda: fast_arithmetic(count), 1, our_steps([0])),
         "ours, 5 seeds": (lambda: fast_arithmetic(count), 5, our_steps([0, 1, 2, 3, 4])),
     }
-    rates: dict[tuple[str, str], float] = {}
-    for attempt in range(ROUNDS + 1):
-        for what in WHAT:
-            for name, (context, seeds, steps) in contestants.items():
-                if what not in steps:
-                    continue
-                with context():
-                    rate = seeds * timed(steps[what])
-                if attempt:  # the first round warms up
-                    rates[what, name] = max(rate, rates.get((what, name), 0.0))
-    return [
-        {
-            "threads": count,
-            "what": what,
-            "contestant": name,
-            "per_second": rate,
-            "ratio": rate / rates[what, "usual"] if (what, "usual") in rates else None,
-        }
-        for (what, name), rate in rates.items()
-    ]
+    return compared(contestants, WHAT, count, ROUNDS)
 
 
 def plain_steps() -> dict[str, Step]:

@@ -23,7 +23,6 @@ from continuous.branched_schedule import BranchedSchedule
 from continuous.damo_learner import DAMODraws, DAMOLearner, DAMOLearnerConfig
 from continuous.dynamics import DynamicsConfig
 from continuous.json_settings import settings_as_json
-from continuous.mixed_sampler import MixedSampler
 from continuous.model_based import ModelBased, Surroundings
 from continuous.mopo import MOPO_DYNAMICS
 from continuous.replay import TransitionTable
@@ -68,13 +67,6 @@ class DAMO(ModelBased[DAMOLearner]):
         )
         sizes = (table.observation_size, table.action_size)
         self.learner = DAMOLearner(*sizes, config.learner, seeds, table.rows.device)
-        self._sampler = MixedSampler(
-            table=table,
-            buffer=self.buffer,
-            streams=self.streams["updates"],
-            batch_size=config.schedule.batch_size,
-            real_rows=config.schedule.real_rows,
-        )
 
     def update(self) -> None:
         """One update of classifier, critics and actor."""
@@ -82,7 +74,7 @@ class DAMO(ModelBased[DAMOLearner]):
         policy = self.learner.policy
         self.learner.update_all(
             DAMODraws(
-                batch=self._sampler.draw(),
+                batch=self.sampler.draw(),
                 real=self.table.sample(rows // 2, streams),
                 imagined=self.buffer.sample(rows // 2, streams),
                 start_state=self.table.sample_starts(rows, streams),

@@ -24,6 +24,7 @@ from continuous.arithmetic import fast_arithmetic
 from continuous.branched_schedule import BranchedSchedule
 from continuous.dynamics import DynamicsConfig, EnsembleDynamics
 from continuous.evaluation import Evaluator
+from continuous.mixed_sampler import MixedSampler
 from continuous.repetition import Repetition
 from continuous.replay import ModelBuffer, TransitionTable
 from continuous.rollout import START_BATCH, Model, roll_out
@@ -101,6 +102,7 @@ class ModelBased(ABC, Generic[LearnerT]):
         streams: random numbers for the model's fit, rollouts and updates.
         model: the ensemble.
         buffer: D_model.
+        sampler: of real and model rows together.
     """
 
     retrain_period: int | None = None
@@ -135,6 +137,13 @@ class ModelBased(ABC, Generic[LearnerT]):
             device=device,
         )
         self.buffer = ModelBuffer(len(seeds), schedule.buffer_capacity, table.layout, device)
+        self.sampler = MixedSampler(
+            table=table,
+            buffer=self.buffer,
+            streams=self.streams["updates"],
+            batch_size=schedule.batch_size,
+            real_rows=schedule.real_rows,
+        )
         self._repetition: Repetition | None = None
 
     def rollout_model(self) -> Model:

@@ -22,7 +22,6 @@ from ampl.interfaces import Policy as ActingPolicy
 from continuous.branched_schedule import BranchedSchedule
 from continuous.dynamics import DynamicsConfig
 from continuous.json_settings import settings_as_json
-from continuous.mixed_sampler import MixedSampler
 from continuous.model_based import ModelBased, Surroundings, UniformPolicy
 from continuous.penalties import PenalizedModel, Penalty
 from continuous.replay import TransitionTable
@@ -77,13 +76,6 @@ class MOPO(ModelBased[SoftActorCritic]):
         self._config = config
         sizes = (table.observation_size, table.action_size)
         self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
-        self._sampler = MixedSampler(
-            table=table,
-            buffer=self.buffer,
-            streams=self.streams["updates"],
-            batch_size=config.schedule.batch_size,
-            real_rows=config.schedule.real_rows,
-        )
 
     def rollout_model(self) -> Model:
         """The ensemble with its penalty."""
@@ -97,4 +89,4 @@ class MOPO(ModelBased[SoftActorCritic]):
         """One update of soft actor-critic."""
         streams, rows = self.streams["updates"], self._config.schedule.batch_size
         policy = self.learner.policy
-        self.learner.update(self._sampler.draw(), policy.noise(streams, rows), policy.noise(streams, rows))
+        self.learner.update(self.sampler.draw(), policy.noise(streams, rows), policy.noise(streams, rows))
