@@ -28,6 +28,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.ampl_steps
 	$(BIN)/python -m benchmarks.damo_inner
+	$(BIN)/python -m benchmarks.mopo_steps
 
 env: $(STAMP)
 
