@@ -1,4 +1,4 @@
-"""The yardstick computes what the project computes: equal losses and steps at equal parameters, batches and noise."""
+"""The yardstick's actor-critic computes what the project's does: equal losses and steps at equal parameters."""
 
 from __future__ import annotations
 
