@@ -1,4 +1,4 @@
-"""Trains the small deep AMPL of the tests into a folder: `python -m tests.continuous.small_run FOLDER EPOCHS`."""
+"""Trains a small deep algorithm into a folder: `python -m tests.continuous.small_run ALGORITHM FOLDER EPOCHS`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 
 from ampl.training import train
 from tests.continuous.small_ampl import small_ampl
+from tests.continuous.small_model_based import small_damo, small_mopo
+
+BUILD = {"ampl": small_ampl, "mopo": small_mopo, "damo": small_damo}
 
 
-def small_run(folder: Path, epochs: int, *, resume: bool = False) -> None:
+def small_run(algorithm: str, folder: Path, epochs: int, *, resume: bool = False) -> None:
     train(
-        small_ampl([0, 1]),
+        BUILD[algorithm]([0, 1]),  # type: ignore[operator]
         task="line",
         variant="main",
         epochs=epochs,
@@ -23,4 +26,4 @@ def small_run(folder: Path, epochs: int, *, resume: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    small_run(Path(sys.argv[1]), int(sys.argv[2]))
+    small_run(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -9,21 +9,24 @@ import pytest
 
 from ampl.cli import main
 from tests.ampl.interruption import kill_after_checkpoint, run_bytes, train_and_kill
-from tests.continuous.small_run import small_run
+from tests.continuous.small_run import BUILD, small_run
 
 EPOCHS = 10
 
 
-def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
-    run = Path("line/ampl/main/seed0")
-    small_run(tmp_path / "whole", EPOCHS)
-    command = [sys.executable, "-m", "tests.continuous.small_run", str(tmp_path / "killed"), str(10 * EPOCHS)]
+@pytest.mark.parametrize("algorithm", BUILD)
+def test_a_killed_run_continues_to_the_same_bytes(algorithm: str, tmp_path: Path) -> None:
+    run = Path(f"line/{algorithm}/main/seed0")
+    epochs = EPOCHS if algorithm == "ampl" else 4 * EPOCHS  # quick ones get further before the kill
+    small_run(algorithm, tmp_path / "whole", epochs)
+    module = [sys.executable, "-m", "tests.continuous.small_run", algorithm]
+    command = [*module, str(tmp_path / "killed"), str(10 * epochs)]
     reached = kill_after_checkpoint(command, run=tmp_path / "killed" / run, epoch=2)
-    assert reached < EPOCHS, "the run got too far before the kill for this test to say anything"
-    small_run(tmp_path / "killed", EPOCHS, resume=True)
+    assert reached < epochs, "the run got too far before the kill for this test to say anything"
+    small_run(algorithm, tmp_path / "killed", epochs, resume=True)
     for seed in ("seed0", "seed1"):
         parts = [tmp_path / name / run.parent / seed for name in ("whole", "killed")]
-        assert run_bytes(parts[0], EPOCHS) == run_bytes(parts[1], EPOCHS)
+        assert run_bytes(parts[0], epochs) == run_bytes(parts[1], epochs)
 
 
 @pytest.mark.slow
