@@ -99,7 +99,7 @@ def _finding(record: DamoMaximinRecord) -> tuple[str, str]:
     ranked = sorted(fair, key=lambda index: -earned[index].max())
     ranking = ", ".join(f"{earned[index].max():.2f} {record.method[index]}" for index in ranked)
     detail = f"Overestimated: {', '.join(over)}. " if over else ""
-    detail += f"Median earned at the best α, mostly closer than their quartiles are apart: {ranking}. "
+    detail += f"Median earned at the best of the α tried (differences are not tested): {ranking}. "
     detail += (
         f"Medians and quartiles over {len(record.earned)} random MDPs whose models are wrong where data are scarce."
     )
