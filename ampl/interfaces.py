@@ -190,6 +190,14 @@ class Algorithm(Protocol):
 
 
 @runtime_checkable
+class Sampled(Protocol):
+    """An algorithm that can show where its data, its model and its policy are."""
+
+    def samples(self) -> Sequence[State]:
+        """Named samples of each seed, kept in its run directory when training ends."""
+
+
+@runtime_checkable
 class Wing(Protocol):
     """One wing as the command line sees it; announced in the entry-point group `ampl.wings`.
 

@@ -15,7 +15,7 @@ import numpy as np
 from ampl.checkpoint_clock import CheckpointClock
 from ampl.checkpoints import Checkpoint
 from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
-from ampl.interfaces import Algorithm, Array, Metrics
+from ampl.interfaces import Algorithm, Array, Metrics, Sampled
 from ampl.run_directory import Result, RunDirectory, Status, run_path
 from ampl.scale import Scale
 
@@ -174,7 +174,11 @@ class Recorder:
         self._check_some_run()
 
     def finish(self, epochs: int) -> list[SeedResult]:
-        """Writes the results of the seeds that are still running, and returns those of all."""
+        """Writes the samples and results of the seeds that are still running, and returns the results of all."""
+        if isinstance(self.algorithm, Sampled):
+            samples = self.algorithm.samples()
+            for index in self._running:
+                self.directories[index].save_samples(samples[index])
         results = {index: self.directories[index].finish(epochs, Status.FINISHED) for index in self._running}
         return [
             SeedResult(seed=seed, path=self.directories[index].path, result=(results | self._stopped)[index])

@@ -6,6 +6,7 @@
     events.out.*     the same for TensorBoard
     weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs
     checkpoint/      the two newest checkpoints
+    samples.npz      where data, model and policy are at the end, of algorithms that show it
     result.json      how the run ended, and its last metrics
     evaluation.json  what `ampl evaluate` measured, if it was run
 
@@ -34,7 +35,7 @@ from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
 from ampl.event_file import EventFile
 from ampl.files import SIGNATURE, read_json, write_json, write_npz
 from ampl.folder_lock import FolderLock
-from ampl.interfaces import Array
+from ampl.interfaces import Array, State
 from ampl.manifest import describe_session
 from ampl.metrics_table import MetricsTable
 
@@ -154,6 +155,10 @@ class RunDirectory:
     def save_weights(self, epoch: int, weights: Array) -> None:
         """Keeps w, [N], as estimated after `epoch` epochs."""
         write_npz(self.path / "weights" / f"epoch_{epoch:04d}.npz", {"weights": weights})
+
+    def save_samples(self, samples: State) -> None:
+        """Keeps what the algorithm shows of itself when training has ended."""
+        write_npz(self.path / "samples.npz", samples)
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Makes everything recorded so far durable, then the checkpoint that counts on it."""

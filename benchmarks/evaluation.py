@@ -24,6 +24,7 @@ from ampl.processes import available_cores
 from benchmarks.records import print_table, write_record
 from continuous.evaluation import Evaluator
 from continuous.locomotion.environments import make_environment
+from continuous.simulators.batch import BatchSimulator
 from continuous.simulators.locomotion import Hopper
 from continuous.simulators.robot import Flags, Snapshot
 
@@ -77,7 +78,7 @@ def make_policy() -> torch.nn.Module:
 
 def batch(policy: torch.nn.Module, length: int, threads: int) -> float:
     """Seconds for all episodes at once, without building the simulator."""
-    with Evaluator(EndlessHopper(length), episodes=EPISODES, threads=threads) as evaluator:
+    with Evaluator(BatchSimulator(EndlessHopper(length), threads), episodes=EPISODES) as evaluator:
         start = time.perf_counter()
         evaluation = evaluator.evaluate([lambda observations, _: policy(observations)], [0])[0]
         seconds = time.perf_counter() - start

@@ -14,7 +14,7 @@ from continuous.ampl_presets import PUBLISHED, VARIANTS, main_config
 from continuous.dataset import load_dataset
 from continuous.evaluation import Evaluator
 from continuous.offline_data import offline_table, reset_states
-from continuous.simulators.registry import robot_for
+from continuous.simulators.registry import robot_for, simulator_maker
 from continuous.surroundings import describe
 from continuous.tasks import Task, find_task
 from continuous.termination import find_termination
@@ -65,14 +65,14 @@ def assemble(
         path: the dataset; searched in D4RL's cache folders if not given.
     """
     dataset = load_dataset(task, path=path, mode=TransitionMode.EXACT, device=device)
-    robot = robot_for(task)
     cores = available_cores() if threads is None else threads
+    simulator = simulator_maker(task, cores)
     return AMPL(
-        offline_table(dataset, reset_states(robot, config.schedule.start_states)),
+        offline_table(dataset, reset_states(robot_for(task), config.schedule.start_states)),
         config,
         seeds,
         termination=find_termination(task),
-        evaluator=lambda episodes: Evaluator(robot, episodes=episodes, device=device, threads=cores),
+        evaluator=lambda episodes: Evaluator(simulator(), episodes=episodes, device=device),
         score=lambda evaluation: evaluation.metrics(task),
         description=describe(dataset) | {"scaled": config != published},
         dataset_sha256=dataset.sha256,

@@ -18,9 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from torch import Tensor
+
 from ampl.errors import check_at_least
 from continuous.branched_schedule import BranchedSchedule
 from continuous.damo_learner import DAMODraws, DAMOLearner, DAMOLearnerConfig
+from continuous.dataset import Batch
 from continuous.dynamics import DynamicsConfig
 from continuous.json_settings import settings_as_json
 from continuous.model_based import ModelBased, Surroundings
@@ -67,6 +70,10 @@ class DAMO(ModelBased[DAMOLearner]):
         )
         sizes = (table.observation_size, table.action_size)
         self.learner = DAMOLearner(*sizes, config.learner, seeds, table.rows.device)
+
+    def penalty(self, batch: Batch) -> Tensor:
+        """alpha R, or nothing without data alignment."""
+        return batch.reward - self.learner.aligned(batch).reward
 
     def update(self) -> None:
         """One update of classifier, critics and actor."""

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ampl.errors import InvalidShapeError, check_at_least
+from ampl.errors import InvalidShapeError, check_at_least, check_fraction
 from ampl.randomness import stream
 from continuous.scores import normalize_score, normalize_spread
-from continuous.simulators.batch import BatchSimulator
-from continuous.simulators.robot import Flags, Floats, Robot
+from continuous.simulators.robot import Flags, Floats
+from continuous.simulators.simulator import Simulator
 from continuous.tasks import Task
 
 Policy: TypeAlias = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
@@ -29,20 +29,25 @@ Policy: TypeAlias = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 StackedPolicy: TypeAlias = Callable[[torch.Tensor, Sequence[torch.Generator]], torch.Tensor]
 """The same for K seeds at once: from observations [K, E, D] and one generator a seed, to actions [K, E, A]."""
 
+Visitor: TypeAlias = Callable[[torch.Tensor, torch.Tensor, Flags], None]
+"""Gets observations [K, E, D], actions [K, E, A] and which episodes are running, [K, E]."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What the policy of one seed earned in E episodes."""
 
     returns: Floats  # sums of rewards, [E], in the task's reward units
+    discounted_returns: Floats  # the same with the evaluator's discount, [E]
     lengths: NDArray[np.int64]  # actions until the episode terminated or was cut, [E]
     terminated: Flags  # whether the episode ended by itself, [E]
 
-    def metrics(self, task: Task | None) -> Mapping[str, float]:
+    def metrics(self, task: Task | None, *, discounted: bool = False) -> Mapping[str, float]:
         """Means and spreads over the episodes; the spread is their standard deviation (divisor E).
 
         Args:
             task: whose scale the scores are on; None, or a task without reference returns, leaves them out.
+            discounted: whether the mean discounted return is among them.
         """
         mean, spread = float(self.returns.mean()), float(self.returns.std())
         metrics = {
@@ -50,6 +55,8 @@ class Evaluation:
             "evaluation/return_spread": spread,
             "evaluation/length_steps": float(self.lengths.mean()),
         }
+        if discounted:
+            metrics["evaluation/discounted_return_mean"] = float(self.discounted_returns.mean())
         if task is not None and task.has_scores:
             metrics["evaluation/score_mean"] = normalize_score(task, mean)
             metrics["evaluation/score_spread"] = normalize_spread(task, spread)
@@ -57,24 +64,30 @@ class Evaluation:
 
 
 class Evaluator:
-    """Runs policies in one task; keeps the simulator between evaluations.
+    """Runs policies in one task; keeps the simulator between evaluations, and closes it.
 
     Args:
-        robot: the task, from `simulators.registry.robot_for` or `out_of_distribution.make_robot`.
+        simulator: of the task, from `simulators.registry.simulator_for`.
         episodes: E, for each seed.
         device: where the policies act.
-        threads: that step MuJoCo; None takes every core.
+        discount: gamma of `Evaluation.discounted_returns`.
 
     Raises:
-        InvalidArgumentError: fewer than one episode or thread.
+        InvalidArgumentError: fewer than one episode, or a discount outside [0, 1].
     """
 
     def __init__(
-        self, robot: Robot, *, episodes: int = 10, device: torch.device | str = "cpu", threads: int | None = None
+        self,
+        simulator: Simulator,
+        *,
+        episodes: int = 10,
+        device: torch.device | str = "cpu",
+        discount: float = 1.0,
     ) -> None:
         check_at_least("episodes", episodes, 1)
-        self._simulator = BatchSimulator(robot, threads)
-        self._episodes = episodes
+        check_fraction("discount", discount)
+        self._simulator = simulator
+        self._episodes, self._discount = episodes, discount
         self._device = torch.device(device)
 
     def __enter__(self) -> Evaluator:
@@ -101,28 +114,52 @@ class Evaluator:
             raise InvalidShapeError(f"{len(policies)} policies for {len(seeds)} seeds; expected one each.")
         return self.evaluate_stack(_side_by_side(policies), seeds)
 
+    def starts(self, seeds: Sequence[int]) -> torch.Tensor:
+        """Where the episodes start, [K, E, D]."""
+        return self._on_device(self._reset(seeds)).reshape(len(seeds), self._episodes, -1)
+
     @torch.no_grad()
-    def evaluate_stack(self, policy: StackedPolicy, seeds: Sequence[int]) -> list[Evaluation]:
-        """One policy that acts for all seeds at once; otherwise like `evaluate`."""
+    def evaluate_stack(
+        self, policy: StackedPolicy, seeds: Sequence[int], visit: Visitor | None = None
+    ) -> list[Evaluation]:
+        """One policy that acts for all seeds at once; otherwise like `evaluate`.
+
+        Args:
+            policy: of K seeds.
+            seeds: K of them.
+            visit: is told of every step before it is taken.
+        """
         shape = (len(seeds), self._episodes)
-        starts = [stream(seed, f"evaluation/start/{episode}") for seed in seeds for episode in range(self._episodes)]
         generators = [self._generator(seed) for seed in seeds]
-        observations = self._simulator.reset(starts)  # [K * E, D]
-        returns, lengths = np.zeros(len(starts)), np.zeros(len(starts), dtype=np.int64)
-        for _ in range(self._simulator.robot.episode_limit):
+        observations = self._reset(seeds)  # [K * E, D]
+        returns, discounted = np.zeros(len(observations)), np.zeros(len(observations))
+        lengths = np.zeros(len(observations), dtype=np.int64)
+        discount = 1.0
+        for _ in range(self._simulator.episode_limit):
             running = self._simulator.running
             if not running.any():
                 break
-            actions = policy(self._on_device(observations).reshape(*shape, -1), generators)
+            seen = self._on_device(observations).reshape(*shape, -1)
+            actions = policy(seen, generators)
+            if visit is not None:
+                visit(seen, actions, running.reshape(shape))
             step = self._simulator.step(self._to_host(actions, shape))
             observations = step.observations
             returns += step.rewards
+            discounted += discount * step.rewards
             lengths += running
-        columns = (array.reshape(shape) for array in (returns, lengths, ~self._simulator.running))
+            discount *= self._discount
+        columns = (array.reshape(shape) for array in (returns, discounted, lengths, ~self._simulator.running))
         return [
-            Evaluation(returns=returns, lengths=lengths, terminated=terminated)
-            for returns, lengths, terminated in zip(*columns, strict=True)
+            Evaluation(returns=returns, discounted_returns=discounted, lengths=lengths, terminated=terminated)
+            for returns, discounted, lengths, terminated in zip(*columns, strict=True)
         ]
+
+    def _reset(self, seeds: Sequence[int]) -> Floats:
+        generators = [
+            stream(seed, f"evaluation/start/{episode}") for seed in seeds for episode in range(self._episodes)
+        ]
+        return self._simulator.reset(generators)
 
     def _generator(self, seed: int) -> torch.Generator:
         start = int(stream(seed, "evaluation/actions").integers(2**62))
@@ -132,7 +169,7 @@ class Evaluator:
         return torch.from_numpy(observations.astype(np.float32)).to(self._device)
 
     def _to_host(self, actions: torch.Tensor, shape: tuple[int, int]) -> Floats:
-        expected = (*shape, self._simulator.robot.action_size)
+        expected = (*shape, self._simulator.action_size)
         if actions.shape != expected:
             raise InvalidShapeError(f"the policy's actions are {list(actions.shape)}; expected {list(expected)}.")
         host: Any = actions.to("cpu", torch.float64).numpy()

@@ -22,6 +22,8 @@ from ampl.interfaces import Array, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from continuous.arithmetic import fast_arithmetic
 from continuous.branched_schedule import BranchedSchedule
+from continuous.certificates import model_returns
+from continuous.dataset import Batch
 from continuous.dynamics import DynamicsConfig, EnsembleDynamics
 from continuous.evaluation import Evaluator
 from continuous.mixed_sampler import MixedSampler
@@ -31,6 +33,7 @@ from continuous.rollout import START_BATCH, Model, roll_out
 from continuous.squashed_gaussian import SquashedGaussian
 from continuous.streams import SeedStreams, prefixed, without_prefix
 from continuous.termination import Termination
+from continuous.visits import sample_visits
 
 _STREAMS = ("model", "rollouts", "updates")
 
@@ -41,6 +44,13 @@ class Learner(Protocol):
     @property
     def policy(self) -> SquashedGaussian:
         """pi."""
+
+    @property
+    def discount(self) -> float:
+        """gamma."""
+
+    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
+        """The twin critics at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
 
     @property
     def sums(self) -> Mapping[str, Tensor]:
@@ -68,8 +78,9 @@ class Surroundings:
 
     Attributes:
         termination: the task's rule.
-        evaluator: makes the task's evaluator when it is first needed, for a number of episodes.
+        evaluator: makes the task's evaluator when it is needed, for a number of episodes and a discount.
         score: from an evaluation to metrics.
+        episode_limit: most steps of an episode, >= 1.
         description: what the data is, for config.json.
         dataset_sha256: of the data's file.
         threads: of PyTorch on a CPU, >= 1.
@@ -77,8 +88,9 @@ class Surroundings:
     """
 
     termination: Termination
-    evaluator: Callable[[int], Evaluator]
+    evaluator: Callable[[int, float], Evaluator]
     score: Callable[[Any], Metrics]
+    episode_limit: int
     description: Mapping[str, Any]
     dataset_sha256: str | None = None
     threads: int = 1
@@ -155,6 +167,10 @@ class ModelBased(ABC, Generic[LearnerT]):
         return self.learner.policy
 
     @abstractmethod
+    def penalty(self, batch: Batch) -> Tensor:
+        """What the algorithm subtracts from the rewards of transitions of the model, [K, B]."""
+
+    @abstractmethod
     def update(self) -> None:
         """One update on fresh batches: a function of tensors only."""
 
@@ -212,15 +228,41 @@ class ModelBased(ABC, Generic[LearnerT]):
         return [dict(zip(means, map(float, column), strict=True)) for column in columns.T]
 
     def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
-        """Scores of the policies' best actions."""
-        chosen = self._evaluation_episodes if episodes is None else episodes
-        with self.arithmetic(), self._surroundings.evaluator(chosen) as evaluator:
+        """Scores of the policies' best actions, and what model and critics promise from the same starts."""
+        with self.arithmetic(), self._evaluator(episodes) as evaluator:
             results = evaluator.evaluate_stack(self._best_action, self.seeds)
-        metrics = [dict(self._surroundings.score(result)) for result in results]
-        for index, sound in enumerate(self.learner.is_sound()):
-            if not sound:  # its actions were replaced, so that the others could be scored beside it
-                metrics[index] = dict.fromkeys(metrics[index], math.nan)
+            promised = self._certificates(evaluator.starts(self.seeds))
+        metrics = []
+        for index, (result, sound) in enumerate(zip(results, self.learner.is_sound(), strict=True)):
+            row = {**self._surroundings.score(result), **{name: float(column[index]) for name, column in promised}}
+            # the actions of a seed that is not sound were replaced, so that the others could be scored beside it
+            metrics.append(row if sound else dict.fromkeys(row, math.nan))
         return metrics
+
+    def samples(self) -> Sequence[State]:
+        """Where data, model and policy are; see `continuous.visits`."""
+        with self.arithmetic(), self._evaluator(None) as evaluator:
+            return sample_visits(self.table, self.buffer, evaluator, self._best_action, self.seeds)
+
+    def _evaluator(self, episodes: int | None) -> Evaluator:
+        chosen = self._evaluation_episodes if episodes is None else episodes
+        return self._surroundings.evaluator(chosen, self.learner.discount)
+
+    @torch.no_grad()
+    def _certificates(self, start: Tensor) -> list[tuple[str, NDArray[Any]]]:
+        """Metrics of `continuous.certificates`, [K] each, from states [K, E, D]."""
+        found = model_returns(
+            self.model,
+            lambda state: self._best_action(state, ()),
+            self.penalty,
+            start,
+            data=self.table.state,
+            discount=self.learner.discount,
+            limit=self._surroundings.episode_limit,
+            seeds=self.seeds,
+        )
+        value = self.learner.action_value(start, self._best_action(start, ())).amin(1).mean(-1)
+        return [(name, column.cpu().numpy()) for name, column in {**found, "certificate/value_estimate": value}.items()]
 
     def state(self, index: int) -> State:
         """Everything of one seed."""

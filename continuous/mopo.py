@@ -17,15 +17,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from ampl.errors import check_at_least
 from ampl.interfaces import Policy as ActingPolicy
 from continuous.branched_schedule import BranchedSchedule
+from continuous.dataset import Batch
 from continuous.dynamics import DynamicsConfig
 from continuous.json_settings import settings_as_json
 from continuous.model_based import ModelBased, Surroundings, UniformPolicy
 from continuous.penalties import PenalizedModel, Penalty
 from continuous.replay import TransitionTable
-from continuous.rollout import Model
 from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
 
 MOPO_DYNAMICS = DynamicsConfig(batch_size=256, holdout_limit=1000, patience=6, standardizes_targets=False)
@@ -77,13 +79,17 @@ class MOPO(ModelBased[SoftActorCritic]):
         sizes = (table.observation_size, table.action_size)
         self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
 
-    def rollout_model(self) -> Model:
+    def rollout_model(self) -> PenalizedModel:
         """The ensemble with its penalty."""
         return PenalizedModel(self.model, self._config.penalty, self._config.penalty_weight)
 
     def rollout_policy(self) -> ActingPolicy:
         """The policy, or uniform actions."""
         return UniformPolicy(self.table.action_size) if self._config.random_rollout_actions else self.learner.policy
+
+    def penalty(self, batch: Batch) -> Tensor:
+        """lambda u(s, a)."""
+        return self.rollout_model().penalty(batch.state, batch.action)
 
     def update(self) -> None:
         """One update of soft actor-critic."""

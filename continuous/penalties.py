@@ -70,6 +70,12 @@ class PenalizedModel:
         next_state, reward, terminal = model.finish(state + target[..., 1:], target[..., 0])
         return next_state, reward - self._weight * uncertainty, terminal
 
+    def penalty(self, state: Tensor, action: Tensor) -> Tensor:
+        """lambda u, [K, B], of states [K, B, D] and actions [K, B, A]."""
+        if self._penalty is Penalty.NONE:
+            return torch.zeros_like(state[..., 0])
+        return self._weight * self.uncertainty(state, action)
+
     def uncertainty(self, state: Tensor, action: Tensor) -> Tensor:
         """u at states [K, B, D] and actions [K, B, A]: [K, B]."""
         return self._uncertainty(*self.predictions(state, action))

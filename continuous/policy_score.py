@@ -9,7 +9,7 @@ import torch
 
 from ampl.errors import InvalidArgumentError
 from continuous.evaluation import Evaluation, Evaluator, Policy, uniform_policy
-from continuous.simulators.registry import environment_for, robot_for
+from continuous.simulators.registry import environment_for, simulator_maker
 from continuous.tasks import Family, Task
 from continuous.video import record_video
 
@@ -31,7 +31,7 @@ def score_policy_file(
         InvalidFileError: the policy cannot be read, or belongs to another task.
     """
     act = uniform_policy(task.action_size) if policy is None else load_actor(task, policy)
-    with Evaluator(robot_for(task), episodes=episodes) as evaluator:
+    with Evaluator(simulator_maker(task)(), episodes=episodes) as evaluator:
         evaluation = evaluator.evaluate([act], [seed])[0]
     if video is not None:
         environment = environment_for(task, render_mode="rgb_array")

@@ -110,6 +110,11 @@ class SoftActorCritic:
         highest = self.config.highest_temperature
         return temperature if highest is None else temperature.clamp(max=highest)
 
+    @property
+    def discount(self) -> float:
+        """gamma."""
+        return self.config.discount
+
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
         """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
         return self.critic_online(pairs(state, action))[..., 0]

@@ -10,7 +10,7 @@ from continuous.dataset import DeviceDataset, load_dataset
 from continuous.evaluation import Evaluator
 from continuous.model_based import Surroundings
 from continuous.replay import TransitionTable
-from continuous.simulators.registry import robot_for
+from continuous.simulators.registry import simulator_maker
 from continuous.tasks import Task
 from continuous.termination import find_termination
 from continuous.transitions import TransitionMode
@@ -32,12 +32,15 @@ def offline_task(
         InvalidFileError: no dataset, or a damaged one.
     """
     dataset = load_dataset(task, mode=TransitionMode.EXACT, device=device)
-    robot = robot_for(task)
     cores = available_cores() if threads is None else threads
+    simulator = simulator_maker(task, cores)
     surroundings = Surroundings(
         termination=find_termination(task),
-        evaluator=lambda episodes: Evaluator(robot, episodes=episodes, device=device, threads=cores),
-        score=lambda evaluation: evaluation.metrics(task),
+        evaluator=lambda episodes, discount: Evaluator(
+            simulator(), episodes=episodes, device=device, discount=discount
+        ),
+        score=lambda evaluation: evaluation.metrics(task, discounted=True),
+        episode_limit=task.episode_limit,
         description=describe(dataset) | {"scaled": scaled},
         dataset_sha256=dataset.sha256,
         threads=cores,

@@ -17,9 +17,10 @@ import numpy as np
 
 from continuous.locomotion.replay import Columns
 from continuous.out_of_distribution import JUMP, NAMES, TORSO_VELOCITY, make_training_robot
-from continuous.simulators.batch import BatchSimulator, Step
+from continuous.simulators.batch import BatchSimulator
 from continuous.simulators.locomotion import ROBOTS, Ant
 from continuous.simulators.robot import Floats, Robot, Start
+from continuous.simulators.simulator import Step
 
 _ANGLE = next(name for name in NAMES if name != JUMP)  # all angles share their data
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -22,23 +21,15 @@ from mujoco import rollout
 from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
 from ampl.processes import available_cores
 from continuous.simulators.robot import Flags, Floats, Robot, Snapshot, Start
+from continuous.simulators.simulator import Step
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS.value
 _CONTROL = mujoco.mjtState.mjSTATE_CTRL.value
 _TIME = 1  # a full physics state is time, qpos, qvel
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """What one action of every episode led to."""
-
-    observations: Floats  # [n, D]; of a finished episode: its last
-    rewards: Floats  # [n]; of a finished episode: 0
-    terminated: Flags  # [n]: this very step led to a terminal state
-
-
 class BatchSimulator:
-    """n episodes side by side; `reset` starts them, `step` moves those that have not ended.
+    """n episodes side by side; a `Simulator`.
 
     Args:
         robot: what to simulate.
@@ -68,6 +59,16 @@ class BatchSimulator:
         """Ends the threads."""
         if self._pool is not None:
             self._pool.shutdown()
+
+    @property
+    def action_size(self) -> int:
+        """A."""
+        return self.robot.action_size
+
+    @property
+    def episode_limit(self) -> int:
+        """Actions until an episode is cut."""
+        return self.robot.episode_limit
 
     @property
     def running(self) -> Flags:

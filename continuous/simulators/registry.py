@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from continuous.simulators.robot import Robot
+from continuous.simulators.simulator import Simulator
 from continuous.tasks import Family, Task
 
 
@@ -31,6 +34,21 @@ def robot_for(task: Task) -> Robot:
             from continuous import out_of_distribution
 
             return out_of_distribution.make_robot(task.name)
+
+
+def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simulator]:
+    """Makes simulators for the evaluation of policies; what a task lacks is said at once.
+
+    Args:
+        task: which.
+        threads: that step MuJoCo; None takes every core.
+
+    Raises:
+        MissingPackageError: an Adroit task without gymnasium-robotics.
+    """
+    from continuous.simulators.batch import BatchSimulator
+
+    return partial(BatchSimulator, robot_for(task), threads)
 
 
 def environment_for(task: Task, render_mode: str | None = None) -> Any:

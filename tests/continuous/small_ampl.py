@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from continuous.ampl import AMPL
@@ -13,6 +14,7 @@ from continuous.ampl_config import AMPLConfig
 from continuous.ampl_presets import VARIANTS
 from continuous.critic import CriticConfig
 from continuous.dynamics import DynamicsConfig
+from continuous.evaluation import Visitor
 from continuous.policy import ImplicitPolicyConfig
 from continuous.q_moment import QMomentConfig
 from continuous.regularizer import RegularizerConfig
@@ -81,9 +83,17 @@ class LineEvaluator:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def starts(self, seeds: Sequence[int]) -> torch.Tensor:
+        return torch.linspace(-1.0, 1.0, self._episodes)[:, None].repeat(len(seeds), 1, 2)
+
     def evaluate_stack(
-        self, policy: Callable[[torch.Tensor, Sequence[torch.Generator]], torch.Tensor], seeds: Sequence[int]
+        self,
+        policy: Callable[[torch.Tensor, Sequence[torch.Generator]], torch.Tensor],
+        seeds: Sequence[int],
+        visit: Visitor | None = None,
     ) -> list[Mapping[str, float]]:
-        states = torch.linspace(-1.0, 1.0, self._episodes)[:, None].repeat(len(seeds), 1, 2)
+        states = self.starts(seeds)
         actions = policy(states, [torch.Generator().manual_seed(seed) for seed in seeds])
+        if visit is not None:
+            visit(states, actions, np.ones(states.shape[:2], dtype=bool))
         return [{"evaluation/score_mean": -float((states[k, :, :1] * actions[k]).mean())} for k in range(len(seeds))]

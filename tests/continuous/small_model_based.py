@@ -34,8 +34,9 @@ SCHEDULE = BranchedSchedule(
 def surroundings(termination: Termination = never) -> Surroundings:
     return Surroundings(
         termination=termination,
-        evaluator=lambda episodes: LineEvaluator(episodes),  # type: ignore[arg-type, return-value]
+        evaluator=lambda episodes, discount: LineEvaluator(episodes),  # type: ignore[arg-type, return-value]
         score=lambda evaluation: evaluation,
+        episode_limit=20,
         description={"source": "synthetic"},
     )
 

@@ -26,7 +26,7 @@ from continuous.adroit.robots import make_robot
 from continuous.d4rl_file import read_d4rl, read_provenance, write_d4rl
 from continuous.evaluation import Evaluator, uniform_policy
 from continuous.recipes import MakeOptions
-from continuous.simulators.registry import robot_for
+from continuous.simulators.registry import simulator_maker
 from continuous.tasks import find_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -244,7 +244,7 @@ def test_restored_margins_are_those_of_old_mujoco_for_every_pair_of_geoms(robot:
 def test_random_policies_earn_what_the_facts_measured(robot: str, mean: float, error: float) -> None:
     """Facts, section 3: a uniform random policy, with standard errors; rare lucky episodes widen our own error."""
     task = find_task(f"{robot}-expert-v1")
-    with Evaluator(robot_for(task), episodes=400) as evaluator:
+    with Evaluator(simulator_maker(task)(), episodes=400) as evaluator:
         returns = evaluator.evaluate([uniform_policy(task.action_size)], [0])[0].returns
     own_error = returns.std() / np.sqrt(len(returns))
     assert abs(returns.mean() - mean) < 3.0 * np.hypot(error, own_error)
@@ -258,7 +258,7 @@ def test_dapg_policies_earn_what_was_measured(robot: str, mean: float, spread: f
     """Issue 3: pen 3288 +- 1689 a single episode, door 3011 +- 22, 30 episodes, stock contacts on MuJoCo 4.0."""
     task = find_task(f"{robot}-expert-v1")
     policy = read_policy(Path(FOLDER or "") / f"{robot}_dapg_policy.npz", task.observation_size, task.action_size)
-    with Evaluator(robot_for(task), episodes=60) as evaluator:
+    with Evaluator(simulator_maker(task)(), episodes=60) as evaluator:
         returns = evaluator.evaluate([policy.act], [0])[0].returns
     assert abs(returns.mean() - mean) < 3.0 * spread * np.sqrt(1 / 30 + 1 / 60)
     assert 0.5 * spread < returns.std() < 1.5 * spread

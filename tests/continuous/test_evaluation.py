@@ -10,9 +10,10 @@ from ampl.errors import InvalidArgumentError, InvalidShapeError
 from ampl.processes import available_cores
 from ampl.randomness import stream
 from continuous.evaluation import Evaluation, Evaluator, Policy, uniform_policy
+from continuous.simulators.batch import BatchSimulator
 from continuous.simulators.locomotion import Hopper
 from continuous.simulators.maze2d import Maze2D
-from continuous.simulators.registry import environment_for, robot_for
+from continuous.simulators.registry import environment_for, simulator_maker
 from continuous.tasks import find_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -31,7 +32,7 @@ def noisy_policy(seed: int) -> Policy:
 
 def test_a_seeds_result_does_not_depend_on_its_neighbors() -> None:
     policies = [noisy_policy(seed) for seed in range(3)]
-    with Evaluator(Hopper(), episodes=4, threads=2) as evaluator:
+    with Evaluator(BatchSimulator(Hopper(), 2), episodes=4) as evaluator:
         together = evaluator.evaluate(policies, [5, 6, 7])
         alone = evaluator.evaluate([policies[1]], [6])[0]
     np.testing.assert_array_equal(together[1].returns, alone.returns)
@@ -42,7 +43,7 @@ def test_a_seeds_result_does_not_depend_on_its_neighbors() -> None:
 def test_the_same_seed_gives_the_same_bytes_and_other_seeds_other_episodes() -> None:
     results = []
     for seed in (0, 0, 1):
-        with Evaluator(Hopper(), episodes=5) as evaluator:
+        with Evaluator(BatchSimulator(Hopper()), episodes=5) as evaluator:
             results.append(evaluator.evaluate([noisy_policy(0)], [seed])[0].returns.tobytes())
     assert results[0] == results[1] != results[2]
 
@@ -50,7 +51,7 @@ def test_the_same_seed_gives_the_same_bytes_and_other_seeds_other_episodes() -> 
 def test_a_batch_of_episodes_equals_a_loop_over_single_ones() -> None:
     """The policy is deterministic, so that the loop needs no shared draws."""
     weights = torch.randn(11, 3, generator=torch.Generator().manual_seed(3))
-    with Evaluator(Hopper(), episodes=6) as evaluator:
+    with Evaluator(BatchSimulator(Hopper()), episodes=6) as evaluator:
         evaluation = evaluator.evaluate([lambda o, _: torch.tanh(o @ weights)], [2])[0]
     environment = environment_for(find_task("hopper-medium-v2"))
     for episode in range(6):
@@ -69,7 +70,7 @@ def test_a_batch_of_episodes_equals_a_loop_over_single_ones() -> None:
 
 
 def test_episodes_are_cut_at_the_tasks_limit() -> None:
-    with Evaluator(Maze2D("umaze", "dense"), episodes=2) as evaluator:
+    with Evaluator(BatchSimulator(Maze2D("umaze", "dense")), episodes=2) as evaluator:
         evaluation = evaluator.evaluate([uniform_policy(2)], [0])[0]
     assert evaluation.lengths.tolist() == [300, 300]
     assert not evaluation.terminated.any()
@@ -79,7 +80,10 @@ def test_scores_are_scaled_and_spreads_never_shifted() -> None:
     """Facts, section 3: score = 100 (return - min) / (max - min); a spread is scaled by 1 / (max - min) only."""
     task = find_task("hopper-medium-v2")
     evaluation = Evaluation(
-        returns=np.array([1607.01384, 3234.3]), lengths=np.array([800, 1000]), terminated=np.array([True, False])
+        returns=np.array([1607.01384, 3234.3]),
+        discounted_returns=np.zeros(2),
+        lengths=np.array([800, 1000]),
+        terminated=np.array([True, False]),
     )
     metrics = evaluation.metrics(task)
     assert metrics["evaluation/score_mean"] == pytest.approx((50.0 + 100.0) / 2, abs=1e-3)
@@ -98,7 +102,7 @@ def test_a_stacked_policy_acts_for_all_seeds_in_one_call() -> None:
         shapes.append((tuple(observations.shape), observations.dtype, len(generators)))
         return torch.zeros(2, 3, 3)
 
-    with Evaluator(Hopper(), episodes=3) as evaluator:
+    with Evaluator(BatchSimulator(Hopper()), episodes=3) as evaluator:
         evaluations = evaluator.evaluate_stack(act, [0, 1])
     assert set(shapes) == {((2, 3, 11), torch.float32, 2)}
     assert len(evaluations) == 2
@@ -106,7 +110,7 @@ def test_a_stacked_policy_acts_for_all_seeds_in_one_call() -> None:
 
 
 def test_wrong_policies_are_named() -> None:
-    with Evaluator(Hopper(), episodes=2) as evaluator:
+    with Evaluator(BatchSimulator(Hopper()), episodes=2) as evaluator:
         with pytest.raises(InvalidShapeError, match="1 policies for 2 seeds"):
             evaluator.evaluate([noisy_policy(0)], [0, 1])
         with pytest.raises(InvalidShapeError, match=r"\[1, 2, 4\]; expected \[1, 2, 3\]"):
@@ -114,7 +118,7 @@ def test_wrong_policies_are_named() -> None:
         with pytest.raises(InvalidArgumentError, match="not finite"):
             evaluator.evaluate([lambda o, _: torch.full((2, 3), float("nan"))], [0])
     with pytest.raises(InvalidArgumentError, match="episodes"):
-        Evaluator(Hopper(), episodes=0)
+        Evaluator(BatchSimulator(Hopper()), episodes=0)
 
 
 @pytest.mark.slow
@@ -125,7 +129,7 @@ def test_wrong_policies_are_named() -> None:
 def test_random_policies_earn_what_the_facts_measured(name: str, mean: float, error: float) -> None:
     """Facts, section 3: returns of a uniform random policy on the v4 environments, with standard errors."""
     task = find_task(name)
-    with Evaluator(robot_for(task), episodes=400, threads=available_cores()) as evaluator:
+    with Evaluator(simulator_maker(task, available_cores())(), episodes=400) as evaluator:
         returns = evaluator.evaluate([uniform_policy(task.action_size)], [0])[0].returns
     own_error = returns.std() / np.sqrt(len(returns))
     assert abs(returns.mean() - mean) < 3.0 * np.hypot(error, own_error)

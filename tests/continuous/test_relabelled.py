@@ -31,7 +31,7 @@ from continuous.out_of_distribution import NAMES, relabel
 from continuous.recipes import MakeOptions, find_recipe
 from continuous.relabelled.behavior_robots import BEHAVIOR_ROBOTS, make_simulator, with_torso_velocity
 from continuous.simulators.batch import BatchSimulator
-from continuous.simulators.registry import robot_for
+from continuous.simulators.registry import robot_for, simulator_maker
 from continuous.simulators.robot import Floats, Start
 from continuous.tasks import find_task
 from continuous.termination import find_termination
@@ -149,7 +149,7 @@ def test_the_evaluators_return_is_the_sum_of_the_relabelled_rewards(name: str) -
     """Same starts, same actions: the episodes of the original task, relabelled, against the evaluation in the new."""
     task, episodes, seed = find_task(name), 2, 7
     act = moving_policy((task.observation_size, task.action_size))
-    with Evaluator(robot_for(task), episodes=episodes, threads=1) as evaluator:
+    with Evaluator(simulator_maker(task, 1)(), episodes=episodes) as evaluator:
         found = evaluator.evaluate([lambda states, _: torch.from_numpy(act(states.numpy()))], [seed])[0]
     actor: Actor = lambda states: (act(states), np.zeros(len(states)))  # noqa: E731
     for episode in range(episodes):

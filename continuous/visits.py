@@ -1,0 +1,64 @@
+"""Samples of where data, model and policy are, for figures of how well they overlap.
+
+One dictionary a seed, written to its run directory as samples.npz when training ends:
+
+    offline_state, offline_action       rows of the data
+    synthetic_state, synthetic_action   rows of the model's buffer
+    real_state, real_action             visited by the policy's best actions in the simulator
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ampl.interfaces import State
+from continuous.evaluation import Evaluator, StackedPolicy
+from continuous.replay import ModelBuffer, TransitionTable
+from continuous.simulators.robot import Flags
+from continuous.streams import SeedStreams
+
+ROWS = 1000  # of each kind, at most
+
+
+class Visits:
+    """Collects what an evaluation visits; a `continuous.evaluation.Visitor`."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[NDArray[np.float32], NDArray[np.float32], Flags]] = []
+
+    def __call__(self, observations: Tensor, actions: Tensor, running: Flags) -> None:
+        """One step of all episodes: [K, E, D], [K, E, A] and [K, E]."""
+        self._steps.append((observations.cpu().numpy(), actions.cpu().numpy(), running))
+
+    def of_seed(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Every state and action of a seed's running episodes, [n, D] and [n, A]."""
+        states = [states[index, running[index]] for states, _, running in self._steps]
+        actions = [actions[index, running[index]] for _, actions, running in self._steps]
+        return np.concatenate(states), np.concatenate(actions)
+
+
+def sample_visits(
+    table: TransitionTable, buffer: ModelBuffer, evaluator: Evaluator, policy: StackedPolicy, seeds: Sequence[int]
+) -> list[State]:
+    """The module's samples of every seed; the same bytes each time."""
+    streams = SeedStreams(seeds, "visits", table.rows.device)
+    offline, synthetic = table.sample(ROWS, streams), buffer.sample(ROWS, streams)
+    visits = Visits()
+    evaluator.evaluate_stack(policy, seeds, visits)
+    samples: list[State] = []
+    for index in range(len(seeds)):
+        state, action = visits.of_seed(index)
+        chosen = torch.linspace(0, len(state) - 1, min(ROWS, len(state))).long().numpy()  # evenly over the episodes
+        arrays = {"real_state": state[chosen], "real_action": action[chosen]}
+        for name, batch in (("offline", offline), ("synthetic", synthetic)):
+            arrays |= {
+                f"{name}_state": batch.state[index].cpu().numpy(),
+                f"{name}_action": batch.action[index].cpu().numpy(),
+            }
+        samples.append(arrays)
+    return samples
