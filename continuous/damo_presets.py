@@ -34,6 +34,9 @@ TABLE4: Mapping[str, tuple[float, int]] = {
 
 _COMMON = (2.0, 5)
 
+ALPHAS = (0.1, 0.3, 1.0, 3.0, 10.0)
+"""For the sensitivity to alpha; the paper's own values are lost."""
+
 
 def _learner(**changes: object) -> Callable[[DAMOConfig], DAMOConfig]:
     return lambda config: replace(config, learner=replace(config.learner, **changes))  # type: ignore[arg-type]
@@ -46,8 +49,10 @@ VARIANTS: Mapping[str, Callable[[DAMOConfig], DAMOConfig]] = {
     "inconsistent": _learner(actor=Actor.INCONSISTENT),
     "unstabilized": _learner(actor=Actor.UNSTABILIZED),
     "fixed-alpha": _learner(actor=Actor.FIXED_ALPHA),
+    **{f"alpha-{alpha:g}": _learner(alpha=alpha) for alpha in ALPHAS},
 }
-"""The algorithm, without the explicit or the implicit term, with other actors; the last is the other reading."""
+"""The algorithm, without the explicit or the implicit term, with other actors (the last is the other reading), and
+with other coefficients than Table 4's."""
 
 
 def main_config(task: Task) -> DAMOConfig:

@@ -29,7 +29,19 @@ _VARIANTS = {
         "multi-moment",
     ),
     "mopo": ("main", "kit", "mbpo", "no-ensemble", "no-penalty", "mean-std", "disagreement"),
-    "damo": ("main", "no-er", "no-ir", "inconsistent", "unstabilized", "fixed-alpha"),
+    "damo": (
+        "main",
+        "no-er",
+        "no-ir",
+        "inconsistent",
+        "unstabilized",
+        "fixed-alpha",
+        "alpha-0.1",
+        "alpha-0.3",
+        "alpha-1",
+        "alpha-3",
+        "alpha-10",
+    ),
 }
 
 
