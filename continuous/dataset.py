@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
 from continuous.cache import find_dataset
@@ -16,9 +17,9 @@ from continuous.d4rl_data import Floats, Provenance
 from continuous.d4rl_file import read_d4rl, read_provenance
 from continuous.download import missing_dataset
 from continuous.download_record import check_record, file_sha256, read_record
-from continuous.episodes import start_states
+from continuous.episodes import episode_returns, start_states
 from continuous.plausibility import check_plausible
-from continuous.tasks import Task
+from continuous.tasks import Family, Task
 from continuous.transitions import TransitionArrays, TransitionMode, make_transitions
 
 
@@ -40,6 +41,7 @@ class DeviceDataset(Batch):
     start_state: torch.Tensor  # draws from mu0, [M, D]
     sha256: str | None = None  # of the file; None where the data did not come from one
     provenance: Provenance | None = None  # None: nothing recorded, as in D4RL's own files
+    episode_returns: NDArray[np.float64] | None = None  # of complete episodes, in reward units; None: there are none
 
     def __post_init__(self) -> None:
         """Raises InvalidShapeError unless the columns have one length and one device."""
@@ -106,7 +108,11 @@ def load_dataset(
     provenance = read_provenance(path)
     check_plausible(data, task, provenance, path)
     transitions = make_transitions(data, task, mode)
-    return to_device(transitions, start_states(data), device=device, sha256=sha256, provenance=provenance)
+    dataset = to_device(transitions, start_states(data), device=device, sha256=sha256, provenance=provenance)
+    returns = episode_returns(data)
+    if task.family is Family.MAZE2D or not len(returns):  # in the maze, segments end where a target was reached
+        return dataset
+    return replace(dataset, episode_returns=returns)
 
 
 def to_device(
@@ -129,7 +135,7 @@ def to_device(
     Raises:
         InvalidArgumentError: the device is not there.
     """
-    columns = {name: _tensor(array, device) for name, array in vars(transitions).items()}
+    columns: dict[str, Any] = {name: _tensor(array, device) for name, array in vars(transitions).items()}
     return DeviceDataset(**columns, start_state=_tensor(starts, device), sha256=sha256, provenance=provenance)
 
 

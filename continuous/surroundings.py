@@ -65,4 +65,8 @@ def describe(dataset: DeviceDataset) -> dict[str, Any]:
     """What config.json says of the data."""
     provenance = dataset.provenance
     source = "unknown" if provenance is None else provenance.source
-    return {"source": source, "transitions": dataset.n_transitions, "sha256": dataset.sha256}
+    facts = {"source": source, "transitions": dataset.n_transitions, "sha256": dataset.sha256}
+    returns = dataset.episode_returns
+    if returns is None:
+        return facts
+    return facts | {"episode_return_mean": float(returns.mean()), "episode_return_max": float(returns.max())}

@@ -6,12 +6,21 @@ whose text has lost cells: those are empty too. Ours are on v2 data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ampl.errors import InvalidFileError
 from figures.runs import Run
-from figures.scores import Cell, read_scores, spread, stopped_notes, window_note, with_spread
+from figures.scores import (
+    SPREAD_NOTE,
+    Cell,
+    read_scores,
+    score_text,
+    score_values,
+    stopped_notes,
+    window_note,
+    with_spread,
+)
 from figures.table import Table, Value
 
 _ROBOTS = ("halfcheetah", "hopper", "walker2d")
@@ -43,7 +52,6 @@ DAMO_TABLE_2: Mapping[str, str] = {
 }
 """DAMO's column as far as it can be read."""
 
-_SPREAD = "± is the standard deviation over seeds (divisor n - 1 for ours), left out for a single seed."
 _COMPARABLE = (
     "Scores on re-created data, or after fewer steps than published, are not the same quantity as the paper's."
 )
@@ -59,11 +67,17 @@ def mopo_table1(folder: Path) -> Table:
     for task in TASKS:
         found = [ours.get((task, variant)) for variant in ("main", "mbpo")]
         paper = [with_spread(*score) for score in MOPO_TABLE_1[task]]
-        rows.append((task, *paper, *map(_score, found), *_circumstances(found)))
+        rows.append((task, *paper, *map(score_text, found), *_circumstances(found)))
         for name, cell, (mean, std) in zip(("MOPO", "MBPO"), found, MOPO_TABLE_1[task], strict=True):
             known: dict[str, Value] = {"dataset": task, "method": name, "paper_mean": mean, "paper_std": std}
-            values.append(known | _numbers(cell))
-    notes = (window_note(), _SPREAD, "The paper's are on v0 data, ours on v2.", _COMPARABLE, *stopped_notes(stopped))
+            values.append(known | score_values(cell))
+    notes = (
+        window_note(),
+        SPREAD_NOTE,
+        "The paper's are on v0 data, ours on v2.",
+        _COMPARABLE,
+        *stopped_notes(stopped),
+    )
     return Table(title="MOPO, Table 1", columns=columns, rows=tuple(rows), notes=notes, values=tuple(values))
 
 
@@ -86,41 +100,22 @@ def damo_table2(folder: Path) -> Table:
     rows, values = [], []
     for task in TASKS:
         pair = [found.get(algorithm, {}).get(task) for algorithm in ("damo", "mopo")]
-        rows.append((task, DAMO_TABLE_2.get(task, ""), *map(_score, pair), *_circumstances(pair)))
+        rows.append((task, DAMO_TABLE_2.get(task, ""), *map(score_text, pair), *_circumstances(pair)))
         for name, cell in zip(("DAMO", "MOPO"), pair, strict=True):
             known: dict[str, Value] = {
                 "dataset": task,
                 "method": name,
                 "paper": DAMO_TABLE_2.get(task) if name == "DAMO" else None,
             }
-            values.append(known | _numbers(cell))
-    notes = (window_note(), _SPREAD, "Cells of the paper that its text has lost are empty.", _COMPARABLE,
+            values.append(known | score_values(cell))
+    notes = (window_note(), SPREAD_NOTE, "Cells of the paper that its text has lost are empty.", _COMPARABLE,
              *stopped_notes(stopped))  # fmt: skip
     return Table(title="DAMO, Table 2", columns=columns, rows=tuple(rows), notes=notes, values=tuple(values))
 
 
-def _score(cell: Cell | None) -> str:
-    return "" if cell is None else with_spread(float(cell.scores.mean()), spread(cell.scores))
-
-
-def _circumstances(cells: Sequence[Cell | None]) -> tuple[str, ...]:
-    """Seeds, steps, data, device and commit of a row's runs; where they differ, all of them."""
-    there = [cell for cell in cells if cell is not None]
-    facts = [(cell.seeds, cell.steps, cell.data, cell.devices, cell.commits) for cell in there]
+def _circumstances(cells: Iterable[Cell | None]) -> tuple[str, ...]:
+    """Seeds, steps, data, device and commit of the runs of a row; where they differ, all of them."""
+    facts = [(cell.seeds, cell.steps, cell.data, cell.devices, cell.commits) for cell in cells if cell is not None]
     if not facts:
         return ("",) * 5
     return tuple("; ".join(dict.fromkeys(column)) for column in zip(*facts, strict=True))
-
-
-def _numbers(cell: Cell | None) -> dict[str, Value]:
-    if cell is None:
-        return dict.fromkeys(("ours_mean", "ours_std", "seeds", "steps", "data", "device", "commit"))
-    return {
-        "ours_mean": float(cell.scores.mean()),
-        "ours_std": spread(cell.scores),
-        "seeds": cell.seeds,
-        "steps": cell.steps,
-        "data": cell.data,
-        "device": cell.devices,
-        "commit": cell.commits,
-    }

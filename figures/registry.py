@@ -28,6 +28,7 @@ from figures import (
     figure2_truth,
     learning_curves,
     model_based_tables,
+    mopo_returns,
     mopo_tradeoff,
     proposition2,
     tables,
@@ -126,6 +127,8 @@ FIGURES: Mapping[str, Product] = {
     "table1": TableFromRuns(tables.table1),
     "table2": TableFromRuns(tables.table2),
     "mopo-table1": TableFromRuns(model_based_tables.mopo_table1),
+    "mopo-table2": TableFromRuns(mopo_returns.mopo_table2),
+    "mopo-table3": TableFromRuns(mopo_returns.mopo_table3),
     "damo-table2": TableFromRuns(model_based_tables.damo_table2),
 }
 

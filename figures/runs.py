@@ -26,6 +26,7 @@ from ampl.metrics_table import EPOCH, read_metrics
 logger = logging.getLogger(__name__)
 
 SCORE = "evaluation/score_mean"  # normalized, 0-100; the mean of the episodes of one evaluation
+RETURN = "evaluation/return_mean"  # the same undiscounted, in the task's reward units
 SCORE_WINDOW = 10  # evaluations that a run's score is the mean of; the paper logs several windows and names none
 UNKNOWN = "unknown"
 
@@ -55,8 +56,10 @@ class Run:
         ending: finished, unfinished or stopped.
         message: why it stopped; otherwise empty.
         epochs: epochs recorded.
-        score: [evaluations] normalized scores, 0-100, in their order; empty if the run reports none.
+        score: [evaluations] the metric that was asked for, in their order: normalized scores, 0-100, if nothing else
+            was; empty if the run does not report it.
         data: "re-created", "original", another word of the run's own, or unknown.
+        batch_mean, batch_max: return of the data's complete episodes, in reward units; None if unknown.
         steps: gradient steps so far; None if unknown.
         weight_steps: gradient steps of the weights at each retraining; None if unknown.
         scaled: whether the schedule was scaled down; None if unknown.
@@ -74,6 +77,8 @@ class Run:
     epochs: int
     score: NDArray[np.float64]
     data: str
+    batch_mean: float | None
+    batch_max: float | None
     steps: int | None
     weight_steps: int | None
     scaled: bool | None
@@ -87,7 +92,7 @@ class Run:
 
     @property
     def scored(self) -> bool:
-        """Whether it counts and reports scores."""
+        """Whether it counts and reports the metric that was asked for."""
         return self.counts and self.score.size > 0
 
     @property
@@ -107,7 +112,11 @@ class Run:
 
 
 def find_runs(
-    folder: Path, algorithm: str, tasks: Iterable[str] | None = None, variants: Iterable[str] | None = None
+    folder: Path,
+    algorithm: str,
+    tasks: Iterable[str] | None = None,
+    variants: Iterable[str] | None = None,
+    metric: str = SCORE,
 ) -> list[Run]:
     """The runs of an algorithm, in the order task, variant, seed.
 
@@ -116,6 +125,7 @@ def find_runs(
         algorithm: name, as on the command line.
         tasks: only these; None: all.
         variants: likewise.
+        metric: what `Run.score` holds, SCORE or RETURN.
 
     Returns:
         Every run that can be read, those that do not count included.
@@ -128,7 +138,7 @@ def find_runs(
             continue
         names = {"task": task, "algorithm": algorithm, "variant": variant, "seed": int(seed[1])}
         try:
-            found.append(_read_run(path, names))
+            found.append(_read_run(path, names, metric))
         except InvalidFileError as error:
             logger.warning("%s is left out: %s", path, error)
     return found
@@ -148,7 +158,7 @@ def _order(path: Path) -> tuple[str, str, int, str]:
     return path.parts[-4], path.parts[-2], int(seed[1]) if seed else -1, path.name
 
 
-def _read_run(path: Path, names: Mapping[str, Any]) -> Run:
+def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:
     """The run in `path`, which must be the one that the path names.  Raises InvalidFileError."""
     config = _read_object(path / "config.json")
     different = [name for name, value in names.items() if config.get(name) != value]
@@ -160,9 +170,9 @@ def _read_run(path: Path, names: Mapping[str, Any]) -> Run:
         raise InvalidFileError(f"its result.json has status {result.get('status')!r}.")
     manifest = _read_object(path / "manifest.json") if (path / "manifest.json").exists() else {}
     metrics = read_metrics(path / "metrics.csv") if (path / "metrics.csv").exists() else {}
-    score = metrics.get(SCORE, np.zeros(0))
+    score = metrics.get(metric, np.zeros(0))
     if not np.isfinite(score).all():
-        raise InvalidFileError(f"its metrics.csv has a value of '{SCORE}' that is not finite.")
+        raise InvalidFileError(f"its metrics.csv has a value of '{metric}' that is not finite.")
     epochs = len(metrics.get(EPOCH, []))
     steps_per_epoch = _find(config, int, "settings.schedule.steps_per_epoch")
     commit = _find(manifest, str, "git.commit")
@@ -175,6 +185,8 @@ def _read_run(path: Path, names: Mapping[str, Any]) -> Run:
         epochs=epochs,
         score=score,
         data=_find(config, str, "settings.data.source") or UNKNOWN,
+        batch_mean=_find(config, float, "settings.data.episode_return_mean"),
+        batch_max=_find(config, float, "settings.data.episode_return_max"),
         steps=None if steps_per_epoch is None else epochs * steps_per_epoch,
         weight_steps=_find(config, int, "settings.schedule.miw_steps", "settings.weights.steps"),
         scaled=_find(config, bool, "settings.scaled", "settings.data.scaled"),

@@ -1,8 +1,8 @@
-"""Seeds of one dataset and variant as one score, with the circumstances that it was reached under."""
+"""Seeds of one dataset and variant as one score or return, with the circumstances that it was reached under."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
-from figures.runs import SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
+from figures.runs import SCORE, SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
+from figures.table import Value
 from figures.variants import ALGORITHM, MAIN, train_command
+
+SPREAD_NOTE = "± is the standard deviation over seeds (divisor n - 1 for ours), left out for a single seed."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ class Cell:
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """[seeds] normalized score of each seed, 0-100: the mean of its last SCORE_WINDOW evaluations."""
+        """[seeds] score of each seed, 0-100, or return: the mean of its last SCORE_WINDOW evaluations."""
         return np.array([run.recent_score for run in self.runs])
 
     @property
@@ -65,7 +68,7 @@ class Cell:
 
 
 def read_scores(
-    folder: Path, tasks: Iterable[str], variants: Iterable[str], algorithm: str = ALGORITHM
+    folder: Path, tasks: Iterable[str], variants: Iterable[str], algorithm: str = ALGORITHM, metric: str = SCORE
 ) -> tuple[list[Cell], list[Run]]:
     """The cells that have runs, and the runs that stopped.
 
@@ -74,12 +77,13 @@ def read_scores(
         tasks: datasets, in the order wanted.
         variants: likewise.
         algorithm: whose runs, as on the command line.
+        metric: what their scores are, SCORE or RETURN.
 
     Raises:
         InvalidFileError: neither a scored run nor a stopped one is there.
     """
     tasks, variants = tuple(tasks), tuple(variants)
-    runs = find_runs(folder, algorithm, tasks, variants)
+    runs = find_runs(folder, algorithm, tasks, variants, metric)
     stopped = [run for run in runs if run.ending is Ending.STOPPED]
     scored: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
@@ -88,7 +92,8 @@ def read_scores(
     if not scored and not stopped:
         known = tasks[-1] if len(tasks) == 1 or algorithm != ALGORITHM else "maze2d-umaze-v1"
         command = f"{train_command(known, MAIN, algorithm=algorithm)} --out {folder}"
-        raise InvalidFileError(f"no scored run of the paper's datasets below {folder}. `{command}` makes one.")
+        which = "scored" if metric == SCORE else "evaluated"
+        raise InvalidFileError(f"no {which} run of the paper's datasets below {folder}. `{command}` makes one.")
     places = [(task, variant) for task in tasks for variant in variants if (task, variant) in scored]
     return [Cell(task=task, variant=variant, runs=tuple(scored[task, variant])) for task, variant in places], stopped
 
@@ -114,16 +119,57 @@ def with_spread(mean: float, std: float | None) -> str:
     return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
 
 
+def score_text(cell: Cell | None) -> str:
+    """The mean over seeds and its spread; empty without runs."""
+    return "" if cell is None else with_spread(float(cell.scores.mean()), spread(cell.scores))
+
+
+def score_values(cell: Cell | None) -> dict[str, Value]:
+    """The same as plain values, with the circumstances; None without runs."""
+    if cell is None:
+        return dict.fromkeys(("ours_mean", "ours_std", "seeds", "steps", "data", "device", "commit"))
+    return {
+        "ours_mean": float(cell.scores.mean()),
+        "ours_std": spread(cell.scores),
+        "seeds": cell.seeds,
+        "steps": cell.steps,
+        "data": cell.data,
+        "device": cell.devices,
+        "commit": cell.commits,
+    }
+
+
+def circumstance_notes(cells: Sequence[Cell], labels: Mapping[str, str]) -> list[str]:
+    """Data, steps, seeds, device and commit of the runs of each dataset, a sentence each.
+
+    Args:
+        cells: of any datasets and variants.
+        labels: what the variants are called.
+    """
+    notes = []
+    for task in dict.fromkeys(cell.task for cell in cells):
+        there = [cell for cell in cells if cell.task == task]
+        runs = [run for cell in there for run in cell.runs]
+        seeds = "; ".join(f"{labels[cell.variant]}: {cell.seeds}" for cell in there)
+        notes.append(
+            f"{task}: data {distinct(run.data for run in runs)}; steps {distinct(cell.steps for cell in there)}; "
+            f"seeds of {seeds}; device {distinct(run.device for run in runs)}; "
+            f"commit {distinct(run.commit for run in runs)}."
+        )
+    return notes
+
+
 def distinct(values: Iterable[str]) -> str:
     """The different values in the order they come, joined."""
     return ", ".join(dict.fromkeys(values))
 
 
-def window_note() -> str:
-    """One sentence on what a score is."""
-    return (
-        f"A score is the mean of a seed's last {SCORE_WINDOW} evaluations (all, if it has fewer), normalized to 0-100."
+def window_note(metric: str = SCORE) -> str:
+    """One sentence on what a score, or a return, is."""
+    what, unit = (
+        ("score", "normalized to 0-100") if metric == SCORE else ("return of ours", "undiscounted and not normalized")
     )
+    return f"A {what} is the mean of a seed's last {SCORE_WINDOW} evaluations (all, if it has fewer), {unit}."
 
 
 def stopped_notes(stopped: Iterable[Run]) -> list[str]:

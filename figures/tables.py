@@ -5,12 +5,19 @@ Source: AMPL, Table 1 and appendix Table 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from figures.paper_results import FIGURE_1, TABLE_1, VARIANTS, best_baseline
-from figures.runs import Run
-from figures.scores import Cell, distinct, read_scores, spread, stopped_notes, window_note, with_spread
+from figures.scores import (
+    Cell,
+    circumstance_notes,
+    read_scores,
+    score_text,
+    spread,
+    stopped_notes,
+    window_note,
+    with_spread,
+)
 from figures.table import Table, Value
 from figures.variants import LABELS, MAIN
 
@@ -71,11 +78,11 @@ def table2(folder: Path) -> Table:
         row = [task]
         for variant in VARIANTS:
             cell = ours.get((task, variant))
-            row += [_score(cell), f"{paper[variant]:.1f}"]
+            row += [score_text(cell), f"{paper[variant]:.1f}"]
             known: dict[str, Value] = {"dataset": task, "variant": variant, "paper_mean": paper[variant]}
             values.append(known | _values(cell))
         rows.append(tuple(row))
-    notes = [window_note(), _SPREAD, _COMPARABLE, *_circumstances(cells), *stopped_notes(stopped)]
+    notes = [window_note(), _SPREAD, _COMPARABLE, *circumstance_notes(cells, LABELS), *stopped_notes(stopped)]
     return Table(
         title="Table 2: normalized scores of the ablations",
         columns=tuple(columns),
@@ -85,16 +92,12 @@ def table2(folder: Path) -> Table:
     )
 
 
-def _score(cell: Cell | None) -> str:
-    return "" if cell is None else with_spread(float(cell.scores.mean()), spread(cell.scores))
-
-
 def _texts(cell: Cell | None) -> tuple[str, ...]:
     """The columns of Table 1 from "ours" on."""
     if cell is None:
         return ("",) * 7
     last = with_spread(float(cell.last_scores.mean()), spread(cell.last_scores))
-    return _score(cell), last, cell.seeds, cell.steps, cell.data, cell.devices, cell.commits
+    return score_text(cell), last, cell.seeds, cell.steps, cell.data, cell.devices, cell.commits
 
 
 def _values(cell: Cell | None) -> dict[str, Value]:
@@ -114,18 +117,3 @@ def _values(cell: Cell | None) -> dict[str, Value]:
         "device": cell.devices,
         "commit": cell.commits,
     }
-
-
-def _circumstances(cells: Sequence[Cell]) -> list[str]:
-    """How our scores of each dataset came about, a sentence each."""
-    notes = []
-    for task in dict.fromkeys(cell.task for cell in cells):
-        there = [cell for cell in cells if cell.task == task]
-        runs: list[Run] = [run for cell in there for run in cell.runs]
-        seeds = "; ".join(f"{LABELS[cell.variant]}: {cell.seeds}" for cell in there)
-        notes.append(
-            f"{task}: data {distinct(run.data for run in runs)}; steps {distinct(cell.steps for cell in there)}; "
-            f"seeds of {seeds}; device {distinct(run.device for run in runs)}; "
-            f"commit {distinct(run.commit for run in runs)}."
-        )
-    return notes

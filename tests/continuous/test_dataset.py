@@ -14,6 +14,8 @@ from continuous.cache import dataset_folders, dataset_path, find_dataset
 from continuous.d4rl_file import write_d4rl
 from continuous.dataset import Batch, DeviceDataset, load_dataset, to_device
 from continuous.download_record import DownloadRecord, file_sha256, write_record
+from continuous.episodes import episode_returns
+from continuous.surroundings import describe
 from continuous.tasks import find_task
 from continuous.transitions import TransitionMode, exact_transitions, model_transitions
 from tests.continuous.d4rl_samples import HOPPER, UMAZE, hopper_data, made_by, maze_data
@@ -54,6 +56,18 @@ def test_a_file_in_the_cache_folder_is_loaded(mode: TransitionMode) -> None:
     assert dataset.start_state.shape == (9, 11)
     assert dataset.sha256 == file_sha256(dataset_path(HOPPER))
     assert dataset.provenance == made_by(HOPPER)
+
+
+def test_the_returns_of_complete_episodes_are_described_but_not_those_of_maze_segments() -> None:
+    data = hopper_data()
+    write_d4rl(dataset_path(HOPPER), data, made_by(HOPPER))
+    write_d4rl(dataset_path(UMAZE), maze_data(), made_by(UMAZE))
+    returns, described = episode_returns(data), describe(load_dataset(HOPPER))
+    assert len(returns) > 1
+    assert described["episode_return_mean"] == returns.mean()
+    assert described["episode_return_max"] == returns.max()
+    assert not {"episode_return_mean", "episode_return_max"} & set(describe(load_dataset(UMAZE)))
+    assert "episode_return_mean" not in describe(small())
 
 
 def test_a_batch_is_drawn_from_the_rows_and_only_from_the_given_generator() -> None:
