@@ -14,6 +14,7 @@ from ampl import __version__
 from ampl.command_parser import parse, summary
 from ampl.entry_points import COMMANDS, announced, load
 from ampl.errors import AmplError, BrokenEntryPointError, InvalidArgumentError
+from ampl.processes import limit_spinning
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -23,6 +24,7 @@ _BROKEN_PIPE = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `ampl` with the given arguments (those of the process if None) and returns the exit code."""
     _log_to_stderr()
+    limit_spinning()
     try:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()

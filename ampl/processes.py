@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+logger = logging.getLogger(__name__)
+
+_SPINS = "10000"  # turns of a waiting loop; the library's own are thirty times as many
+_QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 _THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def available_cores() -> int:
-    """How many cores this process may use, at least one."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many cores this process may use, at least one: its affinity, and no more than its control group's quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(max(1, min(allowed, _quota())))
+
+
+def free_cores() -> int:
+    """How many of the available cores nothing else kept busy in the last minute, at least one.
+
+    Threads beyond the free cores do not merely share: every parallel section waits for its slowest thread.
+    """
+    busy = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
+    return max(1, available_cores() - busy)
+
+
+def choose_threads(requested: int | None) -> int:
+    """As many threads as requested, or one for each free core, which is logged."""
+    if requested is not None:
+        return requested
+    free = free_cores()
+    logger.info("%d of %d cores are free: one thread each; --threads N fixes the number.", free, available_cores())
+    return free
+
+
+def limit_spinning() -> None:
+    """Threads of linear algebra wait for each other for microseconds, not milliseconds, before they give up the core.
+
+    To be called before the libraries are loaded; what the user has set stays. On idle cores this costs nothing that
+    could be measured; where processes share cores it is worth a factor of two (docs/benchmarks.md).
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
+
+
+def _quota() -> float:
+    """Cores' worth of time that the control group may use (version 2); infinite where there is no limit."""
+    try:
+        quota, period = _QUOTA_FILE.read_text().split()
+        return math.inf if quota == "max" else max(1, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
 
 
 def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 from ampl.interfaces import Array, Metrics, State
 from continuous.ampl_config import AMPLConfig, ModelObjective
 from continuous.ampl_update import ActorCritic
-from continuous.arithmetic import fast_arithmetic
+from continuous.arithmetic import arithmetic_on
 from continuous.critic import TwinCritic
 from continuous.draws import Sampler
 from continuous.dynamics import EnsembleDynamics, reward_bound, state_bound
@@ -243,5 +243,5 @@ class AMPL:
         return actions.view(n_seeds, episodes, count, -1).gather(2, best)[:, :, 0].nan_to_num()
 
     def _arithmetic(self) -> AbstractContextManager[None]:
-        """On a GPU PyTorch's own: what is fastest in float32 on a CPU would mean TF32 there."""
-        return fast_arithmetic(self._threads) if self._device.type == "cpu" else nullcontext()
+        """How products are computed."""
+        return arithmetic_on(self._device, self._threads)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ampl.processes import available_cores
+from ampl.processes import choose_threads
 from ampl.scale import Scale
 from continuous.ampl import AMPL
 from continuous.ampl_config import AMPLConfig
@@ -32,7 +32,7 @@ def build_ampl(
         seeds: trained side by side.
         device: "cpu" or "cuda".
         scale: how much smaller than the published runs.
-        threads: of PyTorch on a CPU; None takes one for each core that this process may use.
+        threads: of PyTorch on a CPU; None takes one for each core that is free.
 
     Raises:
         InvalidFileError: no dataset, or a damaged one.
@@ -61,11 +61,11 @@ def assemble(
         config: the settings.
         seeds: trained side by side.
         device: "cpu" or "cuda".
-        threads: of PyTorch on a CPU; None takes one for each core that this process may use.
+        threads: of PyTorch on a CPU; None takes one for each core that is free.
         path: the dataset; searched in D4RL's cache folders if not given.
     """
     dataset = load_dataset(task, path=path, mode=TransitionMode.EXACT, device=device)
-    cores = available_cores() if threads is None else threads
+    cores = choose_threads(threads)
     simulator = simulator_maker(task, cores)
     return AMPL(
         offline_table(dataset, reset_states(robot_for(task), config.schedule.start_states)),

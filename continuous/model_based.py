@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ampl.interfaces import Array, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
-from continuous.arithmetic import fast_arithmetic
+from continuous.arithmetic import arithmetic_on
 from continuous.branched_schedule import BranchedSchedule
 from continuous.certificates import model_returns
 from continuous.dataset import Batch
@@ -281,8 +281,8 @@ class ModelBased(ABC, Generic[LearnerT]):
             streams.load_state(index, state[f"streams/{name}"])
 
     def arithmetic(self) -> AbstractContextManager[None]:
-        """The CPU's fast float32; on a GPU PyTorch's own, which is not TF32."""
-        return fast_arithmetic(self._surroundings.threads) if self._device.type == "cpu" else nullcontext()
+        """How products are computed."""
+        return arithmetic_on(self._device, self._surroundings.threads)
 
     @torch.no_grad()
     def _best_action(self, observations: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -25,7 +25,7 @@ def build_mopo(
         seeds: trained side by side.
         device: "cpu" or "cuda".
         scale: how much smaller than the published runs.
-        threads: of PyTorch on a CPU; None takes one for each core that this process may use.
+        threads: of PyTorch on a CPU; None takes one for each core that is free.
 
     Raises:
         InvalidFileError: no dataset, or a damaged one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ampl.processes import available_cores
+from ampl.processes import choose_threads
 from continuous.dataset import DeviceDataset, load_dataset
 from continuous.evaluation import Evaluator
 from continuous.model_based import Surroundings
@@ -24,7 +24,7 @@ def offline_task(
     Args:
         task: whose dataset is searched in D4RL's cache folders.
         device: "cpu" or "cuda".
-        threads: of PyTorch and the simulator; None takes one for each core that this process may use.
+        threads: of PyTorch and the simulator; None takes one for each core that is free.
         scaled: whether the run is smaller than the published ones.
         notes: for the user.
 
@@ -32,7 +32,7 @@ def offline_task(
         InvalidFileError: no dataset, or a damaged one.
     """
     dataset = load_dataset(task, mode=TransitionMode.EXACT, device=device)
-    cores = available_cores() if threads is None else threads
+    cores = choose_threads(threads)
     simulator = simulator_maker(task, cores)
     surroundings = Surroundings(
         termination=find_termination(task),

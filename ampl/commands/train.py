@@ -35,7 +35,7 @@ class Train:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Threads of a training on the CPU; chosen by how many cores there are if not given."""
+    """Threads of a training on the CPU; as many as there are free cores if not given."""
     checkpoint_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 30.0
     """Least time between two checkpoints; large ones come later, so that saving takes at most 5 % of the time."""
     out: Path = Path("runs")

@@ -1,10 +1,13 @@
 """Work in processes: results in order whatever the number of processes, one thread each, nothing left behind."""
 
+import math
 import os
+from pathlib import Path
 
 import pytest
 
-from ampl.processes import available_cores, map_in_processes
+from ampl import processes
+from ampl.processes import available_cores, choose_threads, free_cores, limit_spinning, map_in_processes
 
 
 def square(number: int) -> int:
@@ -30,3 +33,37 @@ def test_children_use_one_thread_and_the_environment_is_put_back(monkeypatch: py
 
 def test_there_is_at_least_one_core() -> None:
     assert available_cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("200000 100000", 2), ("150000 100000", 2), ("5000 100000", 1), ("max 100000", math.inf), ("", math.inf)],
+)
+def test_a_control_groups_quota_counts_in_whole_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, cores: float
+) -> None:
+    (tmp_path / "cpu.max").write_text(text)
+    monkeypatch.setattr(processes, "_QUOTA_FILE", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert available_cores() == min(cores, 64)
+
+
+@pytest.mark.parametrize(("load", "free"), [(0.2, 8), (2.6, 5), (30.0, 1)])
+def test_cores_that_others_keep_busy_are_not_free(monkeypatch: pytest.MonkeyPatch, load: float, free: int) -> None:
+    monkeypatch.setattr(processes, "available_cores", lambda: 8)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    assert free_cores() == choose_threads(None) == free
+    assert choose_threads(3) == 3
+
+
+def test_what_the_user_says_about_waiting_threads_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    limit_spinning()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    limit_spinning()
+    assert os.environ["GOMP_SPINCOUNT"] == "10000"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    limit_spinning()
+    assert "GOMP_SPINCOUNT" not in os.environ

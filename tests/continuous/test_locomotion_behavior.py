@@ -13,7 +13,6 @@ import torch
 
 from ampl.checkpoints import read_checkpoints
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
-from continuous.arithmetic import one_fast_thread, product_error
 from continuous.locomotion import behavior, levels
 from continuous.locomotion.behavior import BehaviorConfig, train_behavior
 from continuous.locomotion.levels import Evaluation, Level, is_reached, nearest_to, read_curve, write_curve
@@ -230,12 +229,3 @@ def test_replay_memory_returns_what_was_inserted_and_forgets_the_oldest() -> Non
     torch.testing.assert_close(batch.reward, batch.state[:, 0] * 2)
     torch.testing.assert_close(batch.next_state[:, 0], batch.state[:, 0] + 0.5)
     assert batch.continues.tolist() == [1, 1, 1, 1, 1, 0]
-
-
-def test_fast_products_are_float32_and_settings_are_put_back() -> None:
-    """oneDNN could round factors to bfloat16, an error of 2e-3; float32 errs by less than 1e-6."""
-    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    with one_fast_thread():
-        assert product_error() < 1e-6
-        assert torch.get_num_threads() == 1
-    assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == before
