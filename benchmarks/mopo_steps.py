@@ -1,39 +1,51 @@
-"""Updates, dynamics steps and penalized rollouts a second of deep MOPO, against the usual way of writing it.
+"""How many of MOPO's inner steps a second: this project against the usual way of writing them.
 
     python -m benchmarks.mopo_steps
 
-Hopper's sizes, synthetic data that never ends. The usual way is `plain_mopo.py`. Contestants take turns; the rates are
-the best of `ROUNDS`, those of five stacked seeds are steps times seeds. Writes results/mopo_steps.json.
+Updates of soft actor-critic with their batches (also at three hidden layers, as code in JAX has them), steps of the
+dynamics model, penalized model transitions in rollouts, and the whole loop: updates with their share of 50,000 paths of
+five steps every 1000 updates. DAMO's updates have no yardstick. Hopper's sizes and the published buffer, on one and two
+threads, with one seed and with five stacked (whose rate is per seed: steps times seeds). Contestants take turns within
+a run, so that only their ratios are to be compared between runs; rates are the best of three rounds. Writes
+results/mopo_steps.json.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from benchmarks.ampl_steps import ACTIONS, ROUNDS, STATES, Contestants, Step, compared, synthetic_data
-from benchmarks.plain_mopo import PlainMOPO
+from benchmarks.ampl_steps import Step, timed
+from benchmarks.plain_mopo import PENALTY_WEIGHT, Array, PlainMOPO
 from benchmarks.records import print_table, write_record
 from continuous.arithmetic import fast_arithmetic, threads
-from continuous.damo_learner import DAMODraws, DAMOLearner, DAMOLearnerConfig
-from continuous.dynamics import EnsembleDynamics
+from continuous.damo import DAMO, DAMOConfig
+from continuous.damo_learner import DAMOLearnerConfig
 from continuous.dynamics_fit import LikelihoodLoss, fit_network
-from continuous.mixed_sampler import MixedSampler
-from continuous.mopo import MOPO_DYNAMICS
-from continuous.penalties import PenalizedModel, Penalty
-from continuous.repetition import Repetition
-from continuous.replay import ModelBuffer, TransitionTable
+from continuous.evaluation import Evaluator
+from continuous.model_based import Surroundings
+from continuous.mopo import MOPO, MOPO_DYNAMICS, MOPOConfig
+from continuous.replay import TransitionTable
 from continuous.rollout import roll_out
-from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
-from continuous.streams import SeedStreams
+from continuous.simulators.registry import simulator_maker
+from continuous.soft_actor_critic import SoftActorCriticConfig
+from continuous.squashed_gaussian import SquashedGaussianConfig
+from continuous.tasks import find_task
 from continuous.termination import never
 
-LENGTH, STARTS = 5, 2048
-WHAT = ("updates", "dynamics steps", "rollout transitions", "DAMO updates")
+STATES, ACTIONS, ROWS = 11, 3, 100_000
+ROUNDS, STARTS = 3, 10_000  # starts: a fifth of an epoch's
+FILL = 125_000  # transitions at a time
+WHAT = ("updates", "updates, 3 hidden layers", "dynamics steps", "rollout transitions", "whole loop, updates",
+        "DAMO updates")  # fmt: skip
+CONFIG = MOPOConfig(penalty_weight=PENALTY_WEIGHT)
+DEEPER = (256, 256, 256)
+LENGTH, STARTS_PER_STEP = CONFIG.schedule.rollout_length, CONFIG.schedule.starts_per_step
 
 
 def main() -> None:
@@ -43,96 +55,143 @@ def main() -> None:
     print(f"wrote {write_record('mopo_steps', rows).name}")
 
 
-def measure(count: int) -> list[dict[str, Any]]:
+def measure(count: int, rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """Rates on `count` threads; ratios are to the usual way, where there is one."""
-    contestants: Contestants = {
-        "usual": (lambda: threads(count), 1, plain_steps()),
-        "ours": (lambda: fast_arithmetic(count), 1, our_steps([0])),
-        "ours, 5 seeds": (lambda: fast_arithmetic(count), 5, our_steps([0, 1, 2, 3, 4])),
+    contestants: dict[str, tuple[Callable[[int], AbstractContextManager[None]], int, dict[str, Step]]] = {
+        "usual": (threads, 1, plain_steps()),
+        "ours": (fast_arithmetic, 1, our_steps([0])),
+        "ours, 5 seeds": (fast_arithmetic, 5, our_steps([0, 1, 2, 3, 4])),
     }
-    return compared(contestants, WHAT, count, ROUNDS)
+    rates: dict[tuple[str, str], float] = {}
+    for attempt in range(rounds + 1):
+        for what in WHAT:
+            for name, (context, seeds, steps) in contestants.items():
+                if what not in steps:
+                    continue
+                with context(count):
+                    rate = seeds * timed(steps[what])
+                if attempt:  # the first round warms up
+                    rates[what, name] = max(rate, rates.get((what, name), 0.0))
+    return [
+        {"threads": count, "what": what, "contestant": name, "per_second": rate, "ratio": ratio(rates, what, rate)}
+        for (what, name), rate in rates.items()
+    ]
+
+
+def ratio(rates: dict[tuple[str, str], float], what: str, rate: float) -> float | None:
+    """To the usual way; None where there is none."""
+    usual = rates.get((what, "usual"))
+    return None if usual is None else rate / usual
+
+
+def synthetic_data() -> dict[str, Array]:
+    """Standard normal transitions that never end."""
+    generator = np.random.default_rng(0)
+
+    def normal(*shape: int) -> Array:
+        return generator.standard_normal(shape, dtype=np.float32)
+
+    return {
+        "state": normal(ROWS, STATES),
+        "action": np.tanh(normal(ROWS, ACTIONS)),
+        "reward": normal(ROWS),
+        "next_state": normal(ROWS, STATES),
+        "terminal": np.zeros(ROWS, dtype=np.float32),
+    }
 
 
 def plain_steps() -> dict[str, Step]:
-    """The usual way."""
-    plain = PlainMOPO(synthetic_data())
+    """The usual way, its model buffer full."""
+    torch.manual_seed(0)
+    data, capacity = synthetic_data(), CONFIG.schedule.buffer_capacity
+    plain, deeper = PlainMOPO(data, capacity), PlainMOPO(data, FILL, DEEPER)
+    for owner in (plain, deeper):
+        for _ in range(owner.made.capacity // FILL):
+            index = owner.generator.integers(ROWS, size=FILL)
+            owner.made.add({name: column[index] for name, column in data.items()})
 
-    def repeated(step: Callable[[], None], count: int) -> Step:
-        def run() -> int:
-            for _ in range(count):
-                step()
-            return count
+    def loop() -> int:
+        plain.roll_out(60 * STARTS_PER_STEP, LENGTH)
+        return update()
 
-        return run
-
-    steps = (repeated(plain.update, 60), repeated(plain.fit_step, 30), lambda: plain.roll_out(LENGTH, STARTS))
-    return dict(zip(WHAT, steps, strict=False))
+    update = repeated(lambda: plain.update(plain.mixed()), 60)
+    return {
+        "updates": update,
+        "updates, 3 hidden layers": repeated(lambda: deeper.update(deeper.mixed()), 60),
+        "dynamics steps": repeated(plain.fit_step, 30),
+        "rollout transitions": lambda: plain.roll_out(STARTS, LENGTH),
+        "whole loop, updates": loop,
+    }
 
 
 def our_steps(seeds: list[int]) -> dict[str, Step]:
-    """This project's way, for stacked seeds."""
-    table = TransitionTable.from_columns(
-        **{name: torch.from_numpy(column) for name, column in synthetic_data().items() if name != "terminal"},
-        terminal=torch.zeros(len(synthetic_data()["reward"]), dtype=torch.bool),
-    )
-    unbounded = torch.full((STATES,), math.inf)
-    model = EnsembleDynamics(
-        STATES, ACTIONS, MOPO_DYNAMICS, seeds, termination=never, state_bound=unbounded, reward_bound=unbounded[0]
-    )
-    rows = model.standardization.fit(table, targets=False)
-    sac = SoftActorCritic(STATES, ACTIONS, SoftActorCriticConfig(), seeds)
-    damo = DAMOLearner(STATES, ACTIONS, DAMOLearnerConfig(alpha=1.0), seeds)
-    buffer = ModelBuffer(len(seeds), 5 * LENGTH * STARTS, table.layout)
-    streams = {name: SeedStreams(seeds, name) for name in ("model", "rollouts", "updates")}
-    updates = streams["updates"]
-    penalized = PenalizedModel(model, Penalty.MAX_STD, 1.0)
-    shorter = 1 if len(seeds) == 1 else 3
-
-    def rollouts() -> int:
-        roll_out(penalized, sac.policy, table, buffer, length=LENGTH, paths=STARTS, streams=streams["rollouts"])
-        return LENGTH * STARTS
-
-    rollouts()
-    sampler = MixedSampler(table=table, buffer=buffer, streams=updates, batch_size=256, real_rows=12)
-
-    def update() -> None:
-        sac.update(sampler.draw(), sac.policy.noise(updates, 256), sac.policy.noise(updates, 256))
-
-    def update_damo() -> None:
-        noise = [damo.policy.noise(updates, 256) for _ in range(3)]
-        damo.update_all(
-            DAMODraws(
-                batch=sampler.draw(),
-                real=table.sample(128, updates),
-                imagined=buffer.sample(128, updates),
-                start_state=table.sample_starts(256, updates),
-                noise=noise[0],
-                next_noise=noise[1],
-                start_noise=noise[2],
-            )
-        )
+    """This project's way, for stacked seeds, their model buffers full."""
+    table, around = synthetic_task()
+    mopo, deeper = MOPO(table, CONFIG, seeds, around), MOPO(table, deeper_config(), seeds, around)
+    damo = DAMO(table, DAMOConfig(learner=DAMOLearnerConfig(alpha=1.0)), seeds, around)
+    model, shorter, streams = mopo.model, 1 if len(seeds) == 1 else 3, mopo.streams["rollouts"]
+    for owner, rows in ((mopo, CONFIG.schedule.buffer_capacity), (deeper, FILL), (damo, FILL)):
+        for _ in range(rows // FILL):
+            owner.buffer.append(table.sample(FILL, streams))
+    rows_of_fit = model.standardization.fit(table, targets=MOPO_DYNAMICS.standardizes_targets)
 
     def fit(count: int) -> int:
-        model.network.config = replace(model.config, steps_per_epoch=count, max_steps=count, holdout_limit=1)
-        fit_network(model.network, rows, None, streams["model"], LikelihoodLoss())
+        model.network.config = replace(MOPO_DYNAMICS, steps_per_epoch=count, max_steps=count, holdout_limit=1)
+        fit_network(model.network, rows_of_fit, None, mopo.streams["model"], LikelihoodLoss())
         return count
 
-    def repeated(step: Callable[[], None], count: int) -> Step:
-        repetition = Repetition(step, [updates], "cpu")
+    def rollouts(paths: int) -> int:
+        acting = mopo.rollout_policy()
+        roll_out(mopo.rollout_model(), acting, table, mopo.buffer, length=LENGTH, paths=paths, streams=streams)
+        return paths * LENGTH
 
-        def run() -> int:
-            repetition.run(count)
-            return count
+    def loop() -> int:
+        rollouts(120 // shorter * STARTS_PER_STEP)
+        return update()
 
-        return run
+    update = repeated(mopo.update, 120 // shorter)
+    return {
+        "updates": update,
+        "updates, 3 hidden layers": repeated(deeper.update, 120 // shorter),
+        "dynamics steps": lambda: fit(90 // shorter),  # long enough that what surrounds a fit does not count
+        "rollout transitions": lambda: rollouts(STARTS // shorter),
+        "whole loop, updates": loop,
+        "DAMO updates": repeated(damo.update, 30 // shorter),
+    }
 
-    steps = (
-        repeated(update, 120 // shorter),
-        lambda: fit(120 // shorter),
-        rollouts,
-        repeated(update_damo, 30 // shorter),
+
+def deeper_config() -> MOPOConfig:
+    """Three hidden layers of 256 in policy and critics."""
+    learner = SoftActorCriticConfig(hidden=DEEPER, policy=SquashedGaussianConfig(hidden=DEEPER))
+    return replace(CONFIG, learner=learner)
+
+
+def synthetic_task() -> tuple[TransitionTable, Surroundings]:
+    """Synthetic data, and surroundings that score on Hopper."""
+    task = find_task("hopper-medium-v2")
+    simulator = simulator_maker(task, 1)
+    columns = {name: torch.from_numpy(column) for name, column in synthetic_data().items()}
+    columns["terminal"] = columns["terminal"] > 0.0
+    table = TransitionTable.from_columns(**columns, start_state=columns["state"])
+    surroundings = Surroundings(
+        termination=never,
+        evaluator=lambda episodes, discount: Evaluator(simulator(), episodes=episodes, discount=discount),
+        score=lambda evaluation: evaluation.metrics(task, discounted=True),
+        episode_limit=task.episode_limit,
+        description={"source": "synthetic"},
     )
-    return dict(zip(WHAT, steps, strict=True))
+    return table, surroundings
+
+
+def repeated(step: Callable[[], object], count: int) -> Step:
+    """That many steps."""
+
+    def run() -> int:
+        for _ in range(count):
+            step()
+        return count
+
+    return run
 
 
 if __name__ == "__main__":
