@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from continuous.dataset import Batch
+from continuous.repetition import Repetition
 from continuous.rollout import Model
 from continuous.streams import SeedStreams
 
@@ -29,54 +30,86 @@ _TAIL = 1e-3
 _RANGE = 10.0  # times the largest absolute value of each observation in the data, or times one if that is more
 
 
-@torch.no_grad()
-def model_returns(
-    model: Model,
-    act: Callable[[Tensor], Tensor],
-    penalty: Callable[[Batch], Tensor],
-    start: Tensor,
-    *,
-    data: Tensor,
-    discount: float,
-    limit: int,
-    seeds: Sequence[int],
-) -> dict[str, Tensor]:
-    """Discounted returns of a policy in a model, one path from each start.
+class ModelReturns:
+    """Discounted returns of a policy in a model, one path from each start, with the same random numbers every time.
 
     Args:
         model: without penalty.
         act: from states [K, E, D] to actions [K, E, A].
         penalty: of transitions [K, E, ...]; what is subtracted from their rewards, [K, E].
-        start: [K, E, D].
         data: states of the data, [N, D], for their range.
         discount: in [0, 1].
         limit: most steps of a path, >= 1.
-        seeds: K of them; the same random numbers in every epoch.
-
-    Returns:
-        The metrics of the model, [K] each.
+        seeds: K of them.
+        capture: whether steps may be recorded on a GPU: nothing above waits for the host.
     """
-    streams = SeedStreams(seeds, "certificate", start.device)
-    bound = _RANGE * data.abs().amax(0).clamp(min=1.0)
-    state, running = start, torch.ones(start.shape[:2], dtype=torch.bool, device=start.device)
-    total, charged = torch.zeros_like(start[..., 0]), torch.zeros_like(start[..., 0])
-    left = torch.zeros_like(running)
-    for step in range(horizon(discount, limit)):
-        action = act(state)
-        next_state, reward, terminal = model.step(state, action, streams)
+
+    def __init__(
+        self,
+        model: Model,
+        act: Callable[[Tensor], Tensor],
+        penalty: Callable[[Batch], Tensor],
+        *,
+        data: Tensor,
+        discount: float,
+        limit: int,
+        seeds: Sequence[int],
+        capture: bool = True,
+    ) -> None:
+        self._model, self._act, self._penalty = model, act, penalty
+        self._discount, self._steps, self._capture = discount, horizon(discount, limit), capture
+        self._bound = _RANGE * data.abs().amax(0).clamp(min=1.0)
+        self._streams = SeedStreams(seeds, "certificate", data.device)
+        self._beginning = [generator.get_state() for generator in self._streams.generators]
+        self._start = torch.zeros(0)
+
+    @torch.no_grad()
+    def __call__(self, start: Tensor) -> dict[str, Tensor]:
+        """The metrics of the model, [K] each, from starts [K, E, D]."""
+        if start.shape != self._start.shape:
+            self._allocate(start)
+        self._reset(start)
+        self._repetition.run(self._steps)
+        return {
+            "certificate/model_return": self._total.mean(-1),
+            "certificate/model_penalty": self._charged.mean(-1),
+            "certificate/left_share": self._left.float().mean(-1),
+        }
+
+    def _allocate(self, start: Tensor) -> None:
+        paths, device = start.shape[:2], start.device
+        self._start, self._state = torch.empty_like(start), torch.empty_like(start)
+        self._total, self._charged = torch.empty(paths, device=device), torch.empty(paths, device=device)
+        self._running = torch.empty(paths, dtype=torch.bool, device=device)
+        self._left = torch.empty(paths, dtype=torch.bool, device=device)
+        self._weight = torch.empty((), device=device)  # discount to the power of the steps made
+        self._repetition = Repetition(self._step, [self._streams], device, capture=self._capture)
+
+    def _reset(self, start: Tensor) -> None:
+        for generator, state in zip(self._streams.generators, self._beginning, strict=True):
+            generator.set_state(state)
+        self._start.copy_(start)
+        self._state.copy_(start)
+        self._total.zero_()
+        self._charged.zero_()
+        self._running.fill_(True)
+        self._left.fill_(False)
+        self._weight.fill_(1.0)
+
+    @torch.no_grad()
+    def _step(self) -> None:
+        state = self._state
+        action = self._act(state)
+        next_state, reward, terminal = self._model.step(state, action, self._streams)
         batch = Batch(state=state, action=action, reward=reward, next_state=next_state, terminal=terminal)
-        subtracted = penalty(batch)
-        total += discount**step * torch.where(running, reward - subtracted, 0.0)
-        charged += discount**step * torch.where(running, subtracted, 0.0)
-        outside = ~(next_state.abs() <= bound).all(-1)  # also where not a number
-        left |= running & outside
-        running = running & ~terminal & ~outside
-        state = torch.where(running[..., None], next_state, start)
-    return {
-        "certificate/model_return": total.mean(-1),
-        "certificate/model_penalty": charged.mean(-1),
-        "certificate/left_share": left.float().mean(-1),
-    }
+        subtracted = self._penalty(batch)
+        self._total += self._weight * torch.where(self._running, reward - subtracted, 0.0)
+        self._charged += self._weight * torch.where(self._running, subtracted, 0.0)
+        self._weight *= self._discount
+        outside = ~(next_state.abs() <= self._bound).all(-1)  # also where not a number
+        self._left |= self._running & outside
+        self._running &= ~terminal & ~outside
+        self._state.copy_(torch.where(self._running[..., None], next_state, self._start))
 
 
 def horizon(discount: float, limit: int) -> int:

@@ -22,7 +22,7 @@ from ampl.interfaces import Array, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from continuous.arithmetic import arithmetic_on
 from continuous.branched_schedule import BranchedSchedule
-from continuous.certificates import model_returns
+from continuous.certificates import ModelReturns
 from continuous.dataset import Batch
 from continuous.dynamics import DynamicsConfig, EnsembleDynamics
 from continuous.evaluation import Evaluator
@@ -118,6 +118,7 @@ class ModelBased(ABC, Generic[LearnerT]):
     """
 
     retrain_period: int | None = None
+    penalty_waits: bool = False  # whether `penalty` waits for the host, as that of a simulator does
     learner: LearnerT
 
     def __init__(
@@ -157,6 +158,7 @@ class ModelBased(ABC, Generic[LearnerT]):
             real_rows=schedule.real_rows,
         )
         self._repetition: Repetition | None = None
+        self._model_returns: ModelReturns | None = None
 
     def rollout_model(self) -> Model:
         """What is rolled out."""
@@ -251,16 +253,18 @@ class ModelBased(ABC, Generic[LearnerT]):
     @torch.no_grad()
     def _certificates(self, start: Tensor) -> list[tuple[str, NDArray[Any]]]:
         """Metrics of `continuous.certificates`, [K] each, from states [K, E, D]."""
-        found = model_returns(
-            self.model,
-            lambda state: self._best_action(state, ()),
-            self.penalty,
-            start,
-            data=self.table.state,
-            discount=self.learner.discount,
-            limit=self._surroundings.episode_limit,
-            seeds=self.seeds,
-        )
+        if self._model_returns is None:
+            self._model_returns = ModelReturns(
+                self.model,
+                lambda state: self._best_action(state, ()),
+                self.penalty,
+                data=self.table.state,
+                discount=self.learner.discount,
+                limit=self._surroundings.episode_limit,
+                seeds=self.seeds,
+                capture=not self.penalty_waits,
+            )
+        found = self._model_returns(start)
         value = self.learner.action_value(start, self._best_action(start, ())).amin(1).mean(-1)
         return [(name, column.cpu().numpy()) for name, column in {**found, "certificate/value_estimate": value}.items()]
 
@@ -288,14 +292,3 @@ class ModelBased(ABC, Generic[LearnerT]):
     def _best_action(self, observations: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """From [K, E, D] to [K, E, A]."""
         return self.learner.policy.best_action(observations).nan_to_num()
-
-
-class UniformPolicy:
-    """Actions uniform in [-1, 1], for rollouts of MOPO's out-of-distribution tasks; an `ampl.interfaces.Policy`."""
-
-    def __init__(self, action_size: int) -> None:
-        self._action_size = action_size
-
-    def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
-        """[K, B, D] to [K, B, A]."""
-        return 2.0 * generator.uniform(state.shape[-2], self._action_size) - 1.0

@@ -25,9 +25,10 @@ from continuous.branched_schedule import BranchedSchedule
 from continuous.dataset import Batch
 from continuous.dynamics import DynamicsConfig
 from continuous.json_settings import settings_as_json
-from continuous.model_based import ModelBased, Surroundings, UniformPolicy
-from continuous.penalties import PenalizedModel, Penalty
+from continuous.model_based import ModelBased, Surroundings
+from continuous.penalties import PenalizedModel, Penalty, TrueStep
 from continuous.replay import TransitionTable
+from continuous.rollout import UniformPolicy
 from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
 
 MOPO_DYNAMICS = DynamicsConfig(batch_size=256, holdout_limit=1000, patience=6, standardizes_targets=False)
@@ -60,10 +61,19 @@ class MOPO(ModelBased[SoftActorCritic]):
         config: every hyperparameter.
         seeds: K of them.
         surroundings: of the task and the machine.
+        true_step: T, which only the penalty by the true error needs.
+
+    Raises:
+        InvalidArgumentError: the true error without T.
     """
 
     def __init__(
-        self, table: TransitionTable, config: MOPOConfig, seeds: Sequence[int], surroundings: Surroundings
+        self,
+        table: TransitionTable,
+        config: MOPOConfig,
+        seeds: Sequence[int],
+        surroundings: Surroundings,
+        true_step: TrueStep | None = None,
     ) -> None:
         super().__init__(
             "mopo",
@@ -76,12 +86,14 @@ class MOPO(ModelBased[SoftActorCritic]):
             surroundings=surroundings,
         )
         self._config = config
+        self.penalty_waits = config.penalty is Penalty.TRUE_ERROR
         sizes = (table.observation_size, table.action_size)
+        self._penalized = PenalizedModel(self.model, config.penalty, config.penalty_weight, true_step)
         self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
 
     def rollout_model(self) -> PenalizedModel:
         """The ensemble with its penalty."""
-        return PenalizedModel(self.model, self._config.penalty, self._config.penalty_weight)
+        return self._penalized
 
     def rollout_policy(self) -> ActingPolicy:
         """The policy, or uniform actions."""
@@ -89,7 +101,7 @@ class MOPO(ModelBased[SoftActorCritic]):
 
     def penalty(self, batch: Batch) -> Tensor:
         """lambda u(s, a)."""
-        return self.rollout_model().penalty(batch.state, batch.action)
+        return self._penalized.penalty(batch.state, batch.action)
 
     def update(self) -> None:
         """One update of soft actor-critic."""

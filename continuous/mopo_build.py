@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+from torch import Tensor
+
 from ampl.errors import InvalidArgumentError
+from ampl.processes import choose_threads
 from ampl.scale import Scale
 from continuous.branched_schedule import BranchedSchedule
 from continuous.mopo import MOPO, MOPOConfig
-from continuous.mopo_presets import VARIANTS, main_config
+from continuous.mopo_presets import VARIANTS, main_config, preset_notes
+from continuous.penalties import Penalty, TrueStep
+from continuous.simulators.oracle import Oracle
+from continuous.simulators.registry import robot_for
 from continuous.surroundings import offline_task
 from continuous.tasks import find_task
 
@@ -25,18 +32,31 @@ def build_mopo(
         seeds: trained side by side.
         device: "cpu" or "cuda".
         scale: how much smaller than the published runs.
-        threads: of PyTorch on a CPU; None takes one for each core that is free.
+        threads: of PyTorch on a CPU and of simulators; None takes one for each core that is free.
 
     Raises:
         InvalidFileError: no dataset, or a damaged one.
-        InvalidArgumentError: steps for the estimation of weights, which there is none of.
+        InvalidArgumentError: steps for the estimation of weights, which there is none of; or the penalty is the true
+            error and the task's observations do not show its whole state.
     """
     task = find_task(task_name)
     published = VARIANTS[variant](main_config(task), task)
     config = scaled(published, scale)
-    notes = scale_notes(published.schedule, config.schedule)
-    table, surroundings = offline_task(task, device=device, threads=threads, scaled=config != published, notes=notes)
-    return MOPO(table, config, seeds, surroundings)
+    notes = [*scale_notes(published.schedule, config.schedule), *preset_notes(task)]
+    cores = choose_threads(threads)
+    oracle = Oracle(robot_for(task), cores) if config.penalty is Penalty.TRUE_ERROR else None
+    table, surroundings = offline_task(task, device=device, threads=cores, scaled=config != published, notes=notes)
+    return MOPO(table, config, seeds, surroundings, None if oracle is None else true_step(oracle))
+
+
+def true_step(oracle: Oracle) -> TrueStep:
+    """T on tensors of any device, by the simulator on this machine's processor."""
+
+    def step(state: Tensor, action: Tensor) -> Tensor:
+        observations, actions = (rows.flatten(0, 1).cpu().numpy() for rows in (state, action))
+        return torch.from_numpy(oracle.next_observations(observations, actions)).to(state).view_as(state)
+
+    return step
 
 
 def scaled(config: MOPOConfig, scale: Scale) -> MOPOConfig:

@@ -110,6 +110,17 @@ def published_paths(length: int, transitions: int) -> int:
     return published_transitions(length, transitions) // length
 
 
+class UniformPolicy:
+    """Actions uniform in [-1, 1], for rollouts of MOPO's out-of-distribution tasks; an `ampl.interfaces.Policy`."""
+
+    def __init__(self, action_size: int) -> None:
+        self._action_size = action_size
+
+    def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
+        """[K, B, D] to [K, B, A]."""
+        return 2.0 * generator.uniform(state.shape[-2], self._action_size) - 1.0
+
+
 def _sample_states(table: TransitionTable, rows: int, streams: SeedStreams) -> Tensor:
     """States of the data, [K, rows, D]."""
     return table.state[streams.integers(table.n_transitions, rows)]

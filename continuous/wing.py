@@ -28,7 +28,7 @@ _VARIANTS = {
         "value-discriminator",
         "multi-moment",
     ),
-    "mopo": ("main", "kit", "mbpo", "no-ensemble", "no-penalty", "mean-std", "disagreement"),
+    "mopo": ("main", "kit", "mbpo", "no-ensemble", "no-penalty", "mean-std", "disagreement", "true-error"),
     "damo": (
         "main",
         "no-er",

@@ -54,6 +54,13 @@ class Locomotion(Robot):
         velocity = np.clip(snapshot.velocity, -bound, bound)
         return np.concatenate([snapshot.position[:, self.hidden_positions :], velocity], axis=1)
 
+    def state_of(self, observations: Floats) -> tuple[Floats, Floats]:
+        """At the origin of the plane, which looks alike everywhere; clipped velocities stay clipped."""
+        shown, model = self.model.nq - self.hidden_positions, self.model
+        position = np.zeros((len(observations), model.nq))
+        position[:, self.hidden_positions :] = observations[:, :shown]
+        return position, observations[:, shown : shown + model.nv].copy()
+
     def reward(self, before: Snapshot, after: Snapshot, actions: Floats) -> Floats:
         """Forward velocity, plus the reward for health, minus the control cost."""
         return self.healthy_reward + self.forward(before, after) - self.control_cost * np.square(actions).sum(axis=1)

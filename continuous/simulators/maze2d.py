@@ -42,6 +42,10 @@ class Maze2D(Robot):
         """Position, then velocity."""
         return np.concatenate([snapshot.position, snapshot.velocity], axis=1)
 
+    def state_of(self, observations: Floats) -> tuple[Floats, Floats]:
+        """The observation itself; the goal moves nothing."""
+        return observations[:, :2].copy(), observations[:, 2:].copy()
+
     def reward(self, before: Snapshot, after: Snapshot, actions: Floats) -> Floats:
         """Paid for the position after the step."""
         return self._reward.at(after.position, self._layout.goal)

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ampl.errors import InvalidArgumentError
+
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 
@@ -77,6 +79,19 @@ class Robot(ABC):
     @abstractmethod
     def terminated(self, snapshot: Snapshot) -> Flags:
         """Which states end their episode, [n]."""
+
+    def state_of(self, observations: Floats) -> tuple[Floats, Floats]:
+        """The state that observations [n, D] show: new arrays of positions [n, nq] and velocities [n, nv].
+
+        What no observation shows, and no later one depends on, is 0.
+
+        Raises:
+            InvalidArgumentError: the observations leave out more than that.
+        """
+        raise InvalidArgumentError(
+            f"{type(self).__name__}'s observations leave out parts of the simulator's state, so it cannot tell the "
+            "true next state; expected hopper, walker2d, halfcheetah, ant or maze2d. Use another penalty here."
+        )
 
     def control(self, actions: Floats) -> Floats:
         """Actuator inputs [n, nu] for clipped actions [n, A]."""

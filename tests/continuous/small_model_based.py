@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from torch import Tensor
+
 from continuous.branched_schedule import BranchedSchedule
 from continuous.damo import DAMO, DAMOConfig
 from continuous.damo_learner import DAMOLearnerConfig
@@ -55,7 +57,12 @@ def damo_config(variant: str = "main") -> DAMOConfig:
 def small_mopo(
     seeds: Sequence[int] = (0,), variant: str = "main", table: TransitionTable | None = None, **around: Termination
 ) -> MOPO:
-    return MOPO(table or line_table(), mopo_config(variant), seeds, surroundings(**around))
+    return MOPO(table or line_table(), mopo_config(variant), seeds, surroundings(**around), true_line_step)
+
+
+def true_line_step(state: Tensor, action: Tensor) -> Tensor:
+    """How the point of `line_table` moves on average."""
+    return state + 0.1 * action
 
 
 def small_damo(seeds: Sequence[int] = (0,), variant: str = "main") -> DAMO:

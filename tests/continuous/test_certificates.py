@@ -10,7 +10,7 @@ import torch
 
 from ampl.files import read_npz
 from ampl.training import train
-from continuous.certificates import horizon, model_returns
+from continuous.certificates import ModelReturns, horizon
 from continuous.evaluation import Evaluator
 from continuous.simulators.batch import BatchSimulator
 from continuous.simulators.locomotion import Hopper
@@ -32,16 +32,18 @@ class Walk:
 
 
 def returns(height: float, start: list[float], discount: float = 0.9, reach: float = 100.0) -> dict[str, torch.Tensor]:
-    return model_returns(
+    returned = ModelReturns(
         Walk(height),
-        lambda state: torch.ones_like(state),
+        torch.ones_like,
         lambda batch: 0.25 * batch.next_state[..., 0],
-        torch.tensor(start).reshape(1, -1, 1),
         data=torch.tensor([[reach / 10.0]]),
         discount=discount,
         limit=8,
         seeds=[0],
     )
+    states = torch.tensor(start).reshape(1, -1, 1)
+    returned(states - 1.0)  # leaves nothing behind
+    return returned(states)
 
 
 def test_model_returns_are_discounted_sums_until_the_model_ends_a_path() -> None:

@@ -26,7 +26,7 @@ from continuous.tasks import find_task
 from continuous.transition_classifier import ClassifierConfig
 from continuous.wing import WING
 from tests.continuous.small_ampl import line_table
-from tests.continuous.small_model_based import damo_config, mopo_config, small_damo, small_mopo
+from tests.continuous.small_model_based import damo_config, mopo_config, small_damo, small_mopo, true_line_step
 
 Build = Callable[[tuple[int, ...]], MOPO | DAMO]
 ALGORITHMS: dict[str, Build] = {
@@ -108,6 +108,61 @@ def test_each_penalty_is_its_definition() -> None:
     for penalty, values in expected.items():
         found = PenalizedModel(algorithm.model, penalty, 1.0).uncertainty(state, action)
         assert found[0].tolist() == pytest.approx(values, rel=1e-4)
+
+
+def test_the_true_error_is_the_distance_of_the_drawn_elites_mean_from_the_simulators_state() -> None:
+    """MOPO, "true pen.": |T_hat(s, a) - T(s, a)|; before an elite is drawn, its average over the elites."""
+    algorithm = small_mopo((0,), "true-error")
+    algorithm.fit_model(None)
+    state, action = algorithm.table.state[None, :8], algorithm.table.action[None, :8]
+    priced, free = (PenalizedModel(algorithm.model, Penalty.TRUE_ERROR, w, true_line_step) for w in (1.0, 0.0))
+    mean = priced.predictions(state, action)[0].detach()
+    errors = torch.tensor(
+        [
+            [
+                float((state[0, row] + mean[0, elite, row, 1:] - true_line_step(state, action)[0, row]).norm())
+                for elite in algorithm.model.elites[0].tolist()
+            ]
+            for row in range(8)
+        ]
+    )  # [B, elites]
+    torch.testing.assert_close(priced.uncertainty(state, action)[0].detach(), errors.mean(1), rtol=1e-4, atol=1e-6)
+    steps = [model.step(state, action, SeedStreams((0,), "step")) for model in (free, priced)]
+    torch.testing.assert_close(steps[0][0], steps[1][0])
+    charged = (steps[0][1] - steps[1][1])[0]
+    shift = int(SeedStreams((0,), "step").integers(algorithm.model.config.elites, 1)[0, 0])
+    turn = [(row + shift) % algorithm.model.config.elites for row in range(8)]
+    torch.testing.assert_close(charged, errors[range(8), turn], rtol=1e-3, atol=1e-5)
+
+
+def test_rows_without_a_true_state_are_charged_the_largest_error_of_their_seed() -> None:
+    algorithm = small_mopo((0, 1))
+    algorithm.fit_model(None)
+    state, action = (rows[:12].expand(2, -1, -1).clone() for rows in (algorithm.table.state, algorithm.table.action))
+
+    def partly(state: Tensor, action: Tensor) -> Tensor:
+        found = true_line_step(state, action)
+        found[0, 3] = float("nan")
+        return found
+
+    everywhere = (
+        PenalizedModel(algorithm.model, Penalty.TRUE_ERROR, 1.0, true_line_step).uncertainty(state, action).detach()
+    )
+    found = PenalizedModel(algorithm.model, Penalty.TRUE_ERROR, 1.0, partly).uncertainty(state, action).detach()
+    others = torch.arange(12) != 3
+    torch.testing.assert_close(found[:, others], everywhere[:, others])
+    assert float(found[0, 3]) == float(everywhere[0, others].max())
+    assert float(found[1, 3]) == float(everywhere[1, 3])
+    nowhere = PenalizedModel(algorithm.model, Penalty.TRUE_ERROR, 1.0, lambda state, action: torch.nan * state)
+    assert (nowhere.uncertainty(state, action) == 0.0).all()
+
+
+def test_a_task_whose_observations_hide_its_state_is_refused_before_its_data_are_read() -> None:
+    scale = Scale(epochs=None, steps_per_epoch=None, weight_steps=None)
+    with pytest.raises(InvalidArgumentError, match="Pen's observations leave out parts of the simulator's state"):
+        mopo_build.build_mopo("pen-human-v1", "true-error", (0,), "cpu", scale, 1)
+    with pytest.raises(InvalidArgumentError, match="penalty is true-error, but true_step is not given"):
+        PenalizedModel(small_mopo().model, Penalty.TRUE_ERROR, 1.0)
 
 
 def test_the_penalty_is_subtracted_from_the_reward_alone() -> None:
