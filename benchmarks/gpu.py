@@ -2,13 +2,15 @@
 
     python -m benchmarks.gpu --out DIR [--minutes 9]
 
-1. Recorded steps (CUDA graphs) against eager ones from equal states: iterations, dynamics steps, weight steps.
+1. Recorded steps (CUDA graphs) against eager ones from equal states; `benchmarks.gpu_comparison`.
 2. Rates of AMPL's inner steps, eager and recorded, with one seed and with five; see `benchmarks.ampl_steps`.
-3. AMPL as published, five seeds, on a re-created maze2d-umaze-v1, until the time is over. Needs the packages that
-   `ampl train` needs, MuJoCo for evaluations among them; where one is missing it is left out.
+3. The table of `ampl bench`: every hot loop, and how much of its time the matrix products need.
+4. Throughput with 1 to 64 stacked seeds, and its picture; `benchmarks.gpu_scaling`.
+5. As published, five seeds, on a re-created maze2d-umaze-v1, until the time is over: AMPL, then MOPO.
 
-DIR gets results.json and training.tar.gz (settings, metrics and results without checkpoints), and keeps the runs.
-Called again with the same DIR on the same GPU, all the time goes to the training, from its last checkpoint on.
+Parts 3 to 5 need MuJoCo, the training whatever `ampl train` needs; where a package is missing they are left out.
+DIR gets results.json, scaling.png and training.tar.gz (settings, metrics and results without checkpoints), and keeps
+the runs. Called again with the same DIR on the same GPU, all the time goes to the training, from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -23,30 +25,25 @@ import sys
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
 from ampl.errors import AmplError, InvalidArgumentError
 from ampl.files import write_json
 from benchmarks.ampl_steps import WHAT, Step, learner_and_sampler, our_steps
+from benchmarks.gpu_comparison import agrees, compare, fit_steps
 from benchmarks.records import print_table
-from continuous import dynamics_fit
-from continuous.dynamics import EnsembleDynamics
-from continuous.q_moment import QMomentConfig
-from continuous.repetition import Repetition
-from continuous.replay import TransitionTable
-from continuous.streams import SeedStreams
 
 TASK, SEEDS = "maze2d-umaze-v1", "0,1,2,3,4"
-TOLERANCE = 1e-4  # between parameters after `COMPARED` recorded and eager steps, relative to their largest
-COMPARED = 20
+ALGORITHMS = ("ampl", "mopo")
 ROUNDS = 3
 FIT_STEPS = 1000  # of the model in one timing, as many as in a model-epoch: recording them counts little
+MEASURING_SHARE = 0.5  # of the time, at most, before the training; scaling gives way
+LOOP_SECONDS = 2.0  # that each hot loop is measured for
 CLOSING_SECONDS = 25.0  # for the training to end and for the archive
 PACKAGES = ("mujoco", "gymnasium", "h5py", "tyro", "rich", "safetensors")  # of the training
 
@@ -62,18 +59,41 @@ def main() -> int:
     except AmplError as error:
         print(f"gpu: error: {error}", file=sys.stderr)
         return 2
-    deadline = time.monotonic() + 60.0 * arguments.minutes
+    start = time.monotonic()
+    deadline = start + 60.0 * arguments.minutes
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "results.json"
     where = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
-    results = measured(path, where) or {**where, "differences": compare("cuda"), "rows": rates("cuda")}
-    print_table(("what", "seeds", "recorded", "per_second", "ratio"), results["rows"])
+    results = measured(path, where) or measure(arguments.out, where, start + 60.0 * arguments.minutes * MEASURING_SHARE)
     write_json(path, results | {"training": "not yet"})
     results["training"] = train(arguments.out, deadline - CLOSING_SECONDS)
     write_json(path, results)
     archive(arguments.out)
     print(f"differences: {results['differences']}; training: {results['training']}")
     return int(not agrees(results["differences"]))
+
+
+def measure(out: Path, where: Mapping[str, str], deadline: float) -> dict[str, Any]:
+    """Parts 1 to 4; each is printed when it is done, as the next may fail."""
+    results: dict[str, Any] = {**where, "differences": compare("cuda")}
+    print(f"differences: {results['differences']}", flush=True)
+    results["rows"] = rates("cuda")
+    print_table(("what", "seeds", "recorded", "per_second", "ratio"), results["rows"])
+    if importlib.util.find_spec("mujoco") is None:
+        print("hot loops and scaling are left out: mujoco is not installed")
+        return results
+    from benchmarks.gpu_scaling import draw, scaling
+    from continuous.bench.measuring import measure_all
+    from continuous.bench.workload import PUBLISHED
+
+    loops = measure_all(PUBLISHED, "cuda", 1, seconds=LOOP_SECONDS, rounds=ROUNDS)
+    results["loops"] = [asdict(loop) for loop in loops]
+    print_table(("loop", "seeds", "per_second", "utilization"), results["loops"])
+    results["scaling"] = scaling("cuda", deadline)
+    print_table(("what", "seeds", "per_second"), results["scaling"])
+    if not draw(results["scaling"], where["device"], out / "scaling.png"):
+        print("scaling.png is left out: matplotlib is not installed, or there was no time.")
+    return results
 
 
 def check_gpu() -> None:
@@ -88,61 +108,6 @@ def measured(path: Path, where: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(path.read_text())
     return found if where.items() <= found.items() else None
-
-
-def agrees(differences: Mapping[str, float]) -> bool:
-    """Whether all are within the tolerance; one that is not a number is not."""
-    return all(difference <= TOLERANCE for difference in differences.values())
-
-
-def compare(device: str) -> dict[str, float]:
-    """Largest relative difference of parameters between recorded and eager steps from equal states."""
-    return {
-        "iterations": _difference(*(trained_iterations([0, 1], device, capture=capture) for capture in (True, False))),
-        "dynamics steps": _difference(*(fitted([0, 1], device, capture=capture) for capture in (True, False))),
-        "weight steps": _difference(*(trained_weights([0, 1], device, capture=capture) for capture in (True, False))),
-    }
-
-
-def trained_iterations(seeds: list[int], device: str, *, capture: bool) -> torch.Tensor:
-    """The policy's and critics' parameters after some iterations."""
-    learner, sampler = learner_and_sampler(seeds, device)
-
-    def pair() -> None:
-        for index in range(2):
-            learner.update(sampler.draw(256), trains_policy=index == 0, imitates=False)
-
-    Repetition(pair, [sampler.streams], device, capture=capture).run(COMPARED)
-    return torch.cat((learner.policy.parameters.values, learner.critic.online.parameters.values))
-
-
-def fitted(seeds: list[int], device: str, *, capture: bool) -> torch.Tensor:
-    """The model's parameters after some steps."""
-    learner, sampler = learner_and_sampler(seeds, device)
-    fit_steps(learner.model, sampler.table, seeds, COMPARED, capture=capture)
-    return learner.model.network.members.parameters.values
-
-
-def fit_steps(model: EnsembleDynamics, table: TransitionTable, seeds: list[int], count: int, *, capture: bool) -> int:
-    """Makes so many steps of the model and returns how many; a fit records them unless its `Repetition` is replaced."""
-    config = replace(model.config, steps_per_epoch=count, max_steps=count, holdout_limit=1)
-    model.network.config = config
-    rows, streams = model.standardization.fit(table), SeedStreams(seeds, "model", table.rows.device)
-    with patch.object(dynamics_fit, "Repetition", partial(Repetition, capture=capture)):
-        dynamics_fit.fit_network(model.network, rows, None, streams, dynamics_fit.LikelihoodLoss())
-    return count
-
-
-def trained_weights(seeds: list[int], device: str, *, capture: bool) -> torch.Tensor:
-    """The weight network's parameters after some steps."""
-    learner, sampler = learner_and_sampler(seeds, device)
-    table, streams = sampler.table, SeedStreams(seeds, "weights", device)
-    estimator = QMomentConfig(learning_rate=1e-3).build(
-        table.observation_size, table.action_size, seeds, learner.model, device
-    )
-    step = estimator.start(table, learner.policy, learner.critic, streams)
-    Repetition(step, [streams], device, capture=capture).run(COMPARED)
-    return estimator.network.parameters.values
 
 
 def rates(device: str, rounds: int = ROUNDS, fit_count: int = FIT_STEPS) -> list[dict[str, Any]]:
@@ -174,19 +139,21 @@ def finished(step: Step, device: str) -> float:
 
 
 def train(out: Path, deadline: float) -> str:
-    """AMPL as published until the deadline; says what became of it."""
+    """The algorithms as published, one after the other until the deadline; says what became of them."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         return f"left out: {', '.join(missing)} not installed"
     environment = os.environ | {"D4RL_DATASET_DIR": str(out / "data")}
-    make = ["data", "make", TASK]
-    train = ["train", "ampl", TASK, "--seeds", SEEDS, "--device", "cuda", "--out", str(out / "runs"), "--resume"]
-    for command in (train,) if any((out / "data").glob("*.hdf5")) else (make, train):
+    options = [TASK, "--seeds", SEEDS, "--device", "cuda", "--out", str(out / "runs"), "--resume"]
+    commands = [["train", algorithm, *options] for algorithm in ALGORITHMS]
+    if not any((out / "data").glob("*.hdf5")):
+        commands.insert(0, ["data", "make", TASK])
+    for command in commands:
         code = run_until(["-m", "ampl", *command], environment, deadline)
         if code is None:
-            return f"ampl {command[0]} interrupted: call again to go on"
+            return f"ampl {command[0]} {command[1]} interrupted: call again to go on"
         if code != 0:
-            return f"ampl {command[0]} ended with exit code {code}"
+            return f"ampl {command[0]} {command[1]} ended with exit code {code}"
     return "complete"
 
 
@@ -216,10 +183,6 @@ def archive(out: Path) -> None:
         for path in sorted((out / "runs").rglob("*")):
             if path.is_file() and path.suffix in (".json", ".csv"):
                 tar.add(path, path.relative_to(out))
-
-
-def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
-    return float((first - second).abs().max() / second.abs().max())
 
 
 if __name__ == "__main__":

@@ -166,11 +166,11 @@ def deeper_config() -> MOPOConfig:
     return replace(CONFIG, learner=learner)
 
 
-def synthetic_task() -> tuple[TransitionTable, Surroundings]:
+def synthetic_task(device: str = "cpu") -> tuple[TransitionTable, Surroundings]:
     """Synthetic data, and surroundings that score on Hopper."""
     task = find_task("hopper-medium-v2")
     simulator = simulator_maker(task, 1)
-    columns = {name: torch.from_numpy(column) for name, column in synthetic_data().items()}
+    columns = {name: torch.from_numpy(column).to(device) for name, column in synthetic_data().items()}
     columns["terminal"] = columns["terminal"] > 0.0
     table = TransitionTable.from_columns(**columns, start_state=columns["state"])
     surroundings = Surroundings(

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from benchmarks import gpu
 from benchmarks.plain_ampl import PlainAMPL
 from continuous.critic import CriticConfig, TwinCritic
 from continuous.dataset import Batch
@@ -137,43 +131,3 @@ def test_both_sides_of_the_moment_equation_agree(plain: PlainAMPL, monkeypatch: 
     (weights, value), ours = estimator.sides(Table(), Quiet(), CriticTest(critic), None)  # type: ignore[arg-type]
     torch.testing.assert_close((weights * value).mean(-1)[0], left)
     torch.testing.assert_close(ours[0], right)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_the_gpu_command_refuses_in_one_line_without_a_gpu(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path / "out")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
-    assert result.returncode == 2
-    assert "no usable GPU" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_gpu_command_kills_a_training_that_ignores_its_interruption(tmp_path: Path) -> None:
-    ready = tmp_path / "ready"
-    program = f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); open({str(ready)!r}, 'w'); "
-    code = gpu.run_until(["-S", "-c", program + "time.sleep(60)"], {}, time.monotonic() + 1.0, closing=0.1)
-    assert code is None
-    assert ready.exists()
-
-
-def test_the_gpu_command_does_not_accept_what_is_not_a_number() -> None:
-    assert gpu.agrees({"iterations": 0.0, "weight steps": gpu.TOLERANCE})
-    assert not gpu.agrees({"iterations": 0.0, "weight steps": float("nan")})
-
-
-def test_a_second_gpu_command_measures_anew_only_on_another_gpu(tmp_path: Path) -> None:
-    path = tmp_path / "results.json"
-    assert gpu.measured(path, {"device": "one"}) is None
-    path.write_text('{"device": "one", "rows": []}')
-    assert gpu.measured(path, {"device": "one"}) == {"device": "one", "rows": []}
-    assert gpu.measured(path, {"device": "another"}) is None
-
-
-@pytest.mark.slow
-def test_the_gpu_command_s_parts_run_on_a_cpu() -> None:
-    assert max(gpu.compare("cpu").values()) == 0.0  # nothing is recorded on a CPU
-    rows = gpu.rates("cpu", rounds=1, fit_count=20)
-    assert len(rows) == 2 * (4 + 3)
-    assert all(row["per_second"] > 0.0 for row in rows)
-    assert all(("ratio" in row) == row["recorded"] for row in rows)

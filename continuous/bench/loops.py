@@ -1,0 +1,308 @@
+"""The hot loops of training, each as a function that makes so many steps, on synthetic data that never ends.
+
+The steps are those of the algorithms, on untrained networks: what a step costs does not depend on what was learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from continuous.ampl import AMPL
+from continuous.ampl_update import ActorCritic
+from continuous.bench.workload import ACTION_SIZE, OBSERVATION_SIZE, Workload
+from continuous.critic import TwinCritic
+from continuous.damo import DAMO
+from continuous.draws import Sampler
+from continuous.dynamics import EnsembleDynamics
+from continuous.dynamics_fit import LikelihoodLoss, fit_network
+from continuous.evaluation import Evaluator
+from continuous.model_based import Surroundings
+from continuous.mopo import MOPO
+from continuous.policy import StackedPolicy
+from continuous.regularizer import Discriminator
+from continuous.repetition import Repetition
+from continuous.replay import ModelBuffer, TransitionTable
+from continuous.rollout import START_BATCH, Model, roll_out
+from continuous.simulators.batch import BatchSimulator
+from continuous.simulators.locomotion import Hopper
+from continuous.simulators.robot import Flags, Snapshot
+from continuous.streams import SeedStreams
+from continuous.termination import never
+
+AMPL_ITERATION, MOPO_UPDATE = "AMPL iteration", "MOPO update"
+AMPL_EVALUATION, MOPO_EVALUATION = "AMPL evaluation", "MOPO evaluation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """One hot loop of K stacked seeds.
+
+    Attributes:
+        name: for people.
+        unit: what is counted, in the plural.
+        seeds: K.
+        units: how many of them one step makes for each seed.
+        run: makes so many steps, as training does (on a GPU from a recording where training records).
+        observed: makes so many eagerly.
+        surrounded: whether `run` does more than its steps, once a call.
+    """
+
+    name: str
+    unit: str
+    seeds: int
+    units: int
+    run: Callable[[int], None]
+    observed: Callable[[int], None]
+    surrounded: bool = False
+
+
+def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, threads: int) -> list[Loop]:
+    """AMPL's: iterations, weights, dynamics, rollouts, evaluation."""
+    config, table = workload.ampl, synthetic_table(workload.rows, device)
+    learner, sampler = _ampl_learner(workload, table, seeds)
+    real_rows = round(config.schedule.real_fraction * config.batch_size)
+    period = config.schedule.policy_period
+
+    def iterations() -> None:
+        for index in range(period):
+            learner.update(sampler.draw(real_rows), trains_policy=index == 0, imitates=False)
+
+    loops = [_repeated(AMPL_ITERATION, "iterations", iterations, sampler.streams, units=period)]
+    estimator = config.build_estimator(OBSERVATION_SIZE, ACTION_SIZE, seeds, learner.model, device)
+    if estimator is not None:
+        streams = SeedStreams(seeds, "weights", device)
+        step = estimator.start(table, learner.policy, learner.critic, streams)
+        loops.append(_repeated("AMPL weights (MIW)", "steps", step, streams))
+    streams = SeedStreams(seeds, "rollouts", device)
+
+    def evaluation(where: str) -> Callable[[], object]:
+        return AMPL(
+            synthetic_table(workload.rows, where),
+            config,
+            seeds,
+            termination=never,
+            evaluator=lambda episodes: _evaluator(workload, episodes, where, threads),
+            score=lambda evaluation: {},
+            description={},
+            threads=threads,
+        ).evaluate
+
+    return [
+        *loops,
+        _fit("AMPL dynamics", learner.model, table, seeds),
+        _rollout(
+            "AMPL rollout",
+            workload,
+            config.rollout_length,
+            learner.model,
+            learner.policy,
+            table,
+            sampler.buffer,
+            streams,
+        ),
+        _evaluation(AMPL_EVALUATION, workload, config.evaluation_episodes, seeds, device, evaluation),
+    ]
+
+
+def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: int) -> list[Loop]:
+    """MOPO's: updates, dynamics, penalized rollouts, evaluation."""
+    table = synthetic_table(workload.rows, device)
+
+    def made(table: TransitionTable, where: str) -> MOPO:
+        return MOPO(table, workload.mopo, seeds, _surroundings(workload, where, threads))
+
+    def evaluation(where: str) -> Callable[[], object]:
+        return made(synthetic_table(workload.rows, where), where).evaluate
+
+    mopo = made(table, device)
+    model, policy, streams = mopo.rollout_model(), mopo.learner.policy, mopo.streams["rollouts"]
+    length = workload.mopo.schedule.rollout_length
+    roll_out(model, policy, table, mopo.buffer, length=length, paths=workload.paths, streams=streams)
+    return [
+        _repeated(MOPO_UPDATE, "updates", mopo.update, mopo.streams["updates"]),
+        _fit("MOPO dynamics", mopo.model, table, seeds),
+        _rollout("MOPO rollout, penalized", workload, length, model, policy, table, mopo.buffer, streams),
+        _evaluation(MOPO_EVALUATION, workload, workload.mopo.evaluation_episodes, seeds, device, evaluation),
+    ]
+
+
+def damo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: int) -> list[Loop]:
+    """DAMO's update; its dynamics and evaluation are MOPO's."""
+    table = synthetic_table(workload.rows, device)
+    damo = DAMO(table, workload.damo, seeds, _surroundings(workload, device, threads))
+    roll_out(
+        damo.rollout_model(),
+        damo.rollout_policy(),
+        table,
+        damo.buffer,
+        length=workload.damo.schedule.rollout_length,
+        paths=workload.paths,
+        streams=damo.streams["rollouts"],
+    )
+    return [_repeated("DAMO update", "updates", damo.update, damo.streams["updates"])]
+
+
+def synthetic_table(rows: int, device: str) -> TransitionTable:
+    """Standard normal transitions that never end; every tenth state starts an episode."""
+    generator = torch.Generator().manual_seed(0)
+    state = torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device)
+    return TransitionTable.from_columns(
+        state=state,
+        action=torch.randn(rows, ACTION_SIZE, generator=generator).tanh_().to(device),
+        reward=torch.randn(rows, generator=generator).to(device),
+        next_state=torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device),
+        terminal=torch.zeros(rows, dtype=torch.bool, device=device),
+        start_state=state[::10].clone(),
+    )
+
+
+class EndlessHopper(Hopper):
+    """Hopper whose episodes go on after a fall: every episode has all its steps, as those of a good policy."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.episode_limit = steps
+
+    def terminated(self, snapshot: Snapshot) -> Flags:
+        """Computed, then ignored."""
+        return super().terminated(snapshot) & False
+
+
+def _ampl_learner(workload: Workload, table: TransitionTable, seeds: Sequence[int]) -> tuple[ActorCritic, Sampler]:
+    """Untrained networks, bounds far away, a full model buffer."""
+    config, device = workload.ampl, table.rows.device
+    sizes = (OBSERVATION_SIZE, ACTION_SIZE)
+    far = torch.tensor(1e6, device=device)
+    model = EnsembleDynamics(
+        *sizes,
+        config.dynamics,
+        seeds,
+        termination=never,
+        state_bound=far.expand(OBSERVATION_SIZE),
+        reward_bound=far,
+        device=device,
+    )
+    learner = ActorCritic(
+        config.policy.build(*sizes, seeds, device),
+        TwinCritic(*sizes, config.critic, seeds, device),
+        Discriminator(*sizes, config.regularizer, seeds, device),
+        model,
+        config.policy_update,
+    )
+    streams = SeedStreams(seeds, "updates", device)
+    buffer = ModelBuffer(len(seeds), workload.model_rows, table.layout, device)
+    buffer.append(table.sample(workload.model_rows, streams))
+    sampler = Sampler(
+        table=table,
+        buffer=buffer,
+        policy=learner.policy,
+        streams=streams,
+        batch_size=config.batch_size,
+        elites=config.dynamics.elites,
+        second_pair_only=config.regularizer.second_pair_only,
+    )
+    return learner, sampler
+
+
+def _surroundings(workload: Workload, device: str, threads: int) -> Surroundings:
+    return Surroundings(
+        termination=never,
+        evaluator=lambda episodes, discount: _evaluator(workload, episodes, device, threads),
+        score=lambda evaluation: {},
+        episode_limit=workload.episode_steps,
+        description={},
+        threads=threads,
+    )
+
+
+def _evaluator(workload: Workload, episodes: int, device: str, threads: int) -> Evaluator:
+    simulator = BatchSimulator(EndlessHopper(workload.episode_steps), threads)
+    return Evaluator(simulator, episodes=episodes, device=device)
+
+
+def _repeated(name: str, unit: str, step: Callable[[], None], streams: SeedStreams, *, units: int = 1) -> Loop:
+    """A step that training repeats by a `Repetition`."""
+
+    def observed(count: int) -> None:
+        for _ in range(count):
+            step()
+
+    repetition = Repetition(step, [streams], streams.device)
+    return Loop(name=name, unit=unit, seeds=len(streams), units=units, run=repetition.run, observed=observed)
+
+
+def _fit(name: str, model: EnsembleDynamics, table: TransitionTable, seeds: Sequence[int]) -> Loop:
+    """Steps of a fit of the model, each member on its own batch."""
+    rows = model.standardization.fit(table, targets=model.config.standardizes_targets)
+    streams = SeedStreams(seeds, "model", table.rows.device)
+
+    def run(count: int) -> None:
+        model.network.config = replace(model.config, steps_per_epoch=count, max_steps=count, holdout_limit=1)
+        fit_network(model.network, rows, None, streams, LikelihoodLoss())
+
+    return Loop(name=name, unit="steps", seeds=len(seeds), units=1, run=run, observed=run, surrounded=True)
+
+
+def _rollout(
+    name: str,
+    workload: Workload,
+    length: int,
+    model: Model,
+    policy: StackedPolicy,
+    table: TransitionTable,
+    buffer: ModelBuffer,
+    streams: SeedStreams,
+) -> Loop:
+    """Whole rollouts, of which an epoch has one or more."""
+    chunk = START_BATCH if streams.device.type == "cpu" else 2**20
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            roll_out(model, policy, table, buffer, length=length, paths=workload.paths, streams=streams, chunk=chunk)
+
+    units = workload.paths * length
+    return Loop(name=name, unit="transitions", seeds=len(streams), units=units, run=run, observed=run)
+
+
+def _evaluation(
+    name: str,
+    workload: Workload,
+    episodes: int,
+    seeds: Sequence[int],
+    device: str,
+    make: Callable[[str], Callable[[], object]],
+) -> Loop:
+    """Whole evaluations; the simulator has products of its own, which are not counted.
+
+    Part of an evaluation may be recorded on a GPU and would be seen there only once: a second one on the CPU, where
+    nothing is, is observed instead.
+
+    Args:
+        name: for people.
+        workload: counts.
+        episodes: of a seed.
+        seeds: stacked.
+        device: where it is timed.
+        make: an evaluation on a device.
+    """
+    timed = make(device)
+    watched = timed if device == "cpu" else make("cpu")
+
+    def repeated(evaluate: Callable[[], object]) -> Callable[[int], None]:
+        def run(count: int) -> None:
+            for _ in range(count):
+                evaluate()
+
+        return run
+
+    return Loop(
+        name=name,
+        unit="simulator steps",
+        seeds=len(seeds),
+        units=episodes * workload.episode_steps,
+        run=repeated(timed),
+        observed=repeated(watched),
+    )
