@@ -29,6 +29,8 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.ampl_steps
 	$(BIN)/python -m benchmarks.damo_inner
 	$(BIN)/python -m benchmarks.mopo_steps
+	$(BIN)/ampl bench --threads 1 --json benchmarks/results/bench.json
+	$(BIN)/python -m benchmarks.history
 
 env: $(STAMP)
 

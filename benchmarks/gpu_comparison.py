@@ -108,9 +108,8 @@ def returned(seeds: list[int], device: str, *, capture: bool) -> torch.Tensor:
     """Certificates of an untrained MOPO: returns and penalties in its model."""
     owner = mopo(seeds, device)
     returns = ModelReturns(
-        owner.model,
+        owner.charged_step,
         owner.learner.policy.best_action,
-        owner.penalty,
         data=owner.table.state,
         discount=owner.learner.discount,
         limit=COMPARED,

@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from continuous.dataset import Batch
 from continuous.repetition import Repetition
-from continuous.rollout import Model
 from continuous.streams import SeedStreams
 
+ChargedStep: TypeAlias = Callable[[Tensor, Tensor, SeedStreams], tuple[Tensor, Tensor, Tensor, Tensor]]
 _TAIL = 1e-3
 _RANGE = 10.0  # times the largest absolute value of each observation in the data, or times one if that is more
 
@@ -34,9 +34,8 @@ class ModelReturns:
     """Discounted returns of a policy in a model, one path from each start, with the same random numbers every time.
 
     Args:
-        model: without penalty.
+        step: of the model: next states, rewards, ends, and what is subtracted from the rewards.
         act: from states [K, E, D] to actions [K, E, A].
-        penalty: of transitions [K, E, ...]; what is subtracted from their rewards, [K, E].
         data: states of the data, [N, D], for their range.
         discount: in [0, 1].
         limit: most steps of a path, >= 1.
@@ -46,9 +45,8 @@ class ModelReturns:
 
     def __init__(
         self,
-        model: Model,
+        step: ChargedStep,
         act: Callable[[Tensor], Tensor],
-        penalty: Callable[[Batch], Tensor],
         *,
         data: Tensor,
         discount: float,
@@ -56,7 +54,7 @@ class ModelReturns:
         seeds: Sequence[int],
         capture: bool = True,
     ) -> None:
-        self._model, self._act, self._penalty = model, act, penalty
+        self._charged_step, self._act = step, act
         self._discount, self._steps, self._capture = discount, horizon(discount, limit), capture
         self._bound = _RANGE * data.abs().amax(0).clamp(min=1.0)
         self._streams = SeedStreams(seeds, "certificate", data.device)
@@ -98,11 +96,8 @@ class ModelReturns:
 
     @torch.no_grad()
     def _step(self) -> None:
-        state = self._state
-        action = self._act(state)
-        next_state, reward, terminal = self._model.step(state, action, self._streams)
-        batch = Batch(state=state, action=action, reward=reward, next_state=next_state, terminal=terminal)
-        subtracted = self._penalty(batch)
+        action = self._act(self._state)
+        next_state, reward, terminal, subtracted = self._charged_step(self._state, action, self._streams)
         self._total += self._weight * torch.where(self._running, reward - subtracted, 0.0)
         self._charged += self._weight * torch.where(self._running, subtracted, 0.0)
         self._weight *= self._discount

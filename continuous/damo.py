@@ -29,6 +29,7 @@ from continuous.json_settings import settings_as_json
 from continuous.model_based import ModelBased, Surroundings
 from continuous.mopo import MOPO_DYNAMICS
 from continuous.replay import TransitionTable
+from continuous.streams import SeedStreams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +72,13 @@ class DAMO(ModelBased[DAMOLearner]):
         sizes = (table.observation_size, table.action_size)
         self.learner = DAMOLearner(*sizes, config.learner, seeds, table.rows.device)
 
-    def penalty(self, batch: Batch) -> Tensor:
-        """alpha R, or nothing without data alignment."""
-        return batch.reward - self.learner.aligned(batch).reward
+    def charged_step(
+        self, state: Tensor, action: Tensor, streams: SeedStreams
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The ensemble's step, and alpha R; nothing without data alignment."""
+        next_state, reward, terminal = self.model.step(state, action, streams)
+        batch = Batch(state=state, action=action, reward=reward, next_state=next_state, terminal=terminal)
+        return next_state, reward, terminal, reward - self.learner.aligned(batch).reward
 
     def update(self) -> None:
         """One update of classifier, critics and actor."""

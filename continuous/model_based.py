@@ -23,7 +23,6 @@ from ampl.interfaces import Policy as ActingPolicy
 from continuous.arithmetic import arithmetic_on
 from continuous.branched_schedule import BranchedSchedule
 from continuous.certificates import ModelReturns
-from continuous.dataset import Batch
 from continuous.dynamics import DynamicsConfig, EnsembleDynamics
 from continuous.evaluation import Evaluator
 from continuous.mixed_sampler import MixedSampler
@@ -118,7 +117,7 @@ class ModelBased(ABC, Generic[LearnerT]):
     """
 
     retrain_period: int | None = None
-    penalty_waits: bool = False  # whether `penalty` waits for the host, as that of a simulator does
+    charge_waits: bool = False  # whether `charged_step` waits for the host, as a simulator's does
     learner: LearnerT
 
     def __init__(
@@ -169,8 +168,10 @@ class ModelBased(ABC, Generic[LearnerT]):
         return self.learner.policy
 
     @abstractmethod
-    def penalty(self, batch: Batch) -> Tensor:
-        """What the algorithm subtracts from the rewards of transitions of the model, [K, B]."""
+    def charged_step(
+        self, state: Tensor, action: Tensor, streams: SeedStreams
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One step of the model: next states, its own rewards, ends, and what the algorithm subtracts, [K, B, ...]."""
 
     @abstractmethod
     def update(self) -> None:
@@ -255,14 +256,13 @@ class ModelBased(ABC, Generic[LearnerT]):
         """Metrics of `continuous.certificates`, [K] each, from states [K, E, D]."""
         if self._model_returns is None:
             self._model_returns = ModelReturns(
-                self.model,
+                self.charged_step,
                 lambda state: self._best_action(state, ()),
-                self.penalty,
                 data=self.table.state,
                 discount=self.learner.discount,
                 limit=self._surroundings.episode_limit,
                 seeds=self.seeds,
-                capture=not self.penalty_waits,
+                capture=not self.charge_waits,
             )
         found = self._model_returns(start)
         value = self.learner.action_value(start, self._best_action(start, ())).amin(1).mean(-1)

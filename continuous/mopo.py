@@ -22,7 +22,6 @@ from torch import Tensor
 from ampl.errors import check_at_least
 from ampl.interfaces import Policy as ActingPolicy
 from continuous.branched_schedule import BranchedSchedule
-from continuous.dataset import Batch
 from continuous.dynamics import DynamicsConfig
 from continuous.json_settings import settings_as_json
 from continuous.model_based import ModelBased, Surroundings
@@ -30,6 +29,7 @@ from continuous.penalties import PenalizedModel, Penalty, TrueStep
 from continuous.replay import TransitionTable
 from continuous.rollout import UniformPolicy
 from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
+from continuous.streams import SeedStreams
 
 MOPO_DYNAMICS = DynamicsConfig(batch_size=256, holdout_limit=1000, patience=6, standardizes_targets=False)
 """MOPO's code; its hold-out criterion is the squared error, here the likelihood."""
@@ -86,7 +86,7 @@ class MOPO(ModelBased[SoftActorCritic]):
             surroundings=surroundings,
         )
         self._config = config
-        self.penalty_waits = config.penalty is Penalty.TRUE_ERROR
+        self.charge_waits = config.penalty is Penalty.TRUE_ERROR
         sizes = (table.observation_size, table.action_size)
         self._penalized = PenalizedModel(self.model, config.penalty, config.penalty_weight, true_step)
         self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
@@ -99,9 +99,11 @@ class MOPO(ModelBased[SoftActorCritic]):
         """The policy, or uniform actions."""
         return UniformPolicy(self.table.action_size) if self._config.random_rollout_actions else self.learner.policy
 
-    def penalty(self, batch: Batch) -> Tensor:
-        """lambda u(s, a)."""
-        return self._penalized.penalty(batch.state, batch.action)
+    def charged_step(
+        self, state: Tensor, action: Tensor, streams: SeedStreams
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The ensemble's step, and lambda u."""
+        return self._penalized.charged_step(state, action, streams)
 
     def update(self) -> None:
         """One update of soft actor-critic."""

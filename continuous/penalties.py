@@ -75,8 +75,17 @@ class PenalizedModel:
         Returns:
             Next states [K, B, D], penalized rewards [K, B], and whether the episode ended, [K, B] of bool.
         """
+        next_state, reward, terminal, penalty = self.charged_step(state, action, generator)
+        return next_state, reward - penalty, terminal
+
+    @torch.no_grad()
+    def charged_step(
+        self, state: Tensor, action: Tensor, generator: SeedStreams
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same with the model's own rewards, and lambda u, [K, B], beside them."""
         if self._penalty is Penalty.NONE:
-            return self._model.step(state, action, generator)
+            next_state, reward, terminal = self._model.step(state, action, generator)
+            return next_state, reward, terminal, torch.zeros_like(reward)
         model, rows = self._model, state.shape[1]
         shift = generator.integers(model.config.elites, 1)
         noise = generator.normal(rows, state.shape[2] + 1)
@@ -91,13 +100,7 @@ class PenalizedModel:
         else:
             uncertainty = self._uncertainty(mean, std).nan_to_num(0.0)
         next_state, reward, terminal = model.finish(state + target[..., 1:], target[..., 0])
-        return next_state, reward - self._weight * uncertainty, terminal
-
-    def penalty(self, state: Tensor, action: Tensor) -> Tensor:
-        """lambda u, [K, B], of states [K, B, D] and actions [K, B, A]."""
-        if self._penalty is Penalty.NONE:
-            return torch.zeros_like(state[..., 0])
-        return self._weight * self.uncertainty(state, action)
+        return next_state, reward, terminal, self._weight * uncertainty
 
     def uncertainty(self, state: Tensor, action: Tensor) -> Tensor:
         """u at states [K, B, D] and actions [K, B, A]: [K, B]."""

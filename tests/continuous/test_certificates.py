@@ -10,7 +10,8 @@ import torch
 
 from ampl.files import read_npz
 from ampl.training import train
-from continuous.certificates import ModelReturns, horizon
+from continuous.certificates import ChargedStep, ModelReturns, horizon
+from continuous.dataset import Batch
 from continuous.evaluation import Evaluator
 from continuous.simulators.batch import BatchSimulator
 from continuous.simulators.locomotion import Hopper
@@ -18,24 +19,22 @@ from continuous.streams import SeedStreams
 from tests.continuous.small_model_based import small_damo, small_mopo
 
 
-class Walk:
-    """Moves by the action, pays the first coordinate, ends above a height."""
-
-    def __init__(self, height: float) -> None:
-        self._height = height
+def walk(height: float) -> ChargedStep:
+    """Moves by the action, pays the first coordinate, charges a quarter of the next, ends above a height."""
 
     def step(
-        self, state: torch.Tensor, action: torch.Tensor, generator: SeedStreams
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        state: torch.Tensor, action: torch.Tensor, streams: SeedStreams
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         following = state + action
-        return following, state[..., 0], following[..., 0] > self._height
+        return following, state[..., 0], following[..., 0] > height, 0.25 * following[..., 0]
+
+    return step
 
 
 def returns(height: float, start: list[float], discount: float = 0.9, reach: float = 100.0) -> dict[str, torch.Tensor]:
     returned = ModelReturns(
-        Walk(height),
+        walk(height),
         torch.ones_like,
-        lambda batch: 0.25 * batch.next_state[..., 0],
         data=torch.tensor([[reach / 10.0]]),
         discount=discount,
         limit=8,
@@ -91,22 +90,20 @@ def test_discounted_returns_weigh_every_step_of_the_simulator() -> None:
     assert starts.shape == (1, 3, 11)
 
 
-def test_penalties_are_those_that_rollouts_are_charged() -> None:
+def test_what_is_charged_is_what_rollouts_lose() -> None:
     """DAMO: alpha times the classifier's log ratio; MOPO: what separates its model's rewards from the plain model's."""
     damo = small_damo()
     batch = damo.table.sample(5, SeedStreams([0], "batch"))
-    expected = damo.learner.damo.alpha * damo.learner.classifier.log_ratio(batch)
-    torch.testing.assert_close(damo.penalty(batch), expected)
-    for variant in ("main", "mean-std", "disagreement"):
+    next_state, reward, terminal, charge = damo.charged_step(batch.state, batch.action, SeedStreams([0], "step"))
+    made = Batch(state=batch.state, action=batch.action, reward=reward, next_state=next_state, terminal=terminal)
+    torch.testing.assert_close(charge, damo.learner.damo.alpha * damo.learner.classifier.log_ratio(made))
+    for variant in ("main", "mean-std", "disagreement", "mbpo"):
         mopo = small_mopo(variant=variant)
-        model = mopo.rollout_model()
-        _, penalized, _ = model.step(batch.state, batch.action, SeedStreams([0], "step"))
-        free = type(model)(mopo.model, mopo._config.penalty, 0.0)
-        _, plain, _ = free.step(batch.state, batch.action, SeedStreams([0], "step"))
-        torch.testing.assert_close(plain - penalized, mopo.penalty(batch))
-        assert bool((mopo.penalty(batch) > 0.0).all())
-    assert float(small_damo(variant="no-er").penalty(batch).abs().max()) == 0.0
-    assert float(small_mopo(variant="mbpo").penalty(batch).abs().max()) == 0.0
+        _, penalized, _ = mopo.rollout_model().step(batch.state, batch.action, SeedStreams([0], "step"))
+        _, plain, _, charge = mopo.charged_step(batch.state, batch.action, SeedStreams([0], "step"))
+        torch.testing.assert_close(plain - penalized, charge)
+        assert bool((charge > 0.0).all()) == (variant != "mbpo")
+    assert not small_damo(variant="no-er").charged_step(batch.state, batch.action, SeedStreams([0], "step"))[3].any()
 
 
 def test_every_epoch_records_both_sides_and_the_end_leaves_samples(tmp_path: Path) -> None:
