@@ -64,11 +64,12 @@ def assemble(
         threads: of PyTorch on a CPU; None takes one for each core that is free.
         path: the dataset; searched in D4RL's cache folders if not given.
     """
+    robot = robot_for(task)  # before the data, so that a task without one is refused at once
     dataset = load_dataset(task, path=path, mode=TransitionMode.EXACT, device=device)
     cores = choose_threads(threads)
     simulator = simulator_maker(task, cores)
     return AMPL(
-        offline_table(dataset, reset_states(robot_for(task), config.schedule.start_states)),
+        offline_table(dataset, reset_states(robot, config.schedule.start_states)),
         config,
         seeds,
         termination=find_termination(task),

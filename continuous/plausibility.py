@@ -1,7 +1,8 @@
 """Whether the numbers of a dataset can be what its task produces: catches files of another task and damaged values.
 
 Shapes alone cannot tell a walker2d file from a halfcheetah one, or one maze from another; these checks can. Each
-allows one row in a thousand to fail by rounding. Source of the facts: D4RL's environments and dataset notes.
+allows one row in a thousand to fail by rounding. Source of the facts: D4RL's environments and dataset notes, and the
+HIV task's own reward.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from continuous.d4rl_data import D4RLData, Flags, Provenance
 from continuous.episodes import find_episodes
+from continuous.hiv.environment import HivConfig, clipped_efficacy, treatment_reward
 from continuous.maze2d.layouts import CELL_EDGE, find_layout
 from continuous.maze2d.rewards import Reward
 from continuous.tasks import Family, Task
@@ -34,6 +36,8 @@ def find_problems(data: D4RLData, task: Task, provenance: Provenance | None) -> 
         problems += _wrong_robot(data, task)
     if task.family is Family.MAZE2D:
         problems += [*_wrong_maze(data, task), *_wrong_rewards(data, task)]
+    if task.family is Family.TREATMENT:
+        problems += _wrong_treatment(data)
     return problems
 
 
@@ -46,7 +50,7 @@ def check_plausible(data: D4RLData, task: Task, provenance: Provenance | None, p
 def find_oddities(data: D4RLData, task: Task) -> list[str]:
     """What is worth knowing about a dataset, but no reason to refuse it."""
     oddities = [*_odd_episodes(data, task)]
-    if task.family is Family.GYM_MUJOCO:
+    if task.family in (Family.GYM_MUJOCO, Family.TREATMENT):
         oddities += _odd_next_states(data)
     if task.family is Family.MAZE2D:
         oddities += _repeated_rows(data)
@@ -79,6 +83,21 @@ def _wrong_robot(data: D4RLData, task: Task) -> Iterator[str]:
         wrong &= ~data.timeouts  # at the time limit a fall counts as time-out
         if _too_many(wrong):
             yield f"{_rows(wrong)} have a terminal flag that does not fit their next observation"
+
+
+def _wrong_treatment(data: D4RLData) -> Iterator[str]:
+    """Rewards follow from the actions and the observations after them; no step is terminal."""
+    if data.terminals.any():
+        yield f"{_rows(data.terminals)} are terminal; a treatment never ends by itself"
+    if data.next_observations is None:
+        yield "next_observations are missing; the rewards of a treatment belong to them"
+        return
+    states = np.exp(data.next_observations.astype(np.float64))
+    efficacies = clipped_efficacy(data.actions.astype(np.float64))
+    expected = treatment_reward(states, efficacies, HivConfig.mopo())  # [N]
+    wrong = np.abs(data.rewards - expected) > _REWARD_SLACK * (1.0 + np.abs(expected))
+    if _too_many(wrong):
+        yield f"{_rows(wrong)} have another reward than the treatment's; it may be another task's file"
 
 
 def _odd_next_states(data: D4RLData) -> Iterator[str]:

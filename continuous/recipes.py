@@ -23,6 +23,7 @@ _MODULES = (
     "continuous.maze2d.recipe",
     "continuous.adroit.recipe",
     "continuous.relabelled.recipe",
+    "continuous.hiv.recipe",
 )
 
 

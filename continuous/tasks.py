@@ -2,7 +2,8 @@
 
 Reference returns belong to the environment: all datasets of a robot share them. Source: D4RL 1.1, score and address
 tables; `tests/continuous/test_tasks.py` compares ours with the installed package's. MOPO's out-of-distribution tasks
-(`out_of_distribution.py`) have neither reference returns nor published files: their results are raw returns.
+(`out_of_distribution.py`) and its HIV experiment (`hiv/`) have neither reference returns nor published files: their
+results are raw returns.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ class Family(Enum):
     MAZE2D = "maze2d v1"
     ADROIT = "Adroit v1"
     OUT_OF_DISTRIBUTION = "MOPO's out-of-distribution tasks"
+    TREATMENT = "MOPO's HIV experiment"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """One task: an environment with a dataset."""
 
-    name: str  # as in D4RL: "hopper-medium-v2"; as in MOPO: "halfcheetah-jump"
+    name: str  # as in D4RL: "hopper-medium-v2"; as in MOPO: "halfcheetah-jump"; ours: "hiv-treatment"
     family: Family
-    robot: str  # "hopper"; the maze ("umaze") or the hand's job ("pen") in the other families
+    robot: str  # "hopper"; the maze ("umaze"), the hand's job ("pen") or the infection ("hiv") in the other families
     dataset: str  # "medium"; the reward in maze2d ("sparse", "dense") and out of distribution ("jump", "angle-30")
     observation_size: int
     action_size: int  # every action entry lies in [-1, 1]
@@ -100,6 +102,7 @@ _ADROIT = {
 }
 _JUMP = _body(17, 6, 1000, math.nan, math.nan)
 _ANGLE = _body(27, 8, 1000, math.nan, math.nan)  # Ant without contact forces
+_HIV = _body(6, 2, 400, math.nan, math.nan)  # a step is a day
 
 
 def _task(name: str, family: Family, robot: str, dataset: str, path: str, body: _Body) -> Task:
@@ -134,9 +137,13 @@ def _out_of_distribution() -> Iterator[Task]:
         yield Task(name=name, family=Family.OUT_OF_DISTRIBUTION, robot=robot, dataset=dataset, url="", **vars(body))
 
 
-TASKS: Mapping[str, Task] = MappingProxyType(
-    {task.name: task for family in (_gym_mujoco, _maze2d, _adroit, _out_of_distribution) for task in family()}
-)
+def _treatment() -> Iterator[Task]:
+    body = vars(_HIV)
+    yield Task(name="hiv-treatment", family=Family.TREATMENT, robot="hiv", dataset="treatment", url="", **body)
+
+
+_FAMILIES = (_gym_mujoco, _maze2d, _adroit, _out_of_distribution, _treatment)
+TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for family in _FAMILIES for task in family()})
 
 
 def find_task(name: str) -> Task:

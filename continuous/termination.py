@@ -44,7 +44,7 @@ def robot_termination(robot: str) -> Termination:
 
 
 def never(state: States) -> Flags:
-    """No state is terminal: halfcheetah, the mazes, door, hammer, relocate."""
+    """No state is terminal: halfcheetah, the mazes, door, hammer, relocate, the HIV task."""
     return state[..., 0] < -math.inf  # false everywhere, on the device of the state
 
 
@@ -89,5 +89,6 @@ TERMINATIONS: Mapping[str, Termination] = MappingProxyType(
         "door": never,
         "hammer": never,
         "relocate": never,
+        "hiv": never,
     }
 )

@@ -1,4 +1,4 @@
-"""The deep wing as `ampl train` sees it: D4RL tasks, deep AMPL, MOPO and DAMO with their variants."""
+"""The deep wing as `ampl train` sees it: D4RL's and MOPO's tasks, deep AMPL, MOPO and DAMO with their variants."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ _VARIANTS = {
 
 
 class ContinuousWing:
-    """D4RL's tasks, and AMPL, MOPO and DAMO with deep components; an `ampl.interfaces.Wing`."""
+    """D4RL's and MOPO's tasks, and AMPL, MOPO and DAMO with deep components; an `ampl.interfaces.Wing`."""
 
     def tasks(self) -> Sequence[str]:
-        """Every D4RL task."""
+        """Every task of D4RL, and those of MOPO's own."""
         from continuous.tasks import TASKS
 
         return list(TASKS)

@@ -88,18 +88,19 @@ class HivConfig:
         return cls(step_days=1.0, horizon=400, start=EARLY_INFECTION, start_spread=0.0, second_drug_cost=20000.0)
 
 
-def treatment_reward(state: Sequence[float] | Floats, efficacy: Sequence[float] | Floats, config: HivConfig) -> float:
-    """-(Q V + R1 efficacy_1^2 + R2 efficacy_2^2 - S E), times the scale.
+def treatment_reward(state: Sequence[float] | Floats, efficacy: Sequence[float] | Floats, config: HivConfig) -> Any:
+    """-(Q V + R1 efficacy_1^2 + R2 efficacy_2^2 - S E), times the scale: [...], or one number.
 
     Args:
-        state: concentrations after the step, [6].
-        efficacy: of the drugs during the step, [2].
+        state: concentrations after the step, [..., 6].
+        efficacy: of the drugs during the step, [..., 2].
         config: costs and scale.
 
     Source: Ernst et al. 2006, the reward; Adams et al. 2004, the cost functional.
     """
-    virus, immune = float(state[4]), float(state[5])
-    first, second = float(efficacy[0]), float(efficacy[1])
+    concentrations, drugs = np.asarray(state), np.asarray(efficacy)
+    virus, immune = concentrations[..., 4], concentrations[..., 5]
+    first, second = drugs[..., 0], drugs[..., 1]
     cost = config.virus_cost * virus + config.first_drug_cost * first**2 + config.second_drug_cost * second**2
     return -config.reward_scale * (cost - config.immune_reward * immune)
 
@@ -141,9 +142,7 @@ class HivEnvironment(gymnasium.Env[Floats, Any]):
                 raise InvalidArgumentError(f"reset options are {sorted(options)}; expected 'state' alone, or none.")
             self._state = check_positive(options["state"], "reset option 'state'").copy()
         else:
-            spread = self.config.start_spread
-            factors = np.exp(self.np_random.uniform(-spread, spread, size=OBSERVATION_SIZE))
-            self._state = np.array(self.config.start) * factors
+            self._state = draw_start(self.config, self.np_random)
         self._steps = 0
         return observe(self._state, self.config.observation), self._info(np.zeros(ACTION_SIZE))
 
@@ -160,13 +159,20 @@ class HivEnvironment(gymnasium.Env[Floats, Any]):
         efficacy, config = action_to_efficacy(action), self.config
         self._state = advance(self._state, efficacy, config.step_days, config.parameters, config.integration)
         self._steps += 1
-        reward = treatment_reward(self._state, efficacy, config)
+        reward = float(treatment_reward(self._state, efficacy, config))
         truncated = self._steps >= config.horizon
         return observe(self._state, config.observation), reward, False, truncated, self._info(efficacy)
 
     def _info(self, efficacy: Floats) -> dict[str, Any]:
         assert self._state is not None
         return {"state": self._state.copy(), "efficacy": efficacy, "day": self._steps * self.config.step_days}
+
+
+def draw_start(config: HivConfig, generator: np.random.Generator) -> Floats:
+    """A start state near `config.start`, [6]."""
+    spread = config.start_spread
+    start: Floats = np.array(config.start) * np.exp(generator.uniform(-spread, spread, size=OBSERVATION_SIZE))
+    return start
 
 
 def action_to_efficacy(action: Any) -> Floats:
@@ -181,13 +187,18 @@ def action_to_efficacy(action: Any) -> Floats:
         raise InvalidShapeError(f"action has shape {list(doses.shape)}; expected [{ACTION_SIZE}].")
     if not np.isfinite(doses).all():
         raise InvalidArgumentError(f"action is {doses.tolist()}; expected finite numbers.")
-    efficacy: Floats = (np.clip(doses, -1.0, 1.0) + 1.0) / 2.0 * np.array(MAX_EFFICACY)
+    return clipped_efficacy(doses)
+
+
+def clipped_efficacy(actions: Floats) -> Floats:
+    """The same for many actions of doubles, [..., 2], unchecked."""
+    efficacy: Floats = (np.clip(actions, -1.0, 1.0) + 1.0) / 2.0 * np.array(MAX_EFFICACY)
     return efficacy
 
 
 def observe(state: Floats, observation: Observation) -> Floats:
-    """What the agent sees of a state, [6]; a concentration below 1e-12 counts as 1e-12 in its logarithm."""
+    """What the agent sees of states, [..., 6]; a concentration below 1e-12 counts as 1e-12 in its logarithm."""
     seen: Floats = np.log(np.maximum(state, 1e-12))
     if observation is Observation.LOG_CELLS:
-        seen[4:] = state[4:]
+        seen[..., 4:] = state[..., 4:]
     return seen

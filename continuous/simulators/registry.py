@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ampl.errors import InvalidArgumentError
 from continuous.simulators.robot import Robot
 from continuous.simulators.simulator import Simulator
 from continuous.tasks import Family, Task
@@ -16,6 +17,7 @@ def robot_for(task: Task) -> Robot:
 
     Raises:
         MissingPackageError: an Adroit task without gymnasium-robotics.
+        InvalidArgumentError: the HIV task, which is no robot.
     """
     match task.family:
         case Family.GYM_MUJOCO:
@@ -34,6 +36,11 @@ def robot_for(task: Task) -> Robot:
             from continuous import out_of_distribution
 
             return out_of_distribution.make_robot(task.name)
+        case Family.TREATMENT:
+            raise InvalidArgumentError(
+                f"{task.name} has no MuJoCo model, which AMPL's start states and MOPO's variant true-error need; "
+                "train mopo with another variant, or damo."
+            )
 
 
 def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simulator]:
@@ -41,11 +48,15 @@ def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simu
 
     Args:
         task: which.
-        threads: that step MuJoCo; None takes every core.
+        threads: that step MuJoCo; None takes every core. The HIV task has none.
 
     Raises:
         MissingPackageError: an Adroit task without gymnasium-robotics.
     """
+    if task.family is Family.TREATMENT:
+        from continuous.hiv.simulator import TreatmentSimulator
+
+        return TreatmentSimulator
     from continuous.simulators.batch import BatchSimulator
 
     return partial(BatchSimulator, robot_for(task), threads)
@@ -60,6 +71,7 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
 
     Raises:
         MissingPackageError: an Adroit task without gymnasium-robotics.
+        InvalidArgumentError: a render mode of the HIV task.
     """
     match task.family:
         case Family.GYM_MUJOCO:
@@ -82,3 +94,9 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
             from continuous import out_of_distribution
 
             return out_of_distribution.make_evaluation_environment(task.name, render_mode=render_mode)
+        case Family.TREATMENT:
+            from continuous.hiv.environment import HivConfig, HivEnvironment
+
+            if render_mode is not None:
+                raise InvalidArgumentError(f"{task.name} has no pictures; leave the video out.")
+            return HivEnvironment(HivConfig.mopo())

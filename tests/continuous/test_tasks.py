@@ -13,25 +13,26 @@ from continuous.scores import normalize_score, normalize_spread
 from continuous.tasks import TASKS, Family, find_task
 from tests.continuous.d4rl_samples import d4rl_function, installed_d4rl
 
-D4RL = {name: task for name, task in TASKS.items() if task.family is not Family.OUT_OF_DISTRIBUTION}
-D4RL_FAMILIES = [family for family in Family if family is not Family.OUT_OF_DISTRIBUTION]
+MOPOS = (Family.OUT_OF_DISTRIBUTION, Family.TREATMENT)
+D4RL = {name: task for name, task in TASKS.items() if task.family not in MOPOS}
+D4RL_FAMILIES = [family for family in Family if family not in MOPOS]
 
 
 def test_every_task_of_every_family_is_there() -> None:
     counts = {family: sum(task.family is family for task in TASKS.values()) for family in Family}
-    ours = {Family.OUT_OF_DISTRIBUTION: 1 + 4}
+    ours = {Family.OUT_OF_DISTRIBUTION: 1 + 4, Family.TREATMENT: 1}
     assert counts == {Family.GYM_MUJOCO: 4 * 6, Family.MAZE2D: 3 * 2, Family.ADROIT: 4 * 3} | ours
     assert all(name == task.name for name, task in TASKS.items())
     assert len({task.url for task in D4RL.values()}) == len(D4RL)
     assert len({task.file_name for task in TASKS.values()}) == len(TASKS)
 
 
-def test_mopo_facts_a5_out_of_distribution_tasks_have_sizes_and_no_scores() -> None:
-    """halfcheetah-jump and ant-angle-30, -45, -60, -90; Ant with 27 observations; results are raw returns."""
+def test_mopo_facts_a5_and_a6_mopos_own_tasks_have_sizes_and_no_scores() -> None:
+    """halfcheetah-jump, ant-angle-30, -45, -60, -90 with 27 observations, and HIV; results are raw returns."""
     tasks = {name: task for name, task in TASKS.items() if name not in D4RL}
     sizes = {name: (task.observation_size, task.action_size, task.episode_limit) for name, task in tasks.items()}
     ants = {f"ant-angle-{angle}": (27, 8, 1000) for angle in (30, 45, 60, 90)}
-    assert sizes == {"halfcheetah-jump": (17, 6, 1000)} | ants
+    assert sizes == {"halfcheetah-jump": (17, 6, 1000), "hiv-treatment": (6, 2, 400)} | ants
     for task in tasks.values():
         assert not task.has_scores
         assert (task.url, task.file_name) == ("", f"{task.name}.hdf5")
