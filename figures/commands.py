@@ -25,7 +25,8 @@ class Figure:
     name: tyro.conf.Positional[str]
     """from records: proposition2, theorem1, theorem1-constant, alternation, estimation-error, mopo-tradeoff, damo-gap,
     damo-maximin, figure2-truth; from runs: figure1, figure2, learning-curves, table1, table2,
-    mopo-table1, mopo-table2, mopo-table3, damo-table2"""
+    mopo-table1, mopo-table2, mopo-table3, damo-table2, damo-alignment, damo-training, damo-alpha,
+    damo-values"""
     runs: Path = _DEFAULT_RUNS
     """folder of all runs, whose `records` holds what experiments found; the default is made if it is not there"""
     out: Path | None = None

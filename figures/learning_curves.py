@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -19,6 +18,7 @@ from ampl.metrics_table import read_metrics
 from figures.records import Numbers
 from figures.runs import Run, find_runs
 from figures.scores import distinct, step_range
+from figures.seed_curves import draw_seeds
 from figures.style import headline, new_figure, panel_title, series_look
 
 _ALGORITHMS = ("ampl", "mopo", "damo")
@@ -45,8 +45,9 @@ def draw(folder: Path) -> Figure:
         for index, method in enumerate(methods):
             there = [run for run in runs if run.task == task and (run.algorithm, run.variant) == method]
             if there:
-                _draw_method(grid[0, column], [run.score for run in there], index)
-                _draw_method(grid[1, column], [_value(run) for run in there], index)
+                color = series_look(index)[0]
+                draw_seeds(grid[0, column], [run.score for run in there], color)
+                draw_seeds(grid[1, column], [_value(run) for run in there], color)
         grid[1, column].set_xlabel("epoch")
         panel_title(grid[0, column], task)
     grid[0, 0].set_ylabel("normalized score   (0-100)")
@@ -58,17 +59,6 @@ def draw(folder: Path) -> Figure:
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
     headline(figure, *_finding([run for run in runs if run.task in tasks]))
     return figure
-
-
-def _draw_method(axes: Axes, curves: Sequence[Numbers], index: int) -> None:
-    """The mean over seeds and the range, as far as all seeds have come."""
-    length = min(map(len, curves))
-    if not length:
-        return
-    stacked = np.stack([curve[:length] for curve in curves])
-    epochs, color = np.arange(1, length + 1), series_look(index)[0]
-    axes.plot(epochs, stacked.mean(axis=0), color=color, linewidth=1.5)
-    axes.fill_between(epochs, stacked.min(axis=0), stacked.max(axis=0), color=color, alpha=0.15, linewidth=0)
 
 
 def _value(run: Run) -> Numbers:

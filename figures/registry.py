@@ -20,8 +20,12 @@ from ampl.errors import UnknownNameError
 from ampl.experiments import find_or_make_record
 from figures import (
     alternation,
+    damo_alignment,
+    damo_alpha,
     damo_gap,
     damo_maximin,
+    damo_training,
+    damo_values,
     estimation_error,
     figure1,
     figure2,
@@ -130,6 +134,10 @@ FIGURES: Mapping[str, Product] = {
     "mopo-table2": TableFromRuns(mopo_returns.mopo_table2),
     "mopo-table3": TableFromRuns(mopo_returns.mopo_table3),
     "damo-table2": TableFromRuns(model_based_tables.damo_table2),
+    "damo-alignment": FromRuns(damo_alignment.draw),
+    "damo-training": FromRuns(damo_training.draw),
+    "damo-alpha": FromRuns(damo_alpha.draw),
+    "damo-values": TableFromRuns(damo_values.damo_values),
 }
 
 
