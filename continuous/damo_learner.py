@@ -97,10 +97,9 @@ class DAMOLearner(SoftActorCritic):
 
     metrics = (
         *METRICS,
-        "critic/start_value_mean",
         "classifier/loss_nats",
-        "classifier/log_ratio_real_nats",
-        "classifier/log_ratio_model_nats",
+        "classifier/logit_real_nats",
+        "classifier/logit_model_nats",
     )
 
     def __init__(
@@ -117,7 +116,7 @@ class DAMOLearner(SoftActorCritic):
 
     def update_all(self, draws: DAMODraws) -> None:
         """One update of everything."""
-        classifier_loss = self.classifier.update(draws.real, draws.imagined)
+        classified = self.classifier.update(draws.real, draws.imagined)  # loss and logits
         batch = self.aligned(draws.batch)
         if self.damo.behavior_alignment:
             critic_loss = self.update_dual_critics(batch, draws)
@@ -126,13 +125,7 @@ class DAMOLearner(SoftActorCritic):
         value, policy_loss, entropy = self._update_actor(batch, draws)
         self._update_temperature(entropy)
         self.critic_target.parameters.follow(self.critic_online.parameters, self.config.target_rate)
-        with torch.no_grad():
-            start_value = self.action_value(draws.start_state, self.policy.best_action(draws.start_state)).amin(1)
-        real, imagined = (self.classifier.log_ratio(side) for side in (draws.real, draws.imagined))
-        self.record(
-            *(critic_loss, value, policy_loss, entropy, self.temperature[:, 0]),
-            *(start_value, classifier_loss, real, imagined),
-        )
+        self.record(critic_loss, value, policy_loss, entropy, self.temperature[:, 0], *classified)
 
     def aligned(self, batch: Batch) -> Batch:
         """The batch with rewards r - alpha R."""
@@ -162,22 +155,22 @@ class DAMOLearner(SoftActorCritic):
         """
         with torch.no_grad():
             start_action = self.policy.sample(draws.start_state, draws.start_noise)[0]
-        start_value = self.action_value(draws.start_state, start_action).mean(-1)  # [K, 2]
-        residual = self._residual(batch, draws.next_noise) / self.damo.alpha
+        states, actions = _rows(batch.state, draws.start_state), _rows(batch.action, start_action)
+        rows = [batch.state.shape[1], draws.start_state.shape[1]]
+        value, start_value = torch.split(self.action_value(states, actions), rows, dim=-1)  # one pass for both
+        residual = (self._target(batch, draws.next_noise) - value) / self.damo.alpha
         cost = conjugate_value(self.damo.conjugate, residual).mean(-1)
-        return (1.0 - self.config.discount) * start_value + self.damo.alpha * cost
+        return (1.0 - self.config.discount) * start_value.mean(-1) + self.damo.alpha * cost
 
-    def _residual(self, batch: Batch, next_noise: Tensor) -> Tensor:
-        """delta of both twins, [K, 2, B]."""
-        value = self.action_value(batch.state, batch.action)
+    def _target(self, batch: Batch, next_noise: Tensor) -> Tensor:
+        """y, [K, 1, B] of target networks or [K, 2, B] of the twins themselves."""
         if self.damo.detaches_target:
-            return self.bellman_target(batch, next_noise)[:, None] - value
+            return self.bellman_target(batch, next_noise)[:, None]
         with torch.no_grad():
             action, log_probability = self.policy.sample_with_log_probability(batch.next_state, next_noise)
             entropy = (self.temperature * log_probability)[:, None]
         next_value = self.action_value(batch.next_state, action) - entropy
-        keeps_on = ~batch.terminal[:, None]
-        return batch.reward[:, None] + self.config.discount * keeps_on * next_value - value
+        return batch.reward[:, None] + self.config.discount * ~batch.terminal[:, None] * next_value
 
     def _update_actor(self, batch: Batch, draws: DAMODraws) -> tuple[Tensor, Tensor, Tensor]:
         """One step of the policy; its value [K, B], loss [K] and entropy [K]."""
@@ -186,12 +179,13 @@ class DAMOLearner(SoftActorCritic):
             loss = (self.temperature * log_probability - value).mean(-1)
         else:
             discount = self.config.discount
-            start_value, start_log_probability = self._soft_value(draws.start_state, draws.start_noise)
-            value, log_probability = self._soft_value(batch.next_state, draws.next_noise)
-            starting = (start_value - self.temperature * start_log_probability).mean(-1)
+            states, noise = _rows(draws.start_state, batch.next_state), _rows(draws.start_noise, draws.next_noise)
+            values, log_probabilities = self._soft_value(states, noise)  # one pass for both
+            rows = [draws.start_state.shape[1], batch.state.shape[1]]
+            starting, following = torch.split(values - self.temperature * log_probabilities, rows, dim=-1)
             weight = self._actor_weight(batch, draws.next_noise) * ~batch.terminal
-            following = (weight * (value - self.temperature * log_probability)).mean(-1)
-            loss = -((1.0 - discount) * starting + discount * following)
+            loss = -((1.0 - discount) * starting.mean(-1) + discount * (weight * following).mean(-1))
+            value, log_probability = (torch.split(both, rows, dim=-1)[1] for both in (values, log_probabilities))
         self._policy_optimizer.step(self.policy.parameters.gradient(loss.sum()))
         return value.detach(), loss.detach(), -log_probability.detach().mean(-1)
 
@@ -205,7 +199,7 @@ class DAMOLearner(SoftActorCritic):
         """What multiplies the gradient of Q(s', a'), [K, B]: f*' at the residual, or one."""
         if self.damo.actor is Actor.FIXED_SLOPE:
             return torch.ones_like(batch.reward)
-        residual = self._residual(batch, next_noise).mean(1)
+        residual = (self._target(batch, next_noise) - self.action_value(batch.state, batch.action)).mean(1)
         if self.damo.actor is Actor.FIXED_ALPHA:
             return conjugate_slope(self.damo.conjugate, residual)
         return conjugate_slope(self.damo.conjugate, residual / self.damo.alpha)
@@ -218,6 +212,11 @@ class DAMOLearner(SoftActorCritic):
         """Puts one seed back to where `state` was taken."""
         super().load_state(index, state)
         self.classifier.load_state(index, without_prefix("classifier", state))
+
+
+def _rows(first: Tensor, second: Tensor) -> Tensor:
+    """[K, B, n] and [K, C, n] to [K, B + C, n]."""
+    return torch.cat((first, second), dim=1)
 
 
 def conjugate_value(kind: Conjugate, slope: Tensor) -> Tensor:

@@ -38,12 +38,9 @@ class MixedSampler:
 
     def draw(self) -> Batch:
         """Columns [K, B, ...]."""
-        model_rows = self.batch_size - self.real_rows
-        if model_rows == 0:
-            return self.table.sample(self.real_rows, self.streams)
-        if self.real_rows == 0:
-            return self.buffer.sample(model_rows, self.streams)
-        return joined(self.table.sample(self.real_rows, self.streams), self.buffer.sample(model_rows, self.streams))
+        sources = ((self.table, self.real_rows), (self.buffer, self.batch_size - self.real_rows))
+        parts = [source.sample_rows(count, self.streams) for source, count in sources if count]
+        return self.table.layout.unpack(torch.cat(parts, dim=1))
 
 
 def joined(first: Batch, second: Batch) -> Batch:

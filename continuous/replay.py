@@ -100,7 +100,11 @@ class TransitionTable:
             InvalidArgumentError: batch_size < 1.
         """
         check_at_least("batch_size", batch_size, 1)
-        return self.gather(generator.integers(self.n_transitions, batch_size))
+        return self.layout.unpack(self.sample_rows(batch_size, generator))
+
+    def sample_rows(self, batch_size: int, streams: SeedStreams) -> Tensor:
+        """The same, packed, [K, B, W]."""
+        return self.rows[streams.integers(self.n_transitions, batch_size)]
 
     def sample_starts(self, batch_size: int, streams: SeedStreams) -> Tensor:
         """Start states drawn uniformly with replacement, [K, B, D]."""
@@ -141,9 +145,13 @@ class ModelBuffer:
 
     def sample(self, batch_size: int, streams: SeedStreams) -> Batch:
         """Transitions drawn uniformly with replacement among those written, [K, B, ...]; there must be some."""
+        return self.layout.unpack(self.sample_rows(batch_size, streams))
+
+    def sample_rows(self, batch_size: int, streams: SeedStreams) -> Tensor:
+        """The same, packed, [K, B, W]."""
         check_at_least("transitions in the model buffer", self.n_transitions, 1)
         index = streams.integers(_LARGE, batch_size) % self._size
-        return self.layout.unpack(self._rows.view(-1, self.layout.width)[index + self._offsets])
+        return self._rows.view(-1, self.layout.width)[index + self._offsets]
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
         """One seed's transitions, and how many were written in all."""

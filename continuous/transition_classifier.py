@@ -21,6 +21,7 @@ from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
 from continuous.dataset import Batch
+from continuous.mixed_sampler import joined
 from continuous.networks import StackedMLP
 from continuous.optimizer import StackedAdam
 from continuous.streams import cpu_generator, prefixed, without_prefix
@@ -62,7 +63,7 @@ class TransitionClassifier:
         widths = (2 * observation_size + action_size, *config.hidden, 1)
         generators = [cpu_generator(seed, "classifier/initialization") for seed in seeds]
         self.config = config
-        self.network = StackedMLP((len(seeds),), widths, torch.tanh, generators, device)
+        self.network = StackedMLP((len(seeds),), widths, torch.tanh_, generators, device)
         self._optimizer = StackedAdam(self.network.parameters, learning_rate=config.learning_rate)
 
     def logit(self, batch: Batch) -> Tensor:
@@ -74,11 +75,17 @@ class TransitionClassifier:
         """R = -logit, clipped, nats, [K, B]: positive where the transition is typical of the model."""
         return (-self.logit(batch)).clamp(-self.config.log_ratio_clip, self.config.log_ratio_clip)
 
-    def update(self, real: Batch, imagined: Batch) -> Tensor:
-        """One step down the cross entropy; each seed's loss, nats, [K].  Eq. 3."""
-        loss = softplus(-self.logit(real)).mean(-1) + softplus(self.logit(imagined)).mean(-1)
+    def update(self, real: Batch, imagined: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """One step down the cross entropy.  Eq. 3.
+
+        Returns:
+            Each seed's loss, nats, [K], and the logits of both sides before the step, [K, B] and [K, C].
+        """
+        logits = self.logit(joined(real, imagined))  # one pass for both
+        of_real, of_imagined = torch.split(logits, [real.reward.shape[1], imagined.reward.shape[1]], dim=-1)
+        loss = softplus(-of_real).mean(-1) + softplus(of_imagined).mean(-1)
         self._optimizer.step(self.network.parameters.gradient(loss.sum()))
-        return loss.detach()
+        return loss.detach(), of_real.detach(), of_imagined.detach()
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
         """Everything of one seed."""

@@ -1,7 +1,7 @@
 """Figure `learning-curves`: scores and value estimates of every run, epoch by epoch. One column a task.
 
-Upper row: normalized score, lower row: what the critic says (`critic/start_value_mean` where an algorithm records it,
-otherwise `critic/value_mean`). Lines are means over seeds, bands reach from the lowest to the highest seed.
+Upper row: normalized score, lower row: what the critic says (at the starts of episodes where an algorithm records
+it, otherwise over its batches). Lines are means over seeds, bands reach from the lowest to the highest seed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from figures.seed_curves import draw_seeds
 from figures.style import headline, new_figure, panel_title, series_look
 
 _ALGORITHMS = ("ampl", "mopo", "damo")
-_VALUES = ("critic/start_value_mean", "critic/value_mean")
+_VALUES = ("certificate/value_estimate", "critic/start_value_mean", "critic/value_mean")
 _MOST_TASKS = 6
 
 
