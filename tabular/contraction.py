@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 from scipy.sparse.linalg import ArpackError, eigs, svds
 
 from ampl.errors import InvalidArgumentError, NotConvergedError
@@ -21,6 +21,7 @@ from tabular.occupancy import state_occupancy
 from tabular.types import Floats, Occupancy, Policy, StateMatrix
 from tabular.weights import WeightOperator
 
+_ARRAY_STATES = 64  # up to it products of arrays take less time than those of sparse matrices, whatever their zeros
 _DENSE_STATES = 2000  # above it eigenvalues come from Krylov iterations, which may not converge
 
 Norm = Callable[[Floats, Occupancy], Floats]
@@ -123,6 +124,8 @@ def measured_rate(errors: Floats, floor: float = 1e-12) -> MeasuredRate:
         raise InvalidArgumentError(
             f"only {count} errors lie above the floor {floor:g}; expected at least 3 to fit a rate."
         )
+    from scipy import stats  # takes longer to load than everything else here
+
     fit = stats.linregress(np.arange(count), np.log(errors[:count]))
     half_width = stats.t.ppf(0.975, count - 2) * fit.stderr
     rate, low, high = (float(np.exp(slope)) for slope in (fit.slope, fit.slope - half_width, fit.slope + half_width))
@@ -146,6 +149,9 @@ def _spectral_radius(operator: WeightOperator) -> float:
     """
     per_mass, mass = operator.per_mass, operator.discounted_mass
     n_states, n_actions = operator.shape
+    if n_states <= _ARRAY_STATES and not operator.mdp.is_sparse:
+        back_and_forth = np.einsum("sa,sat->ts", per_mass * mass, operator.mdp.dynamics)
+        return float(np.abs(np.linalg.eigvals(back_and_forth)).max())
     collapse = sparse.csr_array(
         ((per_mass * mass).ravel(), np.arange(per_mass.size), np.arange(0, per_mass.size + 1, n_actions)),
         shape=(n_states, per_mass.size),
@@ -162,6 +168,9 @@ def _l2_norm(operator: WeightOperator) -> float:
     """||K w|| = ||sqrt(c) C w|| with c(s') = sum_a' d_b per_mass^2: the largest singular value of [S', S*A]."""
     share = np.sqrt((operator.behavior_occupancy * operator.per_mass**2).sum(axis=1))  # sqrt(c), [S']
     root = np.sqrt(operator.behavior_occupancy).ravel()
+    if operator.shape[0] <= _ARRAY_STATES and not operator.mdp.is_sparse:
+        spread = root[:, None] * operator.mdp.pair_dynamics * (operator.mdp.discount * share)
+        return float(np.sqrt(max(np.linalg.eigvalsh(spread.T @ spread).max(), 0.0)))
     arrivals = sparse.csr_array(operator.mdp.pair_dynamics)
     weighted = (sparse.diags_array(root) @ arrivals @ sparse.diags_array(operator.mdp.discount * share)).T
     if operator.shape[0] <= _DENSE_STATES:

@@ -60,10 +60,10 @@ def solve_definite(matrix: StateMatrix, right_hand_side: Floats, tolerance: floa
 
 
 def _dense(matrix: Floats, right_hand_side: Floats) -> Floats:
-    try:
-        return linalg.cho_solve(linalg.cho_factor(matrix, lower=True), right_hand_side)
-    except linalg.LinAlgError:  # singular within rounding: the shortest solution
+    factor, failed = linalg.lapack.dpotrf(matrix, lower=1, clean=0)  # scipy's wrappers take longer than small systems
+    if failed:  # singular within rounding: the shortest solution
         return linalg.lstsq(matrix, right_hand_side, lapack_driver="gelsd")[0]
+    return linalg.lapack.dpotrs(factor, right_hand_side, lower=1)[0]
 
 
 def _sparse(matrix: sparse.csr_array, right_hand_side: Floats) -> Floats:

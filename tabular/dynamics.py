@@ -47,6 +47,9 @@ def maximum_likelihood(
     flat_cells = _flat("cells", cells, n_states, n_actions, np.arange(pairs.shape[0])).astype(np.int64)
     if not (np.isfinite(flat_weights).all() and flat_weights.min() >= 0.0 and flat_cells.min() >= 0):
         raise InvalidArgumentError("weights and cells must be finite and >= 0 everywhere.")
+    if cells is None and not is_sparse:  # each pair is its own cell
+        mass = flat_weights[:, None] * pairs
+        return _normalized_rows(mass + smoothing).reshape(n_states, n_actions, n_states)
     gather = sparse.csr_array(
         (flat_weights, (flat_cells, np.arange(len(flat_cells)))), shape=(int(flat_cells.max()) + 1, len(flat_cells))
     )

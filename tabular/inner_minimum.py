@@ -19,12 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from tabular.definite_systems import solve_definite
+from tabular.definite_systems import SMALL, solve_definite
 from tabular.divergences import Divergence
 from tabular.ratio_program import RatioProgram, RatioSolution, solve_forced_ratios, solve_ratios
 from tabular.surrogate import check_coefficient
-from tabular.transition_support import TransitionOccupancies
-from tabular.types import ActionValue, Floats, Integers, Policy
+from tabular.transition_support import TransitionOccupancies, TransitionSupport
+from tabular.types import ActionValue, Floats, Integers, Occupancy, Policy, StateMatrix
 
 _DENSE_ENTRIES = 100_000  # below it arrays are quicker than sparse ones, whatever their zeros
 
@@ -103,12 +103,8 @@ def inner_minimum_closed_form(
     spread_earned = earned - mean_earned.ravel()[support.pair]
     state_visits = visits.sum(axis=1)
     reached = np.flatnonzero(state_visits > 0.0)
-    rows = sparse.csr_array(support.model.pair_dynamics)
-    chain = sparse.csr_array(support.model.policy_dynamics(policy))
-    bellman = sparse.csr_array(sparse.eye_array(len(state_visits)) - discount * chain)
-    arriving = sparse.diags_array(support.by_next_state(mass))
-    within = arriving - rows.T @ sparse.diags_array(visits.ravel()) @ rows  # of the variance of V(s') given (s, a)
-    system = sparse.csr_array(bellman.T @ sparse.diags_array(state_visits) @ bellman + discount**2 * within)
+    bellman, within = _bellman_and_variance(support, policy, visits, support.by_next_state(mass))
+    system = bellman.T @ _scaled_rows(state_visits, bellman) + discount**2 * within
     target = bellman.T @ (state_visits * (policy * mean_earned).sum(axis=1))
     target -= discount * support.by_next_state(mass * spread_earned)
     state_value = np.zeros_like(state_visits)
@@ -133,6 +129,28 @@ def inner_minimum_closed_form(
     )
 
 
+def _bellman_and_variance(
+    support: TransitionSupport, policy: Policy, visits: Occupancy, arriving: Floats
+) -> tuple[StateMatrix, StateMatrix]:
+    """I - discount P_pi and the quadratic form of the variance of V(s') given (s, a), under the model; [S, S'] each.
+
+    Arrays for small dense models, else sparse matrices.
+    """
+    model = support.model
+    rows, chain = model.pair_dynamics, model.policy_dynamics(policy)
+    if not model.is_sparse and model.n_states <= SMALL:
+        bellman = np.eye(model.n_states) - model.discount * chain
+        return bellman, np.diag(arriving) - rows.T @ _scaled_rows(visits.ravel(), rows)
+    rows, chain = sparse.csr_array(rows), sparse.csr_array(chain)
+    bellman = sparse.csr_array(sparse.eye_array(model.n_states) - model.discount * chain)
+    return bellman, sparse.csr_array(sparse.diags_array(arriving) - rows.T @ _scaled_rows(visits.ravel(), rows))
+
+
+def _scaled_rows(scale: Floats, matrix: StateMatrix) -> StateMatrix:
+    """diag(scale) matrix."""
+    return scale[:, None] * matrix if isinstance(matrix, np.ndarray) else sparse.diags_array(scale) @ matrix
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Flow:
     """The program of one policy, and where its transitions and multipliers belong in full-size arrays."""
@@ -155,17 +173,16 @@ class _Flow:
         kept = np.flatnonzero(possible)
         pairs = np.flatnonzero((occupancies.true_visits if repaired else occupancies.model_visits).ravel() > 0.0)
         pair = support.pair[kept]
-        own = _one_hot(pair, policy.size)
-        design = sparse.csr_array(own - discount * _next_pairs(policy)[support.next_state[kept]])[:, pairs]
+        next_state, true_row = support.next_state[kept], support.true_row[kept]
+        n_multipliers = len(pairs) + (len(kept) - len(np.unique(pair)) if repaired else 0)
+        build = _design if len(kept) * n_multipliers > _DENSE_ENTRIES else _dense_design
+        design = build(policy, discount, pair, next_state, pairs, true_row if repaired else None)
         start = ((1.0 - discount) * support.mdp.initial[:, None] * policy).ravel()[pairs]
-        if repaired:
-            extra = _dynamics_multipliers(pair, support.true_row[kept])
-            design = sparse.csr_array(sparse.hstack([design, extra]))
-            start = np.concatenate([start, np.zeros(extra.shape[1])])
+        start = np.concatenate([start, np.zeros(n_multipliers - len(pairs))])
         mass = occupancies.model[kept]
         return cls(
             program=RatioProgram(
-                design=design if design.shape[0] * design.shape[1] > _DENSE_ENTRIES else design.toarray(),
+                design=design,
                 start=start,
                 mass=mass,
                 earned=earned[kept],
@@ -199,6 +216,35 @@ def _aligned_reward(occupancies: TransitionOccupancies, alpha: float, data_align
     """c = r - alpha R, or r alone, [K]."""
     reward = occupancies.support.reward
     return reward - alpha * occupancies.log_ratio() if data_alignment else reward
+
+
+def _design(
+    policy: Policy, discount: float, pair: Integers, next_state: Integers, pairs: Integers, true_row: Floats | None
+) -> StateMatrix:
+    """What each multiplier weighs at each transition, sparse [M, n]: Q at `pairs`, and eta if `true_row` is given."""
+    own = _one_hot(pair, policy.size)
+    design = sparse.csr_array(own - discount * _next_pairs(policy)[next_state])[:, pairs]
+    if true_row is None:
+        return design
+    return sparse.csr_array(sparse.hstack([design, _dynamics_multipliers(pair, true_row)]))
+
+
+def _dense_design(
+    policy: Policy, discount: float, pair: Integers, next_state: Integers, pairs: Integers, true_row: Floats | None
+) -> StateMatrix:
+    """`_design` as an array."""
+    column = np.full(policy.size, len(pairs))  # pairs without a multiplier share a column that is cut off
+    column[pairs] = np.arange(len(pairs))
+    row = np.arange(len(pair))
+    design = np.zeros((len(pair), len(pairs) + 1))
+    design[row, column[pair]] = 1.0
+    design[row[:, None], column.reshape(policy.shape)[next_state]] -= discount * policy[next_state]
+    design = np.ascontiguousarray(design[:, :-1])
+    if true_row is None:
+        return design
+    free = np.append(pair[1:] == pair[:-1], False)  # eta of the last transition of each pair is zero
+    same_pair = pair[:, None] == pair[free]
+    return np.hstack([design, np.eye(len(pair))[:, free] - np.where(same_pair, true_row[free], 0.0)])
 
 
 def _one_hot(column: Integers, n_columns: int) -> sparse.csr_array:

@@ -55,11 +55,13 @@ class LinearSolution:
         value: x, [S].
         residual: |b - (I - discount P) x|, in the unit of b: the sum over states if transposed, else the largest.
         method: 'lapack', 'bicgstab', 'gauss-seidel bicgstab' or 'superlu'.
+        iterations: of BiCGSTAB, two products with the matrix each; 0 for the others.
     """
 
     value: Floats
     residual: float
     method: str
+    iterations: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +86,11 @@ class _System:
         size = self.norm(self.right_hand_side)
         return max(self.tolerance * size, ROUNDING * (size + 2.0 * self.norm(value)))
 
-    def certify(self, value: Floats, method: str) -> tuple[LinearSolution, bool]:
+    def certify(self, value: Floats, method: str, iterations: int = 0) -> tuple[LinearSolution, bool]:
         """The solution with its residual, and whether that meets the tolerance (never for NaN)."""
         residual = self.norm(self.remainder(value))
-        return LinearSolution(value=value, residual=residual, method=method), residual <= self.target(value)
+        solution = LinearSolution(value=value, residual=residual, method=method, iterations=iterations)
+        return solution, residual <= self.target(value)
 
 
 def solve_discounted(
@@ -184,7 +187,7 @@ def _bicgstab(system: _System) -> tuple[LinearSolution, bool]:
     if not runs_one_way:
         order = np.arange(len(order))  # cells side by side stay side by side in memory
     flow = _mass_flow(system.matrix[order][:, order] if runs_one_way else system.matrix, system.discount)
-    operator = flow if system.transpose else flow.T
+    operator = sparse.csr_array(flow if system.transpose else flow.T)  # by rows: sums stay in a register
     precondition = _gauss_seidel(flow, system.transpose) if runs_one_way else _unchanged
     value = np.zeros(len(order))
     remainder = system.right_hand_side
@@ -202,7 +205,7 @@ def _bicgstab(system: _System) -> tuple[LinearSolution, bool]:
         if not system.norm(following) < system.norm(remainder):
             break
         value, remainder = candidate, following
-    return system.certify(value, "gauss-seidel bicgstab" if runs_one_way else "bicgstab")
+    return system.certify(value, "gauss-seidel bicgstab" if runs_one_way else "bicgstab", used)
 
 
 def _bicgstab_run(
@@ -223,8 +226,14 @@ def _bicgstab_run(
         The step, [S], and the iterations used, at least 1.
     """
     start = norm(right_hand_side)
-    step = np.zeros_like(right_hand_side)
-    residual, shadow, direction = right_hand_side, right_hand_side, right_hand_side
+    step, product = np.zeros_like(right_hand_side), np.empty_like(right_hand_side)
+    residual, shadow, direction = right_hand_side.copy(), right_hand_side, right_hand_side.copy()
+
+    def add(vector: Floats, factor: float, other: Floats) -> None:
+        """vector += factor * other, without a new array."""
+        np.multiply(other, factor, out=product)
+        np.add(vector, product, out=vector)
+
     overlap = _dot(shadow, residual)
     iteration = 0
     while iteration < limit:
@@ -232,15 +241,15 @@ def _bicgstab_run(
         first = precondition(direction)
         first_image = apply(first)
         first_length = overlap / _dot(shadow, first_image)
-        halfway = residual - first_length * first_image
-        step += first_length * first
-        if norm(halfway) <= target:
+        add(residual, -first_length, first_image)  # halfway
+        add(step, first_length, first)
+        if norm(residual) <= target:
             break
-        second = precondition(halfway)
+        second = precondition(residual)
         second_image = apply(second)
-        second_length = _dot(second_image, halfway) / _dot(second_image, second_image)
-        residual = halfway - second_length * second_image
-        step += second_length * second
+        second_length = _dot(second_image, residual) / _dot(second_image, second_image)
+        add(step, second_length, second)  # before the residual changes, which `second` may be
+        add(residual, -second_length, second_image)
         size = norm(residual)
         if size <= target or not size < DIVERGED * start:  # NaN counts as diverged
             break
@@ -248,7 +257,9 @@ def _bicgstab_run(
         if abs(overlap) < BREAKDOWN * np.sqrt(_dot(shadow, shadow) * _dot(residual, residual)):
             break
         turn = (overlap / previous) * (first_length / second_length)
-        direction = residual + turn * (direction - second_length * first_image)
+        add(direction, -second_length, first_image)
+        direction *= turn
+        direction += residual
     return step, iteration
 
 

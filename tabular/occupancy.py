@@ -70,12 +70,22 @@ def state_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
 
 def action_value(mdp: FiniteMDP, policy: Policy) -> ActionValue:
     """Q_pi(s, a) = r(s, a) + discount E[V_pi(s')], [S, A]; reward units, without (1 - discount)."""
-    return mdp.reward + mdp.discount * mdp.expect_next(state_value(mdp, policy))
+    return one_step_value(mdp, state_value(mdp, policy))
+
+
+def one_step_value(mdp: FiniteMDP, following: StateValue) -> ActionValue:
+    """r(s, a) + discount E[V(s')], [S, A]: the action value, if V is the policy's state value."""
+    return mdp.reward + mdp.discount * mdp.expect_next(following)
 
 
 def expected_return(mdp: FiniteMDP, policy: Policy) -> float:
     """J(pi, P*) = (1 - discount) E_mu0[V_pi], normalized: in units of one step's reward.  Source: AMPL, Eq. 1."""
-    return float((1.0 - mdp.discount) * (mdp.initial @ state_value(mdp, policy)))
+    return return_from_start(mdp, state_value(mdp, policy))
+
+
+def return_from_start(mdp: FiniteMDP, value: StateValue) -> float:
+    """(1 - discount) E_mu0[V]: the normalized expected return, if V is the policy's state value."""
+    return float((1.0 - mdp.discount) * (mdp.initial @ value))
 
 
 def expected_return_from_occupancy(mdp: FiniteMDP, policy: Policy) -> float:

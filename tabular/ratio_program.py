@@ -168,7 +168,7 @@ def _iterate(program: RatioProgram, ratio: Floats, slack: Floats, multipliers: F
     step = solve_definite(system, right_hand_side, tolerance=None)
     ratio_step = push - softness * (program.design @ step) / program.alpha
     slack_step = (uncentered - slack * ratio_step) / ratio
-    length = min(_reach(ratio, ratio_step), _reach(slack, slack_step))
+    length = _reach(np.append(ratio, slack), np.append(ratio_step, slack_step))
     return ratio + length * ratio_step, slack + length * slack_step, multipliers + length * step
 
 

@@ -46,6 +46,9 @@ class TransitionSupport:
             )
         self.mdp = mdp
         self.model = model
+        if not (mdp.is_sparse or model.is_sparse or sparse.issparse(data)):
+            self._read_dense(np.asarray(data))
+            return
         if not sparse.issparse(data) and np.shape(data) == mdp.reward.shape:
             visits = occupancy(mdp, np.asarray(data)).ravel()
             table = sparse.diags_array(visits) @ sparse.csr_array(mdp.pair_dynamics)
@@ -84,7 +87,8 @@ class TransitionSupport:
 
     def occupancies(self, policy: Policy) -> TransitionOccupancies:
         """What the policy does in the truth and in the model."""
-        true_visits, model_visits = occupancy(self.mdp, policy), occupancy(self.model, policy)
+        true_visits = occupancy(self.mdp, policy)
+        model_visits = true_visits if self.model is self.mdp else occupancy(self.model, policy)
         return TransitionOccupancies(
             support=self,
             policy=policy,
@@ -93,6 +97,17 @@ class TransitionSupport:
             truth=true_visits.ravel()[self.pair] * self.true_row,
             model=model_visits.ravel()[self.pair] * self.model_row,
         )
+
+    def _read_dense(self, data: Floats) -> None:
+        """The same from arrays, which on small MDPs cost less than the bookkeeping of sparse ones."""
+        true_rows, model_rows = self.mdp.pair_dynamics, self.model.pair_dynamics
+        if data.shape == self.shape:
+            table = occupancy(self.mdp, data).reshape(-1, 1) * true_rows
+        else:
+            table = data.reshape(true_rows.shape)
+        possible = (true_rows != 0.0) | (model_rows != 0.0)
+        self.pair, self.next_state = np.nonzero(possible)
+        self.true_row, self.model_row, self.data = (rows[possible] for rows in (true_rows, model_rows, table))
 
     def _entries(self, rows: sparse.csr_array) -> Floats:
         rows.sum_duplicates()

@@ -21,9 +21,10 @@ _GAP_TOLERANCE = 1e-8  # of the scaled program: duality gap and mass that went a
 def transport_costs(differences: Floats, metric: Floats) -> Floats:
     """The least cost of moving the negative part of each row to its positive part, all rows in one program.
 
-    Mass that two distributions share stays where it is: the triangle inequality makes moving it no cheaper. The program
-    is Kantorovich's dual, which no rounding of the masses makes infeasible: prices f with f(t) - f(g) <= metric(g, t)
-    from every giver g to every taker t. Its multipliers are the transport plan, which certifies the answer.
+    Mass that two distributions share stays where it is: the triangle inequality makes moving it no cheaper. Where one
+    state gives everything, or one takes it, there is a single plan and no program. For the other rows the program is
+    Kantorovich's dual, which no rounding of the masses makes infeasible: prices f with f(t) - f(g) <= metric(g, t) from
+    every giver g to every taker t. Its multipliers are the transport plan, which certifies the answer.
 
     Args:
         differences: rows that sum to zero, [R, S'].
@@ -38,25 +39,29 @@ def transport_costs(differences: Floats, metric: Floats) -> Floats:
     scale = float(metric.max())
     lost, gained = np.maximum(-differences, 0.0).sum(axis=1), np.maximum(differences, 0.0).sum(axis=1)
     costs = np.zeros(len(differences))
-    rows = np.flatnonzero(np.minimum(lost, gained) > _ROUNDING)
-    if scale == 0.0 or rows.size == 0:
+    moves = np.minimum(lost, gained) > _ROUNDING
+    if scale == 0.0 or not moves.any():
         return costs
-    blocks, limits, bounds = [], [], []
+    is_forced = np.minimum((differences < 0.0).sum(axis=1), (differences > 0.0).sum(axis=1)) == 1
+    forced, rows = np.flatnonzero(moves & is_forced), np.flatnonzero(moves & ~is_forced)
+    costs[forced] = np.maximum(lost, gained)[forced] * _forced_costs(differences[forced], metric)
+    if rows.size == 0:
+        return costs
+    columns, limits = [], []
+    bounds: list[tuple[float | None, float | None]] = []
     amounts: list[Floats] = []
     for row in rows:
         given, taken = np.flatnonzero(differences[row] < 0.0), np.flatnonzero(differences[row] > 0.0)
-        of_givers = sparse.kron(sparse.eye_array(given.size), np.ones((taken.size, 1)))
-        of_takers = sparse.kron(np.ones((given.size, 1)), sparse.eye_array(taken.size))
-        blocks.append(sparse.hstack([-of_givers, of_takers]))  # [givers * takers, givers + takers]
+        giver, taker = np.divmod(np.arange(given.size * taken.size), taken.size)
+        columns.append(len(bounds) + np.stack([giver, given.size + taker], axis=1))  # f(t) - f(g): one limit a row
         limits.append(metric[np.ix_(given, taken)].ravel() / scale)
         amounts.append(np.concatenate([differences[row, given] / lost[row], differences[row, taken] / gained[row]]))
         pinned = int(differences[row, given].argmin())  # prices are free up to a constant: the largest giver's is 0
         bounds += [(0.0, 0.0) if i == pinned else (None, None) for i in range(given.size + taken.size)]
-    constraints, limit, amount = (
-        sparse.block_diag(blocks, format="csr"),
-        np.concatenate(limits),
-        np.concatenate(amounts),
-    )
+    limit, amount = np.concatenate(limits), np.concatenate(amounts)
+    signs = np.tile([-1.0, 1.0], limit.size)
+    first = np.arange(0, signs.size + 1, 2)
+    constraints = sparse.csr_array((signs, np.concatenate(columns).ravel(), first), shape=(limit.size, amount.size))
     options = {"primal_feasibility_tolerance": _LP_TOLERANCE, "dual_feasibility_tolerance": _LP_TOLERANCE}
     solution = linprog(-amount, A_ub=constraints, b_ub=limit, bounds=bounds, method="highs", options=options)
     if not solution.success:
@@ -72,6 +77,13 @@ def transport_costs(differences: Floats, metric: Floats) -> Floats:
     starts = np.cumsum([0, *(len(each) for each in amounts[:-1])])
     costs[rows] = scale * np.maximum(lost, gained)[rows] * np.add.reduceat(amount * solution.x, starts)
     return costs
+
+
+def _forced_costs(differences: Floats, metric: Floats) -> Floats:
+    """Costs a unit of mass, [R], where each row has one giver or one taker: every giver serves takers in proportion."""
+    given, taken = np.maximum(-differences, 0.0), np.maximum(differences, 0.0)
+    cost = np.einsum("rg,gt,rt->r", given, metric, taken, optimize=True)
+    return np.asarray(cost / (given.sum(axis=1) * taken.sum(axis=1)))
 
 
 def check_metric(metric: Floats) -> None:

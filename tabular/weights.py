@@ -56,6 +56,7 @@ class WeightOperator:
         mdp: the true MDP, dense or sparse.
         policy: pi, [S, A].
         behavior: pi_b, [S, A].
+        policy_occupancy: d_pi, [S, A], if already known.
 
     Attributes:
         behavior_occupancy: d_b, [S, A].
@@ -67,13 +68,16 @@ class WeightOperator:
         UncoveredPairsError: the policy visits pairs outside the support.
     """
 
-    def __init__(self, mdp: FiniteMDP, policy: Policy, behavior: Policy) -> None:
+    def __init__(
+        self, mdp: FiniteMDP, policy: Policy, behavior: Policy, policy_occupancy: Occupancy | None = None
+    ) -> None:
         mdp.check_policy(policy)
+        visits = occupancy(mdp, policy) if policy_occupancy is None else policy_occupancy
         self.mdp = mdp
         self.policy = policy
         self.behavior_occupancy: Occupancy = occupancy(mdp, behavior)
         self.support: Mask = self.behavior_occupancy > 0.0
-        self._fixed_point: Weights = density_ratio(occupancy(mdp, policy), self.behavior_occupancy)
+        self._fixed_point: Weights = density_ratio(visits, self.behavior_occupancy)
         safe = np.where(self.support, self.behavior_occupancy, 1.0)
         self.per_mass: Floats = np.where(self.support, policy / safe, 0.0)  # pi(a'|s') / d_b(s',a')
         self.discounted_mass: Floats = mdp.discount * self.behavior_occupancy

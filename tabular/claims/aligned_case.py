@@ -38,10 +38,20 @@ class AlignedCase:
         """r_max + alpha: what values are measured in."""
         return self.occupancies.support.mdp.reward_bound + self.alpha
 
-    @cached_property
+    @property
     def minimum(self) -> InnerMinimum:
         """The inner minimum."""
-        return inner_minimum(self.occupancies, self.alpha, self.kind)
+        return self.minimum_for(self.kind)
+
+    def minimum_for(self, kind: Divergence) -> InnerMinimum:
+        """The inner minimum with another f, solved once for each."""
+        if kind.name not in self._minima:
+            self._minima[kind.name] = inner_minimum(self.occupancies, self.alpha, kind)
+        return self._minima[kind.name]
+
+    @cached_property
+    def _minima(self) -> dict[str, InnerMinimum]:
+        return {}
 
     @cached_property
     def surrogate(self) -> float:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from ampl.errors import AbsoluteContinuityError
 from ampl.files import check_replaceable, read_npz, write_npz
 from tabular import occupancy as exact
-from tabular.contraction import ContractionCertificates, contraction_certificates
+from tabular.contraction import ContractionCertificates, contraction_certificates, sup_norm_factor
 from tabular.mdp import FiniteMDP
 from tabular.mdp_files import mdp_arrays, mdp_from_arrays
-from tabular.theorem1 import joint_divergence, model_divergence, model_policy_divergence, return_gap
+from tabular.theorem1 import joint_divergence, model_divergence, model_policy_divergence
 from tabular.types import ActionValue, Floats, Occupancy, Policy, StateValue, Weights
 from tabular.weights import WeightOperator, density_ratio
 
@@ -77,12 +77,17 @@ class Case:
     @cached_property
     def operator(self) -> WeightOperator:
         """T of Proposition 2."""
-        return WeightOperator(self.mdp, self.policy, self.behavior)
+        return WeightOperator(self.mdp, self.policy, self.behavior, self.policy_occupancy)
 
     @cached_property
     def certificates(self) -> ContractionCertificates:
         """Spectral radius and operator norms of K."""
         return contraction_certificates(self.operator)
+
+    @cached_property
+    def sup_norm_factor(self) -> float:
+        """The sup norm of K in closed form."""
+        return sup_norm_factor(self.mdp, self.policy, self.behavior)
 
     @cached_property
     def weights(self) -> Weights:
@@ -97,27 +102,32 @@ class Case:
     @cached_property
     def action_value(self) -> ActionValue:
         """Q_pi under P*, [S, A]."""
-        return exact.action_value(self.mdp, self.policy)
+        return exact.one_step_value(self.mdp, self.state_value)
+
+    @cached_property
+    def model_state_value(self) -> StateValue:
+        """V_pi under P_hat, [S]."""
+        return exact.state_value(self.model, self.policy)
 
     @cached_property
     def model_action_value(self) -> ActionValue:
         """Q_pi under P_hat, [S, A]: the test function AMPL uses."""
-        return exact.action_value(self.model, self.policy)
+        return exact.one_step_value(self.model, self.model_state_value)
 
     @cached_property
     def expected_return(self) -> float:
         """J(pi, P*)."""
-        return exact.expected_return(self.mdp, self.policy)
+        return exact.return_from_start(self.mdp, self.state_value)
 
     @cached_property
     def expected_return_in_model(self) -> float:
         """J(pi, P_hat)."""
-        return exact.expected_return(self.model, self.policy)
+        return exact.return_from_start(self.model, self.model_state_value)
 
     @cached_property
     def return_gap(self) -> float:
         """|J(pi, P*) - J(pi, P_hat)|, with differences below rounding set to zero."""
-        gap = return_gap(self.mdp, self.model, self.policy)
+        gap = abs(self.expected_return - self.expected_return_in_model)
         return gap if gap > self.rounding else 0.0
 
     @property

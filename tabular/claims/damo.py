@@ -130,15 +130,17 @@ def _ratio(case: AlignedCase) -> Floats:
 
 def _model_cancels(case: AlignedCase) -> Measurement:
     support = case.occupancies.support
-    with_truth = TransitionSupport(support.mdp, support.mdp, support.table(support.data))
+    data = np.zeros((support.mdp.reward.size, support.mdp.n_states))
+    data[support.pair, support.next_state] = support.data
+    with_truth = TransitionSupport(support.mdp, support.mdp, data.reshape(support.mdp.dynamics.shape))
     kind = KullbackLeibler()
     by_truth = inner_minimum(with_truth.occupancies(case.occupancies.policy), case.alpha, kind).value
-    return equal(inner_minimum(case.occupancies, case.alpha, kind).value, by_truth, case.scale)
+    return equal(case.minimum_for(kind).value, by_truth, case.scale)
 
 
 def _closed_form(case: AlignedCase) -> Measurement:
     closed = inner_minimum_closed_form(case.occupancies, case.alpha).value
-    return at_least(closed, inner_minimum(case.occupancies, case.alpha, ChiSquared()).value, case.scale)
+    return at_least(closed, case.minimum_for(ChiSquared()).value, case.scale)
 
 
 def _classifier(case: AlignedCase) -> Measurement:

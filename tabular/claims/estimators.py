@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,6 +21,7 @@ _ITERATIONS = 30
 _FAILED = float("nan")  # counts as a contradiction
 
 
+@lru_cache(maxsize=1)
 def _problem(case: Case) -> EstimationProblem:
     """Exact expectations, from what the case has computed already."""
     return EstimationProblem(

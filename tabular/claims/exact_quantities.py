@@ -7,7 +7,6 @@ import numpy as np
 from ampl.claims import Verdict
 from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.occupancy import expected_return_from_occupancy
 
 
 def _occupancy_is_the_flow(case: Case) -> Measurement:
@@ -19,7 +18,7 @@ def _occupancy_is_the_flow(case: Case) -> Measurement:
 
 
 def _return_by_two_routes(case: Case) -> Measurement:
-    by_visits = expected_return_from_occupancy(case.mdp, case.policy)
+    by_visits = float(np.vdot(case.policy_occupancy, case.mdp.reward))
     scale = max(case.mdp.reward_bound, 1e-300)
     return Measurement(left=by_visits / scale, right=case.expected_return / scale)
 

@@ -7,6 +7,7 @@ lower bound's own optimism could take away) against the penalty that pays for it
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -102,6 +103,7 @@ def _unpenalized_lower_bound(case: Case) -> Measurement:
     return Measurement(left=_loss(case, case.expected_return_in_model, case.expected_return), right=0.0)
 
 
+@lru_cache(maxsize=1)
 def _small_trade_off(case: Case) -> tuple[TradeOff, Floats] | None:
     if case.mdp.n_actions**case.mdp.n_states > _POLICIES:
         return None
@@ -109,7 +111,9 @@ def _small_trade_off(case: Case) -> tuple[TradeOff, Floats] | None:
     return enumerate_trade_off(case.mdp, case.model, uncertainty), uncertainty
 
 
-def _optimum_return(case: Case, uncertainty: Floats) -> float:
+@lru_cache(maxsize=1)
+def _optimum_return(case: Case) -> float:
+    uncertainty = _L1.distance(case.mdp, case.model)
     return expected_return(case.mdp, penalized_optimum(case.model, uncertainty, _weight(case)))
 
 
@@ -119,7 +123,7 @@ def _theorem44(case: Case) -> Measurement | None:
     if found is None:
         return None
     trade_off, uncertainty = found
-    received = _optimum_return(case, uncertainty)
+    received = _optimum_return(case)
     own = [(expected_return(case.mdp, policy), mean_uncertainty(case.model, uncertainty, policy))
            for policy in (case.policy, case.behavior)]  # fmt: skip
     returns = np.append(trade_off.expected_return, [returned for returned, _ in own])
@@ -132,8 +136,8 @@ def _eq11(case: Case) -> Measurement | None:
     found = _small_trade_off(case)
     if found is None:
         return None
-    trade_off, uncertainty = found
-    received = _optimum_return(case, uncertainty)
+    trade_off, _ = found
+    received = _optimum_return(case)
     order = np.argsort(trade_off.mean_uncertainty)
     best = np.maximum.accumulate(trade_off.expected_return[order])  # J(pi^delta) at delta = eps of each policy
     return _worst_pair(_losses(case, best, received), 2.0 * _weight(case) * trade_off.mean_uncertainty[order])

@@ -7,7 +7,7 @@ import numpy as np
 from ampl.claims import Verdict
 from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.contraction import NORMS, sup_norm_factor, sup_norm_radius
+from tabular.contraction import NORMS, sup_norm_radius
 from tabular.weights import mean_weight
 
 _ITERATIONS = 30
@@ -52,14 +52,14 @@ def _sup_norm_contracts(case: Case) -> Measurement:
 
 
 def _sup_norm_closed_form(case: Case) -> Measurement:
-    closed_form = sup_norm_factor(case.mdp, case.policy, case.behavior)
+    closed_form = case.sup_norm_factor
     return Measurement(
         left=case.certificates.sup_norm / max(closed_form, 1.0), right=closed_form / max(closed_form, 1.0)
     )
 
 
 def _l2_norm_contracts(case: Case) -> Measurement:
-    near = case.discount * sup_norm_factor(case.mdp, case.policy, case.behavior) < 1.0
+    near = case.discount * case.sup_norm_factor < 1.0
     return Measurement(left=case.certificates.l2_norm, right=1.0, condition_met=near)
 
 

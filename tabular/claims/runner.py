@@ -18,13 +18,13 @@ from ampl.files import check_replaceable
 from ampl.processes import map_in_processes
 from tabular.claims.case import load_case, save_case
 from tabular.claims.claim import Claim, Measurement, Size, Tally
-from tabular.claims.families import CaseSpec, build_case
+from tabular.claims.families import FAMILIES, CaseSpec, build_case
 from tabular.claims.registry import CLAIMS
 from tabular.environments import ENVIRONMENTS
 from tabular.mdp import FiniteMDP
 
 Tallies = dict[str, Tally]
-_CHUNK = 100  # random cases a task of the process pool
+_CHUNK = 100  # generated cases a task of the process pool
 
 
 def case_specs(n_random: int, n_each: int, n_environment: int, seed: int) -> list[CaseSpec]:
@@ -108,7 +108,7 @@ def _chunks(specs: Sequence[CaseSpec]) -> Iterable[tuple[int, int]]:
     """(start, size) of tasks: environments one by one because they are large, generated cases by the hundred."""
     start = 0
     while start < len(specs):
-        size = 1 if specs[start].family != "random" else _CHUNK
+        size = _CHUNK if specs[start].family in FAMILIES else 1
         yield start, min(size, len(specs) - start)
         start += size
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ampl.claims import Verdict
@@ -13,6 +15,7 @@ from tabular.theorem1 import eq8_joints, model_divergence
 from tabular.types import DenseDynamics, Integers
 
 
+@lru_cache(maxsize=1)
 def _joints(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return eq8_joints(case.mdp, case.model, case.policy, case.behavior, case.behavior_occupancy)
 
@@ -50,8 +53,10 @@ def _discriminator_is_optimal(case: Case) -> Measurement | None:
     return Measurement(left=-float(gan_value(real, imagined, best)), right=-float(gan_value(real, imagined, other)))
 
 
-def _fits(case: Case, cells: Integers | None) -> tuple[DenseDynamics, DenseDynamics]:
-    """The plain (Eq. 4) and the weighted (Eq. 6) maximum-likelihood model in a class of dynamics."""
+@lru_cache(maxsize=2)
+def _fits(case: Case, tied: bool) -> tuple[DenseDynamics, DenseDynamics]:
+    """The plain (Eq. 4) and the weighted (Eq. 6) maximum-likelihood model in the free class or in a tied one."""
+    cells = _cells(case) if tied else None
     mass = case.behavior_occupancy[:, :, None] * case.mdp.to_dense().dynamics
     return maximum_likelihood(mass, None, cells), maximum_likelihood(mass, case.weights, cells)
 
@@ -67,7 +72,7 @@ def _cells(case: Case) -> Integers:
 def _weighted_fit_minimizes(case: Case) -> Measurement | None:
     if not case.is_small:
         return None
-    plain, weighted = _fits(case, _cells(case))
+    plain, weighted = _fits(case, tied=True)
     rounding = 1e-13
     return Measurement(left=_model_part(case, weighted), right=_model_part(case, plain) + rounding)
 
@@ -75,7 +80,7 @@ def _weighted_fit_minimizes(case: Case) -> Measurement | None:
 def _free_fit_ignores_weights(case: Case) -> Measurement | None:
     if not case.is_small:
         return None
-    plain, weighted = _fits(case, None)
+    plain, weighted = _fits(case, tied=False)
     visited = case.policy_occupancy > 0.0
     return Measurement(left=float(np.abs(plain - weighted)[visited].max()), right=0.0)
 
@@ -85,7 +90,7 @@ def _weighting_helps(case: Case) -> Measurement | None:
     if not case.is_small:
         return None
     tied = case.seed % 2 == 1
-    plain, weighted = _fits(case, _cells(case) if tied else None)
+    plain, weighted = _fits(case, tied)
     visited = case.policy_occupancy > 1e-9
     fits_differ = bool(np.abs(plain - weighted)[visited].max() > 1e-4)
     before = _model_part(case, plain)

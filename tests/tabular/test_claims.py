@@ -5,11 +5,15 @@ import pytest
 
 from ampl.claims import Verdict
 from ampl.errors import InvalidArgumentError, UnknownNameError
+from tabular.claims import aligned_case
 from tabular.claims.case import Case
 from tabular.claims.claim import LARGEST_RATIO, Claim, Measurement, Relation, Tally
 from tabular.claims.families import CaseSpec, build_case
 from tabular.claims.registry import CLAIMS, select_claims
 from tabular.claims.runner import case_specs, run_claims
+from tabular.occupancy import action_value, expected_return
+from tabular.theorem1 import return_gap
+from tabular.weights import WeightOperator
 
 
 def claim(relation: Relation = Relation.AT_MOST) -> Claim:
@@ -139,3 +143,39 @@ def test_every_claim_states_its_source_and_every_conditional_one_its_condition()
         assert item.source
         assert item.statement
         assert bool(item.condition) == (item.expected is Verdict.HOLDS_WITH_CONDITION), item.name
+
+
+@pytest.mark.parametrize("family", ["random", "chain", "frozenlake-4x4"])
+def test_what_the_claims_of_a_case_share_is_what_each_would_compute(family: str) -> None:
+    for index in range(4):
+        case = build_case(CaseSpec(family=family, index=index, seed=3))
+        for mdp, value, returned in (
+            (case.mdp, case.action_value, case.expected_return),
+            (case.model, case.model_action_value, case.expected_return_in_model),
+        ):
+            np.testing.assert_array_equal(value, action_value(mdp, case.policy))
+            assert returned == expected_return(mdp, case.policy)
+        assert case.return_gap == pytest.approx(return_gap(case.mdp, case.model, case.policy), abs=case.rounding)
+        operator = WeightOperator(case.mdp, case.policy, case.behavior)
+        np.testing.assert_array_equal(case.operator.fixed_point(), operator.fixed_point())
+
+
+def test_claims_give_the_same_whichever_case_they_saw_before() -> None:
+    specs = case_specs(3, 1, 1, seed=4)
+    specs = [spec for spec in specs if spec.family in ("random", "fork", "chain")]
+    alone = [[claim.measure(build_case(spec)) for claim in CLAIMS.values()] for spec in specs]
+    cases = [build_case(spec) for spec in specs]
+    in_turn = [[claim.measure(case) for case in cases] for claim in CLAIMS.values()]
+    assert [list(row) for row in zip(*in_turn, strict=True)] == alone
+
+
+def test_a_minimum_is_solved_once_for_each_divergence(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = build_case(CaseSpec(family="random", index=1, seed=0))
+    solved = []
+    solve = aligned_case.inner_minimum
+    monkeypatch.setattr(aligned_case, "inner_minimum", lambda *given: solved.append(given[2].name) or solve(*given))
+    for claim in CLAIMS.values():
+        if claim.name.startswith("damo-"):
+            claim.measure(case)
+    assert sorted(solved) == sorted(set(solved))
+    assert {"KL", "chi-squared"} <= set(solved)

@@ -189,6 +189,7 @@ def test_krylov_and_dense_certificates_agree(
     mdp = storage(random_mdp(12, 3, generator, discount=discount))
     operator = WeightOperator(mdp, random_policy(12, 3, generator, 0.2), uniform_policy(mdp))
     dense = contraction_certificates(operator)
+    monkeypatch.setattr(contraction, "_ARRAY_STATES", 0)
     monkeypatch.setattr(contraction, "_DENSE_STATES", 0)
     krylov = contraction_certificates(operator)
     assert krylov.spectral_radius == pytest.approx(dense.spectral_radius, rel=1e-8, abs=1e-12)
@@ -243,3 +244,14 @@ def test_measured_rate_of_the_iteration_is_the_discount_from_a_one_sided_start(c
     np.testing.assert_allclose(errors, case.mdp.discount ** np.arange(13.0), atol=1e-8)
     if case.mdp.discount >= 0.5:
         assert measured_rate(errors, floor=1e-5).rate == pytest.approx(case.mdp.discount, abs=1e-4)
+
+
+@given(mdp_model_and_policies())
+def test_certificates_from_arrays_equal_those_from_sparse_matrices(case: Case) -> None:
+    mdp = case.mdp.to_dense()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        of_arrays = contraction_certificates(WeightOperator(mdp, case.policy, case.behavior))
+        monkeypatch.setattr(contraction, "_ARRAY_STATES", 0)
+        of_sparse = contraction_certificates(WeightOperator(mdp, case.policy, case.behavior))
+    assert of_arrays.spectral_radius == pytest.approx(of_sparse.spectral_radius, rel=1e-6, abs=1e-12)
+    assert of_arrays.l2_norm == pytest.approx(of_sparse.l2_norm, rel=1e-12, abs=1e-12)

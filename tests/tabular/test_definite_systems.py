@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -45,3 +47,13 @@ def test_a_singular_system_is_an_error() -> None:
         solve_definite(sparse.csr_array((size, size)), np.ones(size))
     with pytest.raises(NotConvergedError, match="residual"):
         solve_definite(sparse.csr_array(np.ones((2, 2))), np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_small_systems_equal_a_general_solve_and_singular_ones_the_shortest_solution(storage: Callable) -> None:
+    root = np.random.default_rng(0).normal(size=(6, 6))
+    target = np.arange(6.0)
+    full = root @ root.T
+    np.testing.assert_allclose(solve_definite(storage(full), target), np.linalg.solve(full, target), rtol=1e-9)
+    singular = np.ones((2, 2))
+    np.testing.assert_allclose(solve_definite(storage(singular), np.full(2, 3.0)), [1.5, 1.5], rtol=1e-12)

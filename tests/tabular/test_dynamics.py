@@ -183,3 +183,12 @@ def test_fewer_than_one_cell_is_refused(n_cells: int) -> None:
         aggregate_states(3, 2, n_cells)
     with pytest.raises(InvalidArgumentError, match="n_cells"):
         random_cells(3, 2, n_cells, np.random.default_rng(0))
+
+
+@given(mdp_model_and_policies(), st.sampled_from([0.0, 0.5]), seeds())
+def test_the_free_class_is_the_tied_one_with_a_cell_for_each_pair(case: Case, smoothing: float, seed: int) -> None:
+    mass, shape = _dense_mass(case), case.policy.shape
+    weights = np.random.default_rng(seed).random(shape)
+    cells = np.arange(case.policy.size).reshape(shape)
+    free = maximum_likelihood(mass, weights, None, smoothing)
+    np.testing.assert_array_equal(free, maximum_likelihood(mass, weights, cells, smoothing))

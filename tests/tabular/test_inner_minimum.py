@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from ampl.errors import AbsoluteContinuityError, InvalidArgumentError, NotConvergedError, UnknownNameError
+from tabular import inner_minimum as inner
 from tabular import ratio_program
 from tabular.divergences import ChiSquared, Cubic, Divergence, JensenShannon, KullbackLeibler
 from tabular.grid_world import grid_world
@@ -34,7 +35,8 @@ def _objective(occupancies: TransitionOccupancies, alpha: float, kind: Divergenc
     residual = support.reward - alpha * occupancies.log_ratio()
     residual = residual + discount * expected[support.next_state] - table.ravel()[support.pair]
     start = (1.0 - discount) * float(support.mdp.initial @ expected)
-    return start + alpha * float(occupancies.model @ kind.conjugate(residual / alpha))
+    met = occupancies.model > 0.0  # elsewhere the conjugate may overflow, at a mass of zero
+    return start + alpha * float(occupancies.model[met] @ kind.conjugate(residual[met] / alpha))
 
 
 @given(aligned_occupancies(), st.sampled_from(KINDS), st.sampled_from(ALPHAS))
@@ -205,3 +207,29 @@ def test_an_unfinished_solve_is_never_returned(monkeypatch: pytest.MonkeyPatch) 
     occupancies = random_support(0).occupancies(np.full((5, 3), 1.0 / 3.0))
     with pytest.raises(NotConvergedError, match="duality gap"):
         inner_minimum(occupancies, 0.01, Cubic())
+
+
+@given(aligned_occupancies(), st.booleans())
+def test_the_program_is_the_same_from_arrays_and_from_sparse_matrices(
+    occupancies: TransitionOccupancies, repaired: bool
+) -> None:
+    of_arrays = inner._Flow.of(occupancies, 0.5, ChiSquared(), True, repaired).program
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(inner, "_DENSE_ENTRIES", -1)
+        of_sparse = inner._Flow.of(occupancies, 0.5, ChiSquared(), True, repaired).program
+    assert isinstance(of_arrays.design, np.ndarray)
+    np.testing.assert_array_equal(of_arrays.design, of_sparse.design.toarray())
+    np.testing.assert_array_equal(of_arrays.start, of_sparse.start)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_closed_form_is_the_same_from_arrays_and_from_sparse_matrices(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    support = random_support(seed)
+    occupancies = support.occupancies(np.random.default_rng(seed).dirichlet(np.ones(3), 5))
+    of_arrays = inner_minimum_closed_form(occupancies, 0.5)
+    monkeypatch.setattr(inner, "SMALL", 0)
+    of_sparse = inner_minimum_closed_form(occupancies, 0.5)
+    assert of_arrays.value == pytest.approx(of_sparse.value, rel=1e-12)
+    np.testing.assert_allclose(of_arrays.action_value, of_sparse.action_value, rtol=1e-9, atol=1e-12)

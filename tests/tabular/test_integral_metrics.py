@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError, NotConvergedError
 from tabular import transport
@@ -25,10 +26,12 @@ from tabular.mdp import FiniteMDP
 from tabular.occupancy import state_value
 from tabular.penalized_mdp import value_error, value_interval
 from tabular.theorem1 import next_state_total_variation
+from tabular.transport import transport_costs
 from tabular.types import Floats
 from tests.strategies import Case, mdp_model_and_policies, seeds
 
 ONLY = np.ones((3, 1))  # the policy of the fork
+TWO_TO_TWO = np.array([[-0.5, -0.5, 0.5, 0.5]])
 DISCRETE = 1.0 - np.eye(3)
 
 
@@ -226,11 +229,34 @@ def test_a_transport_program_that_was_not_solved_is_an_error(monkeypatch: pytest
     failed = SimpleNamespace(success=False, message="time limit")
     monkeypatch.setattr(transport, "linprog", lambda *_, **__: failed)
     with pytest.raises(NotConvergedError, match="was not solved: time limit"):
-        Wasserstein1(metric=DISCRETE).distance(fork_mdp(0.9, 0.6), fork_mdp(0.9, 0.4))
+        transport_costs(TWO_TO_TWO, 1.0 - np.eye(4))
 
 
 def test_prices_without_a_plan_that_certifies_them_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = SimpleNamespace(success=True, x=np.zeros(2), fun=0.0, ineqlin=SimpleNamespace(marginals=np.zeros(1)))
+    wrong = SimpleNamespace(success=True, x=np.zeros(4), fun=0.0, ineqlin=SimpleNamespace(marginals=np.zeros(4)))
     monkeypatch.setattr(transport, "linprog", lambda *_, **__: wrong)
-    with pytest.raises(NotConvergedError, match="missed 1 of the mass"):
-        Wasserstein1(metric=DISCRETE).distance(fork_mdp(0.9, 0.6), fork_mdp(0.9, 0.4))
+    with pytest.raises(NotConvergedError, match=r"missed 0\.5 of the mass"):
+        transport_costs(TWO_TO_TWO, 1.0 - np.eye(4))
+
+
+@given(st.integers(2, 5), st.integers(1, 6), seeds())
+def test_transport_costs_are_those_of_the_plan_that_a_plain_program_finds(
+    n_states: int, n_rows: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    points = generator.random((n_states, 2))
+    metric = np.abs(points[:, None] - points).sum(axis=-1)
+    before, after = (random_rows((n_rows, n_states), generator, 0.3) for _ in range(2))
+    before[0], after[0] = np.eye(n_states)[0], generator.dirichlet(np.ones(n_states))  # one giver: no program
+    leaving = np.kron(np.eye(n_states), np.ones(n_states))
+    arriving = np.kron(np.ones(n_states), np.eye(n_states))
+    for p, q, cost in zip(before, after, transport_costs(after - before, metric), strict=True):
+        plan = linprog(metric.ravel(), A_eq=np.vstack([leaving, arriving]), b_eq=np.concatenate([p, q]))
+        assert cost == pytest.approx(plan.fun, abs=1e-7)
+
+
+def test_a_single_giver_or_taker_needs_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(transport, "linprog")
+    metric = np.array([[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]])
+    differences = np.array([[-0.5, 0.2, 0.3], [0.1, 0.4, -0.5], [-0.1, -0.2, 0.3], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(transport_costs(differences, metric), [1.1, 1.1, 0.7, 0.0], rtol=1e-14)

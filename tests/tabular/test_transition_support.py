@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy import sparse
 
 from ampl.errors import AbsoluteContinuityError, InvalidShapeError
 from tabular.generators import deterministic_mdp, random_mdp
@@ -85,3 +86,17 @@ def test_deterministic_dynamics_have_one_entry_a_pair() -> None:
     mdp = deterministic_mdp(4, 2, np.random.default_rng(0))
     support = TransitionSupport(mdp, mdp, uniform_policy(mdp))
     np.testing.assert_array_equal(support.pair, np.arange(8))
+
+
+@given(mdp_model_and_policies())
+def test_arrays_and_sparse_matrices_give_the_same_entries(case: Case) -> None:
+    mdp, model = case.mdp.to_dense(), case.model.to_dense()
+    data = transition_occupancy(mdp, case.behavior)
+    plain = TransitionSupport(mdp.to_sparse(), model.to_sparse(), sparse.csr_array(data.reshape(-1, mdp.n_states)))
+    for given_data in (case.behavior, data):
+        found = TransitionSupport(mdp, model, given_data)
+        np.testing.assert_array_equal(found.pair, plain.pair)
+        np.testing.assert_array_equal(found.next_state, plain.next_state)
+        np.testing.assert_array_equal(found.true_row, plain.true_row)
+        np.testing.assert_array_equal(found.model_row, plain.model_row)
+        np.testing.assert_allclose(found.data, plain.data, atol=1e-15)
