@@ -185,7 +185,7 @@ def _bench_entries(record: Any) -> Iterator[Entry]:
     measured = [row for row in record["rows"] if row["utilization"] is not None]
     yield _entry(
         date=record["date"],
-        commit="unknown",
+        commit=record.get("commit") or "unknown",
         cpu=record["device"],
         torch=record["torch"],
         threads=record["threads"],

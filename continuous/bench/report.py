@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ampl.files import SIGNATURE, check_replaceable, write_json
+from ampl.manifest import git_state
 from continuous.bench.measuring import EvaluationShare, Measurement
 
 _CPU_INFORMATION = Path("/proc/cpuinfo")
@@ -65,11 +66,18 @@ def write_report(
     record = {
         "written_by": f"{SIGNATURE} bench",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
         **where,
         "rows": [asdict(measurement) for measurement in measurements],
         "evaluation": [asdict(share) | {"share": share.share} for share in shares],
     }
     write_json(path, record)
+
+
+def _commit() -> str | None:
+    """Of the checkout that this runs from, with a mark if it has changes; None if it is not one."""
+    state = git_state()
+    return None if state is None else f"{state['commit'][:12]}{'-dirty' if state['dirty'] else ''}"
 
 
 def cpu_model() -> str:
