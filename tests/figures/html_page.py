@@ -1,0 +1,47 @@
+"""A page of HTML taken apart, so that tests can ask what is on it."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+VOID = {"meta", "img"}  # elements of ours that have no end
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed in order; keeps texts, attributes and pictures by the section they are in."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.pictures: dict[str, str] = {}
+        self.cells: dict[str, list[str]] = {}
+        self.texts: list[str] = []
+        self.feed(source)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.elements.append((tag, given))
+        if given.get("id"):
+            self.ids.append(str(given["id"]))
+        if tag == "img":
+            self.pictures[self.ids[-1]] = str(given["src"])
+        if tag in ("td", "th"):
+            self.cells.setdefault(self.ids[-1], []).append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells[self.ids[-1]][-1] += data
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.texts).split())
