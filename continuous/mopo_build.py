@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ampl.errors import InvalidArgumentError
-from ampl.processes import choose_threads
 from ampl.scale import Scale
 from continuous.branched_schedule import BranchedSchedule
 from continuous.mopo import MOPO, MOPOConfig
@@ -43,9 +42,8 @@ def build_mopo(
     published = VARIANTS[variant](main_config(task), task)
     config = scaled(published, scale)
     notes = [*scale_notes(published.schedule, config.schedule), *preset_notes(task)]
-    cores = choose_threads(threads)
-    oracle = Oracle(robot_for(task), cores) if config.penalty is Penalty.TRUE_ERROR else None
-    table, surroundings = offline_task(task, device=device, threads=cores, scaled=config != published, notes=notes)
+    oracle = Oracle(robot_for(task), threads) if config.penalty is Penalty.TRUE_ERROR else None
+    table, surroundings = offline_task(task, device=device, threads=threads, scaled=config != published, notes=notes)
     return MOPO(table, config, seeds, surroundings, None if oracle is None else true_step(oracle))
 
 

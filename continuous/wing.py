@@ -75,10 +75,14 @@ class ContinuousWing:
         """The algorithm on a task's dataset, which must be in D4RL's cache folder.
 
         Raises:
-            InvalidArgumentError: device "cuda" without a usable GPU, or a scale that the schedule cannot take.
+            InvalidArgumentError: device "cuda" without a usable GPU, a scale that the schedule cannot take, or a precision
+                that AMPL_MATMUL_PRECISION cannot have.
             InvalidFileError: the dataset is not there, or damaged; the message says how to get it.
         """
+        from continuous.arithmetic import requested_precision
+
         chosen = choose_device(device)
+        requested_precision()  # a wrong one is refused before anything is written
         if algorithm == "mopo":
             from continuous.mopo_build import build_mopo
 

@@ -21,8 +21,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_missing_dataset_names_the_command_that_makes_it(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, message = said(["train", "ampl", "maze2d-umaze-v1", "--out", str(data / "runs")], capsys)
+@pytest.mark.parametrize("algorithm", ["ampl", "mopo", "damo"])
+def test_a_missing_dataset_names_the_command_that_makes_it(
+    data: Path, capsys: pytest.CaptureFixture[str], algorithm: str
+) -> None:
+    code, message = said(["train", algorithm, "maze2d-umaze-v1", "--out", str(data / "runs")], capsys)
     assert code == 2
     assert len(message.strip().splitlines()) == 1
     assert "ampl data make maze2d-umaze-v1" in message
@@ -45,6 +48,16 @@ def test_wrong_arguments_are_one_line(
     assert code == 2
     assert len(message.strip().splitlines()) == 1
     assert expected in message
+
+
+def test_an_unknown_precision_is_refused_before_anything_is_written(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMPL_MATMUL_PRECISION", "bf16")
+    code, message = said(["train", "mopo", "hopper-medium-v2", "--out", str(data / "runs")], capsys)
+    assert code == 2
+    assert message == "ampl: error: AMPL_MATMUL_PRECISION is 'bf16'; expected auto, highest, high or medium.\n"
+    assert not (data / "runs").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
