@@ -102,6 +102,17 @@ def timed(step: Step) -> float:
     return done / (time.perf_counter() - start)
 
 
+def repeated(step: Callable[[], object], count: int) -> Step:
+    """That many steps."""
+
+    def run() -> int:
+        for _ in range(count):
+            step()
+        return count
+
+    return run
+
+
 def synthetic_data() -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
     """Standard normal transitions that never end."""
     generator = np.random.default_rng(0)
@@ -128,14 +139,6 @@ def plain_steps() -> dict[str, Step]:
             plain.iterate(done[0])
             done[0] += 1
         return 10
-
-    def repeated(step: Callable[[], None], count: int) -> Step:
-        def run() -> int:
-            for _ in range(count):
-                step()
-            return count
-
-        return run
 
     steps = (iterations, repeated(plain.fit_step, 30), repeated(plain.weight_step, 10), lambda: plain.roll_out(LENGTH))
     return dict(zip(WHAT, steps, strict=True))
@@ -181,7 +184,7 @@ def our_steps(seeds: list[int], device: str = "cpu", *, capture: bool = True) ->
         )
         return published_transitions(LENGTH, TRANSITIONS // (4 * shorter))
 
-    def repeated(repetition: Repetition, count: int, each: int) -> Step:
+    def replayed(repetition: Repetition, count: int, each: int) -> Step:
         def run() -> int:
             repetition.run(count)
             if device != "cpu":
@@ -191,9 +194,9 @@ def our_steps(seeds: list[int], device: str = "cpu", *, capture: bool = True) ->
         return run
 
     steps = (
-        repeated(iterations, 10 // shorter, 2),
+        replayed(iterations, 10 // shorter, 2),
         lambda: fit(200 // (1 if len(seeds) == 1 else 3)),  # long enough that what surrounds a fit does not count
-        repeated(weights, 20 // shorter, 1),
+        replayed(weights, 20 // shorter, 1),
         rollouts,
     )
     return dict(zip(WHAT, steps, strict=True))

@@ -12,16 +12,13 @@ results/mopo_steps.json.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
-from benchmarks.ampl_steps import Step, timed
-from benchmarks.plain_mopo import PENALTY_WEIGHT, Array, PlainMOPO
+from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
+from benchmarks.plain_mopo import PENALTY_WEIGHT, PlainMOPO
 from benchmarks.records import print_table, write_record
 from continuous.arithmetic import fast_arithmetic, threads
 from continuous.damo import DAMO, DAMOConfig
@@ -38,8 +35,7 @@ from continuous.squashed_gaussian import SquashedGaussianConfig
 from continuous.tasks import find_task
 from continuous.termination import never
 
-STATES, ACTIONS, ROWS = 11, 3, 100_000
-ROUNDS, STARTS = 3, 10_000  # starts: a fifth of an epoch's
+STARTS = 10_000  # a fifth of an epoch's
 FILL = 125_000  # transitions at a time
 WHAT = ("updates", "updates, 3 hidden layers", "dynamics steps", "rollout transitions", "whole loop, updates",
         "DAMO updates")  # fmt: skip
@@ -55,49 +51,14 @@ def main() -> None:
     print(f"wrote {write_record('mopo_steps', rows).name}")
 
 
-def measure(count: int, rounds: int = ROUNDS) -> list[dict[str, Any]]:
+def measure(count: int) -> list[dict[str, Any]]:
     """Rates on `count` threads; ratios are to the usual way, where there is one."""
-    contestants: dict[str, tuple[Callable[[int], AbstractContextManager[None]], int, dict[str, Step]]] = {
-        "usual": (threads, 1, plain_steps()),
-        "ours": (fast_arithmetic, 1, our_steps([0])),
-        "ours, 5 seeds": (fast_arithmetic, 5, our_steps([0, 1, 2, 3, 4])),
+    contestants: Contestants = {
+        "usual": (lambda: threads(count), 1, plain_steps()),
+        "ours": (lambda: fast_arithmetic(count), 1, our_steps([0])),
+        "ours, 5 seeds": (lambda: fast_arithmetic(count), 5, our_steps([0, 1, 2, 3, 4])),
     }
-    rates: dict[tuple[str, str], float] = {}
-    for attempt in range(rounds + 1):
-        for what in WHAT:
-            for name, (context, seeds, steps) in contestants.items():
-                if what not in steps:
-                    continue
-                with context(count):
-                    rate = seeds * timed(steps[what])
-                if attempt:  # the first round warms up
-                    rates[what, name] = max(rate, rates.get((what, name), 0.0))
-    return [
-        {"threads": count, "what": what, "contestant": name, "per_second": rate, "ratio": ratio(rates, what, rate)}
-        for (what, name), rate in rates.items()
-    ]
-
-
-def ratio(rates: dict[tuple[str, str], float], what: str, rate: float) -> float | None:
-    """To the usual way; None where there is none."""
-    usual = rates.get((what, "usual"))
-    return None if usual is None else rate / usual
-
-
-def synthetic_data() -> dict[str, Array]:
-    """Standard normal transitions that never end."""
-    generator = np.random.default_rng(0)
-
-    def normal(*shape: int) -> Array:
-        return generator.standard_normal(shape, dtype=np.float32)
-
-    return {
-        "state": normal(ROWS, STATES),
-        "action": np.tanh(normal(ROWS, ACTIONS)),
-        "reward": normal(ROWS),
-        "next_state": normal(ROWS, STATES),
-        "terminal": np.zeros(ROWS, dtype=np.float32),
-    }
+    return compared(contestants, WHAT, count, ROUNDS)
 
 
 def plain_steps() -> dict[str, Step]:
@@ -108,7 +69,7 @@ def plain_steps() -> dict[str, Step]:
     for owner in (plain, deeper):
         for _ in range(owner.made.capacity // FILL):
             index = owner.generator.integers(ROWS, size=FILL)
-            owner.made.add({name: column[index] for name, column in data.items()})
+            owner.made.add({name: data[name][index] for name in owner.made.columns})
 
     def loop() -> int:
         plain.roll_out(60 * STARTS_PER_STEP, LENGTH)
@@ -172,7 +133,7 @@ def synthetic_task(device: str = "cpu") -> tuple[TransitionTable, Surroundings]:
     simulator = simulator_maker(task, 1)
     columns = {name: torch.from_numpy(column).to(device) for name, column in synthetic_data().items()}
     columns["terminal"] = columns["terminal"] > 0.0
-    table = TransitionTable.from_columns(**columns, start_state=columns["state"])
+    table = TransitionTable.from_columns(**columns)
     surroundings = Surroundings(
         termination=never,
         evaluator=lambda episodes, discount: Evaluator(simulator(), episodes=episodes, discount=discount),
@@ -181,17 +142,6 @@ def synthetic_task(device: str = "cpu") -> tuple[TransitionTable, Surroundings]:
         description={"source": "synthetic"},
     )
     return table, surroundings
-
-
-def repeated(step: Callable[[], object], count: int) -> Step:
-    """That many steps."""
-
-    def run() -> int:
-        for _ in range(count):
-            step()
-        return count
-
-    return run
 
 
 if __name__ == "__main__":

@@ -75,8 +75,8 @@ class ContinuousWing:
         """The algorithm on a task's dataset, which must be in D4RL's cache folder.
 
         Raises:
-            InvalidArgumentError: device "cuda" without a usable GPU, a scale that the schedule cannot take, or a precision
-                that AMPL_MATMUL_PRECISION cannot have.
+            InvalidArgumentError: device "cuda" without a usable GPU, a scale that the schedule cannot take, or a
+                precision that AMPL_MATMUL_PRECISION cannot have.
             InvalidFileError: the dataset is not there, or damaged; the message says how to get it.
         """
         from continuous.arithmetic import requested_precision
