@@ -20,7 +20,7 @@ from ampl.metrics_table import read_metrics
 from figures.records import Numbers
 from figures.runs import SCORE_WINDOW, Ending, Run, find_runs
 from figures.scores import Cell, circumstance_notes
-from figures.style import BLUE, GRAY, GREEN, ORANGE, PURPLE
+from figures.style import BLUE, GRAY, GREEN, ORANGE, PURPLE, WINE
 from figures.variants import MAIN, train_command
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ LABELS: Mapping[str, str] = {
     "no-ir": "w/o ir",
     "inconsistent": "inconsistent actor",
     "unstabilized": "w/o fixing",
+    "fixed-alpha": "alpha fixed in the actor",
 }
 COLORS: Mapping[str, str] = {
     MAIN: BLUE,
@@ -43,6 +44,7 @@ COLORS: Mapping[str, str] = {
     "no-ir": GREEN,
     "inconsistent": PURPLE,
     "unstabilized": GRAY,
+    "fixed-alpha": WINE,
 }
 _SHOWN_STOPPED = 3  # stopped seeds that are named
 
