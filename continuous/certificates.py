@@ -22,6 +22,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from continuous.evaluation import Visitor
 from continuous.repetition import Repetition
 from continuous.streams import SeedStreams
 
@@ -55,7 +56,7 @@ class ModelReturns:
         capture: bool = True,
     ) -> None:
         self._charged_step, self._act = step, act
-        self._discount, self._steps, self._capture = discount, horizon(discount, limit), capture
+        self._discount, self._steps, self._limit, self._capture = discount, horizon(discount, limit), limit, capture
         self._bound = _RANGE * data.abs().amax(0).clamp(min=1.0)
         self._streams = SeedStreams(seeds, "certificate", data.device)
         self._beginning = [generator.get_state() for generator in self._streams.generators]
@@ -73,6 +74,16 @@ class ModelReturns:
             "certificate/model_penalty": self._charged.mean(-1),
             "certificate/left_share": self._left.float().mean(-1),
         }
+
+    @torch.no_grad()
+    def follow(self, start: Tensor, visit: Visitor) -> None:
+        """Whole episodes in the model from starts [K, E, D]; `visit` is told of every step before it is taken."""
+        if start.shape != self._start.shape:
+            self._allocate(start)
+        self._reset(start)
+        for _ in range(self._limit):
+            visit(self._state.clone(), self._act(self._state), self._running.cpu().numpy().copy())
+            self._step()
 
     def _allocate(self, start: Tensor) -> None:
         paths, device = start.shape[:2], start.device

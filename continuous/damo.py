@@ -10,13 +10,14 @@ Source: "Dual Alignment Maximin Optimization for Offline Model-based RL" (2025),
             critic: minimum of Eq. 2 on 5 % real and 95 % model rows            `DAMOLearner.update_dual_critics`
             actor: maximum of the same objective                                Eq. 2, stabilized
 
-The loop is `ampl.training.train`'s. Initial states are states of the data, as in the paper, whose theory has mu0.
+The loop is `ampl.training.train`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from torch import Tensor
 
@@ -30,6 +31,14 @@ from continuous.model_based import ModelBased, Surroundings
 from continuous.mopo import MOPO_DYNAMICS
 from continuous.replay import TransitionTable
 from continuous.streams import SeedStreams
+from continuous.transitions import TransitionMode
+
+
+class Starts(StrEnum):
+    """Where the first term of Eq. 2 takes its states from."""
+
+    DATA = "data"  # any state of the data, as the paper does
+    EPISODES = "episodes"  # first states of the data's episodes: mu0, as the paper's theory has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,8 @@ class DAMOConfig:
     """Hyperparameters of deep DAMO."""
 
     learner: DAMOLearnerConfig
+    starts: Starts = Starts.DATA
+    transitions: TransitionMode = TransitionMode.MODEL  # as in OfflineRL-Kit, whose loader DAMO inherits
     dynamics: DynamicsConfig = field(default_factory=lambda: replace(MOPO_DYNAMICS, patience=5))
     schedule: BranchedSchedule = field(default_factory=lambda: BranchedSchedule(epochs=3000))
     evaluation_episodes: int = 10
@@ -50,7 +61,7 @@ class DAMO(ModelBased[DAMOLearner]):
     """DAMO for several seeds.
 
     Args:
-        table: the offline data with its own rewards.
+        table: the offline data with its own rewards, and the start states that `config.starts` names.
         config: every hyperparameter.
         seeds: K of them.
         surroundings: of the task and the machine.

@@ -40,8 +40,15 @@ class Actor(StrEnum):
 
     FIXED_SLOPE = "fixed-slope"  # stabilized: f*' is held at one
     FIXED_ALPHA = "fixed-alpha"  # the other reading of the paper: alpha is held at one in the actor's objective
-    UNSTABILIZED = "unstabilized"  # the full gradient of Eq. 2
-    INCONSISTENT = "inconsistent"  # soft actor-critic's: max Q - temperature log pi at the batch's states
+    UNSTABILIZED = "unstabilized"  # Eq. 2's gradient, with f*' not below zero, as in OMPO (see `conjugate_slope`)
+    INCONSISTENT = "inconsistent"  # soft actor-critic's: max min_j Q_j - temperature log pi at the batch's states
+
+
+class Twins(StrEnum):
+    """What stands for Q in the actors that maximize Eq. 2; soft actor-critic's takes the smaller one."""
+
+    MEAN = "mean"  # OMPO averages the losses of both
+    SMALLER = "smaller"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +59,7 @@ class DAMOLearnerConfig:
     conjugate: Conjugate = Conjugate.TWO_SIDED
     detaches_target: bool = True  # y by target networks without gradient, as in OMPO; false: Eq. 2 as it stands
     actor: Actor = Actor.FIXED_SLOPE
+    actor_twins: Twins = Twins.MEAN
     data_alignment: bool = True  # false: R = 0, "w/o er"
     behavior_alignment: bool = True  # false: squared errors and soft actor-critic's actor, "w/o ir"
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
@@ -122,16 +130,17 @@ class DAMOLearner(SoftActorCritic):
             critic_loss = self.update_dual_critics(batch, draws)
         else:
             critic_loss = self._update_critics(batch, draws.next_noise)
-        value, policy_loss, entropy = self._update_actor(batch, draws)
+        value, policy_loss, entropy = self._update_actor(draws)
         self._update_temperature(entropy)
         self.critic_target.parameters.follow(self.critic_online.parameters, self.config.target_rate)
         self.record(critic_loss, value, policy_loss, entropy, self.temperature[:, 0], *classified)
 
-    def aligned(self, batch: Batch) -> Batch:
-        """The batch with rewards r - alpha R."""
+    def aligned(self, batch: Batch, coefficient: float | None = None) -> Batch:
+        """The batch with rewards r - alpha R, or another coefficient of R."""
         if not self.damo.data_alignment:
             return batch
-        reward = batch.reward - self.damo.alpha * self.classifier.log_ratio(batch)
+        alpha = self.damo.alpha if coefficient is None else coefficient
+        reward = batch.reward - alpha * self.classifier.log_ratio(batch)
         return Batch(
             state=batch.state,
             action=batch.action,
@@ -172,37 +181,44 @@ class DAMOLearner(SoftActorCritic):
         next_value = self.action_value(batch.next_state, action) - entropy
         return batch.reward[:, None] + self.config.discount * ~batch.terminal[:, None] * next_value
 
-    def _update_actor(self, batch: Batch, draws: DAMODraws) -> tuple[Tensor, Tensor, Tensor]:
+    def _update_actor(self, draws: DAMODraws) -> tuple[Tensor, Tensor, Tensor]:
         """One step of the policy; its value [K, B], loss [K] and entropy [K]."""
+        batch = draws.batch
         if self.damo.actor is Actor.INCONSISTENT:
-            value, log_probability = self._soft_value(batch.state, draws.noise)
+            value, log_probability = self._policy_value(batch.state, draws.noise, Twins.SMALLER)
             loss = (self.temperature * log_probability - value).mean(-1)
         else:
             discount = self.config.discount
             states, noise = _rows(draws.start_state, batch.next_state), _rows(draws.start_noise, draws.next_noise)
-            values, log_probabilities = self._soft_value(states, noise)  # one pass for both
+            values, log_probabilities = self._policy_value(states, noise, self.damo.actor_twins)  # one pass for both
             rows = [draws.start_state.shape[1], batch.state.shape[1]]
             starting, following = torch.split(values - self.temperature * log_probabilities, rows, dim=-1)
-            weight = self._actor_weight(batch, draws.next_noise) * ~batch.terminal
+            weight = self.actor_weight(batch, draws.next_noise) * ~batch.terminal
             loss = -((1.0 - discount) * starting.mean(-1) + discount * (weight * following).mean(-1))
             value, log_probability = (torch.split(both, rows, dim=-1)[1] for both in (values, log_probabilities))
         self._policy_optimizer.step(self.policy.parameters.gradient(loss.sum()))
         return value.detach(), loss.detach(), -log_probability.detach().mean(-1)
 
-    def _soft_value(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The twins' mean at the policy's action, as OMPO averages both losses, and the action's log probability."""
+    def _policy_value(self, state: Tensor, noise: Tensor, twins: Twins) -> tuple[Tensor, Tensor]:
+        """Q at the policy's action and the action's log probability, [K, B] each."""
         action, log_probability = self.policy.sample_with_log_probability(state, noise)
-        return self.action_value(state, action).mean(1), log_probability
+        value = self.action_value(state, action)
+        return value.mean(1) if twins is Twins.MEAN else value.amin(1), log_probability
 
     @torch.no_grad()
-    def _actor_weight(self, batch: Batch, next_noise: Tensor) -> Tensor:
-        """What multiplies the gradient of Q(s', a'), [K, B]: f*' at the residual, or one."""
+    def actor_weight(self, batch: Batch, next_noise: Tensor) -> Tensor:
+        """What multiplies the gradient of Q(s', a') in the actor, [K, B]: f*' at the residual, or one.
+
+        Args:
+            batch: with the data's and the model's own rewards.
+            next_noise: of the policy at next states.
+        """
         if self.damo.actor is Actor.FIXED_SLOPE:
             return torch.ones_like(batch.reward)
-        residual = (self._target(batch, next_noise) - self.action_value(batch.state, batch.action)).mean(1)
-        if self.damo.actor is Actor.FIXED_ALPHA:
-            return conjugate_slope(self.damo.conjugate, residual)
-        return conjugate_slope(self.damo.conjugate, residual / self.damo.alpha)
+        alpha = 1.0 if self.damo.actor is Actor.FIXED_ALPHA else self.damo.alpha
+        target = self._target(self.aligned(batch, alpha), next_noise)
+        residual = (target - self.action_value(batch.state, batch.action)).mean(1)
+        return conjugate_slope(self.damo.conjugate, residual / alpha)
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
         """Everything of one seed."""
@@ -228,7 +244,10 @@ def conjugate_value(kind: Conjugate, slope: Tensor) -> Tensor:
 
 
 def conjugate_slope(kind: Conjugate, slope: Tensor) -> Tensor:
-    """f*'(y) as the ratio of occupancies that it stands for: never negative."""
+    """f*'(y) as the ratio of occupancies that it stands for, never negative.
+
+    Below zero (two-sided) and below -2 (chi-squared) it is not the slope of `conjugate_value`.
+    """
     if kind is Conjugate.CHI_SQUARED:
         return (1.0 + slope / 2.0).clamp(min=0.0)
     return slope.clamp(min=0.0).sqrt()

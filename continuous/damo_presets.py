@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ampl.scale import Scale
-from continuous.damo import DAMO, DAMOConfig
-from continuous.damo_learner import Actor, DAMOLearnerConfig
+from continuous.damo import DAMO, DAMOConfig, Starts
+from continuous.damo_learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.mopo_build import check_no_weight_steps, scale_notes
 from continuous.surroundings import offline_task
 from continuous.tasks import Task, find_task
@@ -49,10 +49,12 @@ VARIANTS: Mapping[str, Callable[[DAMOConfig], DAMOConfig]] = {
     "inconsistent": _learner(actor=Actor.INCONSISTENT),
     "unstabilized": _learner(actor=Actor.UNSTABILIZED),
     "fixed-alpha": _learner(actor=Actor.FIXED_ALPHA),
+    "exact-critic": _learner(conjugate=Conjugate.ONE_SIDED, detaches_target=False),
+    "episode-starts": lambda config: replace(config, starts=Starts.EPISODES),
     **{f"alpha-{alpha:g}": _learner(alpha=alpha) for alpha in ALPHAS},
 }
-"""The algorithm, without the explicit or the implicit term, with other actors (the last is the other reading), and
-with other coefficients than Table 4's."""
+"""The algorithm, without the explicit or the implicit term, with other actors (the last is the other reading), with
+Eq. 2 as it stands for the critic, with start states as in the theory, and with other coefficients than Table 4's."""
 
 
 def main_config(task: Task) -> DAMOConfig:
@@ -70,8 +72,18 @@ def build_damo(
     published = VARIANTS[variant](main_config(task))
     config = scaled(published, scale)
     notes = [*scale_notes(published.schedule, config.schedule)]
+    if task.name not in TABLE4:
+        notes.append(f"{task.name} is not in DAMO's Table 4; alpha = {_COMMON[0]:g} and h = {_COMMON[1]} are taken")
     notes.append("DAMO's formulas and some settings are reconstructed; see docs/model_based.md")
-    table, surroundings = offline_task(task, device=device, threads=threads, scaled=config != published, notes=notes)
+    table, surroundings = offline_task(
+        task,
+        device=device,
+        threads=threads,
+        scaled=config != published,
+        notes=notes,
+        transitions=config.transitions,
+        episode_starts=config.starts is Starts.EPISODES,
+    )
     return DAMO(table, config, seeds, surroundings)
 
 

@@ -27,6 +27,8 @@ from continuous.replay import TransitionTable
 from continuous.streams import SeedStreams, cpu_generator, prefixed, without_prefix
 from continuous.termination import Termination
 
+_TRIFLE = 1e-6  # units of the state
+
 
 class EnsembleDynamics:
     """The model of K seeds.
@@ -201,8 +203,8 @@ def dealing(shift: Tensor, rows: int, elites: int) -> tuple[Tensor, Tensor]:
 
 
 def state_bound(table: TransitionTable) -> Tensor:
-    """Twice the largest |s_i| or |s'_i| of the data, [D]."""
-    return 2.0 * torch.maximum(table.state.abs().amax(0), table.next_state.abs().amax(0))
+    """Twice the largest |s_i| or |s'_i| of the data, [D]; a trifle where the data is always zero."""
+    return 2.0 * torch.maximum(table.state.abs().amax(0), table.next_state.abs().amax(0)).clamp(min=_TRIFLE / 2.0)
 
 
 def reward_bound(table: TransitionTable) -> Tensor:

@@ -74,7 +74,7 @@ class Standardization:
     """
 
     names = ("input_mean", "input_std", "target_mean", "target_std")
-    smallest_std = 1e-12  # columns that never change
+    smallest_std = 1e-12  # below it a column never changes
 
     def __init__(self, observation_size: int, action_size: int, device: torch.device | str = "cpu") -> None:
         self.input_mean = torch.zeros(observation_size + action_size, device=device)
@@ -87,7 +87,8 @@ class Standardization:
 
         Args:
             table: the dataset.
-            targets: whether y is standardized, too; otherwise it keeps its own units.
+            targets: whether y is standardized, too, as in AMPL's code; otherwise it keeps its own units, as in MOPO's,
+                where columns of x that never change are not divided: the model's noise in them would be blown up.
 
         Returns:
             All transitions standardized, x beside y, [N, D + A + D + 1].
@@ -96,9 +97,12 @@ class Standardization:
         chunks = torch.split(rows, _CHUNK)
         mean = torch.stack([chunk.double().sum(0) for chunk in chunks]).sum(0) / len(rows)
         squares = torch.stack([(chunk.double() - mean).square_().sum(0) for chunk in chunks])
-        std = (squares.sum(0) / len(rows)).sqrt().clamp(min=self.smallest_std)
+        std = (squares.sum(0) / len(rows)).sqrt()
         inputs = len(self.input_mean)
-        if not targets:
+        if targets:
+            std.clamp_(min=self.smallest_std)
+        else:
+            std = torch.where(std < self.smallest_std, 1.0, std)
             mean[inputs:], std[inputs:] = 0.0, 1.0
         self.input_mean.copy_(mean[:inputs])
         self.target_mean.copy_(mean[inputs:])

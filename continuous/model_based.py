@@ -245,7 +245,7 @@ class ModelBased(ABC, Generic[LearnerT]):
     def samples(self) -> Sequence[State]:
         """Where data, model and policy are; see `continuous.visits`."""
         with self.arithmetic(), self._evaluator(None) as evaluator:
-            return sample_visits(self.table, self.buffer, evaluator, self._best_action, self.seeds)
+            return sample_visits(self.table, self.buffer, evaluator, self._returns(), self._best_action, self.seeds)
 
     def _evaluator(self, episodes: int | None) -> Evaluator:
         chosen = self._evaluation_episodes if episodes is None else episodes
@@ -254,6 +254,12 @@ class ModelBased(ABC, Generic[LearnerT]):
     @torch.no_grad()
     def _certificates(self, start: Tensor) -> list[tuple[str, NDArray[Any]]]:
         """Metrics of `continuous.certificates`, [K] each, from states [K, E, D]."""
+        found = self._returns()(start)
+        value = self.learner.action_value(start, self._best_action(start, ())).amin(1).mean(-1)
+        return [(name, column.cpu().numpy()) for name, column in {**found, "certificate/value_estimate": value}.items()]
+
+    def _returns(self) -> ModelReturns:
+        """What follows the policy in the model; kept, for what it recorded on a GPU."""
         if self._model_returns is None:
             self._model_returns = ModelReturns(
                 self.charged_step,
@@ -264,9 +270,7 @@ class ModelBased(ABC, Generic[LearnerT]):
                 seeds=self.seeds,
                 capture=not self.charge_waits,
             )
-        found = self._model_returns(start)
-        value = self.learner.action_value(start, self._best_action(start, ())).amin(1).mean(-1)
-        return [(name, column.cpu().numpy()) for name, column in {**found, "certificate/value_estimate": value}.items()]
+        return self._model_returns
 
     def state(self, index: int) -> State:
         """Everything of one seed."""

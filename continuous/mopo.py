@@ -30,6 +30,7 @@ from continuous.replay import TransitionTable
 from continuous.rollout import UniformPolicy
 from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
 from continuous.streams import SeedStreams
+from continuous.transitions import TransitionMode
 
 MOPO_DYNAMICS = DynamicsConfig(batch_size=256, holdout_limit=1000, patience=6, standardizes_targets=False)
 """MOPO's code; its hold-out criterion is the squared error, here the likelihood."""
@@ -45,6 +46,7 @@ class MOPOConfig:
     learner: SoftActorCriticConfig = field(default_factory=SoftActorCriticConfig)
     dynamics: DynamicsConfig = MOPO_DYNAMICS
     schedule: BranchedSchedule = field(default_factory=BranchedSchedule)
+    transitions: TransitionMode = TransitionMode.EXACT  # on D4RL as MOPO's code; see continuous.transitions
     evaluation_episodes: int = 10
 
     def __post_init__(self) -> None:

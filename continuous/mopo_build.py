@@ -41,9 +41,16 @@ def build_mopo(
     task = find_task(task_name)
     published = VARIANTS[variant](main_config(task), task)
     config = scaled(published, scale)
-    notes = [*scale_notes(published.schedule, config.schedule), *preset_notes(task)]
+    notes = [*scale_notes(published.schedule, config.schedule), *preset_notes(task, variant, config)]
     oracle = Oracle(robot_for(task), threads) if config.penalty is Penalty.TRUE_ERROR else None
-    table, surroundings = offline_task(task, device=device, threads=threads, scaled=config != published, notes=notes)
+    table, surroundings = offline_task(
+        task,
+        device=device,
+        threads=threads,
+        scaled=config != published,
+        notes=notes,
+        transitions=config.transitions,
+    )
     return MOPO(table, config, seeds, surroundings, None if oracle is None else true_step(oracle))
 
 
@@ -77,5 +84,5 @@ def scale_notes(published: BranchedSchedule, schedule: BranchedSchedule) -> list
         return []
     return [
         f"scaled: {schedule.epochs} epochs of {schedule.steps_per_epoch} steps instead of {published.epochs} of "
-        f"{published.steps_per_epoch}"
+        f"{published.steps_per_epoch}; the model's fit, too, compares hold-out losses every {schedule.steps_per_epoch}"
     ]

@@ -15,6 +15,7 @@ from continuous.penalties import Penalty
 from continuous.soft_actor_critic import SoftActorCriticConfig
 from continuous.squashed_gaussian import SquashedGaussianConfig
 from continuous.tasks import Task
+from continuous.transitions import TransitionMode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +48,6 @@ PAPER: Mapping[str, Preset] = {
 }
 """MOPO, Table 6, and section 5.3 for the last two."""
 
-RECONSTRUCTED: Mapping[str, Preset] = {"hiv-treatment": _preset(5, 1.0)}
-"""MOPO gives no h and lambda for its HIV experiment; these are the commonest of its other tasks."""
-
 KIT: Mapping[str, Preset] = {
     "halfcheetah-medium": _preset(5, 0.5),
     "hopper-medium": _preset(5, 5.0),
@@ -63,29 +61,43 @@ KIT: Mapping[str, Preset] = {
 }
 """OfflineRL-Kit's suggestions for v2 data."""
 
-_MBPO_LENGTHS: Mapping[str, int] = {"walker2d-medium-replay": 1, "walker2d-medium-expert": 1}  # all others have 5
+_UNIFORM = ("halfcheetah-jump", "ant-angle")
+_WITHOUT_D4RL = ("hiv-treatment",)
+_MBPO_LENGTHS: Mapping[str, int] = {
+    name: 1 if name in ("walker2d-medium-replay", "walker2d-medium-expert") else 5
+    for name in PAPER
+    if name not in _UNIFORM
+}
 _COMMON = _preset(5, 1.0)
 
 
 def main_config(task: Task) -> MOPOConfig:
-    """The paper's settings of a task."""
+    """The paper's settings of a task; transitions as D4RL's loader gives them on D4RL's tasks only."""
     name = _key(task)
-    return _with(MOPOConfig(penalty_weight=0.0, random_rollout_actions=name in _UNIFORM), _paper_preset(name))
+    own = name in _UNIFORM or name in _WITHOUT_D4RL
+    config = MOPOConfig(
+        penalty_weight=0.0,
+        random_rollout_actions=name in _UNIFORM,
+        transitions=TransitionMode.MODEL if own else TransitionMode.EXACT,
+    )
+    return _with(config, _paper_preset(name))
 
 
-def preset_notes(task: Task) -> list[str]:
-    """One line if h and lambda of a task are reconstructed."""
-    if task.name not in RECONSTRUCTED:
+def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
+    """One line if no source gives h and lambda of a task."""
+    source, known = ("OfflineRL-Kit", KIT) if variant == "kit" else ("MOPO", PAPER)
+    if _key(task) in known:
         return []
-    chosen = RECONSTRUCTED[task.name]
-    return [
-        f"MOPO gives no settings for {task.name}: h = {chosen.rollout_length} and lambda = {chosen.penalty_weight:g} "
-        "are reconstructed"
-    ]
+    settings = f"h = {config.schedule.rollout_length} and lambda = {config.penalty_weight:g}"
+    origin = f"MOPO's {settings} are taken" if _key(task) in PAPER else f"{settings} are reconstructed"
+    return [f"{source} gives no settings for {task.name}: {origin}"]
 
 
 def _kit(config: MOPOConfig, task: Task) -> MOPOConfig:
-    """OfflineRL-Kit's h and lambda, learner and length; without its cosine decay of the policy's learning rate."""
+    """OfflineRL-Kit's h and lambda, learner, transitions and length.
+
+    Without its cosine decay of the policy's learning rate and its end of episodes where |s'| >= 100.
+    """
     learner = SoftActorCriticConfig(
         policy_learning_rate=1e-4,
         temperature_learning_rate=1e-4,
@@ -94,12 +106,15 @@ def _kit(config: MOPOConfig, task: Task) -> MOPOConfig:
         policy=SquashedGaussianConfig(lowest_log_std=-5.0),
     )
     length = replace(config.schedule, epochs=3000)
-    kit = replace(config, learner=learner, schedule=length, dynamics=replace(config.dynamics, patience=5))
+    dynamics = replace(config.dynamics, patience=5)
+    kit = replace(config, learner=learner, schedule=length, dynamics=dynamics, transitions=TransitionMode.MODEL)
     return _with(kit, KIT.get(_key(task), _paper_preset(_key(task))))
 
 
 def _mbpo(config: MOPOConfig, task: Task) -> MOPOConfig:
-    schedule = replace(config.schedule, rollout_length=_MBPO_LENGTHS.get(_key(task), 5))
+    """Table 6 has MBPO's h; elsewhere it takes MOPO's."""
+    length = _MBPO_LENGTHS.get(_key(task), config.schedule.rollout_length)
+    schedule = replace(config.schedule, rollout_length=length)
     return replace(config, penalty=Penalty.NONE, penalty_weight=0.0, schedule=schedule)
 
 
@@ -121,8 +136,6 @@ VARIANTS: Mapping[str, Change] = {
 }
 """The published algorithm, OfflineRL-Kit's, MBPO, and the ablations of MOPO's Table 3."""
 
-_UNIFORM = ("halfcheetah-jump", "ant-angle")
-
 
 def _with(config: MOPOConfig, preset: Preset) -> MOPOConfig:
     schedule: BranchedSchedule = replace(config.schedule, rollout_length=preset.rollout_length)
@@ -130,7 +143,7 @@ def _with(config: MOPOConfig, preset: Preset) -> MOPOConfig:
 
 
 def _paper_preset(name: str) -> Preset:
-    return PAPER.get(name) or RECONSTRUCTED.get(name, _COMMON)
+    return PAPER.get(name, _COMMON)
 
 
 def _key(task: Task) -> str:

@@ -12,7 +12,8 @@ Standard deviations and errors are in the data's units, as in the released code,
 
 The true error is reconstructed, for the paper gives no more than the formula and the code has none of it: T_hat is the
 mean of the elite that predicts the row; where no elite is drawn, u is averaged over the elites, each being as likely.
-Rows that have diverged, in the model or the simulator, are charged the largest error of their seed's batch.
+
+Rows that have diverged, in the model or the simulator, are charged the largest u of their seed's batch.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class PenalizedModel:
         if self._penalty is Penalty.TRUE_ERROR:
             uncertainty = self._true_error(state, action, own_mean)
         else:
-            uncertainty = self._uncertainty(mean, std).nan_to_num(0.0)
+            uncertainty = self._uncertainty(mean, std)
         next_state, reward, terminal = model.finish(state + target[..., 1:], target[..., 0])
         return next_state, reward, terminal, self._weight * uncertainty
 
@@ -119,15 +120,19 @@ class PenalizedModel:
     def _uncertainty(self, mean: Tensor, std: Tensor) -> Tensor:
         if self._penalty is Penalty.DISAGREEMENT:
             states = mean[..., 1:]
-            return (states - states.mean(1, keepdim=True)).norm(dim=-1).amax(1)
+            return _known((states - states.mean(1, keepdim=True)).norm(dim=-1).amax(1))
         norm = std.norm(dim=-1)  # [K, E, B]
-        return norm.mean(1) if self._penalty is Penalty.MEAN_STD else norm.amax(1)
+        return _known(norm.mean(1) if self._penalty is Penalty.MEAN_STD else norm.amax(1))
 
     def _true_error(self, state: Tensor, action: Tensor, mean: Tensor) -> Tensor:
         """|T_hat - T|, [K, B], averaged over the members that `mean`, [K, E, B, D + 1], is of."""
         assert self._true_step is not None  # the constructor has seen to it
         predicted = state[:, None] + mean[..., 1:]
-        error = (predicted - self._true_step(state, action)[:, None]).norm(dim=-1).mean(1)  # [K, B]
-        known = error.isfinite()
-        largest = error.where(known, 0.0).amax(-1, keepdim=True)  # [K, 1]
-        return error.where(known, largest)
+        return _known((predicted - self._true_step(state, action)[:, None]).norm(dim=-1).mean(1))
+
+
+def _known(uncertainty: Tensor) -> Tensor:
+    """u, [K, B], and the largest of the seed's rows where it is not finite: zero would reward leaving."""
+    known = uncertainty.isfinite()
+    largest = uncertainty.where(known, 0.0).amax(-1, keepdim=True)  # [K, 1]
+    return uncertainty.where(known, largest)

@@ -17,7 +17,14 @@ from continuous.transitions import TransitionMode
 
 
 def offline_task(
-    task: Task, *, device: str, threads: int | None, scaled: bool, notes: Sequence[str]
+    task: Task,
+    *,
+    device: str,
+    threads: int | None,
+    scaled: bool,
+    notes: Sequence[str],
+    transitions: TransitionMode,
+    episode_starts: bool = False,
 ) -> tuple[TransitionTable, Surroundings]:
     """The data of a task with its own rewards, and what a run on it needs.
 
@@ -27,11 +34,13 @@ def offline_task(
         threads: of PyTorch and the simulator; None takes one for each core that is free.
         scaled: whether the run is smaller than the published ones.
         notes: for the user.
+        transitions: which ones to take from the file.
+        episode_starts: whether the table's start states are where the data's episodes begin, or all of its states.
 
     Raises:
         InvalidFileError: no dataset, or a damaged one.
     """
-    dataset = load_dataset(task, mode=TransitionMode.EXACT, device=device)
+    dataset = load_dataset(task, mode=transitions, device=device)
     cores = choose_threads(threads)
     simulator = simulator_maker(task, cores)
     surroundings = Surroundings(
@@ -46,10 +55,10 @@ def offline_task(
         threads=cores,
         notes=notes,
     )
-    return _table(dataset), surroundings
+    return _table(dataset, episode_starts), surroundings
 
 
-def _table(dataset: DeviceDataset) -> TransitionTable:
+def _table(dataset: DeviceDataset, episode_starts: bool) -> TransitionTable:
     """Start states are the data's own: these algorithms know no simulator."""
     return TransitionTable.from_columns(
         state=dataset.state,
@@ -57,7 +66,7 @@ def _table(dataset: DeviceDataset) -> TransitionTable:
         reward=dataset.reward,
         next_state=dataset.next_state,
         terminal=dataset.terminal,
-        start_state=dataset.state,
+        start_state=dataset.start_state if episode_starts else dataset.state,
     )
 
 

@@ -3,8 +3,9 @@
 One dictionary a seed, written to its run directory as samples.npz when training ends:
 
     offline_state, offline_action       rows of the data
-    synthetic_state, synthetic_action   rows of the model's buffer
-    real_state, real_action             visited by the policy's best actions in the simulator
+    synthetic_state, synthetic_action   rows of the model's buffer: short branches from states of the data
+    model_state, model_action           visited by the policy's best actions in the model, from where episodes start
+    real_state, real_action             the same in the simulator
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.interfaces import State
+from continuous.certificates import ModelReturns
 from continuous.evaluation import Evaluator, StackedPolicy
 from continuous.replay import ModelBuffer, TransitionTable
 from continuous.simulators.robot import Flags
@@ -26,7 +28,7 @@ ROWS = 1000  # of each kind, at most
 
 
 class Visits:
-    """Collects what an evaluation visits; a `continuous.evaluation.Visitor`."""
+    """Collects what episodes visit; a `continuous.evaluation.Visitor`."""
 
     def __init__(self) -> None:
         self._steps: list[tuple[NDArray[np.float32], NDArray[np.float32], Flags]] = []
@@ -43,22 +45,28 @@ class Visits:
 
 
 def sample_visits(
-    table: TransitionTable, buffer: ModelBuffer, evaluator: Evaluator, policy: StackedPolicy, seeds: Sequence[int]
+    table: TransitionTable,
+    buffer: ModelBuffer,
+    evaluator: Evaluator,
+    model_returns: ModelReturns,
+    policy: StackedPolicy,
+    seeds: Sequence[int],
 ) -> list[State]:
     """The module's samples of every seed; the same bytes each time."""
     streams = SeedStreams(seeds, "visits", table.rows.device)
-    offline, synthetic = table.sample(ROWS, streams), buffer.sample(ROWS, streams)
-    visits = Visits()
-    evaluator.evaluate_stack(policy, seeds, visits)
+    rows = {"offline": table.sample(ROWS, streams), "synthetic": buffer.sample(ROWS, streams)}
+    visits = {"model": Visits(), "real": Visits()}
+    model_returns.follow(evaluator.starts(seeds), visits["model"])
+    evaluator.evaluate_stack(policy, seeds, visits["real"])
     samples: list[State] = []
     for index in range(len(seeds)):
-        state, action = visits.of_seed(index)
-        chosen = torch.linspace(0, len(state) - 1, min(ROWS, len(state))).long().numpy()  # evenly over the episodes
-        arrays = {"real_state": state[chosen], "real_action": action[chosen]}
-        for name, batch in (("offline", offline), ("synthetic", synthetic)):
-            arrays |= {
-                f"{name}_state": batch.state[index].cpu().numpy(),
-                f"{name}_action": batch.action[index].cpu().numpy(),
-            }
+        arrays: dict[str, NDArray[np.float32]] = {}
+        for name, batch in rows.items():
+            arrays[f"{name}_state"] = batch.state[index].cpu().numpy()
+            arrays[f"{name}_action"] = batch.action[index].cpu().numpy()
+        for name, visited in visits.items():
+            state, action = visited.of_seed(index)
+            chosen = torch.linspace(0, len(state) - 1, min(ROWS, len(state))).long().numpy()  # evenly over the episodes
+            arrays[f"{name}_state"], arrays[f"{name}_action"] = state[chosen], action[chosen]
         samples.append(arrays)
     return samples

@@ -36,6 +36,8 @@ _VARIANTS = {
         "inconsistent",
         "unstabilized",
         "fixed-alpha",
+        "exact-critic",
+        "episode-starts",
         "alpha-0.1",
         "alpha-0.3",
         "alpha-1",

@@ -1,7 +1,8 @@
 """Figure `damo-alignment`: where the data, the model's rollouts and the truth are, with and without DAMO's two terms.
 
-Source: DAMO, Figure 3. Left: state-action pairs of the data and of the model's rollouts, which data alignment (er)
-brings together; right: states of the rollouts and of the final policy in the simulator, for behavior alignment (ir).
+Source: DAMO, Figure 3. Left: state-action pairs of the data and of the model's rollouts that training used, which data
+alignment (er) brings together; right: states that the final policy visits in the model and in the simulator, from the
+same starts and with the same actions, for behavior alignment (ir).
 All rows of a column share one plane, the first two principal components of their standardized points. The coefficient
 of each panel compares the two sets in all dimensions. One task: the first that has all variants, or the one with most.
 """
@@ -26,10 +27,11 @@ from figures.records import Numbers
 from figures.runs import Run, find_runs
 from figures.samples import NAME, Samples, read_samples
 from figures.scores import Cell, circumstance_notes
-from figures.style import BLACK, BLUE, GRAY, GREEN, ORANGE, headline, new_figure, panel_title
+from figures.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, headline, new_figure, panel_title
 from figures.variants import train_command
 
 _VARIANTS = ("no-er", "no-ir", "main")  # the paper's rows
+_ROWS = 1000  # points of a set, or fewer: two sets from one distribution are about 1 / _ROWS apart
 _FRAME = (0.5, 99.5)  # percentiles of the points that the panels reach to
 _MARGIN = 0.12  # of that range, on each side
 
@@ -54,7 +56,7 @@ class _Column:
         if self.what == "(s, a)":
             offline = np.hstack([samples.offline_state, samples.offline_action])
             return offline, np.hstack([samples.synthetic_state, samples.synthetic_action])
-        return samples.real_state, samples.synthetic_state
+        return samples.real_state, samples.model_state
 
 
 _COLUMNS = (
@@ -63,8 +65,8 @@ _COLUMNS = (
     ),
     _Column(
         name="truth and model",
-        labels=("truth: s of the final policy", "rollouts in the model"),
-        colors=(GREEN, ORANGE),
+        labels=("truth: s of the final policy", "model: s of the final policy"),
+        colors=(GREEN, PURPLE),
         what="s",
     ),
 )
@@ -183,16 +185,23 @@ def _legend() -> list[Line2D]:
 
 
 def _finding(task: str, distances: Sequence[Mapping[str, Sequence[float]]]) -> str:
-    """Which variant's sets are closest in each column, by the mean over seeds."""
+    """Which variants' sets are closest in each column, by the mean over seeds."""
     if len(distances[0]) == 1:
         (variant,) = distances[0]
         return f"Samples of one variant only, {LABELS[variant]}, on {task}: nothing to compare"
-    means = [{variant: float(np.mean(values)) for variant, values in column.items()} for column in distances]
-    best = [min(column, key=column.__getitem__) for column in means]
-    of = "" if len(means[0]) == len(_VARIANTS) else f" (of {len(means[0])} variants)"
-    if best[0] == best[1]:
-        return f"The model is closest to the data and to the truth under {LABELS[best[0]]}{of}"
-    return f"The model is closest to the data under {LABELS[best[0]]}, to the truth under {LABELS[best[1]]}{of}"
+    of = "" if len(distances[0]) == len(_VARIANTS) else f" (of {len(distances[0])} variants)"
+    data, truth = (_closest(column) for column in distances)
+    if data == truth:
+        return f"The model is closest to the data and to the truth under {data}{of}"
+    return f"The model is closest to the data under {data}, to the truth under {truth}{of}"
+
+
+def _closest(column: Mapping[str, Sequence[float]]) -> str:
+    """The variants with the smallest mean, and those that noise alone could set apart from it."""
+    means = {variant: float(np.mean(values)) for variant, values in column.items()}
+    noise = max(1.0 / _ROWS, *(float(np.std(values)) for values in column.values()))
+    best = [LABELS[variant] for variant, mean in means.items() if mean - min(means.values()) <= noise]
+    return best[0] if len(best) == 1 else f"{', '.join(best[:-1])} and {best[-1]} alike"
 
 
 def _detail(task: str, rows: Mapping[str, Sequence[_Sampled]]) -> str:

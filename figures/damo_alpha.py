@@ -199,13 +199,21 @@ def _legend(colors: Mapping[float, Color]) -> list[Line2D]:
 
 
 def _finding(rows: Mapping[str, Sequence[_Setting]]) -> str:
-    """At which alpha each task scores highest."""
+    """At which alpha each task scores highest, where that is more than the spread over seeds."""
     best = []
     for task, row in rows.items():
-        scored = [setting for setting in row if setting.scores.size]
-        if len({setting.alpha for setting in scored}) > 1:
-            highest = max(scored, key=lambda setting: float(setting.scores.mean()))
-            best.append(f"α = {highest.alpha:g} on {task}")
+        scored = sorted((each for each in row if each.scores.size), key=lambda each: -float(each.scores.mean()))
+        others = [each for each in scored if each.alpha != scored[0].alpha]
+        if others:
+            best.append(f"α = {scored[0].alpha:g} on {task}{_doubt(scored[0], others[0])}")
     if not best:
         return "No task has scores at more than one α: nothing to compare"
     return f"Highest score at {', '.join(best)}"
+
+
+def _doubt(first: _Setting, second: _Setting) -> str:
+    """Why the first need not be better than the second, in brackets."""
+    if min(first.scores.size, second.scores.size) < 2:
+        return " (of single seeds)"
+    gap = float(first.scores.mean() - second.scores.mean())
+    return " (within the spread over seeds)" if gap <= float(first.scores.std() + second.scores.std()) else ""

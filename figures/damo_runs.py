@@ -20,7 +20,7 @@ from ampl.metrics_table import read_metrics
 from figures.records import Numbers
 from figures.runs import SCORE_WINDOW, Ending, Run, find_runs
 from figures.scores import Cell, circumstance_notes
-from figures.style import BLUE, GRAY, GREEN, ORANGE, PURPLE, WINE
+from figures.style import BLUE, GRAY, GREEN, OLIVE, ORANGE, PURPLE, SKY, WINE
 from figures.variants import MAIN, train_command
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ LABELS: Mapping[str, str] = {
     "inconsistent": "inconsistent actor",
     "unstabilized": "w/o fixing",
     "fixed-alpha": "alpha fixed in the actor",
+    "exact-critic": "critic as in Eq. 2",
+    "episode-starts": "starts of episodes",
 }
 COLORS: Mapping[str, str] = {
     MAIN: BLUE,
@@ -45,7 +47,12 @@ COLORS: Mapping[str, str] = {
     "inconsistent": PURPLE,
     "unstabilized": GRAY,
     "fixed-alpha": WINE,
+    "exact-critic": SKY,
+    "episode-starts": OLIVE,
 }
+ABLATIONS = ("no-er", "no-ir", "inconsistent", "unstabilized")
+"""The variants that leave something out; the others read the paper differently."""
+
 _SHOWN_STOPPED = 3  # stopped seeds that are named
 
 

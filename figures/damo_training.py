@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.damo_runs import (
+    ABLATIONS,
     COLORS,
     LABELS,
     Seed,
@@ -114,7 +115,7 @@ def _finding(places: Places) -> str:
         if (values := [seed.run.recent_score for seed in seeds if seed.run.scored])
     }
     pairs = [(scores[task, MAIN], score) for (task, variant), score in scores.items()
-             if variant != MAIN and (task, MAIN) in scores]  # fmt: skip
+             if variant in ABLATIONS and (task, MAIN) in scores]  # fmt: skip
     finding = "DAMO has no ablation to be compared with"
     if pairs:
         finding = f"DAMO scores above its ablations in {sum(one > other for one, other in pairs)} of {len(pairs)} cases"

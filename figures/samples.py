@@ -1,4 +1,4 @@
-"""samples.npz of a run: states and actions of the data, of the model's rollouts, and of the policy in the simulator."""
+"""samples.npz of a run: states and actions of the data, of the model's rollouts, of the policy in model and truth."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from ampl.files import read_npz
 from figures.records import Numbers
 
 NAME = "samples.npz"
-_KINDS = ("offline", "synthetic", "real")
+_KINDS = ("offline", "synthetic", "model", "real")
 _EXPECTED = "Expected tables of finite numbers, rows of a state and its action; remove the file, or train again."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Rows of three kinds, each at least one; D numbers a state and A an action, in the task's units.
+    """Rows of four kinds, each at least one; D numbers a state and A an action, in the task's units.
 
     Attributes:
         offline_state, offline_action: [N, D] and [N, A] rows of the data.
         synthetic_state, synthetic_action: [M, D] and [M, A] rows of the model's buffer.
-        real_state, real_action: [L, D] and [L, A] visited by the final policy in the simulator.
+        model_state, model_action: [P, D] and [P, A] that the final policy visits in the model.
+        real_state, real_action: [L, D] and [L, A] that it visits in the simulator.
     """
 
     offline_state: Numbers
     offline_action: Numbers
     synthetic_state: Numbers
     synthetic_action: Numbers
+    model_state: Numbers
+    model_action: Numbers
     real_state: Numbers
     real_action: Numbers
 

@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 BLACK, GRAY = "#222222", "#7A7A7A"
 BLUE, ORANGE, GREEN, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"  # Okabe and Ito (2008)
 VERMILLION = "#D55E00"  # kept for what is broken: no ordinary series has it
-WINE = "#882255"  # Tol (2021), muted
+WINE, OLIVE = "#882255", "#999933"  # Tol (2021), muted
 SERIES_COLORS = (SKY, ORANGE, GREEN, PURPLE, BLUE, GRAY, BLACK, WINE)
 SERIES_MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 7, prime to the 8 colors: 56 pairs
 

@@ -114,7 +114,11 @@ def test_every_epoch_records_both_sides_and_the_end_leaves_samples(tmp_path: Pat
             certificates = {name for name in metrics if name.startswith("certificate/")}
             expected = {"model_return", "model_penalty", "left_share", "value_estimate"}
             assert certificates == {f"certificate/{name}" for name in expected}
-            names = [f"{kind}_{column}" for kind in ("offline", "synthetic", "real") for column in ("state", "action")]
+            names = [
+                f"{kind}_{column}"
+                for kind in ("offline", "synthetic", "model", "real")
+                for column in ("state", "action")
+            ]
             samples = read_npz(result.path / "samples.npz", "samples", names)
             offline = {tuple(row) for row in algorithm.table.state.numpy()}
             assert all(tuple(row) in offline for row in samples["offline_state"])

@@ -173,7 +173,8 @@ def test_reconstructed_settings_are_the_commonest_of_the_papers() -> None:
     config = mopo_presets.main_config(TASK)
     assert (config.schedule.rollout_length, config.penalty_weight, config.random_rollout_actions) == (5, 1.0, False)
     assert mopo_presets.VARIANTS["kit"](config, TASK).penalty_weight == 1.0
-    assert mopo_presets.preset_notes(find_task("hopper-medium-v2")) == []
+    hopper = find_task("hopper-medium-v2")
+    assert mopo_presets.preset_notes(hopper, "main", mopo_presets.main_config(hopper)) == []
     chosen = [(preset.rollout_length, preset.penalty_weight) for preset in mopo_presets.PAPER.values()]
     assert max(set(chosen), key=chosen.count) == (5, 1.0)
     damo = damo_presets.main_config(TASK)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from ampl.errors import InvalidArgumentError
 from ampl.metrics_table import read_metrics
@@ -19,7 +18,7 @@ from ampl.training import train
 from continuous import damo_presets, mopo_build, mopo_presets
 from continuous.branched_schedule import BranchedSchedule
 from continuous.damo import DAMO
-from continuous.damo_learner import Actor, Conjugate, DAMODraws, DAMOLearnerConfig, conjugate_slope, conjugate_value
+from continuous.damo_learner import Actor, Conjugate, DAMOLearnerConfig, conjugate_value
 from continuous.mopo import MOPO
 from continuous.penalties import PenalizedModel, Penalty
 from continuous.streams import SeedStreams
@@ -197,13 +196,6 @@ def test_the_models_targets_keep_their_units() -> None:
     assert (algorithm.model.standardization.input_std != 1.0).all()
 
 
-@pytest.mark.parametrize("kind", Conjugate)
-def test_conjugates_have_the_slopes_they_claim(kind: Conjugate) -> None:
-    slope = torch.linspace(0.1, 3.0, 20, dtype=torch.float64, requires_grad=True)
-    (found,) = torch.autograd.grad(conjugate_value(kind, slope).sum(), slope)
-    torch.testing.assert_close(found, conjugate_slope(kind, slope.detach()))
-
-
 def test_the_one_sided_conjugate_ignores_negative_residuals_and_the_two_sided_does_not() -> None:
     below = torch.tensor([-1.0])
     assert float(conjugate_value(Conjugate.ONE_SIDED, below)) == 0.0
@@ -253,60 +245,3 @@ def test_bad_settings_are_one_line() -> None:
     with pytest.raises(InvalidArgumentError, match="log_ratio_clip"):
         ClassifierConfig(log_ratio_clip=-1.0)
     assert damo_config("inconsistent").learner.actor is Actor.INCONSISTENT
-
-
-@pytest.mark.parametrize("variant", ["main", "unstabilized", "fixed-alpha", "no-er"])
-def test_one_pass_over_two_sets_of_rows_equals_two_passes(variant: str) -> None:
-    """Eq. 2 by separate passes at the batch and the start states; sets of different sizes."""
-    damo = small_damo((0, 1), variant)
-    streams = SeedStreams([0, 1], "rows")
-    batch, start = damo.table.sample(9, streams), damo.table.sample_starts(5, streams)
-    learner = damo.learner
-    draws = DAMODraws(
-        batch=batch,
-        real=damo.table.sample(4, streams),
-        imagined=damo.table.sample(6, streams),
-        start_state=start,
-        noise=learner.policy.noise(streams, 9),
-        next_noise=learner.policy.noise(streams, 9),
-        start_noise=learner.policy.noise(streams, 5),
-    )
-    aligned, alpha, discount = learner.aligned(batch), learner.damo.alpha, learner.discount
-    residual = learner.bellman_target(aligned, draws.next_noise)[:, None] - learner.action_value(
-        batch.state, batch.action
-    )
-    start_value = learner.action_value(start, learner.policy.sample(start, draws.start_noise)[0])
-    expected = (1.0 - discount) * start_value.mean(-1) + alpha * conjugate_value(
-        learner.damo.conjugate, residual / alpha
-    ).mean(-1)
-    torch.testing.assert_close(learner.dual_objective(aligned, draws), expected)
-    logits = learner.classifier.logit(draws.real), learner.classifier.logit(draws.imagined)
-    loss = softplus(-logits[0]).mean(-1) + softplus(logits[1]).mean(-1)
-    for found, separate in zip(learner.classifier.update(draws.real, draws.imagined), (loss, *logits), strict=True):
-        torch.testing.assert_close(found, separate.detach())
-
-
-def test_the_actors_one_pass_equals_two_passes() -> None:
-    """The stabilized objective by separate passes at start states and next states, before the step."""
-    learner = small_damo((0, 1)).learner
-    table, streams = line_table(), SeedStreams([0, 1], "rows")
-    batch, start = table.sample(9, streams), table.sample_starts(5, streams)
-    noise, start_noise = learner.policy.noise(streams, 9), learner.policy.noise(streams, 5)
-
-    def soft(state: Tensor, draws: Tensor) -> Tensor:
-        action, log_probability = learner.policy.sample_with_log_probability(state, draws)
-        return learner.action_value(state, action).mean(1) - learner.temperature * log_probability
-
-    starting, following = soft(start, start_noise), soft(batch.next_state, noise) * ~batch.terminal
-    expected = -((1.0 - learner.discount) * starting.mean(-1) + learner.discount * following.mean(-1))
-    draws = DAMODraws(
-        batch=batch,
-        real=batch,
-        imagined=batch,
-        start_state=start,
-        noise=noise,
-        next_noise=noise,
-        start_noise=start_noise,
-    )
-    _, loss, _ = learner._update_actor(batch, draws)
-    torch.testing.assert_close(loss, expected.detach())

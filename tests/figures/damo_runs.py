@@ -56,7 +56,7 @@ def samples(
 ) -> dict[str, NDArray[Any]]:
     """Gaussian points; the model's are `data_shift` from the data and `truth_shift` from the truth, in every number."""
     generator = np.random.default_rng(seed)
-    shifts = {"offline": -data_shift, "synthetic": 0.0, "real": -truth_shift}
+    shifts = {"offline": -data_shift, "synthetic": 0.0, "model": 0.0, "real": -truth_shift}
     return {
         f"{kind}_{what}": generator.normal(shift, 1.0, (rows + extra, size)).astype(np.float32)
         for extra, (kind, shift) in enumerate(shifts.items())

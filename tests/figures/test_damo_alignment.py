@@ -21,7 +21,7 @@ from figures.style import look
 from tests.figures.damo_runs import HOPPER, WALKER2D, samples, write_damo_run
 from tests.figures.drawn_text import check_text_is_readable, texts
 
-SHIFTS = {"no-er": (1.0, 0.8), "no-ir": (0.1, 0.7), "main": (0.05, 0.1)}
+SHIFTS = {"no-er": (1.0, 0.8), "no-ir": (0.4, 0.7), "main": (0.05, 0.1)}
 
 
 def write_runs(out: Path, variants: tuple[str, ...] = tuple(SHIFTS), seeds: tuple[int, ...] = (0,)) -> None:
@@ -50,7 +50,7 @@ def standardized(kinds: tuple[str, str], whats: tuple[str, ...]) -> list[list[ND
 def test_each_panel_has_the_coefficient_of_its_files(tmp_path: Path) -> None:
     write_runs(tmp_path)
     figure = drawn(tmp_path)
-    columns = [(("offline", "synthetic"), ("state", "action")), (("real", "synthetic"), ("state",))]
+    columns = [(("offline", "synthetic"), ("state", "action")), (("real", "model"), ("state",))]
     for place, (kinds, whats) in enumerate(columns):
         for row, (one, other) in enumerate(standardized(kinds, whats)):
             found = [text.get_text() for text in figure.axes[2 * row + place].texts]
@@ -59,14 +59,20 @@ def test_each_panel_has_the_coefficient_of_its_files(tmp_path: Path) -> None:
     assert titles == ["w/o er", "w/o er", "w/o ir", "w/o ir", "DAMO", "DAMO"]
 
 
+def test_what_noise_alone_could_set_apart_is_called_alike(tmp_path: Path) -> None:
+    for variant, shift in (("no-er", 1.0), ("no-ir", 0.0), ("main", 0.0)):
+        write_damo_run(tmp_path, HOPPER, variant, 0, samples=samples(shift, 0.5, seed=len(variant)))
+    assert "closest to the data under w/o ir and DAMO alike" in written(drawn(tmp_path))
+
+
 def test_every_point_is_drawn_in_the_plane_that_a_column_shares(tmp_path: Path) -> None:
     write_runs(tmp_path)
     figure = drawn(tmp_path)
     rows = [read_samples(tmp_path / HOPPER / "damo" / name / "seed0" / "samples.npz") for name in SHIFTS]
-    plane = fit_plane([cloud for row in rows for cloud in (row.real_state, row.synthetic_state)])
+    plane = fit_plane([cloud for row in rows for cloud in (row.real_state, row.model_state)])
     for row, axes in zip(rows, figure.axes[1::2], strict=True):
         points = np.asarray(axes.collections[0].get_offsets())
-        expected = plane.project(np.concatenate([row.real_state, row.synthetic_state]))
+        expected = plane.project(np.concatenate([row.real_state, row.model_state]))
         np.testing.assert_allclose(np.sort(points, axis=0), np.sort(expected, axis=0), atol=1e-9)
 
 
@@ -74,6 +80,7 @@ def test_it_says_who_is_closest_and_how_the_runs_came_about(tmp_path: Path) -> N
     write_runs(tmp_path, seeds=(0, 3))
     found = written(drawn(tmp_path))
     assert "closest to the data and to the truth under DAMO" in found
+    assert "alike" not in found
     assert f"{HOPPER}: data re-created; steps 3,000 (scaled); seeds of" in found
     assert "DAMO: 0, 3" in found
     assert "device cpu; commit 0123456" in found
