@@ -14,7 +14,7 @@ from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
 from continuous.squashed_gaussian import SquashedGaussianConfig
 from continuous.streams import SeedStreams
 from continuous.transition_classifier import ClassifierConfig, TransitionClassifier
-from tabular.divergences import ChiSquared
+from tabular.divergences import ChiSquared, Cubic, Divergence
 from tabular.generators import random_mdp
 from tabular.inner_minimum import inner_minimum, inner_minimum_closed_form
 from tabular.policy import deterministic_policy, uniform_policy
@@ -73,36 +73,93 @@ class DeterministicPolicy:
         return state @ self._table, torch.zeros(state.shape[:-1])
 
 
-def test_damos_critic_reaches_the_exact_inner_minimum() -> None:
-    """Eq. 2 for f = (x-1)^2 on the model's own transitions: the trained value is the closed form's, to 0.01."""
+ALPHA = 0.5
+EXACT: dict[Conjugate, Divergence] = {
+    Conjugate.TWO_SIDED: Cubic(),  # the same minimum: there no residual is negative
+    Conjugate.ONE_SIDED: Cubic(),
+    Conjugate.CHI_SQUARED: ChiSquared(),
+}
+
+
+class TrainedCritic:
+    """DAMO's critic after training on the model's own transitions, R given exactly.
+
+    Attributes:
+        index: [N] the transition of the support that each row of the batch is.
+        objective: of each twin.
+        value: [N] the twins' mean at the batch.
+        slope: [N] derivative of f* at the scaled residuals, with its sign.
+        start: (1 - gamma) E Q(s0, pi).
+    """
+
+    def __init__(self, conjugate: Conjugate, *, detaches_target: bool, data_alignment: bool) -> None:
+        occupancies = finite_occupancies()
+        sac = SoftActorCriticConfig(
+            discount=occupancies.support.mdp.discount, hidden=(32,), critic_learning_rate=1e-2,
+            highest_temperature=0.0, target_rate=0.02, policy=SquashedGaussianConfig(hidden=(4,)),
+        )  # fmt: skip
+        config = DAMOLearnerConfig(
+            alpha=ALPHA,
+            conjugate=conjugate,
+            detaches_target=detaches_target,
+            data_alignment=data_alignment,
+            learner=sac,
+        )
+        learner = DAMOLearner(S, A, config, [0])
+        learner.policy = DeterministicPolicy(np.array([0, 1, 0]))  # type: ignore[assignment]
+        batch, self.index = batch_of(occupancies, occupancies.model, 1000)
+        log_ratio = torch.tensor(occupancies.log_ratio()[self.index], dtype=torch.float32)[None]
+        learner.classifier.log_ratio = lambda rows: log_ratio  # type: ignore[method-assign]
+        starts = encoded(rows_of(occupancies.support.mdp.initial, 1000), S)[None]
+        none = torch.zeros(1, len(self.index), A)
+        draws = DAMODraws(
+            batch=batch, real=batch, imagined=batch, start_state=starts, noise=none, next_noise=none, start_noise=none
+        )
+        aligned = learner.aligned(batch)
+        for rate, steps in ((1e-2, 1500), (1e-3, 500)):
+            learner._critic_optimizer._learning_rate = rate
+            for _ in range(steps):
+                learner.update_dual_critics(aligned, draws)
+                learner.critic_target.parameters.follow(learner.critic_online.parameters, sac.target_rate)
+        self.objective = learner.dual_objective(aligned, draws)[0].detach()
+        value = learner.action_value(batch.state, batch.action)[0].detach().mean(0)
+        residual = (learner._target(aligned, draws.next_noise)[0].detach().mean(0) - value) / ALPHA
+        self.slope = (residual.sign() * residual.abs().sqrt()).numpy()
+        self.value = value.numpy()
+        start_value = learner.action_value(starts, learner.policy.sample(starts, none)[0]).detach().mean()
+        self.start = (1.0 - sac.discount) * float(start_value)
+
+
+@pytest.mark.parametrize("data_alignment", [False, True])
+@pytest.mark.parametrize("conjugate", Conjugate)
+def test_damos_critic_reaches_the_exact_inner_minimum(conjugate: Conjugate, data_alignment: bool) -> None:
+    """Eq. 2 without target networks on the model's own transitions: value to 0.01, Q to 0.05."""
     occupancies = finite_occupancies()
-    alpha, discount = 0.5, occupancies.support.mdp.discount
-    exact = inner_minimum_closed_form(occupancies, alpha, data_alignment=False)
-    assert exact.value == pytest.approx(
-        inner_minimum(occupancies, alpha, ChiSquared(), data_alignment=False).value, abs=1e-6
-    )
-    sac = SoftActorCriticConfig(
-        discount=discount, hidden=(32,), critic_learning_rate=1e-2, highest_temperature=0.0,
-        policy=SquashedGaussianConfig(hidden=(4,)),
-    )  # fmt: skip
-    config = DAMOLearnerConfig(
-        alpha=alpha, conjugate=Conjugate.CHI_SQUARED, detaches_target=False, data_alignment=False, learner=sac
-    )
-    learner = DAMOLearner(S, A, config, [0])
-    learner.policy = DeterministicPolicy(np.array([0, 1, 0]))  # type: ignore[assignment]
-    batch, _ = batch_of(occupancies, occupancies.model, 1000)
-    starts = encoded(rows_of(occupancies.support.mdp.initial, 1000), S)[None]
-    empty = torch.zeros(1, len(batch.reward[0]), A)
-    draws = DAMODraws(
-        batch=batch, real=batch, imagined=batch, start_state=starts, noise=empty, next_noise=empty, start_noise=empty
-    )
-    for _ in range(1500):
-        learner.update_dual_critics(batch, draws)
-    found = learner.dual_objective(batch, draws)[0].detach()  # of each twin
-    assert found.tolist() == pytest.approx([exact.value] * 2, abs=0.01)
-    value = learner.action_value(batch.state, batch.action)[0].detach().mean(0).numpy()
-    support, index = occupancies.support, rows_of(occupancies.model, 1000)
-    np.testing.assert_allclose(value, exact.action_value.ravel()[support.pair[index]], atol=0.05)
+    exact = inner_minimum(occupancies, ALPHA, EXACT[conjugate], data_alignment=data_alignment)
+    if conjugate is Conjugate.CHI_SQUARED:
+        closed = inner_minimum_closed_form(occupancies, ALPHA, data_alignment=data_alignment)
+        assert closed.value == pytest.approx(exact.value, abs=1e-6)
+    found = TrainedCritic(conjugate, detaches_target=False, data_alignment=data_alignment)
+    assert found.objective.tolist() == pytest.approx([exact.value] * 2, abs=0.01)
+    pair = occupancies.support.pair[found.index]
+    np.testing.assert_allclose(found.value, exact.action_value.ravel()[pair], atol=0.05)
+
+
+def test_with_target_networks_the_critic_stands_where_its_own_slope_vanishes_above_the_minimum() -> None:
+    """The setting that is trained by default: (1-gamma) mu0 pi = rho_M E f*' at each pair, to 0.02, without the flow.
+
+    Its start value is -0.94 here, the exact minimizer's -1.35.
+    """
+    occupancies = finite_occupancies()
+    found = TrainedCritic(Conjugate.TWO_SIDED, detaches_target=True, data_alignment=True)
+    support = occupancies.support
+    starts = (1.0 - support.mdp.discount) * (support.mdp.initial[:, None] * occupancies.policy).ravel()
+    pair = support.pair[found.index]
+    pushed = np.bincount(pair, found.slope, S * A) / len(pair)
+    np.testing.assert_allclose(pushed, starts, atol=0.02)
+    exact = inner_minimum(occupancies, ALPHA, Cubic()).action_value
+    exact_start = (1.0 - support.mdp.discount) * float(support.mdp.initial @ (occupancies.policy * exact).sum(1))
+    assert (found.start, exact_start) == pytest.approx((-0.94, -1.35), abs=0.02)
 
 
 def test_the_classifier_gives_the_exact_log_ratio() -> None:
