@@ -309,3 +309,12 @@ def test_weight_decay_differs_by_layer_and_spares_the_bounds() -> None:
 def test_a_wrong_setting_is_named(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidArgumentError, match=r"members|holdout|weight_decay|upper_log_std|patience|learning"):
         DynamicsConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_coordinate_that_is_always_zero_does_not_end_every_episode() -> None:
+    table = linear_table()
+    table.state[:, 1] = table.next_state[:, 1] = 0.0
+    model = build((0,), table=table)
+    model.standardization.fit(table)
+    _, _, ended = model.step(table.state[None, :100], table.action[None, :100], SeedStreams((0,), "step"))
+    assert not ended.any()

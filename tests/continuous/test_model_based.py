@@ -21,6 +21,7 @@ from continuous.damo import DAMO
 from continuous.damo_learner import Actor, Conjugate, DAMOLearnerConfig, conjugate_value
 from continuous.mopo import MOPO
 from continuous.penalties import PenalizedModel, Penalty
+from continuous.replay import TransitionTable
 from continuous.streams import SeedStreams
 from continuous.tasks import find_task
 from continuous.transition_classifier import ClassifierConfig
@@ -245,3 +246,44 @@ def test_bad_settings_are_one_line() -> None:
     with pytest.raises(InvalidArgumentError, match="log_ratio_clip"):
         ClassifierConfig(log_ratio_clip=-1.0)
     assert damo_config("inconsistent").learner.actor is Actor.INCONSISTENT
+
+
+def constant_column_table() -> TransitionTable:
+    """`line_table` with a third coordinate that is always 0.3, and a fourth that is always zero."""
+    table = line_table()
+    constant = torch.tensor([0.3, 0.0]).expand(table.n_transitions, 2)
+    rows = table.gather(torch.arange(table.n_transitions))
+    return TransitionTable.from_columns(
+        state=torch.cat((rows.state, constant), 1),
+        action=rows.action,
+        reward=rows.reward,
+        next_state=torch.cat((rows.next_state, constant), 1),
+        terminal=rows.terminal,
+        start_state=torch.cat((rows.state, constant), 1),
+    )
+
+
+def test_a_column_that_never_changes_does_not_blow_up_rollouts() -> None:
+    """The model's noise in it is not divided by a standard deviation of zero at the next step."""
+    algorithm = small_mopo(table=constant_column_table())
+    algorithm.fit_model(None)
+    state, streams = algorithm.table.state[None, :200], SeedStreams((0,), "steps")
+    for _ in range(5):
+        state, reward, _ = algorithm.model.step(state, algorithm.table.action[None, :200], streams)
+        assert float(state.abs().max()) < 20.0
+        assert float(reward.abs().max()) < 20.0
+
+
+@pytest.mark.parametrize("penalty", [Penalty.MAX_STD, Penalty.MEAN_STD, Penalty.DISAGREEMENT])
+def test_rows_that_diverge_are_charged_the_largest_penalty_of_their_batch(penalty: Penalty) -> None:
+    algorithm = small_mopo()
+    algorithm.fit_model(None)
+    state, action = algorithm.table.state[None, :50].clone(), algorithm.table.action[None, :50]
+    state[0, 3], state[0, 4] = float("nan"), 1e38
+    *_, charge = PenalizedModel(algorithm.model, penalty, 2.0).charged_step(state, action, SeedStreams((0,), "step"))
+    others = torch.ones(50, dtype=torch.bool)
+    others[3:5] = False
+    assert charge.isfinite().all()
+    if penalty is Penalty.DISAGREEMENT:
+        assert float(charge[0, 4]) == float(charge[0, others].max())
+    assert float(charge[0, 3]) == float(charge[0, torch.arange(50) != 3].max())
