@@ -133,10 +133,15 @@ def _newest_checkpoint(path: Path) -> Checkpoint:
     folder = path / "checkpoint"
     epochs = checkpoint_epochs(folder)
     newest = next((epoch for epoch in epochs if is_whole(folder, epoch)), None)
-    if newest is None:
-        what = "only damaged checkpoints" if epochs else "no checkpoint yet"
-        raise InvalidFileError(f"{path} has {what}; the first one appears after the first fit of the model.")
-    return read_checkpoint(folder, newest)
+    if newest is not None:
+        return read_checkpoint(folder, newest)
+    if not epochs and not (path / "result.json").exists():
+        raise InvalidFileError(f"{path} has no checkpoint yet; the first one appears after the first fit of the model.")
+    what = "has only damaged checkpoints" if epochs else "ended, but its checkpoint is not there: removed, or not kept"
+    raise InvalidFileError(
+        f"{path} {what}. Copy its folder 'checkpoint' back from where it was trained, or train anew with the command "
+        "in its manifest.json and another --out."
+    )
 
 
 def _check_same(path: Path, config: Mapping[str, Any], algorithm: Algorithm) -> None:

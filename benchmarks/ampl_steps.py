@@ -10,7 +10,6 @@ Rounds alternate between all contestants; rates are the best of each, so that ot
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.plain_ampl import PlainAMPL
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 from continuous.ampl_update import ActorCritic, PolicyUpdateConfig
 from continuous.arithmetic import fast_arithmetic, threads
 from continuous.critic import CriticConfig, TwinCritic
@@ -46,7 +45,7 @@ Step = Callable[[], int]
 
 def main() -> None:
     """Measures everything and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--compiled", action="store_true", help="also the iteration through torch.compile")
     compiled = parser.parse_args().compiled
     rows = [row for count in (1, 2) for row in measure(count, compiled=compiled)]

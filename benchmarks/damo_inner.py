@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import lsmr
 
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 from tabular.divergences import ChiSquared
 from tabular.grid_world import grid_world
 from tabular.inner_minimum import inner_minimum, inner_minimum_closed_form
@@ -29,6 +29,7 @@ ROUNDS = 3
 
 def main() -> None:
     """Measures everything and prints the table."""
+    command_line(__doc__).parse_args()
     rows = [row for mdp in (grid(), random_graph()) for row in measure(mdp)]
     print_table(("mdp", "pairs", "what", "seconds", "ratio"), rows)
     print(f"wrote {write_record('damo_inner', rows).name}")

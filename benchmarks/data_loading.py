@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 import torch
 
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 from continuous.d4rl_file import D4RLData, Provenance, read_d4rl, write_d4rl
 from continuous.dataset import load_dataset
 from continuous.download_record import file_sha256
@@ -44,6 +44,7 @@ FORMATS: dict[str, Callable[[Path, D4RLData, Task], None]] = {
 
 def main() -> None:
     """Measures every task, format and step."""
+    command_line(__doc__).parse_args()
     logging.disable()
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,6 @@ results/evaluation.json.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 
 from ampl.processes import available_cores
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 from continuous.evaluation import Evaluator
 from continuous.locomotion.environments import make_environment
 from continuous.simulators.batch import BatchSimulator
@@ -35,9 +34,9 @@ _COLUMNS = ("what", "threads", "steps", "seconds", "microseconds_per_step", "rat
 
 def main() -> None:
     """Times the loop and the batch, by turns."""
-    quick = sys.argv[1:] == ["--quick"]
-    if sys.argv[1:] and not quick:
-        sys.exit(f"unknown arguments {sys.argv[1:]}; expected none or --quick.")
+    parser = command_line(__doc__)
+    parser.add_argument("--quick", action="store_true", help="100 steps an episode")
+    quick = parser.parse_args().quick
     length, cores = (100 if quick else 1000), available_cores()
     policy = make_policy()
     thread_counts = sorted({1, 2, 4, 8, cores} & set(range(1, cores + 1)))

@@ -30,7 +30,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from benchmarks.damo_inner import ALPHA, grid, setting
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 from tabular import definite_systems, linear_solvers
 from tabular.claims.claim import Tally
 from tabular.claims.families import CaseSpec, build_case
@@ -79,8 +79,7 @@ class Machine:
 
 def main() -> None:
     """Measures everything, prints two tables and writes results/exact_profile.json."""
-    if sys.argv[1:]:
-        sys.exit(f"unknown arguments {sys.argv[1:]}; expected none.")
+    command_line(__doc__).parse_args()
     if os.environ.get(_THREADS) != "1":  # linear algebra reads it when it is loaded
         command = [sys.executable, "-m", "benchmarks.exact_profile"]
         sys.exit(subprocess.run(command, env=os.environ | {_THREADS: "1"}, check=False).returncode)

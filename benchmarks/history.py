@@ -11,7 +11,6 @@ history.json is a list of {date, commit, cpu, torch, threads, ratios: {name: val
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from typing import Any
 
 from ampl.errors import AmplError, InvalidFileError
 from ampl.files import read_json, write_json
-from benchmarks.records import RESULTS, print_table
+from benchmarks.records import RESULTS, command_line, print_table
 
 HISTORY = Path(__file__).parent / "history.json"
 STEPS = ("ampl_steps", "mopo_steps")
@@ -73,7 +72,7 @@ class Change:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compares, prints, appends; the exit code is 1 if a ratio fell, 2 if a file cannot be used."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--append", action="store_true", help="add today's ratios to the history")
     append = parser.parse_args(arguments).append
     try:

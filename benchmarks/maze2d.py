@@ -10,7 +10,6 @@ policy, beside the numbers they should come near to. Prints three tables and wri
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import mujoco
 import numpy as np
 
 from ampl.randomness import stream
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 from continuous.d4rl_file import write_d4rl
 from continuous.maze2d.collection import CollectionConfig, collect
 from continuous.maze2d.environment import Maze2DEnvironment
@@ -47,9 +46,9 @@ STATISTICS = ("segment_mean", "segment_median", "segment_longest", "sparse_mean"
 
 def main() -> None:
     """Measures every maze."""
-    quick = sys.argv[1:] == ["--quick"]
-    if sys.argv[1:] and not quick:
-        sys.exit(f"unknown arguments {sys.argv[1:]}; expected none or --quick.")
+    parser = command_line(__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    quick = parser.parse_args().quick
     share = 10 if quick else 1
     speeds = [row for maze in DEFAULT_STEPS for row in measure_speed(maze, share)]
     print_table(("maze", "what", "steps", "seconds", "steps_a_second"), speeds)

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
 from benchmarks.plain_mopo import PENALTY_WEIGHT, PlainMOPO
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 from continuous.arithmetic import fast_arithmetic, threads
 from continuous.damo import DAMO, DAMOConfig
 from continuous.damo_learner import DAMOLearnerConfig
@@ -46,6 +46,7 @@ LENGTH, STARTS_PER_STEP = CONFIG.schedule.rollout_length, CONFIG.schedule.starts
 
 def main() -> None:
     """Measures everything and prints the table."""
+    command_line(__doc__).parse_args()
     rows = [row for count in (1, 2) for row in measure(count)]
     print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
     print(f"wrote {write_record('mopo_steps', rows).name}")

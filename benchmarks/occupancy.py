@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 
 SIDES = (30, 100, 316, 1000)  # cells a side; states are the square
 POLICIES = ("uniform", "directed", "directed-no-slip")
@@ -28,9 +28,9 @@ _COLUMNS = ("what", "states", "policy", "seconds", "peak_mib", "residual", "meth
 
 def main() -> None:
     """Runs every case and reports each rival's time as a multiple of ours."""
-    quick = sys.argv[1:] == ["--quick"]
-    if sys.argv[1:] and not quick:
-        sys.exit(f"unknown arguments {sys.argv[1:]}; expected none or --quick.")
+    parser = command_line(__doc__)
+    parser.add_argument("--quick", action="store_true", help="up to 10^4 states")
+    quick = parser.parse_args().quick
     sides = SIDES[:2] if quick else SIDES
     rows = []
     for what, side, policy in cases(sides):

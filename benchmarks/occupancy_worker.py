@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import resource
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from benchmarks.occupancy import POLICIES
+from benchmarks.records import command_line
 from tabular.grid_world import grid_world, shortest_path_policy
 from tabular.linear_solvers import solve_discounted
 from tabular.mdp import FiniteMDP
@@ -31,7 +32,6 @@ REPEATS = 21  # at most, of computations shorter than a second; medians are repo
 
 def main() -> None:
     """Measures what the command line names."""
-    what, side, policy_name = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     measurements: dict[str, Callable[[FiniteMDP, Policy], dict[str, Any]]] = {
         "occupancy": own_occupancy,
         "state value": own_state_value,
@@ -40,6 +40,12 @@ def main() -> None:
         "pairs dense": pairs_dense,
         "operator T": operator_against_product,
     }
+    parser = command_line(__doc__)
+    parser.add_argument("what", metavar="WHAT", choices=measurements, help=", ".join(measurements))
+    parser.add_argument("side", metavar="SIDE", type=int, help="cells a side; states are the square")
+    parser.add_argument("policy", metavar="POLICY", choices=POLICIES, help=", ".join(POLICIES))
+    arguments = parser.parse_args()
+    what, side, policy_name = arguments.what, arguments.side, arguments.policy
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     start = time.perf_counter()
     mdp = grid_world((side, side), slip=0.0 if policy_name == "directed-no-slip" else 0.1)

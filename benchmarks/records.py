@@ -1,11 +1,13 @@
-"""What every benchmark writes: one JSON file with the machine, versions, commit and date beside the measurements."""
+"""What every benchmark shares: its command line, and one JSON file with the machine, versions, commit and date."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +16,16 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("numpy", "scipy", "quantecon", "numba", "torch", "gymnasium", "mujoco", "h5py")
+
+
+def command_line(description: str | None) -> argparse.ArgumentParser:
+    """A parser for a benchmark's own options; --help prints its docstring, an unknown option is exit code 2."""
+    return argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{Path(sys.argv[0]).stem}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def write_record(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ampl.randomness import stream
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 from continuous.arithmetic import one_fast_thread, one_thread
 from continuous.locomotion.collection import EPISODE_LIMIT, policy_actor, roll_out
 from continuous.locomotion.replay import Batch, ReplayMemory
@@ -34,6 +34,7 @@ CONFIG = SacConfig()
 
 def main() -> None:
     """Measures every robot."""
+    command_line(__doc__).parse_args()
     rows = [row for robot in ("hopper", "halfcheetah", "walker2d") for row in measure(robot)]
     print_table(("robot", "what", "per_second", "ratio"), rows)
     print(f"wrote {write_record('sac', rows).name}")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from benchmarks.records import print_table, write_record
+from benchmarks.records import command_line, print_table, write_record
 
 REPEATS = 7
 HEAVY = ("torch", "scipy", "numpy", "matplotlib", "gymnasium", "mujoco", "h5py", "tensorboard", "tyro", "rich")
@@ -29,6 +29,7 @@ CASES = {
 
 def main() -> None:
     """Measures every case."""
+    command_line(__doc__).parse_args()
     rows = [{"what": what} | measure(code) for what, code in CASES.items()]
     print_table(("what", "seconds", "loaded"), rows)
     print(f"wrote {write_record('startup', rows).name}")

@@ -78,7 +78,7 @@ def assemble(
         description=describe(dataset) | {"scaled": config != published},
         dataset_sha256=dataset.sha256,
         threads=cores,
-        notes=_notes(task, published, config),
+        notes=run_notes(task, published, config),
     )
 
 
@@ -96,16 +96,19 @@ def scaled(config: AMPLConfig, scale: Scale) -> AMPLConfig:
     return replace(config, schedule=schedule, dynamics=dynamics, weights=weights)
 
 
-def _notes(task: Task, published: AMPLConfig, config: AMPLConfig) -> list[str]:
+def run_notes(task: Task, published: AMPLConfig, config: AMPLConfig) -> list[str]:
+    """What the user should know of these settings: how much smaller they are, and whether they were published."""
     notes = []
     if config != published:
         before, after = published.schedule, config.schedule
         line = (
             f"scaled: {after.epochs} epochs of {after.steps_per_epoch} steps instead of {before.epochs} of "
-            f"{before.steps_per_epoch}, retraining every {after.retrain_period} epochs"
+            f"{before.steps_per_epoch}"
         )
-        if config.weights is not None and published.weights is not None:
-            line += f", {config.weights.steps:,} weight steps instead of {published.weights.steps:,}"
+        if config.weights is not None:
+            line += f", retraining every {after.retrain_period} epochs"
+            if published.weights is not None:
+                line += f", {config.weights.steps:,} weight steps instead of {published.weights.steps:,}"
         if config.dynamics.max_steps < published.dynamics.max_steps:
             line += f", at most {config.dynamics.max_steps:,} steps in each fit of the model"
         notes.append(line)

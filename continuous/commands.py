@@ -22,7 +22,7 @@ OptionalFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 @dataclass(frozen=True, kw_only=True)
 class ListTasks:
-    """Lists every task, whether its file is here, and whether a recipe re-creates it."""
+    """Lists every task, whether its file is here, and whether a recipe re-creates it, or what it needs first."""
 
     def run(self) -> int:
         """Prints the table."""
@@ -34,7 +34,7 @@ class ListTasks:
         rows = [("task", "observation", "action", "limit", "file", "recipe")]
         for task in TASKS.values():
             recipe = recipes.get(task.name)
-            needs = "-" if recipe is None else " ".join(f"--{name}" for name in sorted(recipe.requires)) or "yes"
+            needs = "-" if recipe is None else recipe.needs or "yes"
             sizes = (str(task.observation_size), str(task.action_size), str(task.episode_limit))
             rows.append((task.name, *sizes, _state_of_file(task), needs))
         _print_columns(rows)
@@ -178,7 +178,7 @@ class TrainBehavior:
     robot: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ROBOT")]
     """hopper, walker2d or halfcheetah; ant, ant-angle or halfcheetah-jump for MOPO's out-of-distribution tasks."""
     steps: Annotated[int, tyro.conf.arg(metavar="N")] = 1_000_000
-    """Environment steps in all, those of a continued run included."""
+    """Environment steps in all, those of a continued run included; rounded up to a multiple of 2000."""
     until: Literal["medium", "expert"] | None = None
     """Stop as soon as this level of D4RL is reached."""
     seed: int = 0

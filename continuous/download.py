@@ -83,7 +83,7 @@ def download(
 
 def missing_dataset(task: Task) -> InvalidFileError:
     """The error for a dataset that is not on this machine, with how to get it."""
-    original = f"`ampl data download {task.name}` fetches the original; " if task.url else ""
+    original = f"`ampl data download {task.name}` fetches the original. " if task.url else ""
     return InvalidFileError(
         f"no dataset of {task.name} on this machine. {original}{_other_ways(task, dataset_path(task))}"
     )
@@ -150,9 +150,10 @@ def _other_ways(task: Task, path: Path) -> str:
     """Where the file belongs, and which command re-creates it."""
     recipe = all_recipes().get(task.name)
     if recipe is None:
-        return f"By hand it belongs at {path}; there is no recipe that re-creates it."
+        return f"The file belongs at {path}; there is no recipe that re-creates it."
     needs = "".join(f" --{name} FILE" for name in sorted(recipe.requires))
-    return f"By hand it belongs at {path}; `ampl data make {task.name}{needs}` re-creates it."
+    after = f" after `ampl data train-behavior {recipe.behavior}`" if recipe.behavior else ""
+    return f"The file belongs at {path}; `ampl data make {task.name}{needs}` re-creates it{after}."
 
 
 class _Watcher:

@@ -57,6 +57,14 @@ class Recipe:
     describe: str  # one sentence for `ampl data info`: what is done, and how far it differs from the original
     accepts: frozenset[str] = frozenset({"steps", "seed"})  # fields of MakeOptions that `make` obeys
     requires: frozenset[str] = frozenset()  # fields of MakeOptions without which it cannot start
+    behavior: str | None = None  # robot that `ampl data train-behavior` must have trained, here or where --policy says
+
+    @property
+    def needs(self) -> str:
+        """What the user must have first, for a table; empty if nothing."""
+        options = {"policy"} & self.accepts if self.behavior else self.requires
+        trained = [f"train-behavior {self.behavior}"] if self.behavior else []
+        return " or ".join([*(f"--{name}" for name in sorted(options)), *trained])
 
     def run(self, task: str, options: MakeOptions) -> Made:
         """The data, and how it was made.

@@ -28,7 +28,8 @@ class Figure:
     mopo-table1, mopo-table2, mopo-table3, damo-table2, damo-alignment, damo-training, damo-alpha,
     damo-values"""
     runs: Path = _DEFAULT_RUNS
-    """folder of all runs, whose `records` holds what experiments found; the default is made if it is not there"""
+    """folder of all runs, or of one task's, whose `records` holds what experiments found; the default is made if it is
+    not there"""
     out: Path | None = None
     """file to write: .png (with a .pdf beside it), .pdf or .svg; for a table .md (with a .csv beside it) or .csv; by
     default in RUNS/figures"""

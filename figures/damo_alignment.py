@@ -77,7 +77,8 @@ def draw(folder: Path) -> Figure:
     runs = [run for run in find_runs(folder, ALGORITHM, variants=_VARIANTS) if run.counts]
     found = _read(runs)
     if not found:
-        what = f"{len(runs)} runs of DAMO below {folder} have" if runs else f"no run of DAMO below {folder} has"
+        which = f"of DAMO (variant {', '.join(_VARIANTS[:-1])} or {_VARIANTS[-1]}) below {folder}"
+        what = f"{len(runs)} runs {which} have" if runs else f"no run {which} has"
         none = "no samples.npz that can be read" if runs else "a samples.npz"
         raise InvalidFileError(f"{what} {none}. {how_to_make(folder)} makes one when it ends.")
     task = most_complete_tasks(dict.fromkeys((each.run.task, each.run.variant) for each in found), 1)[0]

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.records import Numbers, Shape, Texts, read_arrays
-from figures.style import BLACK, GRAY, headline, new_figure, panel_title, series_look
+from figures.style import BLACK, GRAY, OLIVE, SERIES_COLORS, headline, new_figure, panel_title, series_look
 
+_COLORS = (*SERIES_COLORS, OLIVE)  # there are nine estimators
 _SHRINKING = 0.35  # points of line width from one series to the next, so that curves that coincide all show
 
 
@@ -77,7 +78,7 @@ def _draw_errors(axes: Axes, size: Numbers, error: Numbers) -> None:
     """Median over the datasets, a line an estimator, and the slope -1/2.  error: [E, N, D]."""
     median = np.median(error, axis=-1)  # [E, N]; infinite where most datasets had no answer
     for index, curve in enumerate(median):
-        color, marker = series_look(index)
+        color, marker = _look(index)
         shown = np.where(np.isfinite(curve) & (curve > 0.0), curve, np.nan)
         axes.plot(size, shown, color=color, marker=marker, markersize=4.5, linewidth=_width(index, len(median)))
     drawn = median[np.isfinite(median[:, 0]) & (median[:, 0] > 0.0), 0]
@@ -94,10 +95,15 @@ def _draw_ranges(axes: Axes, ranges: Numbers, truth: Numbers) -> None:
     axes.axhspan(float(truth[0]), float(truth[1]), color=GRAY, alpha=0.25, linewidth=0)
     for index, ends in enumerate(ranges):
         if np.isfinite(ends).all():
-            color, marker = series_look(index)
+            color, marker = _look(index)
             axes.plot([index, index], ends, color=color, marker=marker, markersize=6, linewidth=3)
     axes.set_xlim(-0.8, len(ranges) - 0.2)
     axes.set_xticks([])
+
+
+def _look(index: int) -> tuple[str, str]:
+    """Color and marker of an estimator."""
+    return _COLORS[index % len(_COLORS)], series_look(index)[1]
 
 
 def _width(index: int, count: int) -> float:
@@ -108,7 +114,7 @@ def _legend(record: EstimationErrorRecord) -> list[Line2D]:
     """The estimators, the slope, the truth."""
     handles = []
     for index, name in enumerate(record.estimator):
-        color, marker = series_look(index)
+        color, marker = _look(index)
         handles.append(Line2D([], [], color=color, marker=marker, linewidth=2, label=str(name)))
     slope = Line2D([], [], color=BLACK, linestyle="--", linewidth=1.2, label="slope −1/2")
     return [*handles, slope, Line2D([], [], color=GRAY, alpha=0.25, linewidth=9, label="exact w*")]

@@ -121,7 +121,7 @@ def find_runs(
     """The runs of an algorithm, in the order task, variant, seed.
 
     Args:
-        folder: folder of all runs; it may be missing.
+        folder: folder of all runs, or of one task's; it may be missing.
         algorithm: name, as on the command line.
         tasks: only these; None: all.
         variants: likewise.
@@ -131,8 +131,8 @@ def find_runs(
         Every run that can be read, those that do not count included.
     """
     found = []
-    for path in sorted(folder.glob(f"*/{algorithm}/*/seed*"), key=_order):
-        task, variant, seed = path.parts[-4], path.parts[-2], _SEED.fullmatch(path.name)
+    for path in sorted([*folder.glob(f"*/{algorithm}/*/seed*"), *folder.glob(f"{algorithm}/*/seed*")], key=_order):
+        task, variant, seed = path.absolute().parts[-4], path.parts[-2], _SEED.fullmatch(path.name)
         wanted = (tasks is None or task in tasks) and (variants is None or variant in variants)
         if not seed or not wanted or not path.is_dir():
             continue
@@ -155,7 +155,7 @@ def read_weights(path: Path) -> NDArray[Any]:
 
 def _order(path: Path) -> tuple[str, str, int, str]:
     seed = _SEED.fullmatch(path.name)
-    return path.parts[-4], path.parts[-2], int(seed[1]) if seed else -1, path.name
+    return path.absolute().parts[-4], path.parts[-2], int(seed[1]) if seed else -1, path.name
 
 
 def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:

@@ -19,11 +19,11 @@ class Train:
     """
 
     algorithm: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM")]
-    """What to train: ampl, mopo, damo, or a baseline."""
+    """What to train: ampl, mopo or damo."""
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
-    """What to train it on: a finite MDP, or a D4RL task."""
+    """What to train it on: a finite MDP, or a task of `ampl data list`; a wrong name lists them all."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Variant of the algorithm; its first one if not given."""
+    """Variant of the algorithm; its first one if not given, and a wrong one lists them all."""
     seeds: str = "0"
     """Seeds, trained side by side: integers with commas between them."""
     epochs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None

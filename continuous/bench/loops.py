@@ -12,23 +12,19 @@ import torch
 
 from continuous.ampl import AMPL
 from continuous.ampl_update import ActorCritic
+from continuous.bench.synthetic import evaluator, surroundings, synthetic_table
 from continuous.bench.workload import ACTION_SIZE, OBSERVATION_SIZE, Workload
 from continuous.critic import TwinCritic
 from continuous.damo import DAMO
 from continuous.draws import Sampler
 from continuous.dynamics import EnsembleDynamics
 from continuous.dynamics_fit import LikelihoodLoss, fit_network
-from continuous.evaluation import Evaluator
-from continuous.model_based import Surroundings
 from continuous.mopo import MOPO
 from continuous.policy import StackedPolicy
 from continuous.regularizer import Discriminator
 from continuous.repetition import Repetition
 from continuous.replay import ModelBuffer, TransitionTable
 from continuous.rollout import START_BATCH, Model, roll_out
-from continuous.simulators.batch import BatchSimulator
-from continuous.simulators.locomotion import Hopper
-from continuous.simulators.robot import Flags, Snapshot
 from continuous.streams import SeedStreams
 from continuous.termination import never
 
@@ -84,7 +80,7 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
             config,
             seeds,
             termination=never,
-            evaluator=lambda episodes: _evaluator(workload, episodes, where, threads),
+            evaluator=lambda episodes: evaluator(workload, episodes, where, threads),
             score=lambda evaluation: {},
             description={},
             threads=threads,
@@ -112,7 +108,7 @@ def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
     table = synthetic_table(workload.rows, device)
 
     def made(table: TransitionTable, where: str) -> MOPO:
-        return MOPO(table, workload.mopo, seeds, _surroundings(workload, where, threads))
+        return MOPO(table, workload.mopo, seeds, surroundings(workload, where, threads))
 
     def evaluation(where: str) -> Callable[[], object]:
         return made(synthetic_table(workload.rows, where), where).evaluate
@@ -132,7 +128,7 @@ def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
 def damo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: int) -> list[Loop]:
     """DAMO's update; its dynamics and evaluation are MOPO's."""
     table = synthetic_table(workload.rows, device)
-    damo = DAMO(table, workload.damo, seeds, _surroundings(workload, device, threads))
+    damo = DAMO(table, workload.damo, seeds, surroundings(workload, device, threads))
     roll_out(
         damo.rollout_model(),
         damo.rollout_policy(),
@@ -143,32 +139,6 @@ def damo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
         streams=damo.streams["rollouts"],
     )
     return [_repeated("DAMO update", "updates", damo.update, damo.streams["updates"])]
-
-
-def synthetic_table(rows: int, device: str) -> TransitionTable:
-    """Standard normal transitions that never end; every tenth state starts an episode."""
-    generator = torch.Generator().manual_seed(0)
-    state = torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device)
-    return TransitionTable.from_columns(
-        state=state,
-        action=torch.randn(rows, ACTION_SIZE, generator=generator).tanh_().to(device),
-        reward=torch.randn(rows, generator=generator).to(device),
-        next_state=torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device),
-        terminal=torch.zeros(rows, dtype=torch.bool, device=device),
-        start_state=state[::10].clone(),
-    )
-
-
-class EndlessHopper(Hopper):
-    """Hopper whose episodes go on after a fall: every episode has all its steps, as those of a good policy."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.episode_limit = steps
-
-    def terminated(self, snapshot: Snapshot) -> Flags:
-        """Computed, then ignored."""
-        return super().terminated(snapshot) & False
 
 
 def _ampl_learner(workload: Workload, table: TransitionTable, seeds: Sequence[int]) -> tuple[ActorCritic, Sampler]:
@@ -205,22 +175,6 @@ def _ampl_learner(workload: Workload, table: TransitionTable, seeds: Sequence[in
         second_pair_only=config.regularizer.second_pair_only,
     )
     return learner, sampler
-
-
-def _surroundings(workload: Workload, device: str, threads: int) -> Surroundings:
-    return Surroundings(
-        termination=never,
-        evaluator=lambda episodes, discount: _evaluator(workload, episodes, device, threads),
-        score=lambda evaluation: {},
-        episode_limit=workload.episode_steps,
-        description={},
-        threads=threads,
-    )
-
-
-def _evaluator(workload: Workload, episodes: int, device: str, threads: int) -> Evaluator:
-    simulator = BatchSimulator(EndlessHopper(workload.episode_steps), threads)
-    return Evaluator(simulator, episodes=episodes, device=device)
 
 
 def _repeated(name: str, unit: str, step: Callable[[], None], streams: SeedStreams, *, units: int = 1) -> Loop:

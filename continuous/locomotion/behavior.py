@@ -163,6 +163,8 @@ class _Training:
         """Blocks of steps and updates until there are enough."""
         period = self.config.evaluation_period
         total = math.ceil(steps / period) * period
+        if total != steps:
+            logger.warning("--steps %d becomes %d: training ends at an evaluation, every %d.", steps, total, period)
         started, minutes = time.monotonic(), self._minutes
         with progress(f"steps of {self.robot}, seed {self.seed}", max(total - self._blocks * BLOCK, 0)) as bar:
             while self._blocks * BLOCK < total and not self._reached(until):
@@ -175,8 +177,7 @@ class _Training:
 
     def _block(self) -> Mapping[str, float]:
         """1000 steps, then 1000 updates, except in the first block."""
-        generator = self._stream(f"block {self._blocks}")
-        noise_generator = self._torch_stream(f"block {self._blocks}")
+        generator, noise_generator = self._stream(f"block {self._blocks}"), self._torch_stream(f"block {self._blocks}")
         first = self._blocks * BLOCK
         steps = self._take_steps(generator, noise_generator)
         self._memory.append(steps)
@@ -210,8 +211,7 @@ class _Training:
         policy, name = self._learner.policy(), f"evaluation {self._blocks}"
         if not all(bool(tensor.isfinite().all()) for tensor in policy.parameters.values()):
             raise DivergedError(f"the policy of {self.robot} is not finite after {self._blocks * BLOCK} steps.")
-        actor = policy_actor(policy, self._torch_stream(name))
-        starts = self._stream(name)
+        actor, starts = policy_actor(policy, self._torch_stream(name)), self._stream(name)
         episodes = roll_out(self._simulator, actor, starts.spawn(self.config.evaluation_episodes), EPISODE_LIMIT)
         near = any(is_near(episode_returns(episodes).mean(), target) for target in self._levels.values())
         if near and self.config.confirmation_episodes:

@@ -53,6 +53,7 @@ def _recipe(task: Task) -> Recipe:
                 make=partial(_make_medium_expert, task),
                 default_steps=2 * DEFAULT_STEPS,
                 describe="The medium data up to their last complete episode, then the expert data; half the rows each.",
+                behavior=_to_train(task.robot, Level.MEDIUM, Level.EXPERT),
             )
         case "medium-replay":
             return Recipe(
@@ -61,6 +62,7 @@ def _recipe(task: Task) -> Recipe:
                 describe=f"What `{train}` saw until its policy was medium, however long that took; --policy names its "
                 "folder, otherwise --seed does.",
                 accepts=frozenset({"seed", "policy"}),
+                behavior=task.robot,
             )
         case "full-replay":
             return Recipe(
@@ -69,6 +71,7 @@ def _recipe(task: Task) -> Recipe:
                 describe=f"The replay buffer of `{train}` after so many steps; --policy names its folder, otherwise "
                 "--seed does.",
                 accepts=frozenset({"steps", "seed", "policy"}),
+                behavior=task.robot,
             )
         case _:
             target = LEVEL_RETURNS[task.robot][Level(task.dataset)]
@@ -78,7 +81,13 @@ def _recipe(task: Task) -> Recipe:
                 describe=f"Sampled actions of a SAC policy of this project with about D4RL's mean return {target:.0f}; "
                 "--policy names another.",
                 accepts=frozenset({"steps", "seed", "policy"}),
+                behavior=_to_train(task.robot, Level(task.dataset)),
             )
+
+
+def _to_train(robot: str, *levels: Level) -> str | None:
+    """The robot, unless its policies of these levels are shipped."""
+    return None if all((WEIGHTS / policy_file_name(robot, level)).exists() for level in levels) else robot
 
 
 def _make_random(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:

@@ -44,6 +44,7 @@ def _recipe(task: Task) -> Recipe:
         f"{task.robot}, with the reward {_reward(task)}; --policy names its folder, otherwise --seed does. Fewer rows "
         "if the buffer has fewer.",
         accepts=frozenset({"steps", "seed", "policy"}),
+        behavior=_BEHAVIORS[task.robot][0],
     )
 
 

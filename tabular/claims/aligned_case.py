@@ -13,14 +13,16 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ampl.claims import Verdict
 from ampl.errors import NotConvergedError
 from tabular.claims.case import Case
-from tabular.claims.claim import Measurement
+from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.divergences import ChiSquared, Cubic, Divergence, KullbackLeibler
 from tabular.inner_minimum import InnerMinimum, inner_minimum
 from tabular.surrogate import surrogate
 from tabular.transition_support import TransitionOccupancies, TransitionSupport
 
+_ROUNDING = 1e-7  # of values that come from a duality gap
 _PAIRS = 60  # the interior-point method takes milliseconds on cases of this size
 
 
@@ -96,6 +98,29 @@ def on_small_cases(measure: Callable[[AlignedCase], Measurement | None]) -> Call
         return None if found is None else replace(found, settings=settings)
 
     return measured
+
+
+def aligned_claim(
+    name: str,
+    source: str,
+    statement: str,
+    relation: Relation,
+    measure: Callable[[AlignedCase], Measurement | None],
+    *,
+    condition: str = "",
+    tolerance: float = _ROUNDING,
+) -> Claim:
+    """A claim of DAMO, measured on small cases; with a condition it is expected to need it."""
+    return Claim(
+        name=name,
+        source=source,
+        statement=statement,
+        relation=relation,
+        measure=on_small_cases(measure),
+        expected=Verdict.HOLDS_WITH_CONDITION if condition else Verdict.HOLDS,
+        condition=condition,
+        tolerance=tolerance,
+    )
 
 
 def at_least(larger: float, smaller: float, scale: float, condition_met: bool = True) -> Measurement:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ampl.errors import InvalidArgumentError, UnknownNameError
-from tabular.claims import bounds, damo, estimators, exact_quantities, mopo, objective, operator, training
+from tabular.claims import (
+    bounds,
+    damo,
+    damo_surrogate,
+    estimators,
+    exact_quantities,
+    mopo,
+    objective,
+    operator,
+    training,
+)
 from tabular.claims.claim import Claim
 
 CLAIMS: Mapping[str, Claim] = {
     claim.name: claim
-    for group in (exact_quantities, bounds, operator, objective, estimators, training, mopo, damo)
+    for group in (exact_quantities, bounds, operator, objective, estimators, training, mopo, damo_surrogate, damo)
     for claim in group.CLAIMS
 }
 

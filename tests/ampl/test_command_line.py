@@ -108,6 +108,9 @@ def test_the_help_of_a_command_explains_its_fields(capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert "ampl train" in out
     assert "Continue runs that are already there." in out
+    words = " ".join(out.replace("│", " ").split())
+    assert "What to train: ampl, mopo or damo." in words
+    assert "a task of `ampl data list`; a wrong name lists them all." in words
 
 
 def test_a_command_decides_its_exit_code() -> None:
@@ -133,6 +136,8 @@ def test_a_command_decides_its_exit_code() -> None:
             ["train", "fake", "maze-small", "--variant", "fency"],
             "unknown variant of fake 'fency'. Did you mean 'fancy'?",
         ),
+        (["train", "fake", "maze-small", "--variant", "other"], "Valid: fancy, plain."),
+        (["train", "fake", "other"], "Valid: maze-large, maze-small."),
         (["train", "fake", "maze-small", "--seeds", "0,1,0"], "0 twice"),
         (["train", "fake", "maze-small", "--seeds", "0,-1"], "'-1' is not a seed"),
         (["train", "fake", "maze-small", "--seeds", "0,,1"], "'' is not a seed"),

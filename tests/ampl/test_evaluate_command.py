@@ -152,7 +152,11 @@ def test_what_is_not_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_a_run_without_a_checkpoint_is_named(variant: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (variant / "seed0" / "checkpoint").rename(variant / "elsewhere")
-    assert "no checkpoint yet" in mistake(capsys, variant / "seed0")
+    message = mistake(capsys, variant / "seed0")
+    assert "ended, but its checkpoint is not there: removed, or not kept" in message
+    assert "with the command in its manifest.json" in message
+    (variant / "seed0" / "result.json").unlink()
+    assert "no checkpoint yet; the first one appears" in mistake(capsys, variant / "seed0")
 
 
 @pytest.mark.parametrize(

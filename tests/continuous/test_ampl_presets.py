@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ampl.scale import Scale
-from continuous.ampl_build import scaled
+from continuous.ampl_build import run_notes, scaled
 from continuous.ampl_presets import PUBLISHED, VARIANTS, main_config, preset
 from continuous.policy import ImplicitPolicyConfig
 from continuous.q_moment import QMomentConfig
@@ -77,3 +77,13 @@ def test_scaling_changes_only_counts_and_never_lengthens_an_estimation() -> None
     assert vpm.steps == 2000
     unchanged = scaled(VARIANTS["vpm"](published), Scale(weight_steps=10_000)).weights
     assert unchanged == vpm
+
+
+@pytest.mark.parametrize(
+    ("variant", "rest"), [("main", ", retraining every 5 epochs, 500 weight steps instead of 100,000"), ("nw", "")]
+)
+def test_only_what_is_retrained_is_said_to_be(variant: str, rest: str) -> None:
+    task = find_task("maze2d-umaze-v1")
+    published = VARIANTS[variant](main_config(task))
+    config = scaled(published, Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
+    assert run_notes(task, published, config) == [f"scaled: 50 epochs of 104 steps instead of 1000 of 1000{rest}"]

@@ -117,8 +117,13 @@ def test_a_missing_dataset_says_where_it_belongs_and_how_to_get_it(folder: Path)
         load_dataset(UMAZE)
     message = str(caught.value)
     assert str(folder / "maze2d-umaze-sparse-v1.hdf5") in message
-    assert "`ampl data download maze2d-umaze-v1`" in message
+    assert "`ampl data download maze2d-umaze-v1` fetches the original. The file belongs at" in message
     assert "`ampl data make maze2d-umaze-v1` re-creates it" in message
+
+
+def test_a_missing_dataset_that_needs_a_trained_policy_says_so() -> None:
+    with pytest.raises(InvalidFileError, match="re-creates it after `ampl data train-behavior hopper`"):
+        load_dataset(find_task("hopper-expert-v2"))
 
 
 def test_a_missing_dataset_without_a_recipe_says_so() -> None:

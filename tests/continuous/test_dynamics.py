@@ -13,41 +13,7 @@ from continuous.dynamics_network import DynamicsNetwork, Standardization, soft_c
 from continuous.replay import TransitionTable
 from continuous.streams import SeedStreams
 from continuous.termination import hopper, never
-
-SMALL = DynamicsConfig(
-    members=4, elites=3, hidden=8, layers=2, weight_decay=(1e-5, 1e-4), batch_size=16, steps_per_epoch=10, patience=2
-)
-
-
-def linear_table(n_transitions: int = 300, size: int = 3, actions: int = 2) -> TransitionTable:
-    """Transitions of s' = s + 0.1 a_1 with noise, of reward a_1."""
-    generator = torch.Generator().manual_seed(0)
-    state = torch.randn(n_transitions, size, generator=generator)
-    action = torch.rand(n_transitions, actions, generator=generator) * 2.0 - 1.0
-    noise = 0.01 * torch.randn(n_transitions, size, generator=generator)
-    return TransitionTable.from_columns(
-        state=state,
-        action=action,
-        reward=action[:, 0],
-        next_state=state + 0.1 * action[:, :1] + noise,
-        terminal=torch.zeros(n_transitions, dtype=torch.bool),
-        start_state=state[:5],
-    )
-
-
-def build(
-    seeds: Sequence[int], config: DynamicsConfig = SMALL, table: TransitionTable | None = None
-) -> EnsembleDynamics:
-    table = table or linear_table()
-    return EnsembleDynamics(
-        table.observation_size,
-        table.action_size,
-        config,
-        seeds,
-        termination=never,
-        state_bound=state_bound(table),
-        reward_bound=reward_bound(table),
-    )
+from tests.continuous.small_dynamics import SMALL, build, linear_table
 
 
 def speaking_model(seeds: Sequence[int]) -> EnsembleDynamics:

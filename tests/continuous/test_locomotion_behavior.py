@@ -108,6 +108,18 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     assert (tmp_path / "replay.bin").stat().st_mtime_ns == before
 
 
+def test_steps_between_two_evaluations_are_rounded_up_and_it_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert train(tmp_path, 20)[-1].steps == 50
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "--steps 20 becomes 50: training ends at an evaluation, every 50."
+    ]
+    caplog.clear()
+    train(tmp_path, 100)
+    assert "becomes" not in caplog.text
+
+
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     train(tmp_path, 50)
     with pytest.raises(ExistingRunError, match="its seed differs"):

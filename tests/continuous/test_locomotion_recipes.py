@@ -17,7 +17,7 @@ from continuous.locomotion.collection import episode_returns, policy_actor, roll
 from continuous.locomotion.environments import make_environment
 from continuous.locomotion.levels import LEVEL_RETURNS, Level
 from continuous.locomotion.policy import TanhGaussianPolicy, load_policy, save_policy
-from continuous.recipes import MakeOptions, find_recipe
+from continuous.recipes import MakeOptions, all_recipes, find_recipe
 from continuous.simulators import locomotion
 from continuous.simulators.batch import BatchSimulator
 from continuous.simulators.locomotion import Hopper
@@ -227,6 +227,21 @@ def test_layers_that_do_not_fit_are_refused() -> None:
     parameters["fc1/weight"] = torch.zeros(8, 5)
     with pytest.raises(InvalidShapeError, match="fc1 has weight"):
         TanhGaussianPolicy(parameters)
+
+
+def test_a_clean_clone_needs_training_for_what_is_not_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    needs = {name: each.needs for name, each in all_recipes().items() if name.startswith(("hopper", "halfcheetah-j"))}
+    assert needs == {
+        "hopper-random-v2": "",
+        "hopper-medium-v2": "",
+        "hopper-expert-v2": "--policy or train-behavior hopper",
+        "hopper-medium-expert-v2": "train-behavior hopper",  # one --policy would not do
+        "hopper-medium-replay-v2": "--policy or train-behavior hopper",
+        "hopper-full-replay-v2": "--policy or train-behavior hopper",
+        "halfcheetah-jump": "--policy or train-behavior halfcheetah-jump",
+    }
+    monkeypatch.setattr(recipe, "WEIGHTS", tmp_path)
+    assert find_recipe("hopper-medium-v2").needs == "--policy or train-behavior hopper"
 
 
 def test_replay_data_without_training_name_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -217,8 +217,9 @@ def test_the_commands_know_the_tasks(
     assert f"240 rows of {name}, nothing wrong" in capsys.readouterr().out
     assert main(["data", "list"]) == 0
     listed = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
-    assert listed[name] == ["17", "6", "1000", "re-created", "yes"]
-    assert listed["ant-angle-90"] == ["27", "8", "1000", "-", "yes"]
+    needs = ["--policy", "or", "train-behavior"]
+    assert listed[name] == ["17", "6", "1000", "re-created", *needs, "halfcheetah-jump"]
+    assert listed["ant-angle-90"] == ["27", "8", "1000", "-", *needs, "ant-angle"]
     assert main(["data", "info", name]) == 0
     card = capsys.readouterr().out
     assert "its policy was paid for any speed, MOPO's for up to 3 m/s" in card

@@ -167,6 +167,12 @@ def test_without_samples_one_line_says_what_makes_some(tmp_path: Path) -> None:
         draw(tmp_path)
 
 
+def test_samples_of_another_variant_are_not_denied(tmp_path: Path) -> None:
+    write_damo_run(tmp_path, variant="inconsistent", samples=samples())
+    with pytest.raises(InvalidFileError, match=r"no run of DAMO \(variant no-er, no-ir or main\) below .* has a sam"):
+        draw(tmp_path)
+
+
 def test_its_text_is_readable_and_its_bytes_are_the_same(tmp_path: Path) -> None:
     write_runs(tmp_path, seeds=(0, 1, 2))
     check_text_is_readable(drawn(tmp_path))

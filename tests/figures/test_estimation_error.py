@@ -14,6 +14,7 @@ from ampl.files import write_npz
 from figures.estimation_error import draw, read_estimation_error
 from figures.style import look
 from tabular import estimation_error as experiment
+from tabular.estimators.registry import ESTIMATORS
 from tests.figures.drawn_text import check_text_is_readable, texts
 
 
@@ -47,6 +48,17 @@ def test_a_column_for_each_mdp_and_setting_with_every_estimator(tmp_path: Path) 
     assert all(len(axes.lines) == 3 for axes in figure.axes[8:])
     assert np.isnan(np.asarray(figure.axes[0].lines[2].get_ydata())[0])  # no answer: no point
     check_text_is_readable(figure)
+
+
+def test_every_estimator_has_a_color_of_its_own(tmp_path: Path) -> None:
+    names = list(ESTIMATORS)
+    errors, ranges = np.full((2, 2, len(names), 4, 5), 0.5), np.zeros((2, 2, len(names), 4, 2))
+    changed = {"estimator": names, "weights_error": errors, "return_error": errors, "log_range": ranges}
+    figure = drawn(tmp_path / "record.npz", **changed)
+    colors = [line.get_color() for line in figure.legends[0].get_lines()][: len(names)]
+    assert len(set(colors)) == len(names)
+    assert [line.get_color() for line in figure.axes[0].lines][: len(names)] == colors
+    assert [line.get_color() for line in figure.axes[8].lines] == colors
 
 
 def test_headline_counts_who_approaches_the_truth(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_learning_curves_name_the_best_and_how_it_came_about(tmp_path: Path) -> 
         figure = learning_curves.draw(tmp_path)
         check_text_is_readable(figure)
         found = " ".join(texts(figure))
-    assert f"Highest score: 30.0, damo main on {HOPPER}" in found
+    assert f"Highest score drawn: 30.0, damo main on {HOPPER}" in found
     assert "Data: re-created" in " ".join(found.split())
 
 

@@ -10,6 +10,7 @@ from ampl.claims import Verdict
 from ampl.cli import main
 from tabular.claims import runner
 from tabular.claims.registry import CLAIMS
+from tabular.commands import Verify
 from tabular.generators import random_mdp
 from tabular.mdp_files import save_mdp
 
@@ -32,6 +33,13 @@ def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     return lines[0]
+
+
+def test_the_help_says_how_many_mdps_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    quick_run, full_run = len(Verify(quick=True)._specs()), len(Verify()._specs())
+    assert main(["verify", "--help"]) == 0
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"About {round(quick_run, -2)} MDPs instead of about {round(full_run, -3):,};" in words
 
 
 def test_the_json_holds_exactly_the_contracted_keys() -> None:

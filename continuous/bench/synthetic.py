@@ -1,0 +1,58 @@
+"""What a training has around it, made up: data that never ends, and evaluations whose episodes all have every step."""
+
+from __future__ import annotations
+
+import torch
+
+from continuous.bench.workload import ACTION_SIZE, OBSERVATION_SIZE, Workload
+from continuous.evaluation import Evaluator
+from continuous.model_based import Surroundings
+from continuous.replay import TransitionTable
+from continuous.simulators.batch import BatchSimulator
+from continuous.simulators.locomotion import Hopper
+from continuous.simulators.robot import Flags, Snapshot
+from continuous.termination import never
+
+
+def synthetic_table(rows: int, device: str) -> TransitionTable:
+    """Standard normal transitions that never end; every tenth state starts an episode."""
+    generator = torch.Generator().manual_seed(0)
+    state = torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device)
+    return TransitionTable.from_columns(
+        state=state,
+        action=torch.randn(rows, ACTION_SIZE, generator=generator).tanh_().to(device),
+        reward=torch.randn(rows, generator=generator).to(device),
+        next_state=torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device),
+        terminal=torch.zeros(rows, dtype=torch.bool, device=device),
+        start_state=state[::10].clone(),
+    )
+
+
+class EndlessHopper(Hopper):
+    """Hopper whose episodes go on after a fall: every episode has all its steps, as those of a good policy."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.episode_limit = steps
+
+    def terminated(self, snapshot: Snapshot) -> Flags:
+        """Computed, then ignored."""
+        return super().terminated(snapshot) & False
+
+
+def surroundings(workload: Workload, device: str, threads: int) -> Surroundings:
+    """What MOPO and DAMO have around them."""
+    return Surroundings(
+        termination=never,
+        evaluator=lambda episodes, discount: evaluator(workload, episodes, device, threads),
+        score=lambda evaluation: {},
+        episode_limit=workload.episode_steps,
+        description={},
+        threads=threads,
+    )
+
+
+def evaluator(workload: Workload, episodes: int, device: str, threads: int) -> Evaluator:
+    """Evaluations of so many episodes a seed."""
+    simulator = BatchSimulator(EndlessHopper(workload.episode_steps), threads)
+    return Evaluator(simulator, episodes=episodes, device=device)

@@ -1,0 +1,145 @@
+"""Claims of DAMO: its bound, its surrogate and the surrogate's minimum over y.  Source: theory.md, section 6."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tabular.claims.aligned_case import AlignedCase, aligned_claim, at_least, equal
+from tabular.claims.claim import Measurement, Relation
+from tabular.divergences import ChiSquared, KullbackLeibler
+from tabular.ratio_program import generator_slope
+from tabular.surrogate import model_divergence_of, regularized_return, theorem_a1
+from tabular.types import Floats
+
+
+class _HalfChiSquared(ChiSquared):
+    """(x - 1)^2 / 2, which touches x log x at one and dominates it nowhere else for x < 1."""
+
+    name = "half of chi-squared"
+
+    def generator(self, ratio: Floats) -> Floats:
+        """(x - 1)^2 / 2."""
+        return super().generator(ratio) / 2.0
+
+
+def _theorem_a1(case: AlignedCase) -> Measurement:
+    sides = theorem_a1(case.occupancies, case.kind)
+    return at_least(sides.right, sides.left, 1.0 + sides.left)
+
+
+def _theorem_a1_any_f(case: AlignedCase) -> Measurement:
+    """Half of chi-squared on some cases, a dominating f on the others."""
+    dominates = not isinstance(case.kind, ChiSquared)
+    sides = theorem_a1(case.occupancies, case.kind if dominates else _HalfChiSquared())
+    return at_least(sides.right, sides.left, 1.0 + sides.left, condition_met=dominates)
+
+
+def _theorem_a1_equality(case: AlignedCase) -> Measurement:
+    sides = theorem_a1(case.occupancies, KullbackLeibler())
+    return Measurement(left=sides.left, right=sides.right)
+
+
+def _theorem_53(case: AlignedCase) -> Measurement:
+    return at_least(regularized_return(case.occupancies, case.alpha), case.surrogate, case.scale)
+
+
+def _below_the_return(case: AlignedCase) -> Measurement:
+    truth = float(case.occupancies.truth @ case.occupancies.support.reward)
+    return at_least(truth, case.surrogate, case.scale)
+
+
+def _conjugate_of_the_conjugate(case: AlignedCase) -> Measurement:
+    """The worst f(x) against max_y x y - f*(y), at the ratios rho_T / rho_M and y = f'(x)."""
+    ratio = _ratio(case)
+    slope = generator_slope(case.kind, ratio)
+    off = np.abs(case.kind.generator(ratio) - (ratio * slope - case.kind.conjugate(slope))) / (1.0 + ratio**3)
+    return Measurement(left=float(off.max()), right=0.0)
+
+
+def _divergence_as_a_maximum(case: AlignedCase) -> Measurement:
+    """E_{rho_T}[y] - E_{rho_M}[f*(y)] of random y against D_f, which y = f'(rho_T / rho_M) attains."""
+    occupancies = case.occupancies
+    exact = model_divergence_of(occupancies, case.kind)
+    other = np.random.default_rng(len(occupancies.truth)).normal(0.0, 1.0, occupancies.truth.shape)
+    found = float(occupancies.truth @ other - occupancies.model @ case.kind.conjugate(other))
+    return at_least(exact, found, 1.0 + abs(exact))
+
+
+def _surrogate_as_a_free_minimum(case: AlignedCase) -> Measurement:
+    """E_{rho_T}[c - alpha y] + alpha E_{rho_M}[f*(y)] at y = f'(rho_T / rho_M), unmet transitions at their limit."""
+    occupancies, alpha = case.occupancies, case.alpha
+    met = (occupancies.truth > 0.0) & (occupancies.model > 0.0)
+    slope = generator_slope(case.kind, _ratio(case))
+    earned = occupancies.support.reward - alpha * occupancies.log_ratio()
+    value = float(occupancies.truth[met] @ (earned[met] - alpha * slope))
+    value += alpha * float(occupancies.model[met] @ case.kind.conjugate(slope))
+    unmet = float(occupancies.model[~met].sum())
+    return equal(value - alpha * unmet * float(case.kind.generator(np.zeros(1))[0]), case.surrogate, case.scale)
+
+
+def _ratio(case: AlignedCase) -> Floats:
+    """rho_T / rho_M where both are positive."""
+    occupancies = case.occupancies
+    met = (occupancies.truth > 0.0) & (occupancies.model > 0.0)
+    return occupancies.truth[met] / occupancies.model[met]
+
+
+CLAIMS = (
+    aligned_claim(
+        "damo-a1",
+        "DAMO, Theorem A.1",
+        "KL(ρ_T‖ρ_B) <= E_{ρ_T}[log ρ_M/ρ_B] + D_f(ρ_T‖ρ_M) for f = (x-1)², x log x and x³/3",
+        Relation.AT_MOST,
+        _theorem_a1,
+    ),
+    aligned_claim(
+        "damo-a1-equality",
+        "DAMO, Theorem A.1",
+        "for KL in place of D_f the bound is an equality",
+        Relation.EQUAL,
+        _theorem_a1_equality,
+    ),
+    aligned_claim(
+        "damo-a1-any-f",
+        "DAMO, Theorem A.1",
+        "the bound holds for any f-divergence, half of chi-squared among them",
+        Relation.AT_MOST,
+        _theorem_a1_any_f,
+        condition="D_f dominates KL",
+    ),
+    aligned_claim(
+        "damo-surrogate",
+        "DAMO, Eq. 1",
+        "S(π) <= J(π,P*) - α KL(ρ_T‖ρ_B)",
+        Relation.AT_MOST,
+        _theorem_53,
+    ),
+    aligned_claim(
+        "damo-a3",
+        "DAMO, Lemma A.3",
+        "f(x) = max_y xy - f*(y), attained at y = f'(x) (left: the difference over 1 + x³)",
+        Relation.EQUAL,
+        _conjugate_of_the_conjugate,
+    ),
+    aligned_claim(
+        "damo-a4",
+        "DAMO, Corollary A.4",
+        "D_f(ρ_T‖ρ_M) >= E_{ρ_T}[y] - E_{ρ_M}[f*(y)] for every function y of (s,a,s')",
+        Relation.AT_MOST,
+        _divergence_as_a_maximum,
+    ),
+    aligned_claim(
+        "damo-a5",
+        "DAMO, Theorem A.5",
+        "S(π) = min_y E_{ρ_T}[r - αR - αy] + α E_{ρ_M}[f*(y)], attained at y = f'(ρ_T/ρ_M)",
+        Relation.EQUAL,
+        _surrogate_as_a_free_minimum,
+    ),
+    aligned_claim(
+        "damo-5.3",
+        "DAMO, Theorem 5.3",
+        "S(π) <= J(π,P*) for every α > 0 and every f that dominates x log x",
+        Relation.AT_MOST,
+        _below_the_return,
+    ),
+)
