@@ -16,7 +16,6 @@ from ampl.metrics_table import read_metrics
 from ampl.scale import Scale
 from ampl.training import train
 from continuous import damo_presets, mopo_build, mopo_presets
-from continuous.branched_schedule import BranchedSchedule
 from continuous.damo import DAMO
 from continuous.damo_learner import Actor, Conjugate, DAMOLearnerConfig, conjugate_value
 from continuous.mopo import MOPO
@@ -201,19 +200,6 @@ def test_the_one_sided_conjugate_ignores_negative_residuals_and_the_two_sided_do
     below = torch.tensor([-1.0])
     assert float(conjugate_value(Conjugate.ONE_SIDED, below)) == 0.0
     assert float(conjugate_value(Conjugate.TWO_SIDED, below)) == pytest.approx(2.0 / 3.0)
-
-
-def test_presets_are_the_papers_tables() -> None:
-    hopper = find_task("hopper-medium-v2")
-    assert mopo_presets.main_config(hopper).penalty_weight == 5.0
-    assert mopo_presets.main_config(hopper).schedule.rollout_length == 5
-    kit = mopo_presets.VARIANTS["kit"](mopo_presets.main_config(find_task("walker2d-medium-v2")), hopper)
-    assert kit.learner.target_entropy is None
-    assert kit.schedule.epochs == 3000
-    replay = damo_presets.main_config(find_task("halfcheetah-medium-replay-v2"))
-    assert (replay.learner.alpha, replay.schedule.rollout_length) == (0.1, 5)
-    assert BranchedSchedule().real_rows == 12
-    assert BranchedSchedule().rollout_starts == 50_000
 
 
 def test_the_wing_lists_every_variant() -> None:
