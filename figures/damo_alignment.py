@@ -31,7 +31,6 @@ from figures.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, headline, ne
 from figures.variants import train_command
 
 _VARIANTS = ("no-er", "no-ir", "main")  # the paper's rows
-_ROWS = 1000  # points of a set, or fewer: two sets from one distribution are about 1 / _ROWS apart
 _FRAME = (0.5, 99.5)  # percentiles of the points that the panels reach to
 _MARGIN = 0.12  # of that range, on each side
 
@@ -91,7 +90,11 @@ def draw(folder: Path) -> Figure:
             untold = any((run.task, run.variant) == (task, variant) for run in runs)
             _say_what_is_missing(axes, task, variant, untold)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=3, columnspacing=1.6)
-    headline(figure, _finding(task, distances), _detail(task, rows))
+    headline(
+        figure,
+        _finding(task, distances, min(min(map(len, vars(each.samples).values())) for each in found)),
+        _detail(task, rows),
+    )
     return figure
 
 
@@ -185,24 +188,26 @@ def _legend() -> list[Line2D]:
     ]
 
 
-def _finding(task: str, distances: Sequence[Mapping[str, Sequence[float]]]) -> str:
-    """Which variants' sets are closest in each column, by the mean over seeds."""
+def _finding(task: str, distances: Sequence[Mapping[str, Sequence[float]]], points: int) -> str:
+    """Which variants' sets are closest in each column, by the mean over seeds; sets have at least so many points."""
     if len(distances[0]) == 1:
         (variant,) = distances[0]
         return f"Samples of one variant only, {LABELS[variant]}, on {task}: nothing to compare"
     of = "" if len(distances[0]) == len(_VARIANTS) else f" (of {len(distances[0])} variants)"
-    data, truth = (_closest(column) for column in distances)
+    data, truth = (_closest(column, 1.0 / points) for column in distances)
     if data == truth:
-        return f"The model is closest to the data and to the truth under {data}{of}"
-    return f"The model is closest to the data under {data}, to the truth under {truth}{of}"
+        return f"Closest to the data and to the truth: {data}{of}"
+    return f"Closest to the data: {data}; to the truth: {truth}{of}"
 
 
-def _closest(column: Mapping[str, Sequence[float]]) -> str:
+def _closest(column: Mapping[str, Sequence[float]], resolution: float) -> str:
     """The variants with the smallest mean, and those that noise alone could set apart from it."""
     means = {variant: float(np.mean(values)) for variant, values in column.items()}
-    noise = max(1.0 / _ROWS, *(float(np.std(values)) for values in column.values()))
+    noise = max(resolution, *(float(np.std(values)) for values in column.values()))
     best = [LABELS[variant] for variant, mean in means.items() if mean - min(means.values()) <= noise]
-    return best[0] if len(best) == 1 else f"{', '.join(best[:-1])} and {best[-1]} alike"
+    if len(best) == len(means):
+        return "no variant stands out"
+    return " and ".join(best) + (" alike" if len(best) > 1 else "")
 
 
 def _detail(task: str, rows: Mapping[str, Sequence[_Sampled]]) -> str:

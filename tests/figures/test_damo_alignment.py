@@ -61,8 +61,10 @@ def test_each_panel_has_the_coefficient_of_its_files(tmp_path: Path) -> None:
 
 def test_what_noise_alone_could_set_apart_is_called_alike(tmp_path: Path) -> None:
     for variant, shift in (("no-er", 1.0), ("no-ir", 0.0), ("main", 0.0)):
-        write_damo_run(tmp_path, HOPPER, variant, 0, samples=samples(shift, 0.5, seed=len(variant)))
-    assert "closest to the data under w/o ir and DAMO alike" in written(drawn(tmp_path))
+        write_damo_run(tmp_path, HOPPER, variant, 0, samples=samples(shift, 0.0, seed=len(variant)))
+    figure = drawn(tmp_path)
+    assert "Closest to the data: w/o ir and DAMO alike; to the truth: no variant stands out" in written(figure)
+    check_text_is_readable(figure)
 
 
 def test_every_point_is_drawn_in_the_plane_that_a_column_shares(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_every_point_is_drawn_in_the_plane_that_a_column_shares(tmp_path: Path) 
 def test_it_says_who_is_closest_and_how_the_runs_came_about(tmp_path: Path) -> None:
     write_runs(tmp_path, seeds=(0, 3))
     found = written(drawn(tmp_path))
-    assert "closest to the data and to the truth under DAMO" in found
+    assert "Closest to the data and to the truth: DAMO" in found
     assert "alike" not in found
     assert f"{HOPPER}: data re-created; steps 3,000 (scaled); seeds of" in found
     assert "DAMO: 0, 3" in found
@@ -88,7 +90,7 @@ def test_it_says_who_is_closest_and_how_the_runs_came_about(tmp_path: Path) -> N
     shifts = {"no-er": (0.0, 2.0), "no-ir": (2.0, 0.0), "main": (1.0, 1.0)}
     for variant, shift in shifts.items():
         write_damo_run(tmp_path / "other", WALKER2D, variant, samples=samples(*shift))
-    assert "closest to the data under w/o er, to the truth under w/o ir" in written(drawn(tmp_path / "other"))
+    assert "Closest to the data: w/o er; to the truth: w/o ir" in written(drawn(tmp_path / "other"))
 
 
 def test_a_missing_variant_is_an_empty_panel_with_the_command_that_fills_it(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_a_missing_variant_is_an_empty_panel_with_the_command_that_fills_it(tmp_
     figure = drawn(tmp_path)
     found = written(figure)
     assert found.count(f"no run; one is made by ampl train damo {HOPPER} --variant no-ir") == 2
-    assert "under DAMO (of 2 variants)" in found
+    assert ": DAMO (of 2 variants)" in found
     assert [len(axes.collections) for axes in figure.axes] == [1, 1, 0, 0, 1, 1]
     write_damo_run(tmp_path, HOPPER, "no-ir")
     assert written(drawn(tmp_path)).count("no samples in its runs") == 2
