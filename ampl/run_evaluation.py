@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def evaluate_run(
     wing = choose(wings, name, task, variant).wing
     algorithm = wing.build(name, task, variant, [seed], device, Scale(**config["scale"]), threads)
     _check_same(path, config, algorithm)
-    checkpoint.put_into(algorithm, 0)
+    without_streams(checkpoint, algorithm).put_into(algorithm, 0)
     metrics = dict(algorithm.evaluate(episodes)[0])
     broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
     if broken is not None:
@@ -111,6 +111,12 @@ def evaluate_run(
         notes=tuple(algorithm.notes()),
         metrics=metrics,
     )
+
+
+def without_streams(checkpoint: Checkpoint, algorithm: Algorithm) -> Checkpoint:
+    """With the fresh algorithm's random numbers: evaluations have their own, and those of another device do not fit."""
+    fresh = {name: array for name, array in algorithm.state(0).items() if name.startswith("streams/")}
+    return replace(checkpoint, state={**checkpoint.state, **fresh})
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from continuous.d4rl_data import D4RLData, Flags, Provenance
 from continuous.episodes import find_episodes
-from continuous.hiv.environment import HivConfig, clipped_efficacy, treatment_reward
+from continuous.hiv.treatment import HivConfig, clipped_efficacy, treatment_reward
 from continuous.maze2d.layouts import CELL_EDGE, find_layout
 from continuous.maze2d.rewards import Reward
 from continuous.tasks import Family, Task

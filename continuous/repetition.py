@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
 from continuous.streams import SeedStreams
 
-_WARM_UP = 3  # steps before a capture, as CUDA libraries allocate on their first calls
+WARM_UP = 3  # eager steps before a capture, as CUDA libraries allocate on their first calls
 
 
 class Repetition:
@@ -45,7 +47,7 @@ class Repetition:
             for _ in range(steps):
                 self._step()
             return
-        warm_up = min(steps, max(0, _WARM_UP - self._eager_steps))
+        warm_up = min(steps, max(0, WARM_UP - self._eager_steps))
         self._run_on_side_stream(warm_up)
         for _ in range(steps - warm_up):
             self._graph = self._graph or self._record()
@@ -67,6 +69,19 @@ class Repetition:
         for streams in self._streams:
             for generator in streams.generators:
                 graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
+        with _no_collection(), torch.cuda.graph(graph):
             self._step()
         return graph
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Inside, garbage is not collected, as freeing what was recorded earlier would end the recording; it is before."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

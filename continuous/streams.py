@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ampl.errors import InvalidFileError
 from ampl.randomness import stream
+
+_DEVICES = {5056: "cpu", 16: "cuda"}  # by the bytes of a generator's state
 
 
 class SeedStreams:
@@ -65,8 +68,19 @@ class SeedStreams:
         return state
 
     def load_state(self, index: int, state: NDArray[Any]) -> None:
-        """Puts one seed's stream back to where `state` was taken."""
-        self.generators[index].set_state(torch.from_numpy(np.array(state, dtype=np.uint8)))
+        """Puts one seed's stream back to where `state` was taken.
+
+        Raises:
+            InvalidFileError: it was taken on the other kind of device, whose generators are others.
+        """
+        generator = self.generators[index]
+        there, here = (_DEVICES.get(size) for size in (len(state), generator.get_state().numel()))
+        if there and here and there != here:
+            raise InvalidFileError(
+                f"the checkpoint was made with --device {there}, whose random numbers cannot go on with --device "
+                f"{here}. Resume and evaluate this run with --device {there}, or train anew into another --out."
+            )
+        generator.set_state(torch.from_numpy(np.array(state, dtype=np.uint8)))
 
 
 def cpu_generator(seed: int, name: str) -> torch.Generator:

@@ -32,7 +32,7 @@ from continuous.repetition import Repetition
 
 EPISODE_STEPS, EPOCH_UPDATES = 1000, 1000  # of the published evaluations and epochs
 _LOOP_SHARE = 0.6  # of the measuring time; the products take less
-_RECORDED = 5  # steps on a GPU until a recording is made and replayed
+_RECORDED = 5  # steps on a GPU until a recording is made and replayed, where steps are recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,7 @@ def _timer(run: Callable[[int], None], device: str, budget: float, *, surrounded
     Where a call does more than its steps, a call with few of them is timed, too, and the difference counts; its steps
     then take at least as long as what surrounds them, whatever the budget.
     """
-    least = _RECORDED if device == "cuda" else 1
+    least = _RECORDED if device == "cuda" and (surrounded or _records(run)) else 1
     _seconds(run, least, device)  # warms up
     once = _seconds(run, least, device)
     if not surrounded:
@@ -204,6 +204,11 @@ def _timer(run: Callable[[int], None], device: str, budget: float, *, surrounded
     while True:
         around = _seconds(run, least, device)
         yield max(_seconds(run, least + count, device) - around, 1e-9) / count
+
+
+def _records(run: Callable[[int], None]) -> bool:
+    """Whether steps are a `Repetition`'s; whole rollouts and evaluations are not, and need no more than one to warm."""
+    return isinstance(getattr(run, "__self__", None), Repetition)
 
 
 def _seconds(run: Callable[[int], None], count: int, device: str) -> float:

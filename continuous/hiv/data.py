@@ -23,7 +23,8 @@ from ampl.progress import progress
 from ampl.randomness import stream
 from continuous.arithmetic import one_fast_thread
 from continuous.d4rl_data import D4RLData, Provenance
-from continuous.hiv.environment import ACTION_SIZE, OBSERVATION_SIZE, HivConfig, HivEnvironment
+from continuous.hiv.environment import HivEnvironment
+from continuous.hiv.treatment import ACTION_SIZE, OBSERVATION_SIZE, HivConfig
 from continuous.locomotion.replay import ReplayMemory
 from continuous.locomotion.sac import SacConfig, SoftActorCritic
 from continuous.streams import cpu_generator

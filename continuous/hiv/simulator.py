@@ -12,7 +12,7 @@ import numpy as np
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
 from continuous.hiv.dynamics import Floats, advance
-from continuous.hiv.environment import (
+from continuous.hiv.treatment import (
     ACTION_SIZE,
     OBSERVATION_SIZE,
     HivConfig,

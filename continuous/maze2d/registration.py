@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gymnasium
+from importlib.util import find_spec
 
 from continuous.maze2d.layouts import LAYOUTS
 from continuous.maze2d.rewards import Reward
@@ -15,7 +15,11 @@ def environment_id(layout: str, reward: Reward = Reward.SPARSE) -> str:
 
 
 def register_environments() -> None:
-    """Tells Gymnasium about every layout with both rewards; a second call changes nothing."""
+    """Tells Gymnasium, if it is there, about every layout with both rewards; a second call changes nothing."""
+    if find_spec("gymnasium") is None:
+        return
+    import gymnasium
+
     for layout in LAYOUTS.values():
         for reward in Reward:
             name = environment_id(layout.name, reward)

@@ -95,7 +95,8 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
 
             return out_of_distribution.make_evaluation_environment(task.name, render_mode=render_mode)
         case Family.TREATMENT:
-            from continuous.hiv.environment import HivConfig, HivEnvironment
+            from continuous.hiv.environment import HivEnvironment
+            from continuous.hiv.treatment import HivConfig
 
             if render_mode is not None:
                 raise InvalidArgumentError(f"{task.name} has no pictures; leave the video out.")

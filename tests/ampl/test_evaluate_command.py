@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 import ampl.entry_points
+from ampl.checkpoints import Checkpoint
 from ampl.cli import main
 from ampl.entry_points import COMMANDS, WINGS
 from ampl.files import write_json
+from ampl.interfaces import Algorithm
+from ampl.run_evaluation import without_streams
 from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
 from tests.ampl.test_training_driver import damage
 
@@ -196,3 +201,13 @@ def test_scores_that_are_not_finite_are_not_written(
 @pytest.mark.parametrize("option", ["--episodes", "--threads"])
 def test_counts_below_one_are_named(variant: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
     assert f"{option} is 0" in mistake(capsys, variant, option, 0)
+
+
+def test_random_states_of_another_device_do_not_matter() -> None:
+    """A GPU's generators have states of another size; an evaluation draws its own numbers."""
+    checkpoint = Checkpoint(epoch=3, state={"streams/updates": np.zeros(16), "policy": np.ones(2)})
+    algorithm = SimpleNamespace(state=lambda index: {"streams/updates": np.arange(5056), "policy": np.zeros(2)})
+    found = without_streams(checkpoint, cast(Algorithm, algorithm))
+    assert found.epoch == 3
+    np.testing.assert_array_equal(found.state["policy"], np.ones(2))
+    np.testing.assert_array_equal(found.state["streams/updates"], np.arange(5056))

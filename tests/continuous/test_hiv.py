@@ -26,14 +26,8 @@ from continuous.hiv.dynamics import (
     advance,
     derivative,
 )
-from continuous.hiv.environment import (
-    HivConfig,
-    HivEnvironment,
-    Observation,
-    action_to_efficacy,
-    observe,
-    treatment_reward,
-)
+from continuous.hiv.environment import HivEnvironment
+from continuous.hiv.treatment import HivConfig, Observation, action_to_efficacy, observe, treatment_reward
 
 # Observations are unbounded: the checker only warns of that.
 pytestmark = pytest.mark.filterwarnings("ignore:.*A Box observation space:UserWarning")

@@ -20,7 +20,8 @@ from continuous.hiv.data import (
     replay_of_sac,
     uniform_policy,
 )
-from continuous.hiv.environment import HivConfig, HivEnvironment
+from continuous.hiv.environment import HivEnvironment
+from continuous.hiv.treatment import HivConfig
 from continuous.locomotion.sac import SacConfig
 
 SHORT = HivConfig(horizon=4)

@@ -18,9 +18,10 @@ from continuous.check import diagnose
 from continuous.d4rl_file import read_d4rl, read_provenance, write_d4rl
 from continuous.evaluation import Evaluator
 from continuous.hiv.data import SacReplayConfig
-from continuous.hiv.environment import HivConfig, HivEnvironment, Observation
+from continuous.hiv.environment import HivEnvironment
 from continuous.hiv.recipe import PUBLISHED_STEPS
 from continuous.hiv.simulator import TreatmentSimulator
+from continuous.hiv.treatment import HivConfig, Observation
 from continuous.simulators.registry import environment_for, robot_for, simulator_maker
 from continuous.tasks import find_task
 from continuous.termination import find_termination

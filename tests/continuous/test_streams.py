@@ -1,8 +1,13 @@
 """Stacked random streams: a seed draws the same numbers alone as among others, and continues from a stored state."""
 
+import numpy as np
+import pytest
 import torch
 
+from ampl.errors import InvalidFileError
 from continuous.streams import SeedStreams, prefixed, without_prefix
+
+GPU_STATE = np.zeros(16, dtype=np.uint8)  # seed and offset
 
 
 def draws(streams: SeedStreams) -> list[torch.Tensor]:
@@ -40,3 +45,44 @@ def test_a_stored_stream_continues_with_the_next_draw() -> None:
     for index, state in enumerate(states):
         other.load_state(index, without_prefix("streams", state)["a"])
     assert torch.equal(other.normal(50), expected)
+
+
+class GpuGenerator:
+    """What a generator on a GPU is like."""
+
+    def get_state(self) -> torch.Tensor:
+        return torch.from_numpy(GPU_STATE)
+
+    def set_state(self, state: torch.Tensor) -> None:
+        assert state.shape == GPU_STATE.shape
+
+
+def test_a_stream_of_a_gpu_does_not_go_on_on_a_cpu_and_the_message_says_where_it_does() -> None:
+    with pytest.raises(
+        InvalidFileError, match=r"made with --device cuda,.* with --device cpu\. .* with --device cuda,"
+    ):
+        SeedStreams([0], "updates").load_state(0, GPU_STATE)
+
+
+def test_nor_the_reverse() -> None:
+    streams = SeedStreams([0], "updates")
+    on_cpu = streams.state(0)
+    streams.generators = (GpuGenerator(),)  # type: ignore[assignment]
+    streams.load_state(0, GPU_STATE)
+    with pytest.raises(InvalidFileError, match=r"made with --device cpu,.* with --device cuda\. .* with --device cpu,"):
+        streams.load_state(0, on_cpu)
+
+
+def test_a_state_of_no_device_is_no_matter_of_devices() -> None:
+    with pytest.raises(RuntimeError):
+        SeedStreams([0], "updates").load_state(0, np.zeros(17, dtype=np.uint8))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_streams_of_a_real_gpu() -> None:
+    there, here = SeedStreams([0], "updates", "cuda"), SeedStreams([0], "updates")
+    assert there.state(0).shape == GPU_STATE.shape
+    with pytest.raises(InvalidFileError, match="--device cuda"):
+        here.load_state(0, there.state(0))
+    with pytest.raises(InvalidFileError, match="--device cpu"):
+        there.load_state(0, here.state(0))
