@@ -35,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _close_stdout()
         return _BROKEN_PIPE
+    except (MemoryError, RuntimeError) as error:  # numpy's and PyTorch's way to say that memory is short
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        return _fail(f"error: not enough memory: {error}. Ask for less.", USER_ERROR)
     except OSError as error:  # a full disk, a folder without permission
         return _fail(f"error: {error}", USER_ERROR)
     return code

@@ -77,16 +77,20 @@ class MetricsTable:
         return {name: float(column[-1]) for name, column in read_metrics(self.path).items() if name != EPOCH}
 
     def _cut_after(self, epoch: int) -> None:
-        table = read_metrics(self.path)
-        kept = table[EPOCH][:epoch]
-        if not np.array_equal(kept, np.arange(1, epoch + 1)):
-            raise InvalidFileError(
-                f"{self.path} does not hold the rows of epochs 1 to {epoch} that its checkpoint counts on. "
-                "Remove the run directory and train again."
-            )
-        self.columns = tuple(table)
+        self.columns = check_rows(self.path, epoch)
         lines = self.path.read_bytes().splitlines(keepends=True)[: epoch + 1]
         write_atomically(self.path, lambda file: file.writelines(lines))
+
+
+def check_rows(path: Path, epoch: int) -> tuple[str, ...]:
+    """The names of the columns, if the rows of epochs 1 to `epoch` are there.  Raises InvalidFileError."""
+    table = read_metrics(path)
+    if not np.array_equal(table[EPOCH][:epoch], np.arange(1, epoch + 1)):
+        raise InvalidFileError(
+            f"{path} does not hold the rows of epochs 1 to {epoch} that its checkpoint counts on. "
+            "Remove the run directory and train again."
+        )
+    return tuple(table)
 
 
 def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:

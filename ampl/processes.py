@@ -12,10 +12,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
+from ampl.errors import InvalidArgumentError
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
+
+MOST_THREADS = 1024
 
 _SPINS = "10000"  # turns of a waiting loop; the library's own are thirty times as many
 _QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
@@ -38,8 +42,14 @@ def free_cores() -> int:
 
 
 def choose_threads(requested: int | None) -> int:
-    """As many threads as requested, or one for each free core, which is logged."""
+    """As many threads as requested, or one for each free core, which is logged.
+
+    Raises:
+        InvalidArgumentError: more than `MOST_THREADS`, with which the libraries crash.
+    """
     if requested is not None:
+        if not 1 <= requested <= MOST_THREADS:
+            raise InvalidArgumentError(f"--threads is {requested}; expected 1 to {MOST_THREADS}, one a core.")
         return requested
     free = free_cores()
     logger.info("%d of %d cores are free: one thread each; --threads N fixes the number.", free, available_cores())

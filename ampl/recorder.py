@@ -120,6 +120,8 @@ class Recorder:
         if done is not None:
             for index in range(len(self.directories)):
                 self._load(index, done)
+        for index in self._running:  # of all seeds, before any file is changed
+            self.directories[index].check_records(done or 0)
         for index in self._running:
             self.directories[index].start(done or 0)
         return done

@@ -37,7 +37,7 @@ from ampl.files import SIGNATURE, read_json, write_json, write_npz
 from ampl.folder_lock import FolderLock
 from ampl.interfaces import Array, State
 from ampl.manifest import describe_session
-from ampl.metrics_table import MetricsTable
+from ampl.metrics_table import MetricsTable, check_rows
 
 _OWN_LEFTOVERS = (".lock", ".config.json.")  # of a start that was interrupted before its config.json
 _ABSENT = "absent"
@@ -97,7 +97,7 @@ class RunDirectory:
         self.path = path
         self._config = json.loads(json.dumps({"written_by": SIGNATURE, **config}))
         self._session = describe_session(device, dataset_sha256) | {"notes": list(notes)}
-        self._earlier: dict[str, Any] = {}  # the manifest of the sessions before this one
+        self._earlier: dict[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0}  # of the manifest of earlier sessions
         if _holds_run(path):
             self._check_same_run()
             if not resume:
@@ -133,13 +133,19 @@ class RunDirectory:
                 f"{path} is not the result of a run ({error}). Remove it and add --resume."
             ) from error
 
+    def check_records(self, epoch: int) -> None:
+        """Whether the run can go on after `epoch` epochs; changes nothing.  Raises InvalidFileError."""
+        if epoch:
+            check_rows(self.path / "metrics.csv", epoch)
+
     def start(self, epoch: int) -> None:
         """Begins recording after `epoch` completed epochs; what was recorded beyond them is cut."""
         if not (self.path / "config.json").exists():
             write_json(self.path / "config.json", self._config)
         remove_checkpoints_after(self.path / "checkpoint", epoch)
         for snapshot in (self.path / "weights").glob("epoch_*.npz"):
-            if int(snapshot.stem.removeprefix("epoch_")) >= epoch:  # estimated on the way to a later checkpoint
+            number = snapshot.stem.removeprefix("epoch_")
+            if number.isdecimal() and int(number) >= epoch:  # estimated on the way to a later checkpoint
                 snapshot.unlink()
         (self.path / "result.json").unlink(missing_ok=True)
         self.metrics = MetricsTable(self.path / "metrics.csv", keep_epochs=epoch)
@@ -190,7 +196,7 @@ class RunDirectory:
                 "Choose another --out, or the same settings."
             )
         if (self.path / "manifest.json").exists():
-            self._earlier = read_json(self.path / "manifest.json", "Remove it to go on without it.")
+            self._earlier = _counts(self.path / "manifest.json")
             before, now = self._earlier.get("dataset_sha256"), self._session["dataset_sha256"]
             if before != now:
                 raise ExistingRunError(
@@ -199,8 +205,8 @@ class RunDirectory:
                 )
 
     def _write_manifest(self) -> None:
-        seconds = self._earlier.get("wall_time_seconds", 0.0) + time.monotonic() - self._start_time
-        sessions = self._earlier.get("sessions", 0) + 1
+        seconds = self._earlier["wall_time_seconds"] + time.monotonic() - self._start_time
+        sessions = self._earlier["sessions"] + 1
         counted = {"wall_time_seconds": round(seconds, 3), "sessions": sessions}
         write_json(self.path / "manifest.json", self._session | counted)
 
@@ -234,6 +240,17 @@ def first_difference(there: Any, here: Any) -> str | None:
         if found.get(name, _ABSENT) != asked.get(name, _ABSENT):
             return f"{name} is {found.get(name, _ABSENT)!r} there and {asked.get(name, _ABSENT)!r} here"
     return None
+
+
+def _counts(path: Path) -> dict[str, Any]:
+    """A manifest whose counts can be gone on with.  Raises InvalidFileError."""
+    hint = "Remove it to go on without it."
+    found = read_json(path, hint)
+    counts = {"wall_time_seconds": 0.0, "sessions": 0} | (found if isinstance(found, dict) else {})
+    numbers = [counts[name] for name in ("wall_time_seconds", "sessions")]
+    if not isinstance(found, dict) or not all(isinstance(number, int | float) for number in numbers):
+        raise InvalidFileError(f"{path} is not the manifest of a run. {hint}")
+    return counts
 
 
 def _identity(config: Any) -> Any:

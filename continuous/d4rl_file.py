@@ -93,7 +93,7 @@ def read_provenance(path: Path) -> Provenance | None:
 def _check_keys(datasets: Mapping[str, h5py.Dataset], path: Path) -> None:
     for key in REQUIRED:
         if key not in datasets:
-            near = get_close_matches(key, datasets, n=1)
+            near = get_close_matches(key, [name for name in datasets if name not in KNOWN], n=1)
             hint = f" Rename '{near[0]}'." if near else ""
             raise InvalidFileError(f"{path} lacks the key '{key}'; it has {_listed(datasets)}.{hint} {_HINT}")
     strange = [key for key in datasets if key not in KNOWN and not key.startswith(("infos/", "metadata/"))]

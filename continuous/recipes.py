@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -46,6 +47,8 @@ class MakeOptions:
         check_at_least("--seed", self.seed, 0)
         if self.noise is not None:
             check_at_least("--noise", self.noise, 0.0, "It is a standard deviation.")
+            if not isfinite(self.noise):
+                raise InvalidArgumentError(f"--noise is {self.noise}; expected a finite standard deviation.")
 
 
 @dataclass(frozen=True, kw_only=True)

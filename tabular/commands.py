@@ -69,11 +69,11 @@ class Verify:
             tallies = run_claims(claims, specs, workers, bar.advance)
         found = records(claims, tallies, specs, folder)
         surprises = self._surprises(found, tallies)
-        print_table(found, surprises, title=f"{len(claims)} claims on {len(specs):,} MDPs, seed {self.seed}")
-        if self.json:
+        if self.json:  # before anything is printed: standard output may be closed
             write_claims(self.json, found)
         if self.report:
             write_report(self.report, found)
+        print_table(found, surprises, title=f"{len(claims)} claims on {len(specs):,} MDPs, seed {self.seed}")
         code = summarize(claims, found, surprises, folder)
         if self.gallery:
             print_gallery(self.gallery, write_gallery(self.gallery, found, tallies, specs, workers))

@@ -39,7 +39,7 @@ from ampl.errors import (
     UnknownNameError,
     check_at_least,
 )
-from ampl.files import SIGNATURE, read_json, write_json
+from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
 from ampl.folder_lock import FolderLock
 from ampl.progress import progress
 from ampl.randomness import stream
@@ -135,6 +135,7 @@ def train_behavior(
         raise InvalidArgumentError(f"--until: D4RL's levels of {robot} are not known; give --steps alone.")
     check_at_least("--steps", steps, 1)
     check_at_least("--seed", seed, 0)
+    check_replaceable(out / CURVE, "ampl data train-behavior")
     lock = FolderLock(out)
     try:
         with one_fast_thread(), closing(make_simulator(robot)) as simulator:
@@ -268,6 +269,8 @@ class _Training:
         if not checkpoints:
             if checkpoint_epochs(self.out / CHECKPOINT):
                 raise InvalidFileError(f"every checkpoint in {self.out} is damaged. Remove the folder to start anew.")
+            if (self.out / CURVE).exists() and len(read_curve(self.out / CURVE)) > 1:
+                raise InvalidFileError(f"{self.out} has results but no checkpoint to go on from. Choose another --out.")
             return
         newest = max(checkpoints)
         remove_checkpoints_after(self.out / CHECKPOINT, newest)
@@ -277,6 +280,8 @@ class _Training:
         self._file = ReplayFile(self.out / REPLAY)
         self._memory.append(self._file.read(newest * BLOCK))
         self.curve = [point for point in read_curve(self.out / CURVE) if point.steps <= newest * BLOCK]
+        if not self.curve:
+            raise InvalidFileError(f"{self.out / CURVE} lacks what its checkpoint counts on. Choose another --out.")
         logger.info("continuing %s after %d steps.", self.out, newest * BLOCK)
 
     def _reached(self, level: Level | None) -> bool:

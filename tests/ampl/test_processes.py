@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ampl import processes
+from ampl.errors import InvalidArgumentError
 from ampl.processes import available_cores, choose_threads, free_cores, limit_spinning, map_in_processes
 
 
@@ -67,3 +68,9 @@ def test_what_the_user_says_about_waiting_threads_stays(monkeypatch: pytest.Monk
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     limit_spinning()
     assert "GOMP_SPINCOUNT" not in os.environ
+
+
+@pytest.mark.parametrize("count", [0, 1025, 10**14])
+def test_numbers_of_threads_that_crash_the_libraries_are_refused(count: int) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"--threads is {count}; expected 1 to 1024"):
+        choose_threads(count)

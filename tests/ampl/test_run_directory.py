@@ -231,3 +231,30 @@ def test_an_unfinished_checkpoint_does_not_count(tmp_path: Path) -> None:
 def test_objects_are_not_stored_in_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="'thing' has dtype object"):
         write_checkpoint(tmp_path, Checkpoint(epoch=1, state={"thing": np.array([None])}))
+
+
+@pytest.mark.parametrize("rows", [None, "garbage", "epoch,loss\n1,0.5\n"])
+def test_a_refused_resume_changes_nothing_of_any_seed(tmp_path: Path, rows: str | None) -> None:
+    run(tmp_path, 3, FakeAlgorithm(seeds=(0, 1)))
+    table = directory(tmp_path, 1) / "metrics.csv"
+    table.unlink() if rows is None else table.write_text(rows)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(InvalidFileError, match=r"metrics\.csv"):
+        run(tmp_path, 5, FakeAlgorithm(seeds=(0, 1)), resume=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("manifest", ["[]", '{"wall_time_seconds": null}', '{"sessions": "two"}'])
+def test_a_manifest_that_is_not_one_is_named(tmp_path: Path, manifest: str) -> None:
+    run(tmp_path, 1)
+    (directory(tmp_path) / "manifest.json").write_text(manifest)
+    with pytest.raises(InvalidFileError, match=r"manifest\.json is not the manifest of a run\. Remove it"):
+        run(tmp_path, 2, resume=True)
+
+
+def test_a_copy_beside_the_weights_stays(tmp_path: Path) -> None:
+    run(tmp_path, 3)
+    copy = directory(tmp_path) / "weights" / "epoch_0002 (copy).npz"
+    copy.write_bytes(b"mine")
+    run(tmp_path, 4, resume=True)
+    assert copy.read_bytes() == b"mine"

@@ -43,6 +43,7 @@ def poked(key: str, value: float, row: int = 5) -> Callable[[dict[str, Any]], An
     [
         (lambda arrays: arrays.pop("rewards"), "lacks the key 'rewards'"),
         (renamed("actions", "action"), "lacks the key 'actions'.*Rename 'action'"),
+        (lambda arrays: arrays.pop("actions"), "'actions'; it has [^.]*\\. [^R]"),  # not: rename 'observations'
         (renamed("timeouts", "timeout"), "lacks the key 'timeouts' and has an unknown 'timeout'"),
         (renamed("next_observations", "next_observation"), "rename it"),
         (changed("observations", lambda array: array[:, 0]), "shape \\[rows, size\\]"),

@@ -177,6 +177,8 @@ def test_an_interrupted_make_leaves_nothing(folder: Path, capsys: pytest.Capture
         (["make", "maze2d-umaze-v1", "--steps", "ten"], "--steps"),
         (["make", "maze2d-umaze-v1", "--seed", "-1"], "--seed is -1"),
         (["make", "maze2d-umaze-v1", "--noise", "nan"], "--noise is nan"),
+        (["make", "maze2d-umaze-v1", "--noise", "inf"], "--noise is inf"),
+        (["make", "maze2d-umaze-v1", "--steps", "99999999999999"], "not enough memory"),
         (["make", "maze2d-umaze-v1", "--noise", "0.1"], "--noise means nothing for maze2d-umaze-v1"),
         (["make", "maze2d-umaze-v1", "--policy", "f"], "--policy means nothing"),
         (["make", "pen-expert-v1"], "pen-expert-v1 needs --policy FILE"),

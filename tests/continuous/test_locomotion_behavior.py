@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -241,3 +242,27 @@ def test_replay_memory_returns_what_was_inserted_and_forgets_the_oldest() -> Non
     torch.testing.assert_close(batch.reward, batch.state[:, 0] * 2)
     torch.testing.assert_close(batch.next_state[:, 0], batch.state[:, 0] + 0.5)
     assert batch.continues.tolist() == [1, 1, 1, 1, 1, 0]
+
+
+def test_a_curve_of_someone_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text("my own notes")
+    with pytest.raises(ForeignFileError, match=r"curve\.csv exists and was not written by ampl"):
+        train(tmp_path, 50)
+    assert [path.name for path in tmp_path.iterdir()] == ["curve.csv"]
+
+
+def test_results_without_their_checkpoint_are_not_started_over(tmp_path: Path) -> None:
+    train(tmp_path, 100)
+    shutil.rmtree(tmp_path / "checkpoint")
+    before = (tmp_path / "replay.bin").read_bytes()
+    with pytest.raises(InvalidFileError, match="no checkpoint to go on from"):
+        train(tmp_path, 150)
+    assert (tmp_path / "replay.bin").read_bytes() == before
+
+
+def test_a_checkpoint_without_its_curve_is_named(tmp_path: Path) -> None:
+    train(tmp_path, 50)
+    curve = tmp_path / "curve.csv"
+    curve.write_text("".join(curve.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(InvalidFileError, match=r"curve\.csv lacks what its checkpoint counts on"):
+        train(tmp_path, 100)
