@@ -53,9 +53,11 @@ class Figure:
         for path in outputs.values():
             check_replaceable(path)
         selection = Selection(task=self.task, seed=self.seed, paper=self.paper)
-        for suffix, data in product.make(self.runs, selection, outputs).items():
+        made = product.make(self.runs, selection, outputs)
+        for suffix, data in made.files.items():
             write_atomically(outputs[suffix], partial(_copy, data))
-            print(outputs[suffix])
+        print(made.text, end="")  # last: standard output may be closed
+        print(*(outputs[suffix] for suffix in made.files), sep="\n")
         return 0
 
     def _outputs(self, written_for: Mapping[str, tuple[str, ...]]) -> dict[str, Path]:

@@ -47,14 +47,22 @@ _PICTURE = {".png": (".png", ".pdf"), ".pdf": (".pdf",), ".svg": (".svg",)}  # s
 _WIDTH_WITHOUT_TERMINAL = 180  # characters
 
 
+@dataclass(frozen=True)
+class Made:
+    """The files to write, by suffix, and a text to print once they are there."""
+
+    files: Mapping[str, bytes]
+    text: str = ""
+
+
 class Product(Protocol):
     """Something that `ampl figure` makes."""
 
     written_for: ClassVar[Mapping[str, tuple[str, ...]]]  # suffix of --out to the files written; the first by default
     selects_runs: ClassVar[bool]  # whether the options that select runs mean something to it
 
-    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
-        """The files to write, by suffix.  Raises AmplError."""
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> Made:
+        """What to write and to print.  Raises AmplError."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,10 @@ class FromRecord:
     written_for: ClassVar[Mapping[str, tuple[str, ...]]] = _PICTURE
     selects_runs: ClassVar[bool] = False
 
-    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> Made:
         """See Product."""
         record = find_or_make_record(self.name, runs)
-        return render(partial(self.draw, record), suffixes)
+        return Made(render(partial(self.draw, record), suffixes))
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,9 @@ class FromRuns:
     written_for: ClassVar[Mapping[str, tuple[str, ...]]] = _PICTURE
     selects_runs: ClassVar[bool] = False
 
-    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> Made:
         """See Product."""
-        return render(partial(self.draw, runs), suffixes)
+        return Made(render(partial(self.draw, runs), suffixes))
 
 
 @dataclass(frozen=True)
@@ -93,9 +101,9 @@ class FromSelectedRuns:
     written_for: ClassVar[Mapping[str, tuple[str, ...]]] = _PICTURE
     selects_runs: ClassVar[bool] = True
 
-    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> Made:
         """See Product."""
-        return render(partial(self.draw, runs, selection), suffixes)
+        return Made(render(partial(self.draw, runs, selection), suffixes))
 
 
 @dataclass(frozen=True)
@@ -106,13 +114,12 @@ class TableFromRuns:
     written_for: ClassVar[Mapping[str, tuple[str, ...]]] = {".md": (".md", ".csv"), ".csv": (".csv",)}
     selects_runs: ClassVar[bool] = False
 
-    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> dict[str, bytes]:
+    def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> Made:
         """See Product."""
         table = self.compile(runs)
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
-        print(table.terminal(width), end="")
         texts = {".md": table.markdown, ".csv": table.csv}
-        return {suffix: texts[suffix]().encode() for suffix in suffixes}
+        return Made({suffix: texts[suffix]().encode() for suffix in suffixes}, table.terminal(width))
 
 
 FIGURES: Mapping[str, Product] = {

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ampl.errors import InvalidFileError
-from figures import figure1
+from figures import commands, figure1
 from figures.paper_results import DOMAIN_MEANS, FIGURE_1, TABLE_1, VARIANTS
 from figures.render import render
 from figures.style import look
@@ -130,6 +130,15 @@ def test_the_terminal_shows_every_row_and_takes_brackets_literally(tmp_path: Pat
     assert "[bold]GPU[/bold]" in text
     assert all(task in text for task in TABLE_1)
     assert max(map(len, text.splitlines())) <= 200
+
+
+def test_a_table_is_written_before_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path, UMAZE)
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    with pytest.raises(UnicodeEncodeError):
+        commands.Figure(name="table1", runs=tmp_path, out=tmp_path / "t.md").run()
+    assert (tmp_path / "t.md").exists()
+    assert (tmp_path / "t.csv").exists()
 
 
 def test_without_any_scored_run_one_line_says_what_makes_one(tmp_path: Path) -> None:
