@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -38,9 +39,19 @@ def plain(note: Callable[[int], None]) -> Callable[[int], None]:
     return lambda steps: note(steps)
 
 
+def lasting(note: Callable[[int], None]) -> Callable[[int], None]:
+    """Steps that take time: a loop with surroundings is given more of them until they outlast those."""
+
+    def run(steps: int) -> None:
+        note(steps)
+        time.sleep(1e-4 * steps)
+
+    return run
+
+
 def test_whole_evaluations_and_rollouts_are_warmed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     assert calls(plain, surrounded=False, device="cuda") == [1, 1, 1, 1, 1]
     assert calls(lambda note: Counted(note).run, surrounded=False, device="cuda") == [5, 5, 1, 1, 1]
-    assert calls(plain, surrounded=True, device="cuda")[:2] == [5, 5]  # a fit records within every call
+    assert calls(lasting, surrounded=True, device="cuda")[:2] == [5, 5]  # a fit records within every call
     assert calls(lambda note: Counted(note).run, surrounded=False, device="cpu") == [1, 1, 1, 1, 1]
