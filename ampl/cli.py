@@ -1,12 +1,13 @@
 """The command line `ampl`: finds subcommands through entry points, runs one, and turns mistakes into one line.
 
-Exit codes: what the command returns; 2 for a mistake of the user; 130 after an interruption.
+Exit codes: what the command returns; 2 for a mistake of the user; 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -14,10 +15,11 @@ from ampl import __version__
 from ampl.command_parser import parse, summary
 from ampl.entry_points import COMMANDS, announced, load
 from ampl.errors import AmplError, BrokenEntryPointError, InvalidArgumentError
+from ampl.interruption import Interruption, ending_on_signals
 from ampl.processes import limit_spinning
+from ampl.program import resume_command
 
 USER_ERROR = 2
-INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
 
@@ -25,13 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `ampl` with the given arguments (those of the process if None) and returns the exit code."""
     _log_to_stderr()
     limit_spinning()
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
+        with ending_on_signals():
+            code = _run(words)
+            sys.stdout.flush()
     except AmplError as error:
         return _fail(f"error: {error}", USER_ERROR)
-    except KeyboardInterrupt:
-        return _fail("interrupted.", INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(Interruption.of(interrupt), words)
     except BrokenPipeError:
         _close_stdout()
         return _BROKEN_PIPE
@@ -99,6 +103,14 @@ def _log_to_stderr() -> None:
 def _fail(message: str, code: int) -> int:
     print(f"ampl: {_one_line(message)}", file=sys.stderr)
     return code
+
+
+def _interrupted(interruption: Interruption, arguments: Sequence[str]) -> int:
+    """One line; where the work can be continued it ends with the command for that, to be copied as it is."""
+    what = "terminated" if interruption.number == signal.SIGTERM else "interrupted"
+    hint = f"; to go on: {resume_command(arguments)}" if interruption.resumable else "."
+    print(f"ampl: {what}{hint}", file=sys.stderr)
+    return interruption.exit_code
 
 
 def _one_line(message: str) -> str:

@@ -70,6 +70,10 @@ class DivergedError(AmplError):
     """Every seed of a training run produced a metric that is not finite."""
 
 
+class LostWorkerError(AmplError):
+    """A worker process ended before its task did."""
+
+
 class UnknownNameError(AmplError):
     """A name that is not in a registry; the message lists the nearest match and the valid names."""
 

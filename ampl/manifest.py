@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ampl.program import program
+
 DISTRIBUTION = "ampl-testbed"
 _GIT_SECONDS = 10  # a git that hangs (a network drive) must not hold up a run
 
@@ -28,8 +30,14 @@ def describe_session(device: str, dataset_sha256: str | None) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": device,
         "dataset_sha256": dataset_sha256,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": _command(),
     }
+
+
+def _command() -> str:
+    """The command line of this process, without the folder of the program."""
+    first, *more = program()
+    return shlex.join([Path(first).name, *more, *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:

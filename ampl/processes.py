@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from threading import Thread
+from typing import Any, TypeVar
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import InvalidArgumentError, LostWorkerError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -81,13 +85,76 @@ def map_in_processes(function: Callable[[Task], Result], tasks: Sequence[Task], 
     Args:
         function: defined at the top of a module; what it returns must not depend on the process.
         tasks: arguments that can be pickled.
-        workers: processes; 1 stays in this one, whose threads are what they are.
+        workers: processes; 1 stays in this one, whose threads are what they are. So does any number, with a line that
+            says so, where the system cannot share memory between processes.
+
+    Raises:
+        LostWorkerError: a worker ended before its task did.
     """
     if workers == 1:
         yield from map(function, tasks)
         return
-    with _one_thread_for_children(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(function, tasks)
+    with worker_pool(workers) as pool:
+        yield from map(function, tasks) if pool is None else pool.map(function, tasks)
+
+
+@contextmanager
+def worker_pool(workers: int) -> Iterator[Executor | None]:
+    """A pool of processes that end with this one, whatever ends it; None where the system allows none.
+
+    They start on the first task, with one thread for linear algebra each, and leave signals to this process. When the
+    `with` statement is left by an exception they are ended in the middle of their tasks.
+
+    Args:
+        workers: processes, >= 1.
+
+    Raises:
+        LostWorkerError: a worker ended before its task did.
+    """
+    context = get_context("spawn")
+    held, lifeline = context.Pipe(duplex=False)
+    with held, lifeline, _one_thread_for_children():
+        try:
+            pool = _Pool(workers, mp_context=context, initializer=_end_with_parent, initargs=(held,))
+        except (OSError, ImportError, NotImplementedError) as error:  # shared memory that cannot be written to
+            logger.warning("worker processes cannot be had here (%s): all is done in one process.", error)
+            yield None
+            return
+        try:
+            yield pool
+        except BaseException as error:
+            lifeline.close()
+            if isinstance(error, BrokenProcessPool):
+                raise LostWorkerError(
+                    "a worker process ended before its task did: killed, or out of memory. Ask for fewer workers."
+                ) from error
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class _Pool(ProcessPoolExecutor):
+    """Holds signals back while it starts processes, which inherit that: Ctrl-C in a terminal reaches all of a group."""
+
+    def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
+        if not hasattr(signal, "pthread_sigmask"):
+            return super().submit(*arguments, **options)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            return super().submit(*arguments, **options)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent(held: Connection) -> None:
+    """In a worker: ends it once the other end of the pipe is closed, by the parent or by its death."""
+
+    def wait() -> None:
+        with suppress(EOFError, OSError):
+            held.recv_bytes()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from ampl.checkpoint_clock import CheckpointClock
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.headline import headline
 from ampl.interfaces import Algorithm
+from ampl.interruption import stop_if_requested, stop_requested
 from ampl.progress import progress
 from ampl.recorder import Recorder, SeedResult
 from ampl.scale import AS_PUBLISHED, Scale
@@ -45,6 +46,8 @@ def train(
 ) -> list[SeedResult]:
     """Trains all seeds of an algorithm and records everything; an interrupted run continues bit for bit.
 
+    Inside `ampl.interruption.saving_first`, Ctrl-C and SIGTERM let the epoch end and get a checkpoint first.
+
     Args:
         algorithm: freshly built; its state is replaced when a run is resumed.
         task: name of the task, part of the run directory's path.
@@ -63,6 +66,7 @@ def train(
         InvalidArgumentError: epochs < 1, fewer epochs than already trained, or seeds that repeat.
         ExistingRunError, ForeignFileError, InvalidFileError: a run directory cannot be used; the message says why.
         DivergedError: every seed produced a metric that is not finite.
+        Interruption: a signal asked for it.
     """
     check_at_least("epochs", epochs, 1, "A run of zero epochs trains nothing.")
     _check_seeds(algorithm)
@@ -75,6 +79,7 @@ def train(
             recorder.record_fit(0, algorithm.fit_model(None))  # Eq. 4
             recorder.save_checkpoints(0, now=True)
             done = 0
+        stop_if_requested()  # what is done so far is saved
         with progress(f"{algorithm.name} on {task}", epochs - done) as bar:
             for epoch in range(done + 1, epochs + 1):
                 if _is_retraining_due(epoch - 1, algorithm.retrain_period):
@@ -85,8 +90,11 @@ def train(
                 steps_per_second = algorithm.steps_per_epoch / max(time.monotonic() - start, 1e-9)
                 rows = recorder.record_epoch(epoch, improvement, algorithm.evaluate())
                 bar.show(headline(rows, steps_per_second))
-                recorder.save_checkpoints(epoch, now=epoch == epochs)
+                stopping = stop_requested()
+                recorder.save_checkpoints(epoch, now=stopping or epoch == epochs)
                 bar.advance()
+                if stopping:
+                    stop_if_requested()
         return recorder.finish(epochs)
 
 

@@ -53,6 +53,7 @@ class Train:
             AmplError: an argument is wrong, or a run directory cannot be used; the message says which.
         """
         from ampl.catalog import choose, installed_wings, parse_seeds
+        from ampl.interruption import resumable, saving_first
         from ampl.result_table import Column, print_results
         from ampl.scale import Scale
         from ampl.training import train
@@ -63,17 +64,19 @@ class Train:
         seeds = parse_seeds(self.seeds)
         choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
         wing, variant = choice.wing, choice.variant
-        algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, self.threads)
-        results = train(
-            algorithm,
-            task=self.task,
-            variant=variant,
-            epochs=self.epochs or wing.default_epochs(self.algorithm, self.task),
-            out=self.out,
-            resume=self.resume,
-            checkpoint_seconds=self.checkpoint_seconds,
-            scale=scale,
-        )
+        with resumable():
+            algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, self.threads)
+            with saving_first():
+                results = train(
+                    algorithm,
+                    task=self.task,
+                    variant=variant,
+                    epochs=self.epochs or wing.default_epochs(self.algorithm, self.task),
+                    out=self.out,
+                    resume=self.resume,
+                    checkpoint_seconds=self.checkpoint_seconds,
+                    scale=scale,
+                )
         print_results(
             f"{self.algorithm} on {self.task}: last epoch",
             [

@@ -1,0 +1,128 @@
+"""How Ctrl-C and SIGTERM end a command: alike, with one line; a training saves itself first.
+
+Schedulers (Slurm, Kubernetes, systemd) end a job by SIGTERM and kill it some time later, mostly after thirty seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+GRACE_SECONDS = 20  # between the first signal and the end of a training that comes to no place to save itself
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ALARM = getattr(signal, "SIGALRM", None)  # ends the grace; a system without it waits for a second signal
+_requested: int | None = None  # the first signal, while `saving_first` waits for a place to stop at
+
+Handler = Callable[[int, FrameType | None], Any]
+
+
+class Interruption(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; also a KeyboardInterrupt, so that whatever cleans up after one does so after both.
+
+    Attributes:
+        number: of the signal.
+        resumable: whether the same command with `--resume` goes on where this one ended.
+    """
+
+    def __init__(self, number: int = signal.SIGINT, *, resumable: bool = False) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+        self.resumable = resumable
+
+    @property
+    def exit_code(self) -> int:
+        """As shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+        return 128 + self.number
+
+    @classmethod
+    def of(cls, interrupt: KeyboardInterrupt, *, resumable: bool = False) -> Interruption:
+        """A KeyboardInterrupt of any origin as an Interruption; what is resumable stays so."""
+        if not isinstance(interrupt, Interruption):
+            return cls(resumable=resumable)
+        return cls(interrupt.number, resumable=resumable or interrupt.resumable)
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM raise `Interruption`."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Interruption(number)
+
+    with _handlers(end, _SIGNALS):
+        yield
+
+
+@contextmanager
+def saving_first() -> Iterator[None]:
+    """Inside, the first signal only asks to stop (`stop_requested`); a second one, or the end of the grace, ends it.
+
+    The work inside looks between its steps whether it is asked to, and then saves itself and calls `stop_if_requested`.
+
+    Raises:
+        Interruption: there was a signal.
+    """
+    global _requested
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        global _requested
+        stop_if_requested()
+        _requested = number
+        if _ALARM is not None:
+            signal.alarm(GRACE_SECONDS)
+        if number == signal.SIGINT and sys.stderr.isatty():
+            note = f"\nampl: stops where it can go on later, in {GRACE_SECONDS} s at the latest; Ctrl-C again: now.\n"
+            os.write(2, note.encode())  # not by print, which the signal may have interrupted
+
+    try:
+        with _handlers(ask, _SIGNALS if _ALARM is None else (*_SIGNALS, _ALARM)):
+            yield
+            stop_if_requested()
+    finally:
+        _requested = None
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Whatever interrupts the inside is marked as such: the same command with `--resume` goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise Interruption.of(interrupt, resumable=True) from None
+
+
+def stop_requested() -> bool:
+    """Whether a signal has asked the work inside `saving_first` to save itself and stop."""
+    return _requested is not None
+
+
+def stop_if_requested() -> None:
+    """Ends the work inside `saving_first` if a signal has asked for it.  Raises Interruption."""
+    if _requested is not None:
+        raise Interruption(_requested)
+
+
+@contextmanager
+def _handlers(handler: Handler, numbers: Sequence[int]) -> Iterator[None]:
+    """Inside, these signals are handled so; one that is ignored, as under nohup, stays so.
+
+    Only the main thread handles signals: in any other one this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in handled}
+    try:
+        yield
+    finally:
+        if _ALARM in before:
+            signal.alarm(0)
+        for number, earlier in before.items():
+            signal.signal(number, signal.SIG_DFL if earlier is None else earlier)

@@ -1,0 +1,51 @@
+"""The words that start the program again, however it was called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ampl.manifest import describe_session
+from ampl.program import program, resume_command
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed `ampl`, called with two words."""
+    script = tmp_path / "my bin" / "ampl"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(script), "train", "x y"])
+    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", str(script), "train", "x y"])
+    return script
+
+
+def test_a_script_on_the_path_is_its_name(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert program() == ["ampl"]
+    assert resume_command(["train", "x y"]) == "ampl train 'x y' --resume"
+    assert resume_command(["train", "--resume", "x"]) == "ampl train --resume x"
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "other"])
+def test_a_script_that_the_path_does_not_find_keeps_its_folder(
+    script: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    other = script.parents[1] / "other"
+    other.mkdir()
+    (other / "ampl").write_text("")
+    (other / "ampl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(other) if path == "other" else path)
+    assert program() == [str(script)]
+    assert resume_command([]) == f"'{script}' --resume"
+    assert describe_session("cpu", None)["command"] == "ampl train 'x y'"  # manifests do not say where it lies
+
+
+def test_a_module_is_called_by_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/lib/ampl/__main__.py", "verify", "--seed", "3"])
+    monkeypatch.setattr(sys, "orig_argv", ["/opt/python3", "-X", "dev", "-m", "ampl", "verify", "--seed", "3"])
+    assert program() == ["/opt/python3", "-X", "dev", "-m", "ampl"]
+    assert describe_session("cpu", None)["command"] == "python3 -X dev -m ampl verify --seed 3"
