@@ -19,10 +19,8 @@ from torch.nn.functional import silu, softplus
 from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
 from continuous.networks import FlatParameters, StackedMLP
 from continuous.optimizer import StackedAdam
-from continuous.replay import TransitionTable
+from continuous.standardization import Standardization as Standardization
 from continuous.streams import prefixed, without_prefix
-
-_CHUNK = 65_536  # rows at a time in double precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,77 +61,6 @@ class DynamicsConfig:
             raise InvalidArgumentError(
                 f"weight_decay is {self.weight_decay}; expected one number >= 0 for each of {self.layers} layers."
             )
-
-
-class Standardization:
-    """Mean and standard deviation over the dataset of x = (s, a) and y = (r, s' - s).
-
-    Attributes:
-        input_mean, input_std: of x, [D + A].
-        target_mean, target_std: of y, [D + 1].
-    """
-
-    names = ("input_mean", "input_std", "target_mean", "target_std")
-    smallest_std = 1e-12  # below it a column never changes
-
-    def __init__(self, observation_size: int, action_size: int, device: torch.device | str = "cpu") -> None:
-        self.input_mean = torch.zeros(observation_size + action_size, device=device)
-        self.target_mean = torch.zeros(observation_size + 1, device=device)
-        self.input_std = torch.ones_like(self.input_mean)
-        self.target_std = torch.ones_like(self.target_mean)
-
-    def fit(self, table: TransitionTable, *, targets: bool = True) -> Tensor:
-        """Measures a dataset, in place, with sums in double precision.
-
-        Args:
-            table: the dataset.
-            targets: whether y is standardized, too, as in AMPL's code; otherwise it keeps its own units, as in MOPO's,
-                where columns of x that never change are not divided: the model's noise in them would be blown up.
-
-        Returns:
-            All transitions standardized, x beside y, [N, D + A + D + 1].
-        """
-        rows = _inputs_and_targets(table)
-        chunks = torch.split(rows, _CHUNK)
-        mean = torch.stack([chunk.double().sum(0) for chunk in chunks]).sum(0) / len(rows)
-        squares = torch.stack([(chunk.double() - mean).square_().sum(0) for chunk in chunks])
-        std = (squares.sum(0) / len(rows)).sqrt()
-        inputs = len(self.input_mean)
-        if targets:
-            std.clamp_(min=self.smallest_std)
-        else:
-            std = torch.where(std < self.smallest_std, 1.0, std)
-            mean[inputs:], std[inputs:] = 0.0, 1.0
-        self.input_mean.copy_(mean[:inputs])
-        self.target_mean.copy_(mean[inputs:])
-        self.input_std.copy_(std[:inputs])
-        self.target_std.copy_(std[inputs:])
-        rows[:, :inputs].sub_(self.input_mean).div_(self.input_std)
-        rows[:, inputs:].sub_(self.target_mean).div_(self.target_std)
-        return rows
-
-    def inputs(self, state: Tensor, action: Tensor) -> Tensor:
-        """Standardized x, [..., D + A]."""
-        return torch.cat((state, action), dim=-1).sub_(self.input_mean).div_(self.input_std)
-
-    def state(self, inputs: Tensor) -> Tensor:
-        """The states s of standardized x, [..., D]."""
-        size = len(self.target_mean) - 1
-        return inputs[..., :size] * self.input_std[:size] + self.input_mean[:size]
-
-    def next_state(self, state: Tensor, target: Tensor) -> Tensor:
-        """s' = s + change, from states [..., D] and standardized y [..., D + 1]."""
-        return state + torch.addcmul(self.target_mean[1:], target[..., 1:], self.target_std[1:])
-
-    def reward(self, target: Tensor) -> Tensor:
-        """r of standardized y, [...]."""
-        return target[..., 0] * self.target_std[0] + self.target_mean[0]
-
-    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Takes the four vectors from arrays."""
-        for name in self.names:
-            tensor: Tensor = getattr(self, name)
-            tensor.copy_(torch.from_numpy(np.array(state[name])))
 
 
 class DynamicsNetwork:
@@ -247,9 +174,3 @@ def _weight_decay(config: DynamicsConfig) -> dict[str, float]:
     """The penalty of each parameter: by layer, weights and biases alike."""
     decays = (*config.weight_decay, config.head_weight_decay)
     return {f"{kind}{layer}": decay for layer, decay in enumerate(decays) for kind in ("weight", "bias")}
-
-
-def _inputs_and_targets(table: TransitionTable) -> Tensor:
-    """x and y of all transitions, [N, D + A + D + 1]."""
-    change = table.next_state - table.state
-    return torch.cat((table.state, table.action, table.reward[:, None], change), dim=-1)

@@ -22,6 +22,7 @@ from ampl.errors import check_at_least
 from continuous.networks import StackedMLP
 from continuous.optimizer import StackedAdam, clip_norm
 from continuous.replay import TransitionTable
+from continuous.standardization import changes, pair_sizes
 from continuous.streams import SeedStreams, cpu_generator
 from continuous.weights import (
     Critic,
@@ -97,7 +98,8 @@ class MultiMoment(WeightEstimator):
     def test_functions(self, table: TransitionTable, critic: Critic) -> Callable[[Tensor], Tensor]:
         """From pairs [K, B, D + A] to the M functions at them, [K, B, M], each of spread about one over the data."""
         pairs = torch.cat((table.state, table.action), dim=-1)
-        mean, spread = pairs.mean(0), pairs.std(0).clamp(min=1e-6)
+        mean, spread = pairs.mean(0), pairs.std(0)
+        spread = spread.where(changes(spread, pair_sizes(table.state.abs().amax(0), table.action_size)), 1.0)
         head = critic.first_head()
         values = head(pairs[:: max(1, len(pairs) // _SCALE_ROWS)])  # [K, rows, 1]
         offset, width = values.mean(1, keepdim=True), values.std(1, keepdim=True).clamp(min=1e-6)

@@ -1,4 +1,4 @@
-"""What AMPL sees of a task: its transitions with rewards in (0, 1], simulator resets as start states, and bounds.
+"""What AMPL sees of a task: its transitions with rewards in (0, 1.01], simulator resets as start states, and bounds.
 
 Source: the released code; rewards as it rescales them, start states from resets and not from the data.
 """
@@ -19,6 +19,8 @@ from continuous.simulators.robot import Robot
 
 _CHUNK = 10_000  # simulator resets at a time
 _OFFSET = 1e-3  # reward units, keeps the smallest rescaled reward above zero
+_SHORT_SPAN = 0.125  # reward units; rewards that span less have an offset in proportion to their span
+_ROUNDING = 1e-6  # rewards that differ by less, relative to their size, are equal but for rounding
 
 
 def offline_table(dataset: DeviceDataset, start_state: Tensor) -> TransitionTable:
@@ -39,10 +41,17 @@ def offline_table(dataset: DeviceDataset, start_state: Tensor) -> TransitionTabl
 
 
 def rescale_rewards(reward: Tensor) -> Tensor:
-    """(r - min r + 1e-3) / (max r - min r), about (0, 1]; rewards that are all equal become 1e-3, [N]."""
+    """Rewards in (0, 1.01], [N]: (r - min r + offset) / (max r - min r).
+
+    The offset is the released code's, 1e-3 reward units, where rewards span 0.125 or more, as those of every D4RL
+    task do. Where they span less it is 0.008 of the span, for 1e-3 would lift all of them far above 1. Rewards that
+    are all equal, or differ by float32 rounding alone, become 1e-3.
+    """
     low, high = reward.min(), reward.max()
-    span = torch.where(high > low, high - low, torch.ones_like(high))
-    return (reward - low + _OFFSET) / span
+    span = high - low
+    equal = span <= _ROUNDING * torch.maximum(low.abs(), high.abs())
+    offset = _OFFSET * (span / _SHORT_SPAN).clamp(max=1.0)
+    return (reward - low + offset.where(~equal, _OFFSET)) / span.where(~equal, 1.0)
 
 
 def reset_states(robot: Robot, count: int, name: str = "start states") -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 
 from figures.records import Numbers
 
-_CONSTANT = 1e-7  # relative to its size: a column that spreads less is constant
+_CONSTANT = 1e-6  # relative to its size: a column that spreads less is constant
 
 
 @dataclass(frozen=True, kw_only=True)

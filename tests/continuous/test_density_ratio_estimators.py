@@ -135,6 +135,16 @@ def test_the_test_functions_are_many_of_unit_spread_with_the_critic_and_the_cons
     assert 0.6 < squares.mean() < 1.4
 
 
+def test_test_functions_stay_smooth_in_an_action_that_was_never_used() -> None:
+    table = small_table()
+    table.action[:, 1] = 0.0
+    functions = multi_moment(test_functions=20).test_functions(table, SmallCritic([0]))
+    pair = torch.cat((table.state, table.action), dim=-1)[None]
+    moved = pair.clone()
+    moved[..., -1] += 1e-3
+    assert (functions(moved) - functions(pair)).abs().max() < 0.1
+
+
 def test_residuals_of_all_moments_shrink() -> None:
     subject = multi_moment(steps=400, learning_rate=3e-3, batch_size=256, start_batch_size=256)
     functions = subject.test_functions(TABLE, SmallCritic([0]))

@@ -1,5 +1,6 @@
 """What AMPL sees of a task: rescaled rewards and simulator resets."""
 
+import pytest
 import torch
 
 from continuous.offline_data import rescale_rewards, reset_states
@@ -12,6 +13,19 @@ def test_rescaled_rewards_lie_between_a_thousandth_of_the_span_and_just_above_on
     reward = torch.tensor([-2.0, 0.0, 6.0])
     torch.testing.assert_close(rescale_rewards(reward), torch.tensor([1e-3, 2.001, 8.001]) / 8.0)
     torch.testing.assert_close(rescale_rewards(torch.full((3,), 5.0)), torch.full((3,), 1e-3))
+
+
+@pytest.mark.parametrize("span", [0.125, 0.02, 1e-3, 1e-5, 1e-30])
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_rewards_of_a_small_span_stay_just_above_zero_and_below_one_and_a_hundredth(span: float, low: float) -> None:
+    reward = low * span + torch.tensor([0.0, span / 2, span])
+    torch.testing.assert_close(rescale_rewards(reward), torch.tensor([0.008, 0.508, 1.008]))
+
+
+def test_rewards_that_differ_by_rounding_alone_are_equal() -> None:
+    one = torch.ones(2)
+    rescaled = rescale_rewards(torch.cat((one, one.nextafter(torch.tensor(2.0)))))
+    torch.testing.assert_close(rescaled, torch.full((4,), 1e-3), atol=1e-6, rtol=0.0)
 
 
 def test_start_states_are_resets_of_the_simulator_and_the_same_every_time() -> None:
