@@ -24,10 +24,16 @@ SIGNATURE = "ampl-testbed"  # stands in the first bytes of every file we write
 _SIGNATURE_WINDOW = 4096  # bytes searched for it
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], None], *, replace: bool = True) -> None:
     """Calls `write` on a temporary file beside `path`, then renames it into place.
 
+    Args:
+        path: the file.
+        write: gets the open file.
+        replace: whether a file that stands at `path` when the writing is done gives way.
+
     Raises:
+        ForeignFileError: something stands there and does not give way; it stays.
         InvalidFileError: the folder cannot be written to. Nothing is left behind.
     """
     try:
@@ -41,11 +47,32 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            move_to_new_name(Path(temporary), path)
+    except FileExistsError as error:
+        raise ForeignFileError(f"{path} was made by another process in the meantime; it stays.") from error
     except OSError as error:
         raise InvalidFileError(f"cannot write {path}: {error.strerror}.") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def move_to_new_name(source: Path, target: Path) -> None:
+    """Renames a file unless its new name is taken; of two processes that want one name, one gets it.
+
+    Raises:
+        FileExistsError: the name is taken; both files stay as they are.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        target.touch(exist_ok=False)
+        os.replace(source, target)
+    source.unlink(missing_ok=True)
 
 
 def check_replaceable(path: Path, signature: str = SIGNATURE) -> None:

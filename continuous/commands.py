@@ -129,14 +129,20 @@ class Download:
     timeout: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0
     """Silence that ends an attempt."""
     attempts: Annotated[int, tyro.conf.arg(metavar="N")] = 8
-    """How often to try; what has arrived is kept."""
+    """How often to try; what has arrived is kept where the server can go on from there."""
+    max_size: Annotated[float, tyro.conf.arg(metavar="GB")] = 8.0
+    """Gigabytes that are taken at most."""
+    sha256: Annotated[str | None, tyro.conf.arg(metavar="HEX")] = None
+    """Checksum that the file must have, known beforehand; anything else is removed."""
 
     def run(self) -> int:
         """Downloads, or confirms that the file is there and unchanged."""
         from continuous.download import DownloadConfig, download
         from continuous.tasks import find_task
 
-        config = DownloadConfig(timeout=self.timeout, attempts=self.attempts)
+        config = DownloadConfig(
+            timeout=self.timeout, attempts=self.attempts, max_size=self.max_size, sha256=self.sha256
+        )
         path, record = download(find_task(self.task), url=self.url, config=config)
         print(f"{path}: {record.size} bytes, sha256 {record.sha256}")
         return 0

@@ -1,44 +1,56 @@
 """Fetches D4RL's original files into the cache folder: streamed, continued after a break, checked, renamed into place.
 
-A file gets its name only after it was read as a dataset of its task. Beside it stays a record of address, size and
-sha256, which is compared at every use. Source of the addresses: D4RL 1.1.
+A file gets its name only after its sha256 was compared with the one that was asked for, if one was, and it was read as
+a dataset of its task. Beside it stays a record of address, size and sha256, which is compared at every use. Source of
+the addresses: D4RL 1.1.
 """
 
 from __future__ import annotations
 
-import os
+import re
 import time
-import urllib.parse
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, check_at_least
 from ampl.files import SIGNATURE
 from ampl.progress import Bar, progress
 from continuous.cache import FOLDER_VARIABLE, dataset_path, find_dataset
-from continuous.download_record import DownloadRecord, check_record, file_sha256, read_record, write_record
-from continuous.http_transfer import Partial, TransferError, UnreachableError, transfer
+from continuous.download_record import DownloadRecord, check_record, file_sha256, read_record, record_path, write_record
+from continuous.http_request import TransferError, UnreachableError, check_address
+from continuous.http_transfer import transfer
+from continuous.partial_file import PartialFile, hold_partial
 from continuous.recipes import all_recipes
 from continuous.tasks import Task
 
 _MEGABYTE = 1_000_000
+_GIGABYTE = 1_000_000_000
 _LONGEST_PAUSE = 30.0  # seconds between two attempts
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadConfig:
-    """How patient a download is."""
+    """How patient a download is, and what it takes."""
 
-    timeout: float = 30.0  # seconds without a byte that end an attempt
-    attempts: int = 8  # in all; what has arrived is kept, so that the next call goes on from there
+    timeout: float = 30.0  # seconds without an answer, or without a thousand bytes of it, that end an attempt
+    attempts: int = 8  # in all; what has arrived is kept where the server can go on from there
     pause: float = 1.0  # seconds before the second attempt, doubled for each one after it
+    max_size: float = 8.0  # gigabytes that are taken at most; D4RL's largest file has about two
+    sha256: str | None = None  # what the file must be, in hexadecimal; None: any dataset of the task
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
         check_at_least("--timeout", self.timeout, 0.001)
         check_at_least("--attempts", self.attempts, 1)
         check_at_least("pause", self.pause, 0.0)
+        check_at_least("--max-size", self.max_size, 0.0)
+        for name, value in (("--timeout", self.timeout), ("pause", self.pause), ("--max-size", self.max_size)):
+            if not isfinite(value):
+                raise InvalidArgumentError(f"{name} is {value}; expected a finite number.")
+        if self.sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", self.sha256):
+            raise InvalidArgumentError(f"--sha256 is '{self.sha256}'; expected 64 hexadecimal digits.")
 
 
 def download(
@@ -50,7 +62,7 @@ def download(
         task: which one.
         url: a mirror of the file; D4RL's own address if not given.
         path: where the file goes; its place in the cache folder if not given.
-        config: how patient to be.
+        config: how patient to be, and what to take.
 
     Returns:
         The file and its record.
@@ -66,19 +78,14 @@ def download(
         raise InvalidArgumentError(
             f"no file of {task.name} was ever published. Make one: `ampl data make {task.name}`."
         )
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https") or not urllib.parse.urlsplit(url).hostname:
-        raise InvalidArgumentError(f"'{url}' is not an address of a file; expected http://HOST/... or https://HOST/...")
-    if path.exists():
-        return path, _existing(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidFileError(
-            f"cannot make {path.parent}: {error.strerror}. Set {FOLDER_VARIABLE} to a folder you can write to."
-        ) from error
-    partial = Partial(path=path.with_name(f"{path.name}.part"), url=url)
-    _fetch(partial, task, path, config)
-    return path, _publish(partial, task, path)
+    check_address(url)
+    if not path.exists():
+        _make_folder(path.parent)
+        with hold_partial(path.with_name(f"{path.name}.part"), url) as partial:
+            if not path.exists():  # another process may have held the partial file until just now
+                _fetch(partial, task, path, config)
+                return path, _publish(partial, task, path, config)
+    return path, _existing(path, config)
 
 
 def missing_dataset(task: Task) -> InvalidFileError:
@@ -89,19 +96,38 @@ def missing_dataset(task: Task) -> InvalidFileError:
     )
 
 
-def _existing(path: Path) -> DownloadRecord:
-    """The record of a file that was downloaded before and is unchanged."""
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidFileError(
+            f"cannot make {folder}: {error.strerror}. Set {FOLDER_VARIABLE} to a folder you can write to."
+        ) from error
+
+
+def _existing(path: Path, config: DownloadConfig) -> DownloadRecord:
+    """The record of a file that was downloaded before, is unchanged, and is the one that is asked for."""
     record = read_record(path)
     if record is None:
-        with path.open("rb") as file:
-            made = SIGNATURE.encode() in file.read(len(SIGNATURE))
-        what = "is a re-creation" if made else "was not downloaded by ampl"
+        what = "is a re-creation" if _is_made(path) else "was not downloaded by ampl"
         raise ForeignFileError(f"{path} exists and {what}; it stays. Move it away to fetch the original.")
     check_record(path, file_sha256(path))
+    if config.sha256 is not None and config.sha256.lower() != record.sha256:
+        raise InvalidFileError(
+            f"{path} has the sha256 {record.sha256}, not the one that --sha256 asks for; it stays. Move it and "
+            f"{record_path(path).name} away to fetch another."
+        )
     return record
 
 
-def _fetch(partial: Partial, task: Task, path: Path, config: DownloadConfig) -> None:
+def _is_made(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return SIGNATURE.encode() in file.read(len(SIGNATURE))
+
+
+def _fetch(partial: PartialFile, task: Task, path: Path, config: DownloadConfig) -> None:
     """Attempts until all bytes are here."""
     watcher = _Watcher(path.name)
     failure, begun = "", partial.size
@@ -112,7 +138,7 @@ def _fetch(partial: Partial, task: Task, path: Path, config: DownloadConfig) -> 
             if attempt:
                 time.sleep(min(config.pause * 2 ** (attempt - 1), _LONGEST_PAUSE))
             try:
-                transfer(partial, config.timeout, watcher.see)
+                transfer(partial, config.timeout, int(config.max_size * _GIGABYTE), watcher.see)
                 return
             except TransferError as error:
                 failure = str(error)
@@ -121,28 +147,40 @@ def _fetch(partial: Partial, task: Task, path: Path, config: DownloadConfig) -> 
                 if partial.size == begun:
                     break
     except InvalidFileError as error:
-        raise InvalidFileError(f"{error} {_other_ways(task, path)}") from error
+        raise InvalidFileError(f"{error}{_kept(partial)} {_other_ways(task, path)}") from error
     finally:
         watcher.close()
-    kept = f" {partial.size} bytes are kept; the same command goes on from there." if partial.size else ""
-    raise InvalidFileError(f"cannot download {task.name}: {failure}.{kept} {_other_ways(task, path)}")
+    raise InvalidFileError(f"cannot download {task.name}: {failure}.{_kept(partial)} {_other_ways(task, path)}")
 
 
-def _publish(partial: Partial, task: Task, path: Path) -> DownloadRecord:
-    """Gives a complete file its name, if it is a dataset of the task."""
+def _kept(partial: PartialFile) -> str:
+    """What stays of a download that failed."""
+    return f" {partial.size} bytes are kept; the same command asks for the rest." if partial.continuable else ""
+
+
+def _publish(partial: PartialFile, task: Task, path: Path, config: DownloadConfig) -> DownloadRecord:
+    """Gives a complete file its name, if it is what was asked for and a dataset of the task."""
     from continuous.d4rl_file import read_d4rl, read_provenance
     from continuous.plausibility import check_plausible
 
     try:
+        sha256 = file_sha256(partial.path)
+        if config.sha256 is not None and config.sha256.lower() != sha256:
+            raise InvalidFileError(f"its sha256 is {sha256}, not the one that --sha256 asks for.")
         data = read_d4rl(partial.path, task)
         check_plausible(data, task, read_provenance(partial.path), partial.path)
     except AmplError as error:
-        partial.remove()
+        partial.restart(None)
         raise InvalidFileError(f"what {partial.url} sent is not usable and was removed: {error}") from error
-    record = DownloadRecord(url=partial.url, size=partial.size, sha256=file_sha256(partial.path))
+    record = DownloadRecord(url=partial.url, size=partial.size, sha256=sha256)
     write_record(path, record)
-    os.replace(partial.path, path)
-    partial.remove()
+    try:
+        partial.publish(path)
+    except FileExistsError as error:
+        record_path(path).unlink(missing_ok=True)  # it is not of the file that is there now
+        raise ForeignFileError(
+            f"{path} was made by another process in the meantime; it stays.{_kept(partial)}"
+        ) from error
     return record
 
 

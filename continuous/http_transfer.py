@@ -1,193 +1,142 @@
-"""Streams one file over HTTP into a partial file, and goes on from where an earlier attempt stopped.
+"""Completes a partial file over HTTP: asks for the bytes that are missing, and never joins two versions of a file.
 
-A partial file `NAME.part` has a note `NAME.part.json` beside it: the address it came from, its full size, and the tag
-by which the server names that version of the file. Another version is never appended to it.
+What the server answers is compared with what it answered when the file was begun: the tag of the version, the full
+size, and where the bytes belong. Unless all agree, the file is begun again. Source: RFC 9110, sections 8.8 (names of
+versions), 13.1.5 (If-Range) and 15.3.7 (partial content).
 """
 
 from __future__ import annotations
 
 import http.client
-import os
-import socket
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+import re
+from collections.abc import Callable
+from email.message import Message
+from email.utils import parsedate_to_datetime
 
-from ampl.errors import AmplError, InvalidFileError
-from ampl.files import read_json, write_json
+from ampl.errors import InvalidFileError
+from continuous.http_request import Deadline, RangeError, TransferError, ask
+from continuous.partial_file import PartialFile, Version
 
 _BLOCK = 1 << 18  # most bytes read at a time
-_NEVER = frozenset({400, 401, 403, 404, 405, 410, 451})  # answers that another attempt will not change
+_PROGRESS = 1000  # bytes within the time limit, fewer are silence
+_STRONG_TAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
+
+Watch = Callable[[int, int | None], None]
 
 
-class TransferError(Exception):
-    """An attempt that failed, and may succeed if it is made again."""
-
-
-class UnreachableError(Exception):
-    """There is no way to the server: no network, or no such host."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Partial:
-    """A file on its way."""
-
-    path: Path  # NAME.part
-    url: str
-
-    @property
-    def note(self) -> Path:
-        """The file with the address, the size and the tag."""
-        return self.path.with_name(f"{self.path.name}.json")
-
-    @property
-    def size(self) -> int:
-        """Bytes that are already here."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def tag(self) -> str | None:
-        """The server's name for the version that is partly here; None if it cannot be continued."""
-        tag = self._noted().get("tag")
-        return tag if isinstance(tag, str) else None
-
-    @property
-    def complete(self) -> bool:
-        """Whether all bytes that the server announced are here."""
-        return self.size > 0 and self._noted().get("size") == self.size
-
-    def _noted(self) -> dict[str, Any]:
-        try:
-            note = read_json(self.note)
-        except AmplError:
-            return {}
-        return note if isinstance(note, dict) and note.get("url") == self.url else {}
-
-    def remove(self) -> None:
-        """Removes the file and its note."""
-        self.path.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    """What the server said before the bytes."""
-
-    start: int  # where its first byte belongs
-    total: int | None  # bytes of the whole file, if it said so
-    tag: str | None  # ETag or date of this version
-
-
-def transfer(partial: Partial, timeout: float, watch: Callable[[int, int | None], None]) -> None:
-    """One attempt to complete the partial file; what has arrived stays for the next one.
+def transfer(partial: PartialFile, timeout: float, most: int, watch: Watch) -> None:
+    """One attempt to complete the partial file; what has arrived stays for the next one if that can go on from there.
 
     Args:
         partial: where the bytes go.
-        timeout: seconds of silence that end the attempt.
+        timeout: seconds without an answer, or without a thousand bytes of it, that end the attempt.
+        most: bytes that the file may have.
         watch: called with the bytes that are here and the bytes in all (None: not said) as they arrive.
 
     Raises:
-        TransferError: broken off, stalled, shorter than announced, or the server is in trouble.
+        TransferError: broken off, stalled, shorter or longer than announced, another version than the one begun, or
+            the server is in trouble.
         UnreachableError: no connection at all.
-        InvalidFileError: the server does not have the file, or the disk does not take it.
+        InvalidFileError: the server does not have the file, the file is too large, or the disk does not take it.
     """
-    with _request(partial, timeout) as response:
-        answer = _read_answer(response, partial)
-        with _open_locked(partial) as file:
-            if answer.start == 0:
-                file.truncate(0)
-                write_json(partial.note, {"url": partial.url, "size": answer.total, "tag": answer.tag})
-            elif partial.size != answer.start:
-                raise TransferError("the partial file changed on the way")
-            _copy(response, file, answer, watch)
-    if answer.total is not None and partial.size != answer.total:
-        raise TransferError(f"the server announced {answer.total} bytes and sent {partial.size}")
-
-
-@contextmanager
-def _request(partial: Partial, timeout: float) -> Iterator[http.client.HTTPResponse]:
-    request = urllib.request.Request(partial.url, headers={"Accept-Encoding": "identity"})
-    tag = partial.tag()
-    if partial.size and tag is not None:
-        request.add_header("Range", f"bytes={partial.size}-")
-        request.add_header("If-Range", tag)
+    headers = {"Accept-Encoding": "identity"}
+    begun = partial.version if partial.continuable else None
+    if begun is not None:
+        headers |= {"Range": f"bytes={partial.size}-", "If-Range": begun.tag}
+    deadline = Deadline(timeout)
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
-            yield response
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code in _NEVER:
-            raise InvalidFileError(f"{partial.url} answers {error.code} {error.reason}.") from error
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:  # what we have is no beginning of theirs
-            partial.remove()
-        raise TransferError(f"the server answers {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, TimeoutError) and not isinstance(error.reason, socket.gaierror):
-            raise TransferError("no answer in time") from error
-        host = urllib.parse.urlsplit(partial.url).hostname
-        raise UnreachableError(f"cannot reach {host} ({getattr(error.reason, 'strerror', error.reason)})") from error
-    except (TimeoutError, http.client.HTTPException, ConnectionError) as error:
-        raise TransferError(f"the connection broke off ({type(error).__name__})") from error
+        response = ask(partial.url, headers, deadline)
+    except RangeError:  # what we have is no beginning of theirs
+        partial.restart(None)
+        raise
+    with response:
+        total = _begin(partial, response) if response.status == http.client.OK else _go_on(partial, response, begun)
+        if total is not None and total > most:
+            partial.restart(None)
+            raise _too_large(partial, f"announces {total} bytes", most)
+        _copy(response, partial, total, most, deadline, watch)
+    partial.flush()
+    if total is not None and partial.size != total:
+        raise TransferError(f"the server announced {total} bytes and sent {partial.size}")
 
 
-def _read_answer(response: http.client.HTTPResponse, partial: Partial) -> _Answer:
-    tag = response.headers.get("ETag") or response.headers.get("Last-Modified")
-    tag = None if tag and tag.startswith("W/") else tag  # a weak tag does not promise equal bytes
-    if response.status == http.client.OK:
-        return _Answer(start=0, total=_number(response.headers.get("Content-Length")), tag=tag)
-    if response.status == http.client.PARTIAL_CONTENT:
-        span, _, total = (response.headers.get("Content-Range") or "").removeprefix("bytes ").partition("/")
-        if _number(span.partition("-")[0]) == partial.size:
-            return _Answer(start=partial.size, total=_number(total), tag=tag)
-        partial.remove()
-    raise TransferError(f"the server answers {response.status} with bytes that were not asked for")
+def _begin(partial: PartialFile, response: http.client.HTTPResponse) -> int | None:
+    """Empties the file for an answer with all bytes; returns how many they are, if it says so."""
+    length = None if response.chunked else response.headers.get("Content-Length")
+    total = int(length) if length is not None and re.fullmatch(r"[0-9]{1,18}", length) else None
+    tag = _tag(response.headers)
+    ranges = response.headers.get("Accept-Ranges") != "none"
+    partial.restart(Version(size=total, tag=tag) if total is not None and tag is not None and ranges else None)
+    return total
 
 
-@contextmanager
-def _open_locked(partial: Partial) -> Iterator[BinaryIO]:
-    """The partial file opened for appending, by one process at a time."""
+def _go_on(partial: PartialFile, response: http.client.HTTPResponse, begun: Version | None) -> int:
+    """Checks that an answer with some bytes goes on with the version begun; returns how many that one has in all."""
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range") or "")
+    if begun is None or response.status != http.client.PARTIAL_CONTENT or found is None:
+        partial.restart(None)
+        raise TransferError(f"the server answers {response.status} with bytes that were not asked for")
+    first, last, total = found.groups()
+    same = begun.tag in (response.headers.get("ETag"), response.headers.get("Last-Modified"))
+    if not same or total not in ("*", str(begun.size)) or int(first) != partial.size or int(last) >= begun.size:
+        partial.restart(None)
+        raise TransferError("the server goes on with another version of the file, so it begins again")
+    return begun.size
+
+
+def _tag(headers: Message) -> str | None:
+    """The name of this version that promises equal bytes: a strong ETag; without any, a date that is past.
+
+    A file that changed within the second in which it was sent may change once more without another date.
+    """
+    tag = headers.get("ETag")
+    if tag is not None:
+        return tag if _STRONG_TAG.fullmatch(tag) else None
+    changed, sent = headers.get("Last-Modified"), headers.get("Date")
+    if changed is None or sent is None:
+        return None
     try:
-        file = partial.path.open("ab")
-    except OSError as error:
-        raise InvalidFileError(f"cannot write {partial.path}: {error.strerror}.") from error
-    with file:
-        if not _lock(file):
-            raise InvalidFileError(f"another process is downloading {partial.path.stem}; wait for it.")
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Whether the file is ours now; platforms and file systems without locks grant it always."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return True
-    return True
+        past = (parsedate_to_datetime(sent) - parsedate_to_datetime(changed)).total_seconds() >= 1.0
+    except (TypeError, ValueError, OverflowError):  # malformed
+        return None
+    return changed if past else None
 
 
 def _copy(
-    response: http.client.HTTPResponse, file: BinaryIO, answer: _Answer, watch: Callable[[int, int | None], None]
+    response: http.client.HTTPResponse,
+    partial: PartialFile,
+    total: int | None,
+    most: int,
+    deadline: Deadline,
+    watch: Watch,
 ) -> None:
-    here = answer.start
-    watch(here, answer.total)
-    while block := response.read1(_BLOCK):  # not read: after a stall it would lose what came before
-        try:
-            file.write(block)
-        except OSError as error:
-            raise InvalidFileError(f"cannot write {file.name}: {error.strerror}.") from error
-        here += len(block)
-        watch(here, answer.total)
+    """Appends the body, as far as it comes in time and is not larger than it may be."""
+    watch(partial.size, total)
+    mark = partial.size
+    deadline.put_off()
+    while block := _read(response, deadline):
+        if total is not None and partial.size + len(block) > total:
+            partial.restart(None)
+            raise TransferError(f"the server sends more than the {total} bytes that it announced")
+        if partial.size + len(block) > most:
+            partial.restart(None)
+            raise _too_large(partial, "does not say how many bytes the file has and sends more", most)
+        partial.append(block)
+        watch(partial.size, total)
+        if partial.size - mark >= _PROGRESS:
+            mark = partial.size
+            deadline.put_off()
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+def _read(response: http.client.HTTPResponse, deadline: Deadline) -> bytes:
+    try:
+        return response.read1(_BLOCK)  # not read: after a stall it would lose what came before
+    except TimeoutError as error:
+        raise TransferError(f"fewer than {_PROGRESS} bytes came in {deadline.seconds:g} seconds") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise TransferError(f"the connection broke off ({type(error).__name__})") from error
+
+
+def _too_large(partial: PartialFile, what: str, most: int) -> InvalidFileError:
+    return InvalidFileError(f"{partial.url} {what}; at most {most} are taken. If it is the right file, set --max-size.")

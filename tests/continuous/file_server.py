@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,10 +17,15 @@ class Behavior:
 
     content: bytes
     tag: str | None = '"one"'
+    modified: str | None = None  # Last-Modified
     status: int = 200
     claimed: int | None = None  # Content-Length, if not the true one
     say_length: bool = True
     ranges: bool = True  # honors Range
+    careless: bool = False  # honors Range without looking at If-Range
+    content_range: str | None = None  # Content-Range, if not the true one
+    accept_ranges: str | None = None  # Accept-Ranges
+    location: str | None = None  # where it redirects to
     break_after: int | None = None  # bytes of a response after which the connection closes
     stall_after: int | None = None  # bytes after which nothing comes any more
     plan: list[dict[str, object]] = field(default_factory=list)  # changes applied before each request, in order
@@ -46,10 +52,13 @@ def serve(behavior: Behavior) -> Iterator[str]:
             start = 0
             if behavior.status != 200:
                 self.send_response(behavior.status)
+                if behavior.location is not None:
+                    self.send_header("Location", behavior.location)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            if asked and behavior.ranges and self.headers.get("If-Range") == behavior.tag:
+            current = self.headers.get("If-Range") in (behavior.tag, behavior.modified) or behavior.careless
+            if asked and behavior.ranges and current:
                 start = int(asked.removeprefix("bytes=").partition("-")[0])
                 if start >= len(behavior.content):
                     self.send_response(416)
@@ -57,7 +66,8 @@ def serve(behavior: Behavior) -> Iterator[str]:
                     return
                 self.send_response(206)
                 end = len(behavior.content) - 1
-                self.send_header("Content-Range", f"bytes {start}-{end}/{behavior.claimed or len(behavior.content)}")
+                true = f"bytes {start}-{end}/{behavior.claimed or len(behavior.content)}"
+                self.send_header("Content-Range", true if behavior.content_range is None else behavior.content_range)
             else:
                 self.send_response(200)
             body = behavior.content[start:]
@@ -66,6 +76,10 @@ def serve(behavior: Behavior) -> Iterator[str]:
                 self.send_header("Content-Length", str(claimed))
             if behavior.tag:
                 self.send_header("ETag", behavior.tag)
+            if behavior.accept_ranges:
+                self.send_header("Accept-Ranges", behavior.accept_ranges)
+            if behavior.modified:
+                self.send_header("Last-Modified", behavior.modified)
             self.end_headers()
             self._send(body)
 
@@ -88,3 +102,35 @@ def serve(behavior: Behavior) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def serve_raw(first: bytes, again: bytes = b"", pause: float = 0.0) -> Iterator[str]:
+    """The address of a server that sends `first`, and then `again` for as long as the client listens.
+
+    Args:
+        first: sent once to every client; after it the connection closes if `again` is empty.
+        again: sent without end.
+        pause: seconds before each time.
+    """
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:  # the block has ended
+                return
+            with client, suppress(OSError):
+                client.recv(1 << 16)
+                client.sendall(first)
+                while again:
+                    time.sleep(pause)
+                    client.sendall(again)
+
+    threading.Thread(target=answer, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/file.hdf5"
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
+import math
 import socket
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ampl.errors import ForeignFileError, InvalidArgumentError, InvalidFileError
+from continuous import download as download_module
 from continuous.cache import dataset_path
 from continuous.d4rl_file import read_d4rl, write_d4rl
 from continuous.download import DownloadConfig, download
@@ -244,7 +250,101 @@ def test_a_cache_folder_that_cannot_be_made_is_an_error(
         download(HOPPER, url=url, config=QUICK)
 
 
-@pytest.mark.parametrize("settings", [{"timeout": 0.0}, {"attempts": 0}, {"pause": -1.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"timeout": 0.0},
+        {"timeout": math.inf},
+        {"attempts": 0},
+        {"pause": -1.0},
+        {"max_size": -1.0},
+        {"max_size": math.nan},
+    ],
+)
 def test_impatience_has_limits(settings: dict[str, float]) -> None:
     with pytest.raises(InvalidArgumentError):
         DownloadConfig(**settings)
+
+
+@pytest.mark.parametrize("digits", [str.lower, str.upper])
+def test_a_checksum_known_beforehand_must_be_that_of_the_file(content: bytes, digits: Callable[[str], str]) -> None:
+    known = hashlib.sha256(content).hexdigest()
+    fetched(Behavior(content), replace(QUICK, sha256=digits(known)))
+    download(HOPPER, url="http://127.0.0.1:1/none", config=replace(QUICK, sha256=digits(known)))
+
+
+def test_another_checksum_than_the_known_one_publishes_nothing(content: bytes) -> None:
+    message = failure(Behavior(content), replace(QUICK, sha256="0" * 64))
+    assert hashlib.sha256(content).hexdigest() in message
+    assert list(dataset_path(HOPPER).parent.iterdir()) == []
+
+
+def test_a_file_that_is_here_with_another_checksum_than_the_known_one_stays(content: bytes) -> None:
+    path = fetched(Behavior(content))
+    with pytest.raises(InvalidFileError, match="not the one that --sha256 asks for; it stays"):
+        download(HOPPER, config=replace(QUICK, sha256="0" * 64))
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("known", ["", "0" * 63, "0" * 65, "g" * 64, "sha256:" + "0" * 64])
+def test_a_malformed_checksum_is_an_error(known: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected 64 hexadecimal digits"):
+        replace(QUICK, sha256=known)
+
+
+@pytest.mark.parametrize("tag", ['"one"', None])
+def test_a_file_that_was_made_during_the_download_stays(
+    content: bytes, monkeypatch: pytest.MonkeyPatch, tag: str | None
+) -> None:
+    path = dataset_path(HOPPER)
+
+    def made_meanwhile(*_: object) -> None:
+        write_d4rl(path, hopper_data(), made_by(HOPPER))
+
+    monkeypatch.setattr("continuous.plausibility.check_plausible", made_meanwhile)
+    with serve(Behavior(content, tag=tag)) as url, pytest.raises(ForeignFileError, match="in the meantime") as caught:
+        download(HOPPER, url=url, config=QUICK)
+    assert_same(read_d4rl(path, HOPPER), hopper_data())
+    kept = [f"{path.name}.part", f"{path.name}.part.json"] if tag else []
+    assert sorted(found.name for found in path.parent.iterdir()) == [path.name, *kept]
+    assert ("bytes are kept" in str(caught.value)) == bool(tag)
+    path.unlink()
+    monkeypatch.undo()
+    if tag:
+        monkeypatch.setenv("D4RL_DATASET_DIR", str(path.parent))
+        assert download(HOPPER, url=url, config=QUICK)[0].read_bytes() == content  # without asking the server
+
+
+def test_a_file_that_another_process_has_just_downloaded_is_taken_as_it_is(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other finishes between our look at the place and our hold of the partial file."""
+    first = fetched(Behavior(content))
+    hidden = first.rename(first.with_suffix(".hidden"))
+    whole = download_module.hold_partial
+
+    def late(*arguments: Any) -> Any:
+        hidden.rename(first)
+        return whole(*arguments)
+
+    monkeypatch.setattr(download_module, "hold_partial", late)
+    path, record = download(HOPPER, url="http://127.0.0.1:1/none", config=QUICK)
+    assert record.sha256 == file_sha256(path)
+
+
+def test_what_cannot_be_continued_is_neither_kept_nor_promised(content: bytes) -> None:
+    message = failure(Behavior(content, break_after=20_000, tag=None), replace(QUICK, attempts=1))
+    assert "kept" not in message
+    assert list(dataset_path(HOPPER).parent.iterdir()) == []
+
+
+def test_a_file_beyond_the_limit_is_refused(content: bytes) -> None:
+    message = failure(Behavior(content), replace(QUICK, max_size=len(content) / 1e9 - 1e-9))
+    assert f"announces {len(content)} bytes" in message
+    assert list(dataset_path(HOPPER).parent.iterdir()) == []
+
+
+def test_a_redirect_to_a_local_file_is_refused_at_the_first_attempt() -> None:
+    behavior = Behavior(b"", status=302, location="file:///etc/hostname")
+    assert "redirects to 'file:///etc/hostname'" in failure(behavior)
+    assert len(behavior.asked) == 1
