@@ -31,7 +31,7 @@ from continuous.replay import TransitionTable
 from continuous.streams import SeedStreams
 from continuous.termination import never
 
-FIRST, ALL = WARM_UP + 1, 20  # steps: as many as warm up and one that is recorded, and some more
+FIRST, ALL = WARM_UP + 1, 20  # steps: as many as warm up and one that is recorded; and ten recorded at once besides
 TOLERANCE = 1e-4  # between parameters, relative to their largest,
 NOISE = 10.0  # or times what eager ones differ by among themselves
 PAIR = (0, 1)  # seeds of a comparison

@@ -1,16 +1,36 @@
-"""Running one training step many times: eagerly on a CPU, as a replayed CUDA graph on a GPU."""
+"""Running one training step many times: eagerly on a CPU, as replayed CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
 import gc
+import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 
 import torch
 
 from continuous.streams import SeedStreams
 
-WARM_UP = 3  # eager steps before a capture, as CUDA libraries allocate on their first calls
+logger = logging.getLogger(__name__)
+
+WARM_UP = 3  # eager steps before a recording, as CUDA libraries allocate on their first calls
+TOGETHER = 10  # steps in a recording, so that a replay's own cost counts little; a second one holds a single step
+
+_allowed: ContextVar[bool] = ContextVar("recording_allowed", default=True)
+_one_at_a_time = threading.Lock()  # a recording begins by waiting for the whole device, which another one forbids
+
+
+@contextmanager
+def recording(allowed: bool) -> Iterator[None]:
+    """Inside, repetitions that are made on a GPU record their steps, or never do; outside, they do."""
+    token = _allowed.set(allowed)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
 
 
 class Repetition:
@@ -18,13 +38,14 @@ class Repetition:
 
     On a GPU its kernels are recorded once and replayed, which spares the host the launches; the random streams it draws
     from are registered with the recording, so that every replay draws anew. Steps made to warm up before the recording
-    count: `run(n)` makes exactly n steps either way.
+    count: `run(n)` makes exactly n steps either way. Where the GPU refuses a recording, a warning says so once and all
+    steps are made eagerly.
 
     Args:
         step: makes one step in place.
         streams: every stream that it draws from.
         device: where its tensors are.
-        capture: whether to record on a GPU; a CPU always runs eagerly.
+        capture: whether to record on a GPU, where `recording` allows it; a CPU always runs eagerly.
     """
 
     def __init__(
@@ -36,42 +57,72 @@ class Repetition:
         capture: bool = True,
     ) -> None:
         self._step = step
-        self._streams = streams
-        self._captures = capture and torch.device(device).type == "cuda"
-        self._eager_steps = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._generators = [generator for stream in streams for generator in stream.generators]
+        self._records = capture and _allowed.get() and torch.device(device).type == "cuda"
+        self._warm_up = WARM_UP if self._records else 0  # steps that are still to be made
+        self._stream = torch.cuda.Stream() if self._records else None  # type: ignore[no-untyped-call]
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by how many steps each holds
 
     def run(self, steps: int) -> None:
         """Makes `steps` steps."""
-        if not self._captures:
-            for _ in range(steps):
-                self._step()
-            return
-        warm_up = min(steps, max(0, WARM_UP - self._eager_steps))
-        self._run_on_side_stream(warm_up)
-        for _ in range(steps - warm_up):
-            self._graph = self._graph or self._record()
-            self._graph.replay()
-
-    def _run_on_side_stream(self, steps: int) -> None:
-        if steps == 0:
-            return
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(steps):
-                self._step()
-        torch.cuda.current_stream().wait_stream(side)
-        self._eager_steps += steps
-
-    def _record(self) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        for streams in self._streams:
-            for generator in streams.generators:
-                graph.register_generator_state(generator)
-        with _no_collection(), torch.cuda.graph(graph):
+        warm_up = min(steps, self._warm_up)
+        if warm_up:
+            self._run_beside(warm_up)
+        left = steps - warm_up
+        for size in (TOGETHER, 1):
+            while left >= size and (graph := self._graph(size)):
+                graph.replay()
+                left -= size
+        for _ in range(left):
             self._step()
+
+    def _run_beside(self, steps: int) -> None:
+        """Eager steps on the stream that will be recorded on, whose libraries they make ready."""
+        before = torch.cuda.current_stream()
+        self._stream.wait_stream(before)  # type: ignore[union-attr]
+        with torch.cuda.stream(self._stream):
+            for _ in range(steps):
+                self._step()
+        before.wait_stream(self._stream)  # type: ignore[arg-type]
+        self._warm_up -= steps
+
+    def _graph(self, size: int) -> torch.cuda.CUDAGraph | None:
+        """The recording of so many steps, made when it is first needed; None where there is none."""
+        if self._records and size not in self._graphs:
+            before = [generator.clone_state() for generator in self._generators]
+            try:
+                with torch.cuda.stream(torch.cuda.current_stream()):  # put back if the recording does not end properly
+                    self._graphs[size] = self._record(size)
+            except RuntimeError as error:
+                self._give_up(error, before)
+        return self._graphs.get(size)
+
+    def _record(self, size: int) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
+        with (
+            _one_at_a_time,
+            _no_collection(),
+            torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
+        ):
+            for _ in range(size):
+                self._step()
         return graph
+
+    def _give_up(self, error: RuntimeError, before: Sequence[torch.Generator]) -> None:
+        """Eager steps from now on. Nothing of a failed recording was executed, but its generators refuse to draw."""
+        _warn_once(" ".join(str(error).split()))
+        self._records = False
+        self._graphs.clear()
+        torch.cuda.synchronize()
+        for generator, state in zip(self._generators, before, strict=True):
+            generator.graphsafe_set_state(state)
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    logger.warning("steps cannot be recorded on this GPU and are made one by one, which is slower: %s", reason)
 
 
 @contextmanager
