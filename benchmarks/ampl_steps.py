@@ -32,7 +32,7 @@ from continuous.q_moment import QMomentConfig
 from continuous.regularizer import Discriminator, RegularizerConfig
 from continuous.repetition import Repetition
 from continuous.replay import ModelBuffer, TransitionTable
-from continuous.rollout import published_paths, published_transitions, roll_out
+from continuous.rollout import paths_at_once, published_paths, published_transitions, roll_out
 from continuous.streams import SeedStreams
 from continuous.termination import never
 
@@ -179,7 +179,7 @@ def our_steps(seeds: list[int], device: str = "cpu", *, capture: bool = True) ->
             length=LENGTH,
             paths=published_paths(LENGTH, TRANSITIONS // (4 * shorter)),
             streams=rollout_streams,
-            chunk=2048 if device == "cpu" else 2**20,
+            chunk=paths_at_once(torch.device(device), len(seeds) * model.config.members),
         )
         return published_transitions(LENGTH, TRANSITIONS // (4 * shorter))
 

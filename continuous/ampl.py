@@ -29,7 +29,7 @@ from continuous.evaluation import Evaluator
 from continuous.regularizer import Discriminator
 from continuous.repetition import Repetition
 from continuous.replay import ModelBuffer, TransitionTable
-from continuous.rollout import START_BATCH, published_paths, roll_out
+from continuous.rollout import paths_at_once, published_paths, roll_out
 from continuous.streams import SeedStreams, prefixed, without_prefix
 from continuous.termination import Termination
 from continuous.value_model_loss import ValueModelLoss
@@ -222,7 +222,7 @@ class AMPL:
             paths=published_paths(self._config.rollout_length, self._config.schedule.rollout_transitions),
             streams=self._streams["rollouts"],
             shared_action=self._config.shared_rollout_action,
-            chunk=START_BATCH if self._device.type == "cpu" else 2**20,
+            chunk=paths_at_once(self._device, len(self.seeds) * self._model.config.members),
         )
 
     def _model_loss(self, weights: Tensor | None) -> ModelLoss:

@@ -28,7 +28,7 @@ from continuous.evaluation import Evaluator
 from continuous.mixed_sampler import MixedSampler
 from continuous.repetition import Repetition
 from continuous.replay import ModelBuffer, TransitionTable
-from continuous.rollout import START_BATCH, Model, roll_out
+from continuous.rollout import Model, paths_at_once, roll_out
 from continuous.squashed_gaussian import SquashedGaussian
 from continuous.streams import SeedStreams, prefixed, without_prefix
 from continuous.termination import Termination
@@ -221,7 +221,7 @@ class ModelBased(ABC, Generic[LearnerT]):
                 length=self.schedule.rollout_length,
                 paths=self.schedule.rollout_starts,
                 streams=self.streams["rollouts"],
-                chunk=START_BATCH if self._device.type == "cpu" else 2**20,
+                chunk=paths_at_once(self._device, len(self.seeds) * self.model.config.members),
             )
             if self._repetition is None:
                 self._repetition = Repetition(self.update, [self.streams["updates"]], self._device)

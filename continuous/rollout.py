@@ -20,6 +20,7 @@ from continuous.replay import ModelBuffer, TransitionTable
 from continuous.streams import SeedStreams
 
 START_BATCH = 2048  # states of the data from which the released code starts at once
+_GPU_ROWS = 2**24  # of all seeds and members: the output of a layer of 200 units is 13 GB
 
 
 class Model(Protocol):
@@ -54,7 +55,7 @@ def roll_out(
         streams: for starts, actions and the model.
         shared_action: a defect of the released code, for sensitivity tests: all paths of a start batch take the action
             of the first one (it unpacks the actions as if they were a tuple). The paper's rollouts do not.
-        chunk: paths at a time, >= 1: on a CPU what fits its cache, on a GPU best all; a shared action fixes it.
+        chunk: paths at a time, >= 1; see `paths_at_once`; a shared action fixes it.
 
     Returns:
         Metrics, [K] each, left on the device.
@@ -85,6 +86,18 @@ def roll_out(
         "rollout/reward_mean": joined.reward.mean(-1),
         "rollout/terminal_share": joined.terminal.float().mean(-1),
     }
+
+
+def paths_at_once(device: torch.device, copies: int) -> int:
+    """How many paths of each seed are rolled out at a time: on a CPU what fits its cache, on a GPU its memory.
+
+    Where so many seeds are stacked on a GPU that a rollout is cut, a seed draws other numbers than it does alone.
+
+    Args:
+        device: where the model is.
+        copies: of the model's network, seeds times members, >= 1.
+    """
+    return START_BATCH if device.type == "cpu" else max(1, _GPU_ROWS // copies)
 
 
 def published_transitions(length: int, transitions: int) -> int:

@@ -24,7 +24,7 @@ from continuous.policy import StackedPolicy
 from continuous.regularizer import Discriminator
 from continuous.repetition import Repetition
 from continuous.replay import ModelBuffer, TransitionTable
-from continuous.rollout import START_BATCH, Model, roll_out
+from continuous.rollout import Model, paths_at_once, roll_out
 from continuous.streams import SeedStreams
 from continuous.termination import never
 
@@ -98,6 +98,7 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
             table,
             sampler.buffer,
             streams,
+            config.dynamics.members,
         ),
         _evaluation(AMPL_EVALUATION, workload, config.evaluation_episodes, seeds, device, evaluation),
     ]
@@ -120,7 +121,17 @@ def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
     return [
         _repeated(MOPO_UPDATE, "updates", mopo.update, mopo.streams["updates"]),
         _fit("MOPO dynamics", mopo.model, table, seeds),
-        _rollout("MOPO rollout, penalized", workload, length, model, policy, table, mopo.buffer, streams),
+        _rollout(
+            "MOPO rollout, penalized",
+            workload,
+            length,
+            model,
+            policy,
+            table,
+            mopo.buffer,
+            streams,
+            workload.mopo.dynamics.members,
+        ),
         _evaluation(MOPO_EVALUATION, workload, workload.mopo.evaluation_episodes, seeds, device, evaluation),
     ]
 
@@ -209,9 +220,10 @@ def _rollout(
     table: TransitionTable,
     buffer: ModelBuffer,
     streams: SeedStreams,
+    members: int,
 ) -> Loop:
-    """Whole rollouts, of which an epoch has one or more."""
-    chunk = START_BATCH if streams.device.type == "cpu" else 2**20
+    """Whole rollouts of a model with so many members, of which an epoch has one or more."""
+    chunk = paths_at_once(streams.device, len(streams) * members)
 
     def run(count: int) -> None:
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Every step that a GPU records, on the device `meta`: nothing in it waits for the host or touches the CPU.
+"""Every step that a GPU repeats, on the device `meta`: nothing in it waits for the host or touches the CPU.
 
 `meta` has no values: reading one, a mask as an index, or a tensor of the CPU among the operands raises. What a GPU
 would launch is counted, so that a step that has become larger is noticed here.
@@ -30,6 +30,7 @@ from continuous.gendice import GenDICEConfig
 from continuous.mopo import MOPOConfig
 from continuous.multi_moment import MultiMomentConfig
 from continuous.q_moment import QMomentConfig, RewardTestConfig
+from continuous.rollout import roll_out
 from continuous.streams import SeedStreams
 from continuous.vpm import VPMConfig
 
@@ -91,6 +92,17 @@ def fit() -> Step:
     )._step  # fmt: skip
 
 
+def rollout() -> Step:
+    """Not recorded, but nothing in it waits either."""
+    owner = mopo(SEEDS, DEVICE, MOPOConfig(penalty_weight=1.0))
+
+    def step() -> None:
+        roll_out(owner.rollout_model(), owner.rollout_policy(), owner.table, owner.buffer, length=2, paths=9,
+                 streams=owner.streams["rollouts"])  # fmt: skip
+
+    return step
+
+
 STEPS: dict[str, tuple[Callable[[], Step], int]] = {  # and how many kernels two seeds may take at most
     "ampl": (ampl, 840),
     "mopo": (mopo_update, 200),
@@ -102,6 +114,7 @@ STEPS: dict[str, tuple[Callable[[], Step], int]] = {  # and how many kernels two
     "dualdice": (weights(DualDICEConfig()), 160),
     "multi-moment": (weights(MultiMomentConfig()), 140),
     "certificate": (certificate, 105),
+    "rollout": (rollout, 205),
     "fit": (fit, 105),
 }
 

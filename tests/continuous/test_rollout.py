@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ampl.errors import InvalidArgumentError
 from continuous.replay import ModelBuffer, TransitionTable
-from continuous.rollout import published_paths, published_transitions, roll_out
+from continuous.rollout import paths_at_once, published_paths, published_transitions, roll_out
 from continuous.streams import SeedStreams
 
 
@@ -125,6 +125,14 @@ def test_chunks_bound_the_rows_of_a_model_step() -> None:
     roll_out(model, RandomPolicy(), table, buffer, length=2, paths=700, streams=SeedStreams([0], "rollout"), chunk=300)
     assert model.largest == 300
     assert buffer.n_transitions == 1400
+
+
+def test_the_paths_at_a_time_are_those_of_a_cache_or_bound_the_rows_of_all_seeds_and_members() -> None:
+    assert paths_at_once(torch.device("cpu"), 45 * 7) == 2048
+    for copies in (1, 7, 45 * 7, 1000 * 7):
+        paths = paths_at_once(torch.device("cuda"), copies)
+        assert paths * copies <= 2**24 < (paths + 1) * copies
+    assert paths_at_once(torch.device("cuda"), 2**25) == 1
 
 
 def test_a_seed_rolls_out_the_same_alone_and_among_others() -> None:
