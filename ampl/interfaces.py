@@ -210,8 +210,8 @@ class Wing(Protocol):
     def algorithms(self) -> Mapping[str, Sequence[str]]:
         """Each algorithm with its variants, at least one; the first is the default."""
 
-    def default_epochs(self, algorithm: str, task: str) -> int:
-        """Epochs of a full run, >= 1."""
+    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
+        """Epochs of a full run of a variant, >= 1."""
 
     def build(
         self,

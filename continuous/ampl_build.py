@@ -10,7 +10,7 @@ from ampl.processes import choose_threads
 from ampl.scale import Scale
 from continuous.ampl import AMPL
 from continuous.ampl_config import AMPLConfig
-from continuous.ampl_presets import PUBLISHED, VARIANTS, main_config
+from continuous.ampl_presets import PUBLISHED, published_config
 from continuous.dataset import load_dataset
 from continuous.evaluation import Evaluator
 from continuous.offline_data import offline_table, reset_states
@@ -28,7 +28,7 @@ def build_ampl(
 
     Args:
         task_name: of D4RL.
-        variant: one of `VARIANTS`.
+        variant: one of `ampl_presets.VARIANTS`.
         seeds: trained side by side.
         device: "cpu" or "cuda".
         scale: how much smaller than the published runs.
@@ -39,7 +39,7 @@ def build_ampl(
         InvalidArgumentError: a scale that the schedule cannot take.
     """
     task = find_task(task_name)
-    published = VARIANTS[variant](main_config(task))
+    published = published_config(task, variant)
     return assemble(task, published, scaled(published, scale), seeds, device=device, threads=threads)
 
 

@@ -16,7 +16,7 @@ from continuous.multi_moment import MultiMomentConfig
 from continuous.policy import GaussianPolicyConfig, ImplicitPolicyConfig, default_noise_size
 from continuous.q_moment import QMomentConfig, RewardTestConfig
 from continuous.regularizer import Objective
-from continuous.tasks import Family, Task
+from continuous.tasks import LOCOMOTION, Family, Task
 from continuous.vpm import VPMConfig
 
 
@@ -58,7 +58,7 @@ def preset(task: Task) -> Preset:
     return Preset(
         rollout_length=3,
         noise_size=1 if scarce else 50,
-        weight_power=0.5 if task.family in (Family.GYM_MUJOCO, Family.OUT_OF_DISTRIBUTION) else 0.2,
+        weight_power=0.5 if task.family in (*LOCOMOTION, Family.OUT_OF_DISTRIBUTION) else 0.2,
         noise_scale=1e-3 if scarce else 1.0,
     )
 
@@ -72,6 +72,11 @@ def main_config(task: Task) -> AMPLConfig:
         weights=QMomentConfig(weight_power=chosen.weight_power),
         rollout_length=chosen.rollout_length,
     )
+
+
+def published_config(task: Task, variant: str) -> AMPLConfig:
+    """The settings of a variant on a task, as published."""
+    return VARIANTS[variant](main_config(task))
 
 
 def _without_retraining(config: AMPLConfig) -> AMPLConfig:
@@ -101,6 +106,11 @@ def _linear(config: AMPLConfig) -> AMPLConfig:
 
 def _linear_weighted_policy(config: AMPLConfig) -> AMPLConfig:
     return _linear(_weighted_policy(config))
+
+
+def _released_rollouts(config: AMPLConfig) -> AMPLConfig:
+    """Rollouts as the released code makes them: all paths of a start batch take the action of the first one."""
+    return replace(config, shared_rollout_action=True)
 
 
 def _gaussian_policy(config: AMPLConfig) -> AMPLConfig:
@@ -133,6 +143,11 @@ VARIANTS: Mapping[str, Callable[[AMPLConfig], AMPLConfig]] = {
     "no-rollouts": _no_rollouts,
     "reward-test-function": _reward_test_function,
     "value-discriminator": _value_discriminator,
+    "released-rollouts": _released_rollouts,
     "multi-moment": _multi_moment,
 }
-"""How each variant differs from "main"; all but the last, our own, are the paper's."""
+"""How each variant differs from "main"; all but the last two are the paper's.
+
+released-rollouts has a defect of the released code, of which it is not known whether the published runs had it, too;
+multi-moment is our own.
+"""

@@ -1,6 +1,7 @@
 """Deep DAMO: dual alignment maximin optimization on data and rollouts of the model, K seeds side by side.
 
-Source: "Dual Alignment Maximin Optimization for Offline Model-based RL" (2025), Algorithm 1:
+Source: Zhou et al., "Dual Alignment Maximin Optimization for Offline Model-based RL" (arXiv 2502.00850, 2025),
+Algorithm 1:
 
     train the dynamics models on D_env                                          `EnsembleDynamics.fit`
     for every epoch:
@@ -48,6 +49,7 @@ class DAMOConfig:
     learner: DAMOLearnerConfig
     starts: Starts = Starts.DATA
     transitions: TransitionMode = TransitionMode.MODEL  # as in OfflineRL-Kit, whose loader DAMO inherits
+    largest_state: float | None = None  # paths of the model end where any |s'_i| reaches it; OfflineRL-Kit: 100
     dynamics: DynamicsConfig = field(default_factory=lambda: replace(MOPO_DYNAMICS, patience=5))
     schedule: BranchedSchedule = field(default_factory=lambda: BranchedSchedule(epochs=3000))
     evaluation_episodes: int = 10
@@ -95,6 +97,7 @@ class DAMO(ModelBased[DAMOLearner]):
         """One update of classifier, critics and actor."""
         streams, rows = self.streams["updates"], self.schedule.batch_size
         policy = self.learner.policy
+        penalized = self.learner.damo.classifier.gradient_penalty > 0.0
         self.learner.update_all(
             DAMODraws(
                 batch=self.sampler.draw(),
@@ -104,5 +107,6 @@ class DAMO(ModelBased[DAMOLearner]):
                 noise=policy.noise(streams, rows),
                 next_noise=policy.noise(streams, rows),
                 start_noise=policy.noise(streams, rows),
+                mixing=streams.uniform(rows // 2) if penalized else None,
             )
         )

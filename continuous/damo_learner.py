@@ -22,7 +22,8 @@ from torch import Tensor
 
 from ampl.errors import InvalidArgumentError, check_at_least
 from continuous.dataset import Batch
-from continuous.soft_actor_critic import METRICS, SoftActorCritic, SoftActorCriticConfig
+from continuous.soft_actor_critic import METRICS, Decay, SoftActorCritic, SoftActorCriticConfig
+from continuous.squashed_gaussian import SquashedGaussianConfig
 from continuous.streams import prefixed, without_prefix
 from continuous.transition_classifier import ClassifierConfig, TransitionClassifier
 
@@ -65,7 +66,12 @@ class DAMOLearnerConfig:
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     learner: SoftActorCriticConfig = field(
         default_factory=lambda: SoftActorCriticConfig(
-            policy_learning_rate=1e-4, temperature_learning_rate=1e-4, target_entropy=None, highest_temperature=1.0
+            policy_learning_rate=1e-4,
+            policy_learning_rate_decay=Decay.COSINE,
+            temperature_learning_rate=1e-4,
+            target_entropy=None,
+            highest_temperature=1.0,
+            policy=SquashedGaussianConfig(lowest_log_std=-5.0),
         )
     )
 
@@ -90,6 +96,7 @@ class DAMODraws:
     noise: Tensor  # of the policy at the batch's states, standard normal, [K, B, A]
     next_noise: Tensor  # at their next states
     start_noise: Tensor  # at the start states
+    mixing: Tensor | None = None  # of real and imagined rows, for the classifier's gradient penalty, [K, rows of each]
 
 
 class DAMOLearner(SoftActorCritic):
@@ -124,7 +131,7 @@ class DAMOLearner(SoftActorCritic):
 
     def update_all(self, draws: DAMODraws) -> None:
         """One update of everything."""
-        classified = self.classifier.update(draws.real, draws.imagined)  # loss and logits
+        classified = self.classifier.update(draws.real, draws.imagined, draws.mixing)  # loss and logits
         batch = self.aligned(draws.batch)
         if self.damo.behavior_alignment:
             critic_loss = self.update_dual_critics(batch, draws)

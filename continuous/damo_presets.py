@@ -1,7 +1,8 @@
 """DAMO's settings of each dataset, and its variants.
 
 Source: DAMO, Table 4, whose columns are told apart by reason: values of 0.1 to 3 are alpha, 1 to 5 are h; the actor's
-learning rates are lost, so OfflineRL-Kit's 1e-4 is used everywhere. Tasks that are not in it get alpha = 2 and h = 5.
+learning rates are lost, so OfflineRL-Kit's 1e-4, decayed to zero over the run as there, is used everywhere. Tasks that
+are not in it get alpha = 2 and h = 5.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ampl.scale import Scale
 from continuous.damo import DAMO, DAMOConfig, Starts
 from continuous.damo_learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.mopo_build import check_no_weight_steps, scale_notes
+from continuous.mopo_presets import largest_state
 from continuous.surroundings import offline_task
 from continuous.tasks import Task, find_task
 
@@ -42,6 +44,12 @@ def _learner(**changes: object) -> Callable[[DAMOConfig], DAMOConfig]:
     return lambda config: replace(config, learner=replace(config.learner, **changes))  # type: ignore[arg-type]
 
 
+def _gradient_penalty(config: DAMOConfig) -> DAMOConfig:
+    """OMPO's, on the classifier."""
+    classifier = replace(config.learner.classifier, gradient_penalty=10.0)
+    return replace(config, learner=replace(config.learner, classifier=classifier))
+
+
 VARIANTS: Mapping[str, Callable[[DAMOConfig], DAMOConfig]] = {
     "main": lambda config: config,
     "no-er": _learner(data_alignment=False),
@@ -50,18 +58,25 @@ VARIANTS: Mapping[str, Callable[[DAMOConfig], DAMOConfig]] = {
     "unstabilized": _learner(actor=Actor.UNSTABILIZED),
     "fixed-alpha": _learner(actor=Actor.FIXED_ALPHA),
     "exact-critic": _learner(conjugate=Conjugate.ONE_SIDED, detaches_target=False),
+    "gradient-penalty": _gradient_penalty,
     "episode-starts": lambda config: replace(config, starts=Starts.EPISODES),
     **{f"alpha-{alpha:g}": _learner(alpha=alpha) for alpha in ALPHAS},
 }
 """The algorithm, without the explicit or the implicit term, with other actors (the last is the other reading), with
-Eq. 2 as it stands for the critic, with start states as in the theory, and with other coefficients than Table 4's."""
+Eq. 2 as it stands for the critic, with OMPO's gradient penalty on the classifier, with start states as in the theory,
+and with other coefficients than Table 4's."""
 
 
 def main_config(task: Task) -> DAMOConfig:
     """Table 4's settings of a task."""
     alpha, rollout_length = TABLE4.get(task.name, _COMMON)
-    config = DAMOConfig(learner=DAMOLearnerConfig(alpha=alpha))
+    config = DAMOConfig(learner=DAMOLearnerConfig(alpha=alpha), largest_state=largest_state(task))
     return replace(config, schedule=replace(config.schedule, rollout_length=rollout_length))
+
+
+def published_config(task: Task, variant: str) -> DAMOConfig:
+    """The settings of a variant on a task, as published."""
+    return VARIANTS[variant](main_config(task))
 
 
 def build_damo(
@@ -69,7 +84,7 @@ def build_damo(
 ) -> DAMO:
     """DAMO on the dataset of a task; arguments and errors as for `mopo_build.build_mopo`."""
     task = find_task(task_name)
-    published = VARIANTS[variant](main_config(task))
+    published = published_config(task, variant)
     config = scaled(published, scale)
     notes = [*scale_notes(published.schedule, config.schedule)]
     if task.name not in TABLE4:
@@ -82,6 +97,7 @@ def build_damo(
         scaled=config != published,
         notes=notes,
         transitions=config.transitions,
+        largest_state=config.largest_state,
         episode_starts=config.starts is Starts.EPISODES,
     )
     return DAMO(table, config, seeds, surroundings)

@@ -55,6 +55,9 @@ class Learner(Protocol):
     def sums(self) -> Mapping[str, Tensor]:
         """Metrics summed over the updates since `clear`, [K] each."""
 
+    def begin_epoch(self, done: int, epochs: int) -> None:
+        """Sets what changes from epoch to epoch, for the one after `done` of `epochs`."""
+
     def clear(self) -> None:
         """Sets the sums to zero."""
 
@@ -212,6 +215,7 @@ class ModelBased(ABC, Generic[LearnerT]):
     def improve_policy(self, epoch: int) -> Sequence[Metrics]:
         """One rollout, then the epoch's updates."""
         self.learner.clear()
+        self.learner.begin_epoch(epoch - 1, self.schedule.epochs)
         with self.arithmetic():
             rolled = roll_out(
                 self.rollout_model(),

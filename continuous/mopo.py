@@ -47,6 +47,7 @@ class MOPOConfig:
     dynamics: DynamicsConfig = MOPO_DYNAMICS
     schedule: BranchedSchedule = field(default_factory=BranchedSchedule)
     transitions: TransitionMode = TransitionMode.EXACT  # on D4RL as MOPO's code; see continuous.transitions
+    largest_state: float | None = None  # paths of the model end where any |s'_i| reaches it; OfflineRL-Kit: 100
     evaluation_episodes: int = 10
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from ampl.errors import InvalidArgumentError
 from ampl.scale import Scale
 from continuous.branched_schedule import BranchedSchedule
 from continuous.mopo import MOPO, MOPOConfig
-from continuous.mopo_presets import VARIANTS, main_config, preset_notes
+from continuous.mopo_presets import preset_notes, published_config
 from continuous.penalties import Penalty, TrueStep
 from continuous.simulators.oracle import Oracle
 from continuous.simulators.registry import robot_for
@@ -27,7 +27,7 @@ def build_mopo(
 
     Args:
         task_name: of D4RL.
-        variant: one of `VARIANTS`.
+        variant: one of `mopo_presets.VARIANTS`.
         seeds: trained side by side.
         device: "cpu" or "cuda".
         scale: how much smaller than the published runs.
@@ -39,7 +39,7 @@ def build_mopo(
             error and the task's observations do not show its whole state.
     """
     task = find_task(task_name)
-    published = VARIANTS[variant](main_config(task), task)
+    published = published_config(task, variant)
     config = scaled(published, scale)
     notes = [*scale_notes(published.schedule, config.schedule), *preset_notes(task, variant, config)]
     oracle = Oracle(robot_for(task), threads) if config.penalty is Penalty.TRUE_ERROR else None
@@ -50,6 +50,7 @@ def build_mopo(
         scaled=config != published,
         notes=notes,
         transitions=config.transitions,
+        largest_state=config.largest_state,
     )
     return MOPO(table, config, seeds, surroundings, None if oracle is None else true_step(oracle))
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from continuous.branched_schedule import BranchedSchedule
 from continuous.mopo import MOPOConfig
 from continuous.penalties import Penalty
-from continuous.soft_actor_critic import SoftActorCriticConfig
+from continuous.soft_actor_critic import Decay, SoftActorCriticConfig
 from continuous.squashed_gaussian import SquashedGaussianConfig
-from continuous.tasks import Task
+from continuous.tasks import LOCOMOTION, Task
 from continuous.transitions import TransitionMode
 
 
@@ -49,15 +49,15 @@ PAPER: Mapping[str, Preset] = {
 """MOPO, Table 6, and section 5.3 for the last two."""
 
 KIT: Mapping[str, Preset] = {
-    "halfcheetah-medium": _preset(5, 0.5),
-    "hopper-medium": _preset(5, 5.0),
-    "walker2d-medium": _preset(5, 0.5),
-    "halfcheetah-medium-replay": _preset(5, 0.5),
-    "hopper-medium-replay": _preset(5, 2.5),
-    "walker2d-medium-replay": _preset(1, 2.5),
-    "halfcheetah-medium-expert": _preset(5, 2.5),
-    "hopper-medium-expert": _preset(5, 5.0),
-    "walker2d-medium-expert": _preset(1, 2.5),
+    "halfcheetah-medium-v2": _preset(5, 0.5),
+    "hopper-medium-v2": _preset(5, 5.0),
+    "walker2d-medium-v2": _preset(5, 0.5),
+    "halfcheetah-medium-replay-v2": _preset(5, 0.5),
+    "hopper-medium-replay-v2": _preset(5, 2.5),
+    "walker2d-medium-replay-v2": _preset(1, 2.5),
+    "halfcheetah-medium-expert-v2": _preset(5, 2.5),
+    "hopper-medium-expert-v2": _preset(5, 5.0),
+    "walker2d-medium-expert-v2": _preset(1, 2.5),
 }
 """OfflineRL-Kit's suggestions for v2 data."""
 
@@ -83,10 +83,15 @@ def main_config(task: Task) -> MOPOConfig:
     return _with(config, _paper_preset(name))
 
 
+def published_config(task: Task, variant: str) -> MOPOConfig:
+    """The settings of a variant on a task, as published."""
+    return VARIANTS[variant](main_config(task), task)
+
+
 def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
     """One line if no source gives h and lambda of a task."""
-    source, known = ("OfflineRL-Kit", KIT) if variant == "kit" else ("MOPO", PAPER)
-    if _key(task) in known:
+    source, known = ("OfflineRL-Kit", task.name in KIT) if variant == "kit" else ("MOPO", _key(task) in PAPER)
+    if known:
         return []
     settings = f"h = {config.schedule.rollout_length} and lambda = {config.penalty_weight:g}"
     origin = f"MOPO's {settings} are taken" if _key(task) in PAPER else f"{settings} are reconstructed"
@@ -94,12 +99,10 @@ def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
 
 
 def _kit(config: MOPOConfig, task: Task) -> MOPOConfig:
-    """OfflineRL-Kit's h and lambda, learner, transitions and length.
-
-    Without its cosine decay of the policy's learning rate and its end of episodes where |s'| >= 100.
-    """
+    """OfflineRL-Kit's h and lambda, learner, transitions, length, and end of the model's paths."""
     learner = SoftActorCriticConfig(
         policy_learning_rate=1e-4,
+        policy_learning_rate_decay=Decay.COSINE,
         temperature_learning_rate=1e-4,
         target_entropy=None,
         highest_temperature=1.0,
@@ -107,8 +110,20 @@ def _kit(config: MOPOConfig, task: Task) -> MOPOConfig:
     )
     length = replace(config.schedule, epochs=3000)
     dynamics = replace(config.dynamics, patience=5)
-    kit = replace(config, learner=learner, schedule=length, dynamics=dynamics, transitions=TransitionMode.MODEL)
-    return _with(kit, KIT.get(_key(task), _paper_preset(_key(task))))
+    kit = replace(
+        config,
+        learner=learner,
+        schedule=length,
+        dynamics=dynamics,
+        transitions=TransitionMode.MODEL,
+        largest_state=largest_state(task),
+    )
+    return _with(kit, KIT.get(task.name, _paper_preset(_key(task))))
+
+
+def largest_state(task: Task) -> float | None:
+    """Where OfflineRL-Kit ends a path of the model, whatever the robot's rule; hopper's has the bound already."""
+    return 100.0 if task.family in LOCOMOTION and task.robot in ("halfcheetah", "walker2d") else None
 
 
 def _mbpo(config: MOPOConfig, task: Task) -> MOPOConfig:

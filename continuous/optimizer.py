@@ -22,7 +22,7 @@ class StackedAdam:
 
     Args:
         parameters: their stack's first axis is the seeds, K.
-        learning_rate: step size.
+        learning_rate: step size, until `set_learning_rate` changes it.
         betas: decay of the two moments.
         weight_decay: coupled L2 penalty of parameters by name; 0 for those not named.
     """
@@ -35,7 +35,8 @@ class StackedAdam:
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: Mapping[str, float] | None = None,
     ) -> None:
-        self._learning_rate, self._betas = learning_rate, betas
+        self._betas = betas
+        self._learning_rate = torch.tensor(learning_rate, device=parameters.values.device)  # [], read by recorded steps
         self._parameters = parameters
         self._first, self._second = parameters.frozen(), parameters.frozen()  # moments
         self._first.values.zero_()
@@ -52,6 +53,10 @@ class StackedAdam:
             [[view.detach()[seed] for view in owner.views.values()] for owner in owners]
             for seed in range(parameters.stack[0])
         ]  # [K][values and moments][names]
+
+    def set_learning_rate(self, value: float) -> None:
+        """Changes the step size from the next step on; not part of the state, as schedules know it from the epoch."""
+        self._learning_rate.fill_(value)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # the kernel cannot be traced
     @torch.no_grad()

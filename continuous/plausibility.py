@@ -20,7 +20,7 @@ from continuous.episodes import find_episodes
 from continuous.hiv.treatment import HivConfig, clipped_efficacy, treatment_reward
 from continuous.maze2d.layouts import CELL_EDGE, find_layout
 from continuous.maze2d.rewards import Reward
-from continuous.tasks import Family, Task
+from continuous.tasks import LOCOMOTION, Family, Task
 from continuous.termination import find_termination, walker2d
 
 _ACTION_SLACK = 1e-3  # beyond [-1, 1]
@@ -32,7 +32,7 @@ _TOLERATED = 1000  # one row in so many may fail
 def find_problems(data: D4RLData, task: Task, provenance: Provenance | None) -> list[str]:
     """Why a dataset cannot be used as data of a task; empty if nothing speaks against it."""
     problems = [*_wrong_recipe(task, provenance), *_wrong_actions(data)]
-    if task.family is Family.GYM_MUJOCO:
+    if task.family in LOCOMOTION:
         problems += _wrong_robot(data, task)
     if task.family is Family.MAZE2D:
         problems += [*_wrong_maze(data, task), *_wrong_rewards(data, task)]
@@ -50,7 +50,7 @@ def check_plausible(data: D4RLData, task: Task, provenance: Provenance | None, p
 def find_oddities(data: D4RLData, task: Task) -> list[str]:
     """What is worth knowing about a dataset, but no reason to refuse it."""
     oddities = [*_odd_episodes(data, task)]
-    if task.family in (Family.GYM_MUJOCO, Family.TREATMENT):
+    if task.family in (*LOCOMOTION, Family.TREATMENT):
         oddities += _odd_next_states(data)
     if task.family is Family.MAZE2D:
         oddities += _repeated_rows(data)

@@ -10,7 +10,7 @@ import torch
 from ampl.errors import InvalidArgumentError
 from continuous.evaluation import Evaluation, Evaluator, Policy, uniform_policy
 from continuous.simulators.registry import environment_for, simulator_maker
-from continuous.tasks import Family, Task
+from continuous.tasks import LOCOMOTION, Family, Task
 from continuous.video import record_video
 
 
@@ -53,7 +53,7 @@ def load_actor(task: Task, path: Path) -> Policy:
         from continuous.adroit.policy import read_policy
 
         return read_policy(path, task.observation_size, task.action_size).act
-    if task.family in (Family.GYM_MUJOCO, Family.OUT_OF_DISTRIBUTION):
+    if task.family in (*LOCOMOTION, Family.OUT_OF_DISTRIBUTION):
         return _behavior_actor(task, path)
     raise InvalidArgumentError(f"--policy: {task.name} has no policy files; leave it out to score random actions.")
 

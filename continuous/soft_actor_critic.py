@@ -7,8 +7,10 @@ code; OfflineRL-Kit's are named in the comments.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,13 @@ METRICS = (
 )
 
 
+class Decay(StrEnum):
+    """How the policy's learning rate changes from epoch to epoch."""
+
+    NONE = "none"
+    COSINE = "cosine"  # to zero over the epochs of the run: OfflineRL-Kit, for MOPO's policy and DAMO's
+
+
 @dataclass(frozen=True, kw_only=True)
 class SoftActorCriticConfig:
     """Hyperparameters of MOPO's code."""
@@ -40,6 +49,7 @@ class SoftActorCriticConfig:
     target_rate: float = 0.005  # how far the target critics follow in one update
     critic_learning_rate: float = 3e-4
     policy_learning_rate: float = 3e-4  # OfflineRL-Kit: 1e-4
+    policy_learning_rate_decay: Decay = Decay.NONE  # OfflineRL-Kit: cosine
     temperature_learning_rate: float = 3e-4  # OfflineRL-Kit: 1e-4
     target_entropy: float | None = -3.0  # nats; MOPO's code has -3 for every D4RL task; None: minus the action size
     initial_log_temperature: float = 0.0
@@ -114,6 +124,11 @@ class SoftActorCritic:
     def discount(self) -> float:
         """gamma."""
         return self.config.discount
+
+    def begin_epoch(self, done: int, epochs: int) -> None:
+        """Sets the policy's learning rate for the epoch after `done` of `epochs`."""
+        if self.config.policy_learning_rate_decay is Decay.COSINE:
+            self._policy_optimizer.set_learning_rate(cosine_decay(self.config.policy_learning_rate, done, epochs))
 
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
         """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
@@ -202,6 +217,11 @@ class SoftActorCritic:
             "critic_optimizer": self._critic_optimizer,
             "temperature_optimizer": self._temperature_optimizer,
         }
+
+
+def cosine_decay(initial: float, done: int, epochs: int) -> float:
+    """A learning rate after `done` of `epochs`: the initial one at none, half of it half-way, zero at the end."""
+    return 0.5 * initial * (1.0 + math.cos(math.pi * done / epochs))
 
 
 def pairs(state: Tensor, action: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from continuous.model_based import Surroundings
 from continuous.replay import TransitionTable
 from continuous.simulators.registry import simulator_maker
 from continuous.tasks import Task
-from continuous.termination import find_termination
+from continuous.termination import bounded, find_termination
 from continuous.transitions import TransitionMode
 
 
@@ -24,6 +24,7 @@ def offline_task(
     scaled: bool,
     notes: Sequence[str],
     transitions: TransitionMode,
+    largest_state: float | None = None,
     episode_starts: bool = False,
 ) -> tuple[TransitionTable, Surroundings]:
     """The data of a task with its own rewards, and what a run on it needs.
@@ -35,16 +36,18 @@ def offline_task(
         scaled: whether the run is smaller than the published ones.
         notes: for the user.
         transitions: which ones to take from the file.
+        largest_state: paths of the model end where any |s'_i| reaches it; None: by the task's rule alone.
         episode_starts: whether the table's start states are where the data's episodes begin, or all of its states.
 
     Raises:
         InvalidFileError: no dataset, or a damaged one.
     """
     dataset = load_dataset(task, mode=transitions, device=device)
+    rule = find_termination(task)
     cores = choose_threads(threads)
     simulator = simulator_maker(task, cores)
     surroundings = Surroundings(
-        termination=find_termination(task),
+        termination=rule if largest_state is None else bounded(rule, largest_state),
         evaluator=lambda episodes, discount: Evaluator(
             simulator(), episodes=episodes, device=device, discount=discount
         ),

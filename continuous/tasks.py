@@ -20,6 +20,7 @@ URL_PREFIX = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 GYM_MUJOCO_DATASETS = ("random", "medium", "medium-replay", "medium-expert", "expert", "full-replay")
 MAZE2D_DATASETS = ("sparse", "dense")
 ADROIT_DATASETS = ("human", "cloned", "expert")
+_V0_FILES = {"medium-replay": "mixed"}  # as the files call it
 ANT_ANGLES = (30, 45, 60, 90)  # degrees to the x axis
 
 
@@ -27,10 +28,14 @@ class Family(Enum):
     """Tasks that share a file layout, a simulator and a version."""
 
     GYM_MUJOCO = "gym-mujoco v2"
+    GYM_MUJOCO_V0 = "gym-mujoco v0"  # the data of MOPO's Table 1: other files of the same environments
     MAZE2D = "maze2d v1"
     ADROIT = "Adroit v1"
     OUT_OF_DISTRIBUTION = "MOPO's out-of-distribution tasks"
     TREATMENT = "MOPO's HIV experiment"
+
+
+LOCOMOTION = (Family.GYM_MUJOCO, Family.GYM_MUJOCO_V0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +121,16 @@ def _gym_mujoco() -> Iterator[Task]:
             yield _task(f"{robot}-{dataset}-v2", Family.GYM_MUJOCO, robot, dataset, path, body)
 
 
+def _gym_mujoco_v0() -> Iterator[Task]:
+    """The five kinds of data that D4RL had first, without time-outs in the files."""
+    for robot, body in _GYM_MUJOCO.items():
+        for dataset in GYM_MUJOCO_DATASETS[:-1]:
+            kind = _V0_FILES.get(dataset, dataset).replace("-", "_")
+            stem = "walker" if (robot, kind) == ("walker2d", "mixed") else robot
+            path = f"gym_mujoco/{stem}_{kind}.hdf5"
+            yield _task(f"{robot}-{dataset}-v0", Family.GYM_MUJOCO_V0, robot, dataset, path, body)
+
+
 def _maze2d() -> Iterator[Task]:
     """The name of a sparse task leaves the reward out, its file name does not."""
     for (maze, reward), body in _MAZE2D.items():
@@ -142,7 +157,7 @@ def _treatment() -> Iterator[Task]:
     yield Task(name="hiv-treatment", family=Family.TREATMENT, robot="hiv", dataset="treatment", url="", **body)
 
 
-_FAMILIES = (_gym_mujoco, _maze2d, _adroit, _out_of_distribution, _treatment)
+_FAMILIES = (_gym_mujoco, _gym_mujoco_v0, _maze2d, _adroit, _out_of_distribution, _treatment)
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for family in _FAMILIES for task in family()})
 
 

@@ -43,6 +43,14 @@ def robot_termination(robot: str) -> Termination:
     return TERMINATIONS[robot]
 
 
+def bounded(rule: Termination, limit: float) -> Termination:
+    """The rule, and an end wherever an entry of the state is not below `limit` in magnitude: for rollouts of a model.
+
+    Source: OfflineRL-Kit, whose model paths end so at 100 on halfcheetah, hopper and walker2d.
+    """
+    return lambda state: rule(state) | ~(abs(state) < limit).all(-1)
+
+
 def never(state: States) -> Flags:
     """No state is terminal: halfcheetah, the mazes, door, hammer, relocate, the HIV task."""
     return state[..., 0] < -math.inf  # false everywhere, on the device of the state

@@ -73,15 +73,15 @@ class VPM(WeightEstimator):
         count = torch.zeros((), device=table.rows.device)  # on the device, so that a recorded update can count
 
         def update() -> None:
-            begins = count % self.config.inner_steps == 0
-            current, previous = self.network.parameters.values, self._previous.parameters.values
-            previous.copy_(torch.where(begins, current, previous))
             count.add_(1.0)
             objective, multiplier_objective = self.objectives(table, policy, count.rsqrt(), streams)
             gradient = self.network.parameters.gradient(objective.sum())
             multiplier_gradient = self._multiplier.gradient(multiplier_objective.sum())
             self._optimizer.step(gradient)
             self._multiplier_optimizer.step(multiplier_gradient)
+            ends = count % self.config.inner_steps == 0  # after update 10, 20, ..., as in the released code
+            current, previous = self.network.parameters.values, self._previous.parameters.values
+            previous.copy_(torch.where(ends, current, previous))
 
         return update
 

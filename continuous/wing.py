@@ -26,6 +26,7 @@ _VARIANTS = {
         "no-rollouts",
         "reward-test-function",
         "value-discriminator",
+        "released-rollouts",
         "multi-moment",
     ),
     "mopo": ("main", "kit", "mbpo", "no-ensemble", "no-penalty", "mean-std", "disagreement", "true-error"),
@@ -37,6 +38,7 @@ _VARIANTS = {
         "unstabilized",
         "fixed-alpha",
         "exact-critic",
+        "gradient-penalty",
         "episode-starts",
         "alpha-0.1",
         "alpha-0.3",
@@ -60,9 +62,13 @@ class ContinuousWing:
         """Each with its ablations; AMPL's last variant, with several test functions at once, is our own."""
         return _VARIANTS
 
-    def default_epochs(self, algorithm: str, task: str) -> int:
-        """The published runs' thousand epochs of a thousand steps; DAMO's three thousand."""
-        return 3000 if algorithm == "damo" else 1000
+    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
+        """As the variant's own settings say: a thousand; three thousand for DAMO and for MOPO as in OfflineRL-Kit."""
+        from continuous import ampl_presets, damo_presets, mopo_presets
+        from continuous.tasks import find_task
+
+        presets = {"ampl": ampl_presets, "mopo": mopo_presets, "damo": damo_presets}[algorithm]
+        return presets.published_config(find_task(task), variant).schedule.epochs
 
     def build(
         self,

@@ -1,8 +1,8 @@
 """DAMO on a finite MDP, with every component exact: dual alignment maximin optimization from a sampled dataset.
 
-Source: "Dual Alignment Maximin Optimization for Offline Model-based RL" (2025), Algorithm 1: fit the model; train a
-classifier of model against data transitions; alternate the critic's minimum and the actor's maximum of Eq. 2. What
-stands in for the deep components:
+Source: Zhou et al., "Dual Alignment Maximin Optimization for Offline Model-based RL" (arXiv 2502.00850, 2025),
+Algorithm 1: fit the model; train a classifier of model against data transitions; alternate the critic's minimum and the
+actor's maximum of Eq. 2. What stands in for the deep components:
 
 - classifier: its optimum on counts with pseudo-counts, R = log(rho_M / rho_D), exact for the current policy;
 - critic: the exact inner minimum for f = (x - 1)^2; on large MDPs its closed form, which lets ratios be negative;

@@ -27,7 +27,7 @@ class TabularWing:
 
         return {"ampl": ampl.VARIANTS, "mopo": mopo.VARIANTS, "damo": damo.VARIANTS}
 
-    def default_epochs(self, algorithm: str, task: str) -> int:
+    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         """Exact policy iteration settles within a few epochs of each refit; twenty see three refits."""
         return _EPOCHS
 

@@ -71,7 +71,7 @@ class Train:
                     algorithm,
                     task=self.task,
                     variant=variant,
-                    epochs=self.epochs or wing.default_epochs(self.algorithm, self.task),
+                    epochs=self.epochs or wing.default_epochs(self.algorithm, self.task, variant),
                     out=self.out,
                     resume=self.resume,
                     checkpoint_seconds=self.checkpoint_seconds,

@@ -20,7 +20,7 @@ def robot_for(task: Task) -> Robot:
         InvalidArgumentError: the HIV task, which is no robot.
     """
     match task.family:
-        case Family.GYM_MUJOCO:
+        case Family.GYM_MUJOCO | Family.GYM_MUJOCO_V0:
             from continuous.simulators.locomotion import ROBOTS
 
             return ROBOTS[task.robot]()
@@ -74,7 +74,7 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
         InvalidArgumentError: a render mode of the HIV task.
     """
     match task.family:
-        case Family.GYM_MUJOCO:
+        case Family.GYM_MUJOCO | Family.GYM_MUJOCO_V0:
             from continuous.locomotion import environments
 
             return environments.make_environment(task.robot, render_mode=render_mode)

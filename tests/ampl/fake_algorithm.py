@@ -96,7 +96,7 @@ class FakeWing:
     def algorithms(self) -> Mapping[str, Sequence[str]]:
         return {"fake": ["plain", "fancy"]}
 
-    def default_epochs(self, algorithm: str, task: str) -> int:
+    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         return 3
 
     def build(

@@ -207,7 +207,6 @@ def test_the_wing_lists_every_variant() -> None:
     assert set(listed["mopo"]) == set(mopo_presets.VARIANTS)
     assert set(listed["damo"]) == set(damo_presets.VARIANTS)
     assert listed["mopo"][0] == listed["damo"][0] == "main"
-    assert WING.default_epochs("damo", "hopper-medium-v2") == 3000
 
 
 def test_scaling_keeps_the_model_transitions_of_an_update_and_says_so() -> None:

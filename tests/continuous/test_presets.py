@@ -71,6 +71,10 @@ def length_and_weight(config: MOPOConfig) -> tuple[int, float]:
     return config.schedule.rollout_length, config.penalty_weight
 
 
+# the same rows for the data that the table is about
+TABLE6 |= {name.replace("-v2", "-v0"): row for name, row in TABLE6.items()}
+
+
 @pytest.mark.parametrize("name", TABLE6)
 def test_mopo_and_mbpo_have_table_6s_rollout_lengths_and_penalties(name: str) -> None:
     length, weight, mbpo_length = TABLE6[name]
@@ -122,9 +126,9 @@ def test_damo_has_the_commonest_settings_on_other_tasks() -> None:
 
 
 def test_every_row_is_read_by_a_task() -> None:
-    assert TABLE6.keys() == TABLE4.keys()
+    assert TABLE6.keys() > TABLE4.keys()
     assert KIT.keys() < TABLE6.keys() < TASKS.keys()
-    assert len(mopo_presets.PAPER) == len(TABLE6) + 2
+    assert len(mopo_presets.PAPER) == len(TABLE6) / 2 + 2
     assert (len(mopo_presets.KIT), len(damo_presets.TABLE4)) == (len(KIT), len(TABLE4))
 
 

@@ -21,7 +21,10 @@ D4RL_FAMILIES = [family for family in Family if family not in MOPOS]
 def test_every_task_of_every_family_is_there() -> None:
     counts = {family: sum(task.family is family for task in TASKS.values()) for family in Family}
     ours = {Family.OUT_OF_DISTRIBUTION: 1 + 4, Family.TREATMENT: 1}
-    assert counts == {Family.GYM_MUJOCO: 4 * 6, Family.MAZE2D: 3 * 2, Family.ADROIT: 4 * 3} | ours
+    assert (
+        counts
+        == {Family.GYM_MUJOCO: 4 * 6, Family.GYM_MUJOCO_V0: 4 * 5, Family.MAZE2D: 3 * 2, Family.ADROIT: 4 * 3} | ours
+    )
     assert all(name == task.name for name, task in TASKS.items())
     assert len({task.url for task in D4RL.values()}) == len(D4RL)
     assert len({task.file_name for task in TASKS.values()}) == len(TASKS)
@@ -47,6 +50,8 @@ def test_mopo_facts_a5_and_a6_mopos_own_tasks_have_sizes_and_no_scores() -> None
         ("halfcheetah-random-v2", (17, 6, 1000), (-280.178953, 12135.0), "gym_mujoco_v2/halfcheetah_random-v2.hdf5"),
         ("hopper-medium-replay-v2", (11, 3, 1000), (-20.272305, 3234.3), "gym_mujoco_v2/hopper_medium_replay-v2.hdf5"),
         ("walker2d-expert-v2", (17, 6, 1000), (1.629008, 4592.3), "gym_mujoco_v2/walker2d_expert-v2.hdf5"),
+        ("hopper-medium-v0", (11, 3, 1000), (-20.272305, 3234.3), "gym_mujoco/hopper_medium.hdf5"),
+        ("walker2d-medium-replay-v0", (17, 6, 1000), (1.629008, 4592.3), "gym_mujoco/walker_mixed.hdf5"),
         ("ant-full-replay-v2", (111, 8, 1000), (-325.6, 3879.7), "gym_mujoco_v2/ant_full_replay-v2.hdf5"),
         ("maze2d-umaze-v1", (4, 2, 300), (23.85, 161.86), "maze2d/maze2d-umaze-sparse-v1.hdf5"),
         ("maze2d-large-dense-v1", (4, 2, 800), (30.569041, 303.4857382709002), "maze2d/maze2d-large-dense-v1.hdf5"),
@@ -68,7 +73,7 @@ def test_d4rl_facts_3_sizes_limits_and_reference_returns(
 
 def test_an_unknown_task_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'hopper-medium-v2'"):
-        find_task("hopper-medium-v0")
+        find_task("hopper-medium-v1")
 
 
 def test_our_tables_equal_those_of_the_installed_d4rl_package() -> None:
@@ -85,7 +90,12 @@ def test_our_tables_equal_those_of_the_installed_d4rl_package() -> None:
 
 @pytest.mark.parametrize("family", D4RL_FAMILIES)
 def test_our_limits_equal_those_that_the_installed_d4rl_package_registers(family: Family) -> None:
-    folder = {Family.GYM_MUJOCO: "gym_mujoco", Family.MAZE2D: "pointmaze", Family.ADROIT: "hand_manipulation_suite"}
+    folder = {
+        Family.GYM_MUJOCO: "gym_mujoco",
+        Family.GYM_MUJOCO_V0: "gym_mujoco",
+        Family.MAZE2D: "pointmaze",
+        Family.ADROIT: "hand_manipulation_suite",
+    }
     tree = ast.parse((installed_d4rl() / folder[family] / "__init__.py").read_text())
     body = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
     limits: dict[str, int] = {}
