@@ -1,7 +1,8 @@
 """Tables `mopo-table1` and `damo-table2`: our scores beside the papers'. A cell without a run is empty.
 
-Source: MOPO, Table 1 (v0 data, mean and standard deviation over 6 seeds, last iteration); DAMO, Table 2 (v2 data),
-whose text has lost cells: those are empty too. Ours are on v2 data.
+Source: MOPO, Table 1 (v0 data, mean and standard deviation over 6 seeds, last iteration); AMPL, Table 1, whose authors
+ran MOPO on v2 data (5 seeds); OfflineRL-Kit's benchmark of MOPO (v2 data, 4 seeds, 3,000,000 steps, mean of the last
+ten evaluations); DAMO, Table 2 (v2 data), whose text has lost cells: those are empty too.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ampl.errors import InvalidFileError
+from figures.paper_results import TABLE_1
 from figures.runs import Run
 from figures.scores import (
     SPREAD_NOTE,
     Cell,
+    last_score_text,
     read_scores,
     score_text,
     score_values,
@@ -26,6 +29,7 @@ from figures.table import Table, Value
 _ROBOTS = ("halfcheetah", "hopper", "walker2d")
 _KINDS = ("random", "medium", "medium-replay", "medium-expert")
 TASKS = tuple(f"{robot}-{kind}-v2" for kind in _KINDS for robot in _ROBOTS)
+_V0 = {task: task.replace("-v2", "-v0") for task in TASKS}
 
 MOPO_TABLE_1: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = dict(
     zip(
@@ -52,29 +56,48 @@ DAMO_TABLE_2: Mapping[str, str] = {
 }
 """DAMO's column as far as it can be read."""
 
+KIT_MOPO: Mapping[str, tuple[float, float]] = {
+    "halfcheetah-medium-v2": (72.4, 4.2),
+    "hopper-medium-v2": (62.8, 38.1),
+    "walker2d-medium-v2": (84.1, 3.2),
+    "halfcheetah-medium-replay-v2": (72.1, 3.8),
+    "hopper-medium-replay-v2": (92.7, 20.7),
+    "walker2d-medium-replay-v2": (85.9, 5.3),
+    "halfcheetah-medium-expert-v2": (83.6, 12.5),
+    "hopper-medium-expert-v2": (74.6, 44.2),
+    "walker2d-medium-expert-v2": (108.2, 4.3),
+}
+"""MOPO in OfflineRL-Kit, whose settings the variant `kit` has."""
+
 _COMPARABLE = (
     "Scores on re-created data, or after fewer steps than published, are not the same quantity as the paper's."
 )
 
 
 def mopo_table1(folder: Path) -> Table:
-    """MOPO and MBPO on each dataset.  Raises InvalidFileError if no run has a score."""
-    cells, stopped = read_scores(folder, TASKS, ["main", "mbpo"], "mopo")
+    """MOPO and MBPO on each v2 dataset, and on each v0 dataset with runs.  Raises InvalidFileError without a score."""
+    cells, stopped = read_scores(folder, [*TASKS, *_V0.values()], ["main", "mbpo"], "mopo")
     ours = {(cell.task, cell.variant): cell for cell in cells}
-    columns = ("dataset", "paper: MOPO (v0)", "paper: MBPO (v0)", "ours: MOPO", "ours: MBPO", "seeds", "steps", "data",
+    columns = ("dataset", "paper: MOPO (v0)", "paper: MBPO (v0)", "AMPL's paper: MOPO (v2)", "ours: MOPO",
+               "ours: MOPO, last evaluation", "ours: MBPO", "ours: MBPO, last evaluation", "seeds", "steps", "data",
                "device", "commit")  # fmt: skip
     rows, values = [], []
-    for task in TASKS:
+    for published, task in [*((task, task) for task in TASKS), *((task, v0) for task, v0 in _V0.items())]:
         found = [ours.get((task, variant)) for variant in ("main", "mbpo")]
-        paper = [with_spread(*score) for score in MOPO_TABLE_1[task]]
-        rows.append((task, *paper, *map(score_text, found), *_circumstances(found)))
-        for name, cell, (mean, std) in zip(("MOPO", "MBPO"), found, MOPO_TABLE_1[task], strict=True):
+        if task != published and not any(found):
+            continue
+        paper = [with_spread(*score) for score in MOPO_TABLE_1[published]]
+        ampl = TABLE_1[task]["MOPO"] if task in TABLE_1 else None
+        texts = [text(cell) for cell in found for text in (score_text, last_score_text)]
+        rows.append((task, *paper, "" if ampl is None else with_spread(*ampl), *texts, *_circumstances(found)))
+        for name, cell, (mean, std) in zip(("MOPO", "MBPO"), found, MOPO_TABLE_1[published], strict=True):
             known: dict[str, Value] = {"dataset": task, "method": name, "paper_mean": mean, "paper_std": std}
+            known["ampl_paper_mean"] = ampl.mean if ampl is not None and name == "MOPO" else None
             values.append(known | score_values(cell))
     notes = (
         window_note(),
         SPREAD_NOTE,
-        "The paper's are on v0 data, ours on v2.",
+        "The columns of MOPO's paper are on v0 data and of the last iteration; a row says which data ours is on.",
         _COMPARABLE,
         *stopped_notes(stopped),
     )
@@ -82,31 +105,31 @@ def mopo_table1(folder: Path) -> Table:
 
 
 def damo_table2(folder: Path) -> Table:
-    """DAMO on each dataset, beside our MOPO.  Raises InvalidFileError if no run has a score."""
-    found: dict[str, dict[str, Cell]] = {}
+    """DAMO on each dataset, beside our MOPO with OfflineRL-Kit's settings.  Raises InvalidFileError without a score."""
+    ours: dict[str, dict[str, Cell]] = {}
     stopped: list[Run] = []
     missing: InvalidFileError | None = None
-    for algorithm in ("mopo", "damo"):
+    for algorithm, variant in (("damo", "main"), ("mopo", "kit")):
         try:
-            cells, broken = read_scores(folder, TASKS, ["main"], algorithm)
+            cells, broken = read_scores(folder, TASKS, [variant], algorithm)
         except InvalidFileError as error:
             missing = error
             continue
-        found[algorithm] = {cell.task: cell for cell in cells}
+        ours[algorithm] = {cell.task: cell for cell in cells}
         stopped += broken
-    if not found and missing is not None:
+    if not ours and missing is not None:
         raise missing
-    columns = ("dataset", "paper: DAMO", "ours: DAMO", "ours: MOPO", "seeds", "steps", "data", "device", "commit")
+    columns = ("dataset", "paper: DAMO", "ours: DAMO", "ours: DAMO, last evaluation", "OfflineRL-Kit: MOPO",
+               "ours: MOPO kit", "ours: MOPO kit, last evaluation", "seeds", "steps", "data", "device",
+               "commit")  # fmt: skip
     rows, values = [], []
     for task in TASKS:
-        pair = [found.get(algorithm, {}).get(task) for algorithm in ("damo", "mopo")]
-        rows.append((task, DAMO_TABLE_2.get(task, ""), *map(score_text, pair), *_circumstances(pair)))
-        for name, cell in zip(("DAMO", "MOPO"), pair, strict=True):
-            known: dict[str, Value] = {
-                "dataset": task,
-                "method": name,
-                "paper": DAMO_TABLE_2.get(task) if name == "DAMO" else None,
-            }
+        damo, mopo = (ours.get(algorithm, {}).get(task) for algorithm in ("damo", "mopo"))
+        kit = with_spread(*KIT_MOPO[task]) if task in KIT_MOPO else ""
+        texts = (score_text(damo), last_score_text(damo), kit, score_text(mopo), last_score_text(mopo))
+        rows.append((task, DAMO_TABLE_2.get(task, ""), *texts, *_circumstances((damo, mopo))))
+        for name, cell, published in (("DAMO", damo, DAMO_TABLE_2.get(task)), ("MOPO kit", mopo, kit or None)):
+            known: dict[str, Value] = {"dataset": task, "method": name, "published": published}
             values.append(known | score_values(cell))
     notes = (window_note(), SPREAD_NOTE, "Cells of the paper that its text has lost are empty.", _COMPARABLE,
              *stopped_notes(stopped))  # fmt: skip

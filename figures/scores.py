@@ -124,13 +124,21 @@ def score_text(cell: Cell | None) -> str:
     return "" if cell is None else with_spread(float(cell.scores.mean()), spread(cell.scores))
 
 
+def last_score_text(cell: Cell | None) -> str:
+    """Likewise of the last evaluation alone."""
+    return "" if cell is None else with_spread(float(cell.last_scores.mean()), spread(cell.last_scores))
+
+
 def score_values(cell: Cell | None) -> dict[str, Value]:
     """The same as plain values, with the circumstances; None without runs."""
     if cell is None:
-        return dict.fromkeys(("ours_mean", "ours_std", "seeds", "steps", "data", "device", "commit"))
+        names = ("mean", "std", "last_evaluation_mean", "last_evaluation_std")
+        return dict.fromkeys((*(f"ours_{name}" for name in names), "seeds", "steps", "data", "device", "commit"))
     return {
         "ours_mean": float(cell.scores.mean()),
         "ours_std": spread(cell.scores),
+        "ours_last_evaluation_mean": float(cell.last_scores.mean()),
+        "ours_last_evaluation_std": spread(cell.last_scores),
         "seeds": cell.seeds,
         "steps": cell.steps,
         "data": cell.data,

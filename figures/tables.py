@@ -11,9 +11,10 @@ from figures.paper_results import FIGURE_1, TABLE_1, VARIANTS, best_baseline
 from figures.scores import (
     Cell,
     circumstance_notes,
+    last_score_text,
     read_scores,
     score_text,
-    spread,
+    score_values,
     stopped_notes,
     window_note,
     with_spread,
@@ -96,24 +97,9 @@ def _texts(cell: Cell | None) -> tuple[str, ...]:
     """The columns of Table 1 from "ours" on."""
     if cell is None:
         return ("",) * 7
-    last = with_spread(float(cell.last_scores.mean()), spread(cell.last_scores))
-    return score_text(cell), last, cell.seeds, cell.steps, cell.data, cell.devices, cell.commits
+    return score_text(cell), last_score_text(cell), cell.seeds, cell.steps, cell.data, cell.devices, cell.commits
 
 
 def _values(cell: Cell | None) -> dict[str, Value]:
     """What the CSV says about our runs."""
-    if cell is None:
-        names = ("mean", "std", "last_evaluation_mean", "last_evaluation_std", "n_seeds")
-        return {f"ours_{name}": None for name in names} | dict.fromkeys(("seeds", "steps", "data", "device", "commit"))
-    return {
-        "ours_mean": float(cell.scores.mean()),
-        "ours_std": spread(cell.scores),
-        "ours_last_evaluation_mean": float(cell.last_scores.mean()),
-        "ours_last_evaluation_std": spread(cell.last_scores),
-        "ours_n_seeds": len(cell.runs),
-        "seeds": cell.seeds,
-        "steps": cell.steps,
-        "data": cell.data,
-        "device": cell.devices,
-        "commit": cell.commits,
-    }
+    return {"ours_n_seeds": None if cell is None else len(cell.runs), **score_values(cell)}
