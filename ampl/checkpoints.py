@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
+from ampl.files import check_regular_file, read_json
 from ampl.interfaces import Algorithm, State
 
 logger = logging.getLogger(__name__)
@@ -163,11 +164,17 @@ def _remove(checkpoint: Path) -> None:
 def _checked_counters(place: Path, epoch: int) -> dict[str, Any]:
     """counters.json without its checksum, which fits; InvalidFileError otherwise."""
     try:
-        counters: dict[str, Any] = json.loads((place / "counters.json").read_text())
+        counters: dict[str, Any] = read_json(place / "counters.json")
+        check_regular_file(place / "state.safetensors")
         stored = counters.pop("sha256")
         fits = stored == _checksum(place / "state.safetensors", counters) and counters["epoch"] == epoch
+        metrics = counters["fit_metrics"].values()
+    except InvalidFileError as error:
+        raise InvalidFileError(f"{place} is damaged: {error}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidFileError(f"{place} is damaged ({type(error).__name__}).") from error
+    if not all(isinstance(value, int | float) for value in metrics):
+        raise InvalidFileError(f"{place} is damaged: the metrics in its counters.json are not numbers.")
     if not fits:
         raise InvalidFileError(f"{place} is damaged: its checksum does not fit its content.")
     return counters

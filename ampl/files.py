@@ -1,27 +1,36 @@
 """Reading and writing files so that nothing is ever half-written, unpickled, or replaced by accident.
 
 Outputs are written to a temporary file beside the target, flushed to disk and renamed. A file that already stands at
-the target is replaced only if its first bytes show that this program wrote it (or if it is empty).
+the target is replaced only if its first bytes show that this program wrote it (or if it is empty). Of an input it is
+first seen that it is a file, of the right kind and of a size that can be read.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ampl.errors import ForeignFileError, InvalidFileError, missing_file
+from ampl.errors import AmplError, ForeignFileError, InvalidFileError, missing_file
+from ampl.json_text import parse_json
+from ampl.npz_members import member_names, member_size, read_member
+from ampl.temporary_files import LONGEST_NAME, remove_leftovers, temporary_beside
+from ampl.unpacking_limit import check_unpacked_size
 
 SIGNATURE = "ampl-testbed"  # stands in the first bytes of every file we write
 _SIGNATURE_WINDOW = 4096  # bytes searched for it
+_MOST_JSON_BYTES = 1 << 26  # far more than any JSON file of ours has
+_ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # the second begins an archive without members
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None], *, replace: bool = True) -> None:
@@ -36,27 +45,54 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None], *, replace: 
         ForeignFileError: something stands there and does not give way; it stays.
         InvalidFileError: the folder cannot be written to. Nothing is left behind.
     """
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(path.parent, glob.escape(path.name))
+            temporary = stack.enter_context(temporary_beside(path))
+        except OSError as error:
+            raise InvalidFileError(
+                f"cannot write {path}: {error.strerror}. Choose a folder you can write to."
+            ) from error
+        try:
+            with temporary.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            if replace:
+                os.replace(temporary, path)
+            else:
+                move_to_new_name(temporary, path)
+        except FileExistsError as error:
+            raise ForeignFileError(f"{path} was made by another process in the meantime; it stays.") from error
+        except OSError as error:
+            raise InvalidFileError(f"cannot write {path}: {error.strerror}.") from error
+
+
+def check_output(path: Path, signature: str = SIGNATURE) -> None:
+    """Whether an output can go to `path`, to be asked before the work that makes it.
+
+    Raises:
+        ForeignFileError: something that this program did not write is there: see `check_replaceable`.
+        InvalidFileError: its folder cannot be written to, or its name is too long.
+    """
+    check_output_folder(path.parent)
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise InvalidFileError(f"the name of {path} is too long; expected at most {LONGEST_NAME} bytes.")
+    check_replaceable(path, signature)
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raises InvalidFileError unless files can be written into `folder`, which need not be there yet."""
+    nearest = next(part for part in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(part))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
     except OSError as error:
-        raise InvalidFileError(f"cannot write {path}: {error.strerror}. Choose a folder you can write to.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        if replace:
-            os.replace(temporary, path)
-        else:
-            move_to_new_name(Path(temporary), path)
-    except FileExistsError as error:
-        raise ForeignFileError(f"{path} was made by another process in the meantime; it stays.") from error
-    except OSError as error:
-        raise InvalidFileError(f"cannot write {path}: {error.strerror}.") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        raise InvalidFileError(
+            f"cannot write into {folder}: {error.strerror}. Choose a folder you can write to."
+        ) from error
 
 
 def move_to_new_name(source: Path, target: Path) -> None:
@@ -86,10 +122,36 @@ def check_replaceable(path: Path, signature: str = SIGNATURE) -> None:
         return
     if path.is_dir():
         raise ForeignFileError(f"{path} is a folder; expected a file name. Add a file name to it.")
-    with path.open("rb") as file:
-        head = file.read(_SIGNATURE_WINDOW)
-    if head and signature.encode() not in head:
+    if not path.is_file():
+        raise ForeignFileError(f"{path} is a device, a pipe or a socket; it stays. Choose the name of a file.")
+    if path.stat().st_size and not is_signed(path, signature):
         raise ForeignFileError(f"{path} exists and was not written by ampl; it stays. Choose another name or move it.")
+
+
+def is_signed(path: Path, signature: str = SIGNATURE) -> bool:
+    """Whether a file has a signature of ours in its first bytes.  Raises InvalidFileError if it cannot be read."""
+    return signature.encode() in _first_bytes(path, _SIGNATURE_WINDOW)
+
+
+def check_regular_file(path: Path, hint: str = "") -> None:
+    """Whether `path` is a file that can be read to an end, which a folder, a pipe or a device cannot.
+
+    Args:
+        path: an input.
+        hint: what was expected, and how to get it, for the message.
+
+    Raises:
+        InvalidFileError: it is missing, or no such file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise missing_file(path, hint) from None
+    except OSError as error:
+        raise InvalidFileError(f"cannot read {path}: {error.strerror}. {hint}".rstrip()) from error
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
+        raise InvalidFileError(f"{path} is {what}, not a file. {hint}".rstrip())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -98,20 +160,28 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes text as UTF-8, atomically."""
-    write_atomically(path, lambda file: _write_bytes(file, text.encode()))
+    """Writes text as UTF-8, atomically; halves of characters, as in names of files that are not text, as escapes."""
+    write_atomically(path, lambda file: _write_bytes(file, text.encode(errors="backslashreplace")))
 
 
 def read_json(path: Path, hint: str = "") -> Any:
-    """Reads a JSON file; InvalidFileError names the file and the line of the first mistake."""
+    """Reads a JSON file, strictly: see `parse_json`.
+
+    Args:
+        path: the file.
+        hint: what was expected, and how to mend it, for the message.
+
+    Raises:
+        InvalidFileError: missing, no regular file, larger than any of ours, not UTF-8, or not JSON; with the reason.
+    """
+    check_regular_file(path, hint)
+    data = _first_bytes(path, _MOST_JSON_BYTES + 1)
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise missing_file(path, hint) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidFileError(f"cannot read {path}: {error}. {hint}".rstrip()) from error
-    except json.JSONDecodeError as error:
-        raise InvalidFileError(f"{path} is not JSON (line {error.lineno}: {error.msg}). {hint}".rstrip()) from error
+        if len(data) > _MOST_JSON_BYTES:
+            raise ValueError(f"it has more than {_MOST_JSON_BYTES >> 20} MiB")
+        return parse_json(data.decode())
+    except ValueError as error:
+        raise InvalidFileError(f"{path} is not JSON that can be used ({error}). {hint}".rstrip()) from error
 
 
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -123,31 +193,46 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **named))
 
 
-def read_npz(path: Path, what: str, required: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Reads every array of an .npz file; nothing is unpickled.
+def read_npz(path: Path, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
+    """Reads the named arrays of an .npz file and no others; nothing is unpickled.
 
     Args:
         path: the file.
         what: what the file should hold, for the message ("a finite MDP").
         required: names that must be among its arrays.
+        optional: names that are read where they are there.
 
     Raises:
-        InvalidFileError: missing, not an .npz archive, truncated, holding pickled objects, or lacking an array.
+        InvalidFileError: missing, not an .npz archive, truncated, larger than allowed when it is unpacked, holding
+            pickled objects, or lacking an array.
     """
     names = tuple(required)
     expected = f"Expected {what}: an .npz file with the arrays {', '.join(names)}."
-    if not path.exists():
-        raise missing_file(path, expected)
+    check_regular_file(path, expected)
+    if not _first_bytes(path, 4).startswith(_ZIP_SIGNATURES):
+        raise InvalidFileError(f"{path} cannot be read as .npz (it does not begin like one). {expected}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, NotImplementedError, RuntimeError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        with zipfile.ZipFile(path) as archive:
+            there = member_names(archive)
+            missing = [name for name in names if name not in there]
+            if missing:
+                raise InvalidFileError(f"{path} lacks the array '{missing[0]}'; it has {sorted(there)}. {expected}")
+            wanted = [*names, *(name for name in optional if name in there)]
+            check_unpacked_size(path, sum(member_size(archive, name) for name in wanted))
+            return {name: read_member(archive, name) for name in wanted}
+    except AmplError:
+        raise
+    except Exception as error:  # whatever zipfile, its decompressors and numpy raise for a damaged archive
         raise InvalidFileError(f"{path} cannot be read as .npz ({type(error).__name__}). {expected}") from error
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise InvalidFileError(f"{path} lacks the array '{missing[0]}'; it has {sorted(arrays)}. {expected}")
-    return arrays
+
+
+def _first_bytes(path: Path, n_bytes: int) -> bytes:
+    """The first bytes of a file, or all if it has fewer.  Raises InvalidFileError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(n_bytes)
+    except OSError as error:
+        raise InvalidFileError(f"cannot read {path}: {error.strerror}.") from error
 
 
 def _write_bytes(file: BinaryIO, data: bytes) -> None:

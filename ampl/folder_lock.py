@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ampl.errors import ExistingRunError, InvalidFileError
+from ampl.file_lock import lock
 
 
 class FolderLock:
@@ -17,32 +18,32 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._path = folder
+        self._descriptors: list[int] = []  # of the locked file, and of its folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            self._descriptors.append(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644))
+            self._descriptors.append(os.open(folder, os.O_RDONLY))
         except OSError as error:
+            self.release()
             raise InvalidFileError(f"cannot write {folder}: {error.strerror}. Choose another --out.") from error
-        if not _lock(self._descriptor):
-            os.close(self._descriptor)
+        if lock(self._descriptors[0]) is False:  # None: a platform or a file system that knows no locks
+            self.release()
             raise ExistingRunError(f"another process is training in {folder}. Wait for it, or choose another --out.")
+
+    def check_still_there(self) -> None:
+        """Raises InvalidFileError if the folder was removed or moved since: a write would make a new one."""
+        try:
+            is_there = os.path.samestat(os.stat(self._path), os.fstat(self._descriptors[1]))
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise InvalidFileError(
+                f"{self._path} was removed or moved while it was trained in, so nothing more can be recorded. "
+                "Put it back and add --resume, or train again."
+            )
 
     def release(self) -> None:
         """Lets others hold it; the second call does nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _lock(descriptor: int) -> bool:
-    """Whether the lock is ours now; file systems and platforms that know no locks grant it always."""
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
+        while self._descriptors:
+            os.close(self._descriptors.pop())

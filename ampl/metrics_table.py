@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ampl.errors import InvalidArgumentError, InvalidFileError, missing_file
-from ampl.files import write_atomically
+from ampl.errors import InvalidArgumentError, InvalidFileError
+from ampl.files import check_regular_file, write_atomically
 
 EPOCH = "epoch"
 
@@ -59,7 +59,7 @@ class MetricsTable:
             writer.writerow(self.columns)
         writer.writerow([epoch, *(repr(float(value)) for value in metrics.values())])
         try:
-            with self.path.open("a", newline="") as file:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(text.getvalue())
         except OSError as error:
             raise InvalidFileError(f"cannot write {self.path}: {error.strerror}.") from error
@@ -67,8 +67,11 @@ class MetricsTable:
     def sync(self) -> None:
         """Flushes the rows so far to disk; before a checkpoint that counts on them."""
         if self.columns:
-            with self.path.open("a") as file:
-                os.fsync(file.fileno())
+            try:
+                with self.path.open("ab") as file:
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise InvalidFileError(f"cannot write {self.path}: {error.strerror}.") from error
 
     def last(self) -> dict[str, float]:
         """The metrics of the last row, without the epoch; empty before the first row."""
@@ -99,14 +102,13 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
     Raises:
         InvalidFileError: missing, not text, or with a row that does not fit the header; the message names the line.
     """
+    check_regular_file(path, "It appears with the first epoch of a training run.")
     try:
-        text = path.read_text()
-    except FileNotFoundError:
-        raise missing_file(path, "It appears with the first epoch of a training run.") from None
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        header, *rows = list(csv.reader(io.StringIO(whole))) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidFileError(f"cannot read {path}: {error}.") from error
-    whole = text[: text.rfind("\n") + 1]
-    header, *rows = list(csv.reader(io.StringIO(whole))) or [[]]
     if header[:1] != [EPOCH]:
         raise InvalidFileError(f"{path} does not begin with a column '{EPOCH}'; expected the metrics.csv of a run.")
     try:

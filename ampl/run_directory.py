@@ -33,11 +33,12 @@ from ampl.checkpoints import (
 )
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
 from ampl.event_file import EventFile
-from ampl.files import SIGNATURE, read_json, write_json, write_npz
+from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, write_json, write_npz
 from ampl.folder_lock import FolderLock
 from ampl.interfaces import Array, State
 from ampl.manifest import describe_session
 from ampl.metrics_table import MetricsTable, check_rows
+from ampl.temporary_files import remove_leftovers
 
 _OWN_LEFTOVERS = (".lock", ".config.json.")  # of a start that was interrupted before its config.json
 _ABSENT = "absent"
@@ -125,13 +126,7 @@ class RunDirectory:
         path = self.path / "result.json"
         if not path.exists():
             return None
-        try:
-            values = read_json(path)
-            return Result(**values | {"status": Status(values["status"])})
-        except (TypeError, KeyError, ValueError) as error:
-            raise InvalidFileError(
-                f"{path} is not the result of a run ({error}). Remove it and add --resume."
-            ) from error
+        return _result(path)
 
     def check_records(self, epoch: int) -> None:
         """Whether the run can go on after `epoch` epochs; changes nothing.  Raises InvalidFileError."""
@@ -142,6 +137,9 @@ class RunDirectory:
         """Begins recording after `epoch` completed epochs; what was recorded beyond them is cut."""
         if not (self.path / "config.json").exists():
             write_json(self.path / "config.json", self._config)
+        for folder in (self.path, self.path / "weights"):
+            for targets in ("*.json", "*.csv", "*.npz"):
+                remove_leftovers(folder, targets)
         remove_checkpoints_after(self.path / "checkpoint", epoch)
         for snapshot in (self.path / "weights").glob("epoch_*.npz"):
             number = snapshot.stem.removeprefix("epoch_")
@@ -153,29 +151,36 @@ class RunDirectory:
         self._write_manifest()
 
     def record(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Adds the row of one epoch to metrics.csv and to TensorBoard."""
+        """Adds the row of one epoch to metrics.csv and to TensorBoard.
+
+        Raises:
+            InvalidFileError: the run directory is no longer there (as in all that follow), or cannot be written to.
+        """
+        self._lock.check_still_there()
         self.metrics.append(epoch, metrics)
         if self._events:
             self._events.append(epoch, metrics)
 
     def save_weights(self, epoch: int, weights: Array) -> None:
         """Keeps w, [N], as estimated after `epoch` epochs."""
+        self._lock.check_still_there()
         write_npz(self.path / "weights" / f"epoch_{epoch:04d}.npz", {"weights": weights})
 
     def save_samples(self, samples: State) -> None:
         """Keeps what the algorithm shows of itself when training has ended."""
+        self._lock.check_still_there()
         write_npz(self.path / "samples.npz", samples)
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Makes everything recorded so far durable, then the checkpoint that counts on it."""
+        self._lock.check_still_there()
         self.metrics.sync()
-        if self._events:
-            self._events.flush()
         write_checkpoint(self.path / "checkpoint", checkpoint)
         self._write_manifest()
 
     def finish(self, epochs: int, status: Status, message: str = "") -> Result:
         """Writes result.json after `epochs` recorded epochs, with the metrics of the last of them."""
+        self._lock.check_still_there()
         result = Result(status=status, epochs=epochs, metrics=self.metrics.last(), message=message)
         self._write_manifest()
         write_json(self.path / "result.json", asdict(result))
@@ -225,7 +230,8 @@ def _holds_run(path: Path) -> bool:
         raise foreign
     config = path / "config.json"
     if config.exists():
-        if SIGNATURE not in config.read_text(errors="replace"):
+        check_regular_file(config, "Expected the configuration of a run.")
+        if not is_signed(config):
             raise foreign
         return True
     if any(not entry.name.startswith(_OWN_LEFTOVERS) for entry in path.iterdir()):
@@ -240,6 +246,22 @@ def first_difference(there: Any, here: Any) -> str | None:
         if found.get(name, _ABSENT) != asked.get(name, _ABSENT):
             return f"{name} is {found.get(name, _ABSENT)!r} there and {asked.get(name, _ABSENT)!r} here"
     return None
+
+
+def _result(path: Path) -> Result:
+    """The result of a run.  Raises InvalidFileError."""
+    hint = "Remove it and add --resume."
+    found = read_json(path, hint)
+    kinds: dict[str, Any] = {"status": str, "epochs": int, "metrics": dict, "message": str}
+    try:
+        for name, value in found.items():
+            if not isinstance(value, kinds[name]):
+                raise TypeError(f"'{name}' is {value!r}")
+        if not all(isinstance(value, int | float) for value in found["metrics"].values()):
+            raise TypeError("a metric is not a number")
+        return Result(**found | {"status": Status(found["status"])})
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise InvalidFileError(f"{path} is not the result of a run ({error}). {hint}") from error
 
 
 def _counts(path: Path) -> dict[str, Any]:

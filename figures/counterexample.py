@@ -268,7 +268,7 @@ def read_case(path: Path) -> SavedCase:
     Raises:
         InvalidFileError: an array is missing or has another shape than the reward's [S, A] asks for.
     """
-    arrays = read_npz(path, "a case saved by ampl verify", _REQUIRED)
+    arrays = read_npz(path, "a case saved by ampl verify", _REQUIRED, ["mdp_dynamics"])
     reward, model = np.asarray(arrays["mdp_reward"]), np.asarray(arrays["model_dynamics"])
     if reward.ndim != 2 or reward.dtype.kind != "f":
         raise InvalidFileError(f"{path}: 'mdp_reward' has shape {reward.shape}; expected numbers [S, A].")

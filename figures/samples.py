@@ -44,7 +44,7 @@ def read_samples(path: Path) -> Samples:
         InvalidFileError: missing, damaged, or its arrays do not fit together.
     """
     names = [f"{kind}_{what}" for kind in _KINDS for what in ("state", "action")]
-    arrays = {name: array for name, array in read_npz(path, "the samples of a run", names).items() if name in names}
+    arrays = read_npz(path, "the samples of a run", names)
     for name, array in arrays.items():
         if array.dtype.kind != "f" or array.ndim != 2 or 0 in array.shape or not np.isfinite(array).all():
             shape = list(array.shape)

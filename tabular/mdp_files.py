@@ -21,6 +21,7 @@ from tabular.mdp import FiniteMDP
 
 _REQUIRED = ("reward", "initial", "discount")
 _SPARSE_PARTS = ("data", "indices", "indptr")
+OPTIONAL_ARRAYS = ("dynamics", *(f"dynamics_{part}" for part in _SPARSE_PARTS), "reward_bound", "name")
 
 
 def save_mdp(path: Path, mdp: FiniteMDP) -> None:
@@ -36,7 +37,7 @@ def load_mdp(path: Path) -> FiniteMDP:
         InvalidFileError: unreadable, foreign, or lacking arrays.
         AmplError: the arrays are not an MDP; the message starts with the file's name.
     """
-    return mdp_from_arrays(read_npz(path, "a finite MDP", _REQUIRED), str(path))
+    return mdp_from_arrays(read_npz(path, "a finite MDP", _REQUIRED, OPTIONAL_ARRAYS), str(path))
 
 
 def mdp_arrays(mdp: FiniteMDP, prefix: str = "") -> dict[str, NDArray[Any]]:

@@ -59,7 +59,7 @@ def read_policy(path: Path, observation_size: int, action_size: int) -> DapgPoli
     Raises:
         InvalidFileError: missing, not such a file, for another task, or with numbers that are not finite.
     """
-    arrays = read_npz(path, "a DAPG policy", _LAYERS)
+    arrays = read_npz(path, "a DAPG policy", _LAYERS, ("in_shift", "in_scale", "out_shift", "out_scale", "log_std"))
     first, second = (arrays[name].shape[0] if arrays[name].ndim == 2 else 0 for name in ("w0", "w1"))
     trivial: dict[str, NDArray[Any]] = {
         "in_shift": np.zeros(observation_size),

@@ -17,7 +17,7 @@ from ampl.files import check_replaceable, read_npz, write_npz
 from tabular import occupancy as exact
 from tabular.contraction import ContractionCertificates, contraction_certificates, sup_norm_factor
 from tabular.mdp import FiniteMDP
-from tabular.mdp_files import mdp_arrays, mdp_from_arrays
+from tabular.mdp_files import OPTIONAL_ARRAYS, mdp_arrays, mdp_from_arrays
 from tabular.theorem1 import joint_divergence, model_divergence, model_policy_divergence
 from tabular.types import ActionValue, Floats, Occupancy, Policy, StateValue, Weights
 from tabular.weights import WeightOperator, density_ratio
@@ -175,8 +175,10 @@ def load_case(path: Path, required: tuple[str, ...] = ()) -> tuple[Case, dict[st
         InvalidFileError: unreadable or not a saved case.
         AmplError: its arrays are not valid; the message starts with the file's name.
     """
-    names = ("mdp_reward", "model_dynamics", "policy", "behavior", "family", "seed", *required)
-    arrays = read_npz(path, "a case saved by ampl verify", names)
+    of_mdp = ("mdp_reward", "mdp_initial", "mdp_discount")
+    names = (*of_mdp, "model_dynamics", "policy", "behavior", "family", "seed", *required)
+    optional = [f"mdp_{name}" for name in OPTIONAL_ARRAYS]
+    arrays = read_npz(path, "a case saved by ampl verify", names, optional)
     mdp = mdp_from_arrays(arrays, str(path), "mdp_")
     case = Case(
         mdp=mdp,
