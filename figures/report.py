@@ -99,8 +99,8 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
         records = [name for name, made in FIGURES.items() if isinstance(made, FromRecord) and _record(folder, made)]
         if not runs and not records and find_claims(folder) is None:
             raise InvalidFileError(
-                f"{folder} holds neither runs nor records nor claims that can be read. `ampl demo --out DIR` makes some "
-                "of each in DIR."
+                f"{folder} holds neither runs nor records nor claims that can be read. `ampl demo --out DIR` makes "
+                "some of each in DIR."
             )
         left_out: dict[str, str] = {}
         claims = _kept(CLAIMS, partial(claim_table, folder), left_out)
