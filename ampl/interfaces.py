@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
+from ampl.arithmetic import Arithmetic
 from ampl.scale import Scale
 
 Array: TypeAlias = NDArray[Any]  # numpy, at the seam to the driver
@@ -153,6 +154,10 @@ class Algorithm(Protocol):
         """What it runs on, for the manifest: "cpu", or the name of the GPU."""
 
     @property
+    def arithmetic(self) -> Arithmetic | None:
+        """Threads and precision, for the manifest; None where they are not for the algorithm to choose."""
+
+    @property
     def dataset_sha256(self) -> str | None:
         """Checksum of the dataset file; None where the data is not a file."""
 
@@ -221,11 +226,11 @@ class Wing(Protocol):
         seeds: Sequence[int],
         device: str,
         scale: Scale,
-        threads: int | None,
+        arithmetic: Arithmetic,
     ) -> Algorithm:
         """The algorithm, ready for its first fit.
 
-        The same arguments give the same `Algorithm.config()`, whatever the seeds, the device and the threads.
+        The same arguments give the same `Algorithm.config()`, whatever the seeds, the device and the arithmetic.
 
         Args:
             algorithm: a name that this wing lists.
@@ -234,7 +239,7 @@ class Wing(Protocol):
             seeds: each >= 0, no two equal.
             device: "auto", "cpu" or "cuda".
             scale: how much smaller than published. A wing whose runs can be extended ignores its epochs.
-            threads: for linear algebra on a CPU, >= 1; None: chosen by the wing. A wing that needs none ignores it.
+            arithmetic: threads and precision. A wing that computes exactly ignores it.
 
         Raises:
             InvalidArgumentError: the device or the scale is not available to this wing.

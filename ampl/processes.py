@@ -16,14 +16,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from ampl.errors import InvalidArgumentError, LostWorkerError
+from ampl.errors import LostWorkerError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
-
-MOST_THREADS = 1024
 
 _SPINS = "10000"  # turns of a waiting loop; the library's own are thirty times as many
 _QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
@@ -34,30 +32,6 @@ def available_cores() -> int:
     """How many cores this process may use, at least one: its affinity, and no more than its control group's quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(max(1, min(allowed, _quota())))
-
-
-def free_cores() -> int:
-    """How many of the available cores nothing else kept busy in the last minute, at least one.
-
-    Threads beyond the free cores do not merely share: every parallel section waits for its slowest thread.
-    """
-    busy = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
-    return max(1, available_cores() - busy)
-
-
-def choose_threads(requested: int | None) -> int:
-    """As many threads as requested, or one for each free core, which is logged.
-
-    Raises:
-        InvalidArgumentError: more than `MOST_THREADS`, with which the libraries crash.
-    """
-    if requested is not None:
-        if not 1 <= requested <= MOST_THREADS:
-            raise InvalidArgumentError(f"--threads is {requested}; expected 1 to {MOST_THREADS}, one a core.")
-        return requested
-    free = free_cores()
-    logger.info("%d of %d cores are free: one thread each; --threads N fixes the number.", free, available_cores())
-    return free
 
 
 def limit_spinning() -> None:

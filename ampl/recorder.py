@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 
+from ampl.arithmetic import tell_arithmetic
 from ampl.checkpoint_clock import CheckpointClock
 from ampl.checkpoints import Checkpoint
 from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
@@ -77,6 +78,7 @@ class Recorder:
                         path,
                         names | {"settings": settings, "scale": asdict(scale)},
                         device=algorithm.device,
+                        arithmetic=algorithm.arithmetic,
                         dataset_sha256=algorithm.dataset_sha256,
                         notes=notes,
                         resume=resume,
@@ -124,6 +126,10 @@ class Recorder:
             self.directories[index].check_records(done or 0)
         for index in self._running:
             self.directories[index].start(done or 0)
+        if done:
+            tell_arithmetic(
+                (self.directories[index].earlier_arithmetic for index in self._running), self.algorithm.arithmetic
+            )
         return done
 
     def record_fit(self, done: int, metrics: Sequence[Metrics]) -> None:

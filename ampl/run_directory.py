@@ -1,7 +1,7 @@
 """The run directory of one seed: `<out>/<task>/<algorithm>/<variant>/seed<k>/`.
 
     config.json      task, algorithm, variant, seed, every hyperparameter, resolved, and the scale that was asked for
-    manifest.json    versions, git commit, device, dataset checksum, command, notes, wall time
+    manifest.json    versions, git commit, device, dataset checksum, command, notes, time, threads and precision
     metrics.csv      a row an epoch
     events.out.*     the same for TensorBoard
     weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs
@@ -23,6 +23,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ampl.arithmetic import Arithmetic, last_arithmetic, recorded_sessions
 from ampl.checkpoints import (
     Checkpoint,
     checkpoint_epochs,
@@ -75,6 +76,7 @@ class RunDirectory:
         path: the folder; made if it does not exist.
         config: what identifies the run, JSON values; "scale" is only kept, for it shows in the settings if it matters.
         device: for the manifest.
+        arithmetic: for the manifest, which keeps that of every session; None: nothing to say.
         dataset_sha256: for the manifest; a run is not resumed on other data.
         notes: for the manifest.
         resume: whether a run that is already there may be continued.
@@ -91,6 +93,7 @@ class RunDirectory:
         config: Mapping[str, Any],
         *,
         device: str,
+        arithmetic: Arithmetic | None = None,
         dataset_sha256: str | None,
         notes: Sequence[str],
         resume: bool,
@@ -98,6 +101,7 @@ class RunDirectory:
         self.path = path
         self._config = json.loads(json.dumps({"written_by": SIGNATURE, **config}))
         self._session = describe_session(device, dataset_sha256) | {"notes": list(notes)}
+        self._arithmetic = arithmetic
         self._earlier: dict[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0}  # of the manifest of earlier sessions
         if _holds_run(path):
             self._check_same_run()
@@ -108,6 +112,11 @@ class RunDirectory:
         self._lock = FolderLock(path)
         self._start_time = time.monotonic()
         self._events: EventFile | None = None
+
+    @property
+    def earlier_arithmetic(self) -> Arithmetic | None:
+        """What the session before this one was computed with; None if there was none, or no record of it."""
+        return last_arithmetic(self._earlier, self.path / "manifest.json")
 
     def checkpoint_epochs(self) -> list[int]:
         """Epochs of the checkpoints, newest first, damaged ones included."""
@@ -148,6 +157,7 @@ class RunDirectory:
         (self.path / "result.json").unlink(missing_ok=True)
         self.metrics = MetricsTable(self.path / "metrics.csv", keep_epochs=epoch)
         self._events = EventFile(self.path, first_epoch=epoch + 1)
+        self._first_epoch = epoch + 1
         self._write_manifest()
 
     def record(self, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -212,7 +222,10 @@ class RunDirectory:
     def _write_manifest(self) -> None:
         seconds = self._earlier["wall_time_seconds"] + time.monotonic() - self._start_time
         sessions = self._earlier["sessions"] + 1
-        counted = {"wall_time_seconds": round(seconds, 3), "sessions": sessions}
+        counted: dict[str, Any] = {"wall_time_seconds": round(seconds, 3), "sessions": sessions}
+        if self._arithmetic is not None:
+            this = {"first_epoch": self._first_epoch, **asdict(self._arithmetic)}
+            counted["arithmetic"] = [*recorded_sessions(self._earlier), this]
         write_json(self.path / "manifest.json", self._session | counted)
 
 

@@ -9,10 +9,11 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ampl.arithmetic import DEFAULT, Precision, recorded_arithmetic
 from ampl.catalog import choose
 from ampl.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
 from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
@@ -67,7 +68,13 @@ def find_runs(path: Path) -> list[Path]:
 
 
 def evaluate_run(
-    wings: Mapping[str, Wing], path: Path, *, episodes: int | None, device: str, threads: int | None
+    wings: Mapping[str, Wing],
+    path: Path,
+    *,
+    episodes: int | None,
+    device: str,
+    threads: int | None,
+    precision: Precision | None,
 ) -> RunEvaluation:
     """Builds a run's algorithm again, loads its newest whole checkpoint, evaluates, and writes evaluation.json.
 
@@ -76,7 +83,8 @@ def evaluate_run(
         path: a run directory: of a run that is finished, interrupted, stopped, or going on.
         episodes: how many, >= 1; None: as many as in training.
         device: "auto", "cpu" or "cuda".
-        threads: see `Wing.build`.
+        threads: see `ampl.arithmetic.Arithmetic`; None: those of the run's last session.
+        precision: likewise.
 
     Raises:
         InvalidFileError: no run directory, or no checkpoint that can be read.
@@ -91,7 +99,8 @@ def evaluate_run(
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
     checkpoint = _newest_checkpoint(path)
     wing = choose(wings, name, task, variant).wing
-    algorithm = wing.build(name, task, variant, [seed], device, Scale(**config["scale"]), threads)
+    arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(threads, precision)
+    algorithm = wing.build(name, task, variant, [seed], device, Scale(**config["scale"]), arithmetic)
     _check_same(path, config, algorithm)
     without_streams(checkpoint, algorithm).put_into(algorithm, 0)
     metrics = dict(algorithm.evaluate(episodes)[0])
@@ -99,6 +108,8 @@ def evaluate_run(
     if broken is not None:
         raise DivergedError(f"metric '{broken}' of {path} is {metrics[broken]} after epoch {checkpoint.epoch}.")
     session = describe_session(algorithm.device, algorithm.dataset_sha256)
+    if algorithm.arithmetic is not None:
+        session["arithmetic"] = asdict(algorithm.arithmetic)
     measured = {"epoch": checkpoint.epoch, "episodes": episodes, "metrics": metrics}
     write_json(target, {"written_by": SIGNATURE} | measured | session)
     return RunEvaluation(

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from ampl.arithmetic import Arithmetic
 from benchmarks.plain_ampl import PlainAMPL
 from benchmarks.records import command_line, print_table, write_record
 from continuous.ampl_update import ActorCritic, PolicyUpdateConfig
@@ -57,11 +58,11 @@ def measure(count: int, *, compiled: bool = False, device: str = "cpu", rounds: 
     """Rates on `count` threads; ratios are to the usual way."""
     contestants: Contestants = {
         "usual": (lambda: threads(count), 1, plain_steps()),
-        "ours": (lambda: fast_arithmetic(count), 1, our_steps([0], device)),
-        "ours, 5 seeds": (lambda: fast_arithmetic(count), 5, our_steps([0, 1, 2, 3, 4], device)),
+        "ours": (lambda: fast_arithmetic(Arithmetic(threads=count)), 1, our_steps([0], device)),
+        "ours, 5 seeds": (lambda: fast_arithmetic(Arithmetic(threads=count)), 5, our_steps([0, 1, 2, 3, 4], device)),
     }
     if compiled:
-        contestants["ours, compiled"] = (lambda: fast_arithmetic(count), 1, compiled_steps())
+        contestants["ours, compiled"] = (lambda: fast_arithmetic(Arithmetic(threads=count)), 1, compiled_steps())
     return compared(contestants, WHAT, count, rounds)
 
 

@@ -8,7 +8,7 @@ loops        The table of `ampl bench`: every hot loop, and how much of its time
 scaling      Throughput with 1 to 64 stacked seeds, and its picture; `benchmarks.gpu_scaling`.
 training     As published, five seeds, on a re-created maze2d-umaze-v1: AMPL and MOPO share the time that is left.
 
-The first two are measured twice, with plain float32 products and with TF32, the others as AMPL_MATMUL_PRECISION says.
+The first two are measured twice, with plain float32 products and with TF32, the others with --precision.
 Parts run in processes of their own: what fails is noted, and the rest goes on. The loops need MuJoCo, the training what
 `ampl train` needs; what is missing is said first. DIR keeps data and runs, and gets results.json, scaling.png and
 training.tar.gz (settings, metrics, results, newest policies); these are copied after each part. Called again with the
@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import multiprocessing
-import os
 import shutil
 import sys
 import time
@@ -30,17 +29,18 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
+from ampl.arithmetic import Arithmetic, Precision
 from ampl.entry_points import COMMANDS, announced
 from ampl.errors import AmplError, InvalidArgumentError, InvalidFileError, check_at_least
 from ampl.files import read_json, write_json
 from benchmarks.gpu_comparison import Item, Row, agrees, differences, rates
 from benchmarks.gpu_scaling import CLOSING_SECONDS, archive, draw, loops, scaling, train
 from benchmarks.records import command_line, print_table
-from continuous.arithmetic import VARIABLE, arithmetic_on, requested_precision
+from continuous.arithmetic import arithmetic_on
 
 PARTS: Mapping[str, tuple[Callable[..., Mapping[str, Item]], tuple[str, ...]]] = {
     "differences": (differences, ("what", "after_one", "eager_after_one", "after_all", "eager_after_all")),
@@ -48,7 +48,8 @@ PARTS: Mapping[str, tuple[Callable[..., Mapping[str, Item]], tuple[str, ...]]] =
     "loops": (loops, ("loop", "seeds", "per_second", "utilization")),
     "scaling": (scaling, ("what", "seeds", "per_second")),
 }
-COMPARED = {"differences": ("highest", "high"), "rates": ("highest", "high")}  # precisions; on a GPU "high" is TF32
+TWICE: tuple[Precision, ...] = ("highest", "high")  # on a GPU "high" is TF32
+COMPARED = {"differences": TWICE, "rates": TWICE}
 ALGORITHMS = ("ampl", "mopo")
 PACKAGES = {  # beyond those of the other parts
     "loops": ("mujoco", "gymnasium", "glfw", "imageio"),  # the last two for Gymnasium's Hopper
@@ -73,7 +74,7 @@ def main() -> int:
 
     try:
         check_at_least("--minutes", arguments.minutes, 1.0)
-        where = circumstances(device, quick=quick)
+        where = circumstances(device, arguments.precision, quick=quick)
         results = earlier(out / "results.json", where) | {"missing": missing(arguments.parts, arguments.train)}
         save()  # now, as later it would be a pity
     except (AmplError, OSError) as error:
@@ -101,7 +102,8 @@ def main() -> int:
             results["measured"][name] = found
             attempt(save)
     for left, algorithm in zip(range(len(training), 0, -1), training, strict=True):
-        found = train(algorithm, out, device, time.monotonic() + (end - time.monotonic()) / left, quick=quick)
+        deadline = time.monotonic() + (end - time.monotonic()) / left
+        found = train(algorithm, out, device, arguments.precision, deadline, quick=quick)
         found["failures"] |= attempt(archive, out)
         print(f"training, {algorithm}: {found}", flush=True)
         known = results["training"].get(algorithm, {})  # what an earlier call saw and this one did not
@@ -112,13 +114,11 @@ def main() -> int:
     return int(bool(results["problems"] or unsaved))
 
 
-def circumstances(device: str, *, quick: bool) -> dict[str, Any]:
-    """What identifies results.  Raises InvalidArgumentError without the device, or if no such precision exists."""
+def circumstances(device: str, precision: str, *, quick: bool) -> dict[str, Any]:
+    """What identifies results.  Raises InvalidArgumentError without the device."""
     if device == "cuda" and not torch.cuda.is_available():
         raise InvalidArgumentError("PyTorch finds no usable GPU; --device cpu --quick rehearses on a CPU.")
     name = torch.cuda.get_device_name() if device == "cuda" else device
-    chosen = requested_precision()
-    precision = "highest" if device == "cuda" and chosen == "auto" else chosen
     return {"device": name, "torch": torch.__version__, "precision": precision, "quick": quick}
 
 
@@ -155,7 +155,7 @@ def problems(results: Mapping[str, Any]) -> list[str]:
 
 
 def measure(
-    make: Callable[..., Mapping[str, Item]], device: str, precision: str, deadline: float, *, quick: bool
+    make: Callable[..., Mapping[str, Item]], device: str, precision: Precision, deadline: float, *, quick: bool
 ) -> dict[str, Any]:
     """Rows of a part, the failures of its items, and which of them there was no time for.
 
@@ -205,15 +205,14 @@ def work(
     sender: Connection,
     make: Callable[..., Mapping[str, Item]],
     device: str,
-    precision: str,
+    precision: Precision,
     deadline: float,
     quick: bool,
     begun: Sequence[str],
 ) -> None:
     """The items of a part that have not begun elsewhere, in a process of their own; says everything to `sender`."""
-    os.environ[VARIABLE] = precision
     try:
-        with arithmetic_on(torch.device(device), 1):
+        with arithmetic_on(torch.device(device), Arithmetic(precision=precision)):
             for name, item in make(device, quick=quick).items():
                 if name in begun:
                     continue
@@ -256,6 +255,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=[*PARTS], help="what to measure; nothing: none")
     parser.add_argument("--train", nargs="*", choices=ALGORITHMS, default=[*ALGORITHMS], help="likewise what to train")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a rehearsal, nothing recorded")
+    parser.add_argument("--precision", choices=get_args(Precision), default="highest", help="of what is not compared")
     parser.add_argument("--quick", action="store_true", help="all parts in small, in DIR/quick: only whether they run")
     return parser.parse_args()
 

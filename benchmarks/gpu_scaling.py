@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from ampl.arithmetic import Arithmetic
 from ampl.checkpoints import checkpoint_epochs, is_whole
 from benchmarks.ampl_steps import learner_and_sampler
 from benchmarks.gpu_comparison import ROUNDS, Item, Row, mopo
@@ -60,7 +61,8 @@ def loop_rows(maker: Callable[..., Sequence[Any]], count: int, device: str, quic
     from continuous.bench.measuring import measure
 
     workload, seconds, rounds = (PUBLISHED.quick(), 0.1, 1) if quick else (PUBLISHED, LOOP_SECONDS, ROUNDS)
-    for loop in maker(workload, range(count), device, 1):
+    arithmetic = Arithmetic(precision=torch.get_float32_matmul_precision())  # type: ignore[arg-type]
+    for loop in maker(workload, range(count), device, arithmetic):
         yield asdict(measure(loop, device, seconds=seconds, rounds=rounds))
 
 
@@ -118,9 +120,10 @@ def draw(rows: Sequence[Mapping[str, Any]], device: str, path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def train(algorithm: str, out: Path, device: str, deadline: float, *, quick: bool) -> dict[str, Any]:
+def train(algorithm: str, out: Path, device: str, precision: str, deadline: float, *, quick: bool) -> dict[str, Any]:
     """One algorithm as published, from its last checkpoint until the deadline: what became of it, and its pace."""
-    options = ["--seeds", "0,1" if quick else SEEDS, "--device", device, "--out", str(out / "runs"), "--resume"]
+    options = ["--seeds", "0,1" if quick else SEEDS, "--device", device, "--precision", precision]
+    options += ["--out", str(out / "runs"), "--resume"]
     if quick:
         options += [*QUICK, *(("--miw-steps", "3") if algorithm == "ampl" else ())]
     commands = {f"train {algorithm}": options}

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from ampl.arithmetic import Arithmetic
 from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
 from benchmarks.plain_mopo import PENALTY_WEIGHT, PlainMOPO
 from benchmarks.records import command_line, print_table, write_record
@@ -56,8 +57,8 @@ def measure(count: int) -> list[dict[str, Any]]:
     """Rates on `count` threads; ratios are to the usual way, where there is one."""
     contestants: Contestants = {
         "usual": (lambda: threads(count), 1, plain_steps()),
-        "ours": (lambda: fast_arithmetic(count), 1, our_steps([0])),
-        "ours, 5 seeds": (lambda: fast_arithmetic(count), 5, our_steps([0, 1, 2, 3, 4])),
+        "ours": (lambda: fast_arithmetic(Arithmetic(threads=count)), 1, our_steps([0])),
+        "ours, 5 seeds": (lambda: fast_arithmetic(Arithmetic(threads=count)), 5, our_steps([0, 1, 2, 3, 4])),
     }
     return compared(contestants, WHAT, count, ROUNDS)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ampl.randomness import stream
 from benchmarks.records import command_line, print_table, write_record
-from continuous.arithmetic import one_fast_thread, one_thread
+from continuous.arithmetic import fast_arithmetic, one_thread
 from continuous.locomotion.collection import EPISODE_LIMIT, policy_actor, roll_out
 from continuous.locomotion.replay import Batch, ReplayMemory
 from continuous.locomotion.sac import SacConfig, SoftActorCritic
@@ -61,7 +61,7 @@ def measure(robot: str) -> list[dict[str, Any]]:
     with one_thread():
         rates["updates, usual"] = rate(block(usual))
         rates["updates, ours, MKL"] = rate(block(ours.update))
-    with one_fast_thread():
+    with fast_arithmetic():
         rates["updates, ours"] = rate(block(ours.update))
     baseline = rates["updates, usual"]
     rows = [

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ampl.arithmetic import DEFAULT, Arithmetic
 from ampl.interfaces import Array, Metrics, State
 from continuous.ampl_config import AMPLConfig, ModelObjective
 from continuous.ampl_update import ActorCritic
@@ -49,7 +50,7 @@ class AMPL:
         score: from an evaluation to metrics.
         description: what the data is, for config.json.
         dataset_sha256: of the data's file.
-        threads: of PyTorch on a CPU, >= 1.
+        arithmetic: threads and precision.
         notes: for the user.
     """
 
@@ -66,17 +67,18 @@ class AMPL:
         score: Callable[[Any], Metrics],
         description: Mapping[str, Any],
         dataset_sha256: str | None = None,
-        threads: int = 1,
+        arithmetic: Arithmetic = DEFAULT,
         notes: Sequence[str] = (),
     ) -> None:
         self.seeds = tuple(seeds)
         self.dataset_sha256 = dataset_sha256
         self._table, self._config, self._description = table, config, description
-        self._evaluator, self._score, self._threads, self._notes = evaluator, score, threads, tuple(notes)
+        self.arithmetic, self._notes = arithmetic, tuple(notes)
+        self._evaluator, self._score = evaluator, score
         device = self._device = table.rows.device
         sizes = (table.observation_size, table.action_size)
         self._streams = {name: SeedStreams(seeds, name, device) for name in _STREAMS}
-        with self._arithmetic():
+        with self._computing():
             self._model = EnsembleDynamics(
                 *sizes,
                 config.dynamics,
@@ -135,7 +137,7 @@ class AMPL:
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
         """(Weighted) maximum likelihood of the ensemble, from where the last fit ended.  Eqs. 4 and 6."""
-        with self._arithmetic():
+        with self._computing():
             stacked = None if weights is None else torch.from_numpy(np.stack(weights)).float().to(self._device)
             if self._row_weights is not None and stacked is not None:
                 self._row_weights.copy_(stacked)
@@ -144,7 +146,7 @@ class AMPL:
     def estimate_weights(self) -> Sequence[Array]:
         """The weights of the current policies by the configured estimator.  Eq. 11."""
         assert self._estimator is not None
-        with self._arithmetic():
+        with self._computing():
             weights = self._estimator.estimate(
                 self._table, self._learner.policy, self._learner.critic, self._streams["weights"]
             )
@@ -154,7 +156,7 @@ class AMPL:
         """One epoch: rollouts, and after each its share of the iterations."""
         schedule = self._config.schedule
         self._learner.clear()
-        with self._arithmetic():
+        with self._computing():
             iterations = self._iterations(schedule.real_rows(epoch, self._config.batch_size), schedule.imitates(epoch))
             for _ in range(schedule.steps_per_epoch // schedule.rollout_period):
                 if schedule.rolls_out(epoch):
@@ -168,7 +170,7 @@ class AMPL:
     def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
         """Scores: of several actions that the policy draws at a state, the one of largest min_j Q_j is taken."""
         chosen = self._config.evaluation_episodes if episodes is None else episodes
-        with self._arithmetic(), self._evaluator(chosen) as evaluator:
+        with self._computing(), self._evaluator(chosen) as evaluator:
             results = evaluator.evaluate_stack(self._best_action, self.seeds)
         metrics = [dict(self._score(result)) for result in results]
         for index, sound in enumerate(self._learner.is_sound()):
@@ -242,6 +244,6 @@ class AMPL:
         best = value.argmax(-1)[..., None, None].expand(-1, -1, 1, actions.shape[-1])
         return actions.view(n_seeds, episodes, count, -1).gather(2, best)[:, :, 0].nan_to_num()
 
-    def _arithmetic(self) -> AbstractContextManager[None]:
+    def _computing(self) -> AbstractContextManager[None]:
         """How products are computed."""
-        return arithmetic_on(self._device, self._threads)
+        return arithmetic_on(self._device, self.arithmetic)

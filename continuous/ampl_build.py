@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ampl.processes import choose_threads
+from ampl.arithmetic import DEFAULT, Arithmetic
 from ampl.scale import Scale
 from continuous.ampl import AMPL
 from continuous.ampl_config import AMPLConfig
@@ -22,7 +22,7 @@ from continuous.transitions import TransitionMode
 
 
 def build_ampl(
-    task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, threads: int | None
+    task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, arithmetic: Arithmetic
 ) -> AMPL:
     """AMPL on the dataset of a task, which is searched in D4RL's cache folders.
 
@@ -32,7 +32,7 @@ def build_ampl(
         seeds: trained side by side.
         device: "cpu" or "cuda".
         scale: how much smaller than the published runs.
-        threads: of PyTorch on a CPU; None takes one for each core that is free.
+        arithmetic: threads, which step simulators too, and precision.
 
     Raises:
         InvalidFileError: no dataset, or a damaged one.
@@ -40,7 +40,7 @@ def build_ampl(
     """
     task = find_task(task_name)
     published = published_config(task, variant)
-    return assemble(task, published, scaled(published, scale), seeds, device=device, threads=threads)
+    return assemble(task, published, scaled(published, scale), seeds, device=device, arithmetic=arithmetic)
 
 
 def assemble(
@@ -50,7 +50,7 @@ def assemble(
     seeds: Sequence[int],
     *,
     device: str = "cpu",
-    threads: int | None = None,
+    arithmetic: Arithmetic = DEFAULT,
     path: Path | None = None,
 ) -> AMPL:
     """AMPL with any settings.
@@ -61,13 +61,12 @@ def assemble(
         config: the settings.
         seeds: trained side by side.
         device: "cpu" or "cuda".
-        threads: of PyTorch on a CPU; None takes one for each core that is free.
+        arithmetic: threads, which step simulators too, and precision.
         path: the dataset; searched in D4RL's cache folders if not given.
     """
     robot = robot_for(task)  # before the data, so that a task without one is refused at once
     dataset = load_dataset(task, path=path, mode=TransitionMode.EXACT, device=device)
-    cores = choose_threads(threads)
-    simulator = simulator_maker(task, cores)
+    simulator = simulator_maker(task, arithmetic.threads)
     return AMPL(
         offline_table(dataset, reset_states(robot, config.schedule.start_states)),
         config,
@@ -77,7 +76,7 @@ def assemble(
         score=lambda evaluation: evaluation.metrics(task),
         description=describe(dataset) | {"scaled": config != published},
         dataset_sha256=dataset.sha256,
-        threads=cores,
+        arithmetic=arithmetic,
         notes=run_notes(task, published, config),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ampl.arithmetic import Arithmetic
 from ampl.scale import Scale
 from continuous.damo import DAMO, DAMOConfig, Starts
 from continuous.damo_learner import Actor, Conjugate, DAMOLearnerConfig
@@ -80,7 +81,7 @@ def published_config(task: Task, variant: str) -> DAMOConfig:
 
 
 def build_damo(
-    task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, threads: int | None
+    task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, arithmetic: Arithmetic
 ) -> DAMO:
     """DAMO on the dataset of a task; arguments and errors as for `mopo_build.build_mopo`."""
     task = find_task(task_name)
@@ -93,7 +94,7 @@ def build_damo(
     table, surroundings = offline_task(
         task,
         device=device,
-        threads=threads,
+        arithmetic=arithmetic,
         scaled=config != published,
         notes=notes,
         transitions=config.transitions,

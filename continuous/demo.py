@@ -65,7 +65,7 @@ def _trained_scores(task: Task, path: Path, out: Path) -> list[tuple[str, str]]:
         published = VARIANTS[variant](main_config(task))
         config = scaled(published, _SCALE)
         config = replace(config, dynamics=replace(config.dynamics, max_steps=_MODEL_STEPS))
-        algorithm = assemble(task, published, config, [0], path=path, threads=1)
+        algorithm = assemble(task, published, config, [0], path=path)
         (seed,) = train(algorithm, task=task.name, variant=variant, epochs=config.schedule.epochs, out=out, resume=True)
         score = seed.result.metrics.get("evaluation/score_mean")
         outcome = (

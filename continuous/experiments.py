@@ -16,7 +16,7 @@ from ampl.finite_problem import FiniteProblem, find_finite_problem_provider
 from ampl.interfaces import Array
 from ampl.progress import progress
 from ampl.randomness import stream
-from continuous.arithmetic import one_fast_thread
+from continuous.arithmetic import fast_arithmetic
 from continuous.dualdice import DualDICEConfig
 from continuous.finite import TableCritic, TablePolicy, transition_table
 from continuous.gendice import GenDICEConfig
@@ -75,7 +75,7 @@ def figure2_truth(path: Path) -> None:
     check_replaceable(path)
     problem = find_finite_problem_provider()(SEED, n_policies=RETRAININGS)
     estimators = scaled_estimators(problem.discount)
-    with one_fast_thread():
+    with fast_arithmetic():
         estimates, scale = estimated_weights(problem, estimators)
     exact = problem.exact_weights[:, problem.state, problem.action]  # [R, N]
     shown = stream(SEED, "figure2-truth/rows").choice(problem.n_transitions, _SHOWN_ROWS, replace=False)

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ampl.arithmetic import DEFAULT, Arithmetic
 from ampl.interfaces import Array, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from continuous.arithmetic import arithmetic_on
@@ -85,7 +86,7 @@ class Surroundings:
         episode_limit: most steps of an episode, >= 1.
         description: what the data is, for config.json.
         dataset_sha256: of the data's file.
-        threads: of PyTorch on a CPU, >= 1.
+        arithmetic: threads and precision.
         notes: for the user.
     """
 
@@ -95,7 +96,7 @@ class Surroundings:
     episode_limit: int
     description: Mapping[str, Any]
     dataset_sha256: str | None = None
-    threads: int = 1
+    arithmetic: Arithmetic = DEFAULT
     notes: Sequence[str] = ()
 
 
@@ -137,7 +138,7 @@ class ModelBased(ABC, Generic[LearnerT]):
     ) -> None:
         self.name, self.seeds, self.schedule = name, tuple(seeds), schedule
         self.table, self._surroundings, self._settings = table, surroundings, settings
-        self._evaluation_episodes = evaluation_episodes
+        self.arithmetic, self._evaluation_episodes = surroundings.arithmetic, evaluation_episodes
         device = self._device = table.rows.device
         self.streams = {stream: SeedStreams(seeds, stream, device) for stream in _STREAMS}
         unbounded = torch.full((table.observation_size,), math.inf, device=device)
@@ -205,7 +206,7 @@ class ModelBased(ABC, Generic[LearnerT]):
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
         """Maximum likelihood of the ensemble, once; weights are not used by these algorithms."""
-        with self.arithmetic():
+        with self.computing():
             return self.model.fit(self.table, None, self.streams["model"])
 
     def estimate_weights(self) -> Sequence[Array]:
@@ -216,7 +217,7 @@ class ModelBased(ABC, Generic[LearnerT]):
         """One rollout, then the epoch's updates."""
         self.learner.clear()
         self.learner.begin_epoch(epoch - 1, self.schedule.epochs)
-        with self.arithmetic():
+        with self.computing():
             rolled = roll_out(
                 self.rollout_model(),
                 self.rollout_policy(),
@@ -236,7 +237,7 @@ class ModelBased(ABC, Generic[LearnerT]):
 
     def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
         """Scores of the policies' best actions, and what model and critics promise from the same starts."""
-        with self.arithmetic(), self._evaluator(episodes) as evaluator:
+        with self.computing(), self._evaluator(episodes) as evaluator:
             results = evaluator.evaluate_stack(self._best_action, self.seeds)
             promised = self._certificates(evaluator.starts(self.seeds))
         metrics = []
@@ -248,7 +249,7 @@ class ModelBased(ABC, Generic[LearnerT]):
 
     def samples(self) -> Sequence[State]:
         """Where data, model and policy are; see `continuous.visits`."""
-        with self.arithmetic(), self._evaluator(None) as evaluator:
+        with self.computing(), self._evaluator(None) as evaluator:
             return sample_visits(self.table, self.buffer, evaluator, self._returns(), self._best_action, self.seeds)
 
     def _evaluator(self, episodes: int | None) -> Evaluator:
@@ -292,9 +293,9 @@ class ModelBased(ABC, Generic[LearnerT]):
         for name, streams in self.streams.items():
             streams.load_state(index, state[f"streams/{name}"])
 
-    def arithmetic(self) -> AbstractContextManager[None]:
+    def computing(self) -> AbstractContextManager[None]:
         """How products are computed."""
-        return arithmetic_on(self._device, self._surroundings.threads)
+        return arithmetic_on(self._device, self.arithmetic)
 
     @torch.no_grad()
     def _best_action(self, observations: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
 from ampl.scale import Scale
 from continuous.branched_schedule import BranchedSchedule
@@ -21,7 +22,7 @@ from continuous.tasks import find_task
 
 
 def build_mopo(
-    task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, threads: int | None
+    task_name: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, arithmetic: Arithmetic
 ) -> MOPO:
     """MOPO on the dataset of a task.
 
@@ -31,7 +32,7 @@ def build_mopo(
         seeds: trained side by side.
         device: "cpu" or "cuda".
         scale: how much smaller than the published runs.
-        threads: of PyTorch on a CPU and of simulators; None takes one for each core that is free.
+        arithmetic: threads, which step simulators too, and precision.
 
     Raises:
         InvalidFileError: no dataset, or a damaged one.
@@ -42,11 +43,11 @@ def build_mopo(
     published = published_config(task, variant)
     config = scaled(published, scale)
     notes = [*scale_notes(published.schedule, config.schedule), *preset_notes(task, variant, config)]
-    oracle = Oracle(robot_for(task), threads) if config.penalty is Penalty.TRUE_ERROR else None
+    oracle = Oracle(robot_for(task), arithmetic.threads) if config.penalty is Penalty.TRUE_ERROR else None
     table, surroundings = offline_task(
         task,
         device=device,
-        threads=threads,
+        arithmetic=arithmetic,
         scaled=config != published,
         notes=notes,
         transitions=config.transitions,

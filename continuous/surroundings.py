@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ampl.processes import choose_threads
+from ampl.arithmetic import Arithmetic
 from continuous.dataset import DeviceDataset, load_dataset
 from continuous.evaluation import Evaluator
 from continuous.model_based import Surroundings
@@ -20,7 +20,7 @@ def offline_task(
     task: Task,
     *,
     device: str,
-    threads: int | None,
+    arithmetic: Arithmetic,
     scaled: bool,
     notes: Sequence[str],
     transitions: TransitionMode,
@@ -32,7 +32,7 @@ def offline_task(
     Args:
         task: whose dataset is searched in D4RL's cache folders.
         device: "cpu" or "cuda".
-        threads: of PyTorch and the simulator; None takes one for each core that is free.
+        arithmetic: threads, which step simulators too, and precision.
         scaled: whether the run is smaller than the published ones.
         notes: for the user.
         transitions: which ones to take from the file.
@@ -44,8 +44,7 @@ def offline_task(
     """
     dataset = load_dataset(task, mode=transitions, device=device)
     rule = find_termination(task)
-    cores = choose_threads(threads)
-    simulator = simulator_maker(task, cores)
+    simulator = simulator_maker(task, arithmetic.threads)
     surroundings = Surroundings(
         termination=rule if largest_state is None else bounded(rule, largest_state),
         evaluator=lambda episodes, discount: Evaluator(
@@ -55,7 +54,7 @@ def offline_task(
         episode_limit=task.episode_limit,
         description=describe(dataset) | {"scaled": scaled},
         dataset_sha256=dataset.sha256,
-        threads=cores,
+        arithmetic=arithmetic,
         notes=notes,
     )
     return _table(dataset, episode_starts), surroundings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ampl.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from ampl.arithmetic import Arithmetic
     from ampl.interfaces import Algorithm
     from ampl.scale import Scale
 
@@ -78,30 +79,26 @@ class ContinuousWing:
         seeds: Sequence[int],
         device: str,
         scale: Scale,
-        threads: int | None,
+        arithmetic: Arithmetic,
     ) -> Algorithm:
         """The algorithm on a task's dataset, which must be in D4RL's cache folder.
 
         Raises:
-            InvalidArgumentError: device "cuda" without a usable GPU, a scale that the schedule cannot take, or a
-                precision that AMPL_MATMUL_PRECISION cannot have.
+            InvalidArgumentError: device "cuda" without a usable GPU, or a scale that the schedule cannot take.
             InvalidFileError: the dataset is not there, or damaged; the message says how to get it.
         """
-        from continuous.arithmetic import requested_precision
-
         chosen = choose_device(device)
-        requested_precision()  # a wrong one is refused before anything is written
         if algorithm == "mopo":
             from continuous.mopo_build import build_mopo
 
-            return build_mopo(task, variant, seeds, chosen, scale, threads)
+            return build_mopo(task, variant, seeds, chosen, scale, arithmetic)
         if algorithm == "damo":
             from continuous.damo_presets import build_damo
 
-            return build_damo(task, variant, seeds, chosen, scale, threads)
+            return build_damo(task, variant, seeds, chosen, scale, arithmetic)
         from continuous.ampl_build import build_ampl
 
-        return build_ampl(task, variant, seeds, chosen, scale, threads)
+        return build_ampl(task, variant, seeds, chosen, scale, arithmetic)
 
 
 def choose_device(device: str) -> str:

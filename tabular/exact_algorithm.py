@@ -22,6 +22,7 @@ class ExactAlgorithm:
     """
 
     device = "cpu"
+    arithmetic = None
     dataset_sha256 = None
     steps_per_epoch = 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
 from ampl.interfaces import Algorithm
 from ampl.scale import Scale
@@ -39,7 +40,7 @@ class TabularWing:
         seeds: Sequence[int],
         device: str,
         scale: Scale,
-        threads: int | None,
+        arithmetic: Arithmetic,
     ) -> Algorithm:
         """The algorithm on a sampled dataset; exact linear algebra runs on the CPU only, and small matrices on a core.
 

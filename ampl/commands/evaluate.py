@@ -28,7 +28,9 @@ class Evaluate:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Threads on the CPU; chosen by how many cores there are if not given."""
+    """Threads on the CPU; as many as the run was trained with if not given."""
+    precision: Literal["highest", "high", "medium"] | None = None
+    """Of matrix products; that of the run if not given."""
 
     def run(self) -> int:
         """Evaluates every seed, and prints the table.
@@ -39,19 +41,27 @@ class Evaluate:
         Raises:
             AmplError: an argument is wrong, or no run can be evaluated; the message says why.
         """
+        from ampl.arithmetic import DEFAULT
         from ampl.catalog import installed_wings
         from ampl.result_table import Column, print_results
         from ampl.run_evaluation import RunEvaluation, evaluate_run, find_runs
 
-        for option, count in (("--episodes", self.episodes), ("--threads", self.threads)):
-            if count is not None:
-                check_at_least(option, count, 1)
+        DEFAULT.changed(self.threads, self.precision)  # refuses what cannot be before anything is read
+        if self.episodes is not None:
+            check_at_least("--episodes", self.episodes, 1)
         runs, wings = find_runs(self.run_directory), installed_wings()
         found: list[RunEvaluation] = []
         for path in runs:
             try:
                 found.append(
-                    evaluate_run(wings, path, episodes=self.episodes, device=self.device, threads=self.threads)
+                    evaluate_run(
+                        wings,
+                        path,
+                        episodes=self.episodes,
+                        device=self.device,
+                        threads=self.threads,
+                        precision=self.precision,
+                    )
                 )
             except AmplError as error:
                 if path == runs[-1] and not found:

@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ampl.errors import check_at_least
-
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
@@ -35,7 +33,10 @@ class Train:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Threads of a training on the CPU; as many as there are free cores if not given."""
+    """Threads of a training on the CPU; those of a resumed run, otherwise 1, if not given."""
+    precision: Literal["highest", "high", "medium"] | None = None
+    """Of matrix products: highest is float32; high is TF32 on a GPU; medium may be bfloat16 (`ampl bench` says what it
+    is worth); that of a resumed run, otherwise highest, if not given."""
     checkpoint_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 30.0
     """Least time between two checkpoints; large ones come later, so that saving takes at most 5 % of the time."""
     out: Path = Path("runs")
@@ -52,20 +53,22 @@ class Train:
         Raises:
             AmplError: an argument is wrong, or a run directory cannot be used; the message says which.
         """
+        from ampl.arithmetic import choose_arithmetic
         from ampl.catalog import choose, installed_wings, parse_seeds
         from ampl.interruption import resumable, saving_first
         from ampl.result_table import Column, print_results
+        from ampl.run_directory import run_path
         from ampl.scale import Scale
         from ampl.training import train
 
         scale = Scale(epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, weight_steps=self.miw_steps)
-        if self.threads is not None:
-            check_at_least("--threads", self.threads, 1)
         seeds = parse_seeds(self.seeds)
         choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
         wing, variant = choice.wing, choice.variant
+        runs = [run_path(self.out, self.task, self.algorithm, variant, seed) for seed in seeds if self.resume]
+        arithmetic = choose_arithmetic(self.threads, self.precision, runs)
         with resumable():
-            algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, self.threads)
+            algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, arithmetic)
             with saving_first():
                 results = train(
                     algorithm,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.errors import InvalidArgumentError
 
 _SHORTEST, _LONGEST = 0.01, 3600.0
 _ROUNDS, _QUICK_ROUNDS = 7, 3
@@ -24,7 +24,9 @@ class Bench:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to measure; auto takes a GPU where there is one."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Threads on a CPU; as many as there are free cores if not given."""
+    """Threads on a CPU; 1, as in training, if not given."""
+    precision: Literal["highest", "high", "medium"] = "highest"
+    """Of matrix products, as in training."""
     seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 5.0
     """About how long each of the twenty measurements takes."""
     quick: bool = False
@@ -48,30 +50,31 @@ class Bench:
 
         import torch
 
-        from ampl.processes import choose_threads
+        from ampl.arithmetic import DEFAULT
         from continuous.arithmetic import arithmetic_on
         from continuous.bench import workload
+        from continuous.bench.advice import precision_advice
         from continuous.bench.measuring import evaluation_shares, measure_all
         from continuous.bench.report import circumstances, print_report, write_report
         from continuous.wing import choose_device
 
         device = choose_device(self.device)
-        threads = choose_threads(self.threads)
+        arithmetic = DEFAULT.changed(self.threads, self.precision)
         sizes = workload.PUBLISHED.quick() if self.quick else workload.PUBLISHED
         seconds = self.seconds * (_QUICK_SHARE if self.quick else 1.0)
-        with arithmetic_on(torch.device(device), threads):
-            where = circumstances(device, threads)
+        with arithmetic_on(torch.device(device), DEFAULT):
+            advice = precision_advice(device)
+        where = circumstances(device, arithmetic)
         rounds = _QUICK_ROUNDS if self.quick else _ROUNDS
-        measurements = measure_all(sizes, device, threads, seconds=seconds, rounds=rounds)
+        measurements = measure_all(sizes, device, arithmetic, seconds=seconds, rounds=rounds)
         shares = evaluation_shares(measurements)
         print_report(measurements, shares, where)
+        print("\n".join(advice), end="\n" if advice else "")
         if self.json is not None:
             write_report(self.json, measurements, shares, where)
         return 0
 
     def _check(self) -> None:
-        if self.threads is not None:
-            check_at_least("--threads", self.threads, 1)
         if not _SHORTEST <= self.seconds <= _LONGEST:  # not a number is neither
             raise InvalidArgumentError(
                 f"--seconds is {self.seconds:g}; expected {_SHORTEST:g} to {_LONGEST:g}, for each measurement."

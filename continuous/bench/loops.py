@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ampl.arithmetic import Arithmetic
 from continuous.ampl import AMPL
 from continuous.ampl_update import ActorCritic
 from continuous.bench.synthetic import evaluator, surroundings, synthetic_table
@@ -55,7 +56,7 @@ class Loop:
     surrounded: bool = False
 
 
-def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, threads: int) -> list[Loop]:
+def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic: Arithmetic) -> list[Loop]:
     """AMPL's: iterations, weights, dynamics, rollouts, evaluation."""
     config, table = workload.ampl, synthetic_table(workload.rows, device)
     learner, sampler = _ampl_learner(workload, table, seeds)
@@ -80,10 +81,10 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
             config,
             seeds,
             termination=never,
-            evaluator=lambda episodes: evaluator(workload, episodes, where, threads),
+            evaluator=lambda episodes: evaluator(workload, episodes, where, arithmetic.threads),
             score=lambda evaluation: {},
             description={},
-            threads=threads,
+            arithmetic=arithmetic,
         ).evaluate
 
     return [
@@ -104,12 +105,12 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
     ]
 
 
-def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: int) -> list[Loop]:
+def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic: Arithmetic) -> list[Loop]:
     """MOPO's: updates, dynamics, penalized rollouts, evaluation."""
     table = synthetic_table(workload.rows, device)
 
     def made(table: TransitionTable, where: str) -> MOPO:
-        return MOPO(table, workload.mopo, seeds, surroundings(workload, where, threads))
+        return MOPO(table, workload.mopo, seeds, surroundings(workload, where, arithmetic))
 
     def evaluation(where: str) -> Callable[[], object]:
         return made(synthetic_table(workload.rows, where), where).evaluate
@@ -136,10 +137,10 @@ def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: i
     ]
 
 
-def damo_loops(workload: Workload, seeds: Sequence[int], device: str, threads: int) -> list[Loop]:
+def damo_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic: Arithmetic) -> list[Loop]:
     """DAMO's update; its dynamics and evaluation are MOPO's."""
     table = synthetic_table(workload.rows, device)
-    damo = DAMO(table, workload.damo, seeds, surroundings(workload, device, threads))
+    damo = DAMO(table, workload.damo, seeds, surroundings(workload, device, arithmetic))
     roll_out(
         damo.rollout_model(),
         damo.rollout_policy(),

@@ -13,6 +13,7 @@ from statistics import median
 
 import torch
 
+from ampl.arithmetic import Arithmetic
 from ampl.progress import progress
 from continuous.arithmetic import arithmetic_on
 from continuous.bench.counting import Work, observe_step
@@ -95,22 +96,24 @@ class EvaluationShare:
         return self.evaluation_seconds / (self.evaluation_seconds + self.update_seconds)
 
 
-def measure_all(workload: Workload, device: str, threads: int, *, seconds: float, rounds: int) -> list[Measurement]:
+def measure_all(
+    workload: Workload, device: str, arithmetic: Arithmetic, *, seconds: float, rounds: int
+) -> list[Measurement]:
     """Every loop, for each number of stacked seeds.
 
     Args:
         workload: sizes.
         device: "cpu" or "cuda".
-        threads: of PyTorch on a CPU, and of the simulator.
+        arithmetic: threads, the simulator's too, and precision.
         seconds: about how long each loop is measured.
         rounds: of which the median is taken.
     """
     makers = (ampl_loops, mopo_loops, damo_loops)
     measured = []
-    with progress("bench", None) as bar, arithmetic_on(torch.device(device), threads):
+    with progress("bench", None) as bar, arithmetic_on(torch.device(device), arithmetic):
         for maker in makers:
             for count in workload.seeds:
-                for loop in maker(workload, range(count), device, threads):
+                for loop in maker(workload, range(count), device, arithmetic):
                     bar.show(f"{loop.name}, {count} stacked")
                     measured.append(measure(loop, device, seconds=seconds, rounds=rounds))
                     bar.advance()

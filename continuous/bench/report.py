@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ampl.arithmetic import Arithmetic
 from ampl.files import SIGNATURE, check_replaceable, write_json
 from ampl.manifest import git_state
 from continuous.bench.measuring import EvaluationShare, Measurement
@@ -43,13 +44,12 @@ def print_report(measurements: Sequence[Measurement], shares: Sequence[Evaluatio
         )
 
 
-def circumstances(device: str, threads: int) -> dict[str, Any]:
-    """Where and with what was measured; to be asked inside the arithmetic that was measured."""
+def circumstances(device: str, arithmetic: Arithmetic) -> dict[str, Any]:
+    """Where and with what was measured."""
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else cpu_model(),
         "torch": version("torch"),
-        "threads": threads,
-        "precision": torch.get_float32_matmul_precision(),
+        **asdict(arithmetic),
     }
 
 

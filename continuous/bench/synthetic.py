@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ampl.arithmetic import Arithmetic
 from continuous.bench.workload import ACTION_SIZE, OBSERVATION_SIZE, Workload
 from continuous.evaluation import Evaluator
 from continuous.model_based import Surroundings
@@ -40,15 +41,15 @@ class EndlessHopper(Hopper):
         return super().terminated(snapshot) & False
 
 
-def surroundings(workload: Workload, device: str, threads: int) -> Surroundings:
+def surroundings(workload: Workload, device: str, arithmetic: Arithmetic) -> Surroundings:
     """What MOPO and DAMO have around them."""
     return Surroundings(
         termination=never,
-        evaluator=lambda episodes, discount: evaluator(workload, episodes, device, threads),
+        evaluator=lambda episodes, discount: evaluator(workload, episodes, device, arithmetic.threads),
         score=lambda evaluation: {},
         episode_limit=workload.episode_steps,
         description={},
-        threads=threads,
+        arithmetic=arithmetic,
     )
 
 

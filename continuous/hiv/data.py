@@ -21,7 +21,7 @@ from ampl import __version__
 from ampl.errors import DivergedError, InvalidShapeError, check_at_least
 from ampl.progress import progress
 from ampl.randomness import stream
-from continuous.arithmetic import one_fast_thread
+from continuous.arithmetic import fast_arithmetic
 from continuous.d4rl_data import D4RLData, Provenance
 from continuous.hiv.environment import HivEnvironment
 from continuous.hiv.treatment import ACTION_SIZE, OBSERVATION_SIZE, HivConfig
@@ -101,7 +101,7 @@ def replay_of_sac(config: SacReplayConfig = SacReplayConfig()) -> tuple[D4RLData
         DivergedError: a parameter of the policy is no longer finite.
         NotConvergedError: the integrator fails.
     """
-    with one_fast_thread(), progress("online SAC, HIV treatment", config.steps) as bar:
+    with fast_arithmetic(), progress("online SAC, HIV treatment", config.steps) as bar:
         return _run_sac(config, bar)
 
 

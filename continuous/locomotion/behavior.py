@@ -43,7 +43,7 @@ from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
 from ampl.folder_lock import FolderLock
 from ampl.progress import progress
 from ampl.randomness import stream
-from continuous.arithmetic import one_fast_thread
+from continuous.arithmetic import fast_arithmetic
 from continuous.locomotion.collection import (
     EPISODE_LIMIT,
     concatenate,
@@ -138,7 +138,7 @@ def train_behavior(
     check_replaceable(out / CURVE, "ampl data train-behavior")
     lock = FolderLock(out)
     try:
-        with one_fast_thread(), closing(make_simulator(robot)) as simulator:
+        with fast_arithmetic(), closing(make_simulator(robot)) as simulator:
             training = _Training(robot, seed, out, config, simulator)
             training.run(steps, until)
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
 from ampl.interfaces import Array, Metrics, State
 from ampl.randomness import generator_from_state, generator_state, stream
@@ -31,6 +32,7 @@ class FakeAlgorithm:
         dataset_sha256: str | None = None,
         seconds_an_epoch: float = 0.0,
         notes: Sequence[str] = (),
+        arithmetic: Arithmetic | None = None,
     ) -> None:
         self.seeds = list(seeds)
         self.retrain_period = retrain_period
@@ -39,6 +41,7 @@ class FakeAlgorithm:
         self.dataset_sha256 = dataset_sha256
         self.seconds_an_epoch = seconds_an_epoch
         self._notes = notes
+        self.arithmetic = arithmetic
         self.calls: list[str] = []
         self.generators = [stream(seed, "walk") for seed in seeds]
         self.places = [np.zeros(3) for _ in seeds]
@@ -107,9 +110,10 @@ class FakeWing:
         seeds: Sequence[int],
         device: str,
         scale: Scale,
-        threads: int | None,
+        arithmetic: Arithmetic,
     ) -> FakeAlgorithm:
         if device == "cuda":
             raise InvalidArgumentError("--device is cuda, but this wing runs on the CPU only; use auto or cpu.")
         notes = [] if scale.steps_per_epoch is None else [f"scaled: epochs of {scale.steps_per_epoch} steps"]
-        return FakeAlgorithm(seeds, step_size=(scale.steps_per_epoch or 10) / 100, notes=notes)
+        step_size = (scale.steps_per_epoch or 10) / 100
+        return FakeAlgorithm(seeds, step_size=step_size, notes=notes, arithmetic=arithmetic)

@@ -11,6 +11,7 @@ import pytest
 
 import ampl.catalog
 import ampl.interruption
+from ampl.arithmetic import Arithmetic
 from ampl.checkpoints import checkpoint_epochs
 from ampl.cli import main
 from ampl.interfaces import Metrics
@@ -47,7 +48,7 @@ class SignalledWing(FakeWing):
         seeds: Sequence[int],
         device: str,
         scale: Scale,
-        threads: int | None,
+        arithmetic: Arithmetic,
     ) -> FakeAlgorithm:
         if self.while_building:
             for number in self.signals:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ampl import processes
-from ampl.errors import InvalidArgumentError, LostWorkerError
-from ampl.processes import available_cores, choose_threads, free_cores, limit_spinning, map_in_processes, worker_pool
+from ampl.errors import LostWorkerError
+from ampl.processes import available_cores, limit_spinning, map_in_processes, worker_pool
 
 
 def square(number: int) -> int:
@@ -154,14 +154,6 @@ def test_a_control_groups_quota_counts_in_whole_cores(
     assert available_cores() == min(cores, 64)
 
 
-@pytest.mark.parametrize(("load", "free"), [(0.2, 8), (2.6, 5), (30.0, 1)])
-def test_cores_that_others_keep_busy_are_not_free(monkeypatch: pytest.MonkeyPatch, load: float, free: int) -> None:
-    monkeypatch.setattr(processes, "available_cores", lambda: 8)
-    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
-    assert free_cores() == choose_threads(None) == free
-    assert choose_threads(3) == 3
-
-
 def test_what_the_user_says_about_waiting_threads_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     limit_spinning()
@@ -173,9 +165,3 @@ def test_what_the_user_says_about_waiting_threads_stays(monkeypatch: pytest.Monk
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     limit_spinning()
     assert "GOMP_SPINCOUNT" not in os.environ
-
-
-@pytest.mark.parametrize("count", [0, 1025, 10**14])
-def test_numbers_of_threads_that_crash_the_libraries_are_refused(count: int) -> None:
-    with pytest.raises(InvalidArgumentError, match=f"--threads is {count}; expected 1 to 1024"):
-        choose_threads(count)

@@ -17,7 +17,6 @@ import torch
 from ampl.entry_points import COMMANDS
 from benchmarks import gpu, gpu_comparison, gpu_scaling
 from benchmarks.gpu_comparison import Item, Row
-from continuous.arithmetic import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 FOUND = {"rows": [{"what": "x", "seeds": 1, "per_second": 1.0}], "failures": {}, "left_out": [], "seconds": 1.0}
@@ -77,7 +76,7 @@ def troubled(device: str, *, quick: bool) -> Mapping[str, Item]:
     """Items that fail in every way there is."""
 
     def fine(**row: Any) -> Iterator[Row]:
-        yield {"pid": os.getpid(), "precision": os.environ[VARIABLE], **row}
+        yield {"pid": os.getpid(), "precision": torch.get_float32_matmul_precision(), **row}
 
     def raising() -> Iterator[Row]:
         yield {"what": "before"}
@@ -177,8 +176,8 @@ def test_a_second_call_measures_only_what_is_not_there(
     for expected in (1, 0):
         assert call(monkeypatch, "--out", tmp_path / "out", "--train") == expected
     assert made == ["differences", "differences", "rates", "rates", "loops", "scaling", "loops"]
-    monkeypatch.setenv(VARIABLE, "high")
-    assert call(monkeypatch, "--out", tmp_path / "out", "--train", "--parts", "scaling") == 0
+    high = ("--precision", "high")
+    assert call(monkeypatch, "--out", tmp_path / "out", *high, "--train", "--parts", "scaling") == 0
     assert made[7:] == ["scaling"]  # with another precision, everything is measured anew
 
 

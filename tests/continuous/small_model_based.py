@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
+from ampl.arithmetic import DEFAULT, Arithmetic
 from continuous.branched_schedule import BranchedSchedule
 from continuous.damo import DAMO, DAMOConfig
 from continuous.damo_learner import DAMOLearnerConfig
@@ -33,13 +35,14 @@ SCHEDULE = BranchedSchedule(
 )
 
 
-def surroundings(termination: Termination = never) -> Surroundings:
+def surroundings(termination: Termination = never, arithmetic: Arithmetic = DEFAULT) -> Surroundings:
     return Surroundings(
         termination=termination,
         evaluator=lambda episodes, discount: LineEvaluator(episodes),  # type: ignore[arg-type, return-value]
         score=lambda evaluation: evaluation,
         episode_limit=20,
         description={"source": "synthetic"},
+        arithmetic=arithmetic,
     )
 
 
@@ -55,7 +58,7 @@ def damo_config(variant: str = "main") -> DAMOConfig:
 
 
 def small_mopo(
-    seeds: Sequence[int] = (0,), variant: str = "main", table: TransitionTable | None = None, **around: Termination
+    seeds: Sequence[int] = (0,), variant: str = "main", table: TransitionTable | None = None, **around: Any
 ) -> MOPO:
     return MOPO(table or line_table(), mopo_config(variant), seeds, surroundings(**around), true_line_step)
 

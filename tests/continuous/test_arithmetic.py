@@ -1,13 +1,25 @@
-"""How products are computed: the choice on a CPU, the user's word, and that settings are put back."""
+"""How PyTorch computes: as a run's arithmetic says on either device, and settings are put back."""
 
 from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 import torch
 
-from ampl.errors import InvalidArgumentError
-from continuous import arithmetic
-from continuous.arithmetic import VARIABLE, arithmetic_on, fast_arithmetic, fastest_precision, one_fast_thread
+import ampl.catalog
+from ampl.arithmetic import Arithmetic
+from ampl.cli import main
+from ampl.interfaces import Algorithm
+from ampl.scale import Scale
+from continuous.arithmetic import arithmetic_on, fast_arithmetic
+from tests.ampl.interruption import run_bytes
+from tests.continuous.small_model_based import small_mopo
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -16,65 +28,94 @@ def settings() -> tuple[int, str]:
     return torch.get_num_threads(), torch.get_float32_matmul_precision()
 
 
-def test_fast_products_are_float32_and_settings_are_put_back() -> None:
-    """oneDNN could round factors to bfloat16, an error of 2e-3; float32 errs by less than 1e-6."""
+@pytest.fixture
+def other_settings() -> Iterator[tuple[int, str]]:
+    """The process has none of the default settings."""
     before = settings()
-    with one_fast_thread():
-        assert arithmetic.product_error() < 1e-6
-        assert torch.get_num_threads() == 1
-    assert settings() == before
+    torch.set_num_threads(3)
+    torch.set_float32_matmul_precision("medium")
+    yield settings()
+    torch.set_num_threads(before[0])
+    torch.set_float32_matmul_precision(before[1])
 
 
-@pytest.mark.parametrize(
-    ("error", "seconds", "chosen"),
-    [(2e-7, [1.0, 0.5], "medium"), (2e-3, [1.0, 0.5], "highest"), (2e-7, [1.0, 2.0], "highest")],
-)
-def test_the_faster_product_is_used_where_it_is_float32(
-    monkeypatch: pytest.MonkeyPatch, error: float, seconds: list[float], chosen: str
-) -> None:
-    before = settings()
-    timings = iter(seconds)
-    monkeypatch.setattr(arithmetic, "product_error", lambda: error)
-    monkeypatch.setattr(arithmetic, "product_seconds", lambda: next(timings))
-    assert fastest_precision.__wrapped__() == chosen
-    assert settings() == before
+def test_the_default_is_one_thread_and_plain_float32_and_settings_are_put_back(other_settings: tuple[int, str]) -> None:
+    with fast_arithmetic():
+        assert settings() == (1, "highest")
+    assert settings() == other_settings
 
 
 @pytest.mark.parametrize("device", [CPU, GPU])
-def test_the_users_precision_wins_on_either_device(monkeypatch: pytest.MonkeyPatch, device: torch.device) -> None:
-    before = settings()
-    monkeypatch.setenv(VARIABLE, "high")
-    with arithmetic_on(device, 1):
-        assert torch.get_float32_matmul_precision() == "high"
-    assert settings() == before
+def test_the_precision_counts_on_either_device(device: torch.device, other_settings: tuple[int, str]) -> None:
+    with arithmetic_on(device, Arithmetic(threads=2, precision="high")):
+        assert settings() == (2 if device == CPU else other_settings[0], "high")
+    assert settings() == other_settings
 
 
-def test_a_gpu_computes_in_plain_float32_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    torch.set_float32_matmul_precision("high")
+class SmallWing:
+    """A wing with a small deep MOPO."""
+
+    def tasks(self) -> Sequence[str]:
+        return ["line"]
+
+    def algorithms(self) -> Mapping[str, Sequence[str]]:
+        return {"mopo": ["main"]}
+
+    def default_epochs(self, algorithm: str, task: str) -> int:
+        return 4
+
+    def build(
+        self,
+        algorithm: str,
+        task: str,
+        variant: str,
+        seeds: Sequence[int],
+        device: str,
+        scale: Scale,
+        arithmetic: Arithmetic,
+    ) -> Algorithm:
+        return small_mopo(seeds, arithmetic=arithmetic)
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Trains the small wing's only algorithm by `ampl train` and returns the run directory."""
+    monkeypatch.setattr(ampl.catalog, "installed_wings", lambda: {"small": SmallWing()})
+
+    def train(name: str, *options: str) -> Path:
+        assert main(["train", "mopo", "line", "--out", str(tmp_path / name), *options]) == 0
+        return tmp_path / name / "line" / "mopo" / "main" / "seed0"
+
+    return train
+
+
+def test_a_busy_machine_gives_the_same_bytes(trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
+    idle = trained("idle")
+    monkeypatch.setattr(os, "getloadavg", lambda: (30.0, 30.0, 30.0), raising=False)
+    neighbor = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        with arithmetic_on(GPU, 1):
-            assert torch.get_float32_matmul_precision() == "highest"
+        busy = trained("busy")
     finally:
-        torch.set_float32_matmul_precision("highest")
+        neighbor.kill()
+        neighbor.wait()
+    assert run_bytes(busy, 4) == run_bytes(idle, 4)
+    for run in (idle, busy):
+        (session,) = json.loads((run / "manifest.json").read_text())["arithmetic"]
+        assert session == {"first_epoch": 1, "threads": 1, "precision": "highest"}
 
 
-@pytest.mark.parametrize("device", [CPU, GPU])
-def test_an_unknown_precision_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, device: torch.device) -> None:
-    monkeypatch.setenv(VARIABLE, "bf16")
-    with (
-        pytest.raises(
-            InvalidArgumentError, match="AMPL_MATMUL_PRECISION is 'bf16'; expected auto, highest, high or med"
-        ),
-        arithmetic_on(device, 1),
-    ):
-        pass
-
-
-def test_threads_do_not_change_a_product() -> None:
-    left, right = torch.randn(2, 2, 256, 256, generator=torch.Generator().manual_seed(0))
-    products = []
-    for count in (1, 2):
-        with fast_arithmetic(count):
-            products.append(torch.bmm(left, right))
-    assert torch.equal(*products)
+def test_a_resumed_run_takes_up_its_precision_and_gives_the_bytes_of_an_uninterrupted_one(
+    trained: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--precision", "high")
+    whole = trained("whole", *options)
+    trained("parts", *options, "--epochs", "2")
+    capsys.readouterr()
+    parts = trained("parts", "--resume")
+    assert "ampl: info: goes on with 1 thread and precision 'high', as recorded.\n" in capsys.readouterr().err
+    assert run_bytes(parts, 4) == run_bytes(whole, 4)
+    sessions = json.loads((parts / "manifest.json").read_text())["arithmetic"]
+    taken = {"threads": 1, "precision": "high"}
+    assert sessions == [{"first_epoch": 1, **taken}, {"first_epoch": 3, **taken}]

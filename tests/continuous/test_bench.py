@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ampl.arithmetic import DEFAULT
 from ampl.errors import ForeignFileError, InvalidArgumentError
-from continuous.bench import workload
+from continuous.bench import advice, workload
 from continuous.bench.command import Bench
 from continuous.bench.counting import Product, Work, observe, observe_step
 from continuous.bench.loops import Loop, ampl_loops, damo_loops, mopo_loops
@@ -138,7 +140,7 @@ def test_pytorchs_own_counter_agrees_on_every_loop(seeds: int) -> None:
     loops = [
         loop
         for make in (ampl_loops, mopo_loops, damo_loops)
-        for loop in make(TINY, range(seeds), "cpu", 1)
+        for loop in make(TINY, range(seeds), "cpu", DEFAULT)
     ]  # fmt: skip
     assert {loop.name for loop in loops} == LOOPS
     for loop in loops:
@@ -150,7 +152,7 @@ def test_pytorchs_own_counter_agrees_on_every_loop(seeds: int) -> None:
 
 def test_work_of_a_seed_does_not_depend_on_the_seeds_beside_it() -> None:
     def flops(seeds: int) -> dict[str, float]:
-        loops = [*ampl_loops(TINY, range(seeds), "cpu", 1), *damo_loops(TINY, range(seeds), "cpu", 1)]
+        loops = [*ampl_loops(TINY, range(seeds), "cpu", DEFAULT), *damo_loops(TINY, range(seeds), "cpu", DEFAULT)]
         return {loop.name: observe_step(loop.observed).flops / seeds for loop in loops}
 
     assert flops(1) == flops(3)
@@ -255,3 +257,29 @@ def test_a_file_that_is_not_ours_stays(tmp_path: Path) -> None:
     with pytest.raises(ForeignFileError):
         Bench(json=path).run()
     assert path.read_text() == '{"mine": 1}'
+
+
+@pytest.mark.parametrize(
+    ("seconds", "errors", "lines"),
+    [
+        ((1.0, 0.5, 0.4), (1e-7, 2e-3), ["high: products take 0.50 times as long and err by 1e-07, as plain",
+                                         "medium: products take 0.40 times as long and err by 2e-03, more than plain"]),
+        ((1.0, 0.9, 1.2), (1e-7, 1e-7), []),
+    ],
+)  # fmt: skip
+def test_advice_names_precisions_that_are_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, seconds: Sequence[float], errors: Sequence[float], lines: Sequence[str]
+) -> None:
+    times, found = iter(seconds), iter(errors)
+    monkeypatch.setattr(advice, "product_seconds", lambda factors: next(times))
+    monkeypatch.setattr(advice, "product_error", lambda factors: next(found))
+    before = torch.get_float32_matmul_precision()
+    said = advice.precision_advice("cpu")
+    assert len(said) == len(lines)
+    assert all(line.startswith(f"--precision {expected}") for line, expected in zip(said, lines, strict=True))
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_plain_products_err_like_float32() -> None:
+    factors = torch.randn(2, 2, 256, 256, generator=torch.Generator().manual_seed(0))
+    assert 1e-8 < advice.product_error(factors) < 1e-6

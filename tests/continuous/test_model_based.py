@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ampl.arithmetic import DEFAULT
 from ampl.errors import InvalidArgumentError
 from ampl.metrics_table import read_metrics
 from ampl.scale import Scale
@@ -160,7 +161,7 @@ def test_rows_without_a_true_state_are_charged_the_largest_error_of_their_seed()
 def test_a_task_whose_observations_hide_its_state_is_refused_before_its_data_are_read() -> None:
     scale = Scale(epochs=None, steps_per_epoch=None, weight_steps=None)
     with pytest.raises(InvalidArgumentError, match="Pen's observations leave out parts of the simulator's state"):
-        mopo_build.build_mopo("pen-human-v1", "true-error", (0,), "cpu", scale, 1)
+        mopo_build.build_mopo("pen-human-v1", "true-error", (0,), "cpu", scale, DEFAULT)
     with pytest.raises(InvalidArgumentError, match="penalty is true-error, but true_step is not given"):
         PenalizedModel(small_mopo().model, Penalty.TRUE_ERROR, 1.0)
 

@@ -31,14 +31,15 @@ def test_a_killed_run_continues_to_the_same_bytes(algorithm: str, tmp_path: Path
 
 @pytest.mark.slow
 def test_a_killed_command_continues_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`ampl train` on a re-created maze2d dataset: 2N epochs equal N, kill -9, --resume, N."""
+    """`ampl train` on a re-created maze2d dataset: 2N epochs equal N, kill -9, --resume, N, on as many threads."""
     monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "data"))
     assert main(["data", "make", "maze2d-umaze-v1", "--steps", "2000"]) == 0
-    options = ["--epochs", "10", "--steps-per-epoch", "8", "--miw-steps", "3", "--threads", "1", "--device", "cpu"]
+    options = ["--epochs", "10", "--steps-per-epoch", "8", "--miw-steps", "3", "--device", "cpu"]
     arguments = ["ampl", "maze2d-umaze-v1", *options]
     run = Path("maze2d-umaze-v1/ampl/main/seed0")
-    assert main(["train", *arguments, "--out", str(tmp_path / "whole")]) == 0
+    threads = ["--threads", "2"]
+    assert main(["train", *arguments, *threads, "--out", str(tmp_path / "whole")]) == 0
     killed = ["--out", str(tmp_path / "killed")]
-    assert train_and_kill(*arguments, *killed, run=tmp_path / "killed" / run, epoch=5) < EPOCHS
+    assert train_and_kill(*arguments, *threads, *killed, run=tmp_path / "killed" / run, epoch=5) < EPOCHS
     assert main(["train", *arguments, *killed, "--resume"]) == 0
     assert run_bytes(tmp_path / "whole" / run, EPOCHS) == run_bytes(tmp_path / "killed" / run, EPOCHS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ampl.arithmetic import DEFAULT
 from ampl.scale import Scale
 from continuous import damo_presets, mopo_presets
 from continuous.cache import dataset_path
@@ -28,7 +29,7 @@ def _dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fallen_share(transitions: TransitionMode) -> float:
     """Of the terminal rows, how many end below Hopper's height."""
-    table, _ = offline_task(HOPPER, device="cpu", threads=1, scaled=True, notes=(), transitions=transitions)
+    table, _ = offline_task(HOPPER, device="cpu", arithmetic=DEFAULT, scaled=True, notes=(), transitions=transitions)
     rows = table.gather(torch.arange(table.n_transitions))
     assert rows.terminal.sum() >= 14
     return float((rows.next_state[rows.terminal][:, 0] < 0.7).float().mean())
@@ -53,7 +54,7 @@ def test_only_mopos_code_on_d4rl_takes_the_next_row_for_the_next_state() -> None
 @pytest.mark.parametrize(("variant", "count"), [("main", ROWS - 1), ("episode-starts", ROWS // 7)])
 def test_damos_start_states_are_the_datas_or_where_its_episodes_begin(variant: str, count: int) -> None:
     damo = damo_presets.build_damo(
-        HOPPER.name, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1, weight_steps=None), 1
+        HOPPER.name, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1, weight_steps=None), DEFAULT
     )
     starts = damo.table.start_state
     rows = hopper_data(ROWS).observations

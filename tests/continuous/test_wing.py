@@ -50,16 +50,6 @@ def test_wrong_arguments_are_one_line(
     assert expected in message
 
 
-def test_an_unknown_precision_is_refused_before_anything_is_written(
-    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AMPL_MATMUL_PRECISION", "bf16")
-    code, message = said(["train", "mopo", "hopper-medium-v2", "--out", str(data / "runs")], capsys)
-    assert code == 2
-    assert message == "ampl: error: AMPL_MATMUL_PRECISION is 'bf16'; expected auto, highest, high or medium.\n"
-    assert not (data / "runs").exists()
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_cuda_without_a_gpu_is_one_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, message = said(["train", "ampl", "maze2d-umaze-v1", "--device", "cuda"], capsys)
