@@ -61,7 +61,7 @@ class SmallWing:
     def algorithms(self) -> Mapping[str, Sequence[str]]:
         return {"mopo": ["main"]}
 
-    def default_epochs(self, algorithm: str, task: str) -> int:
+    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         return 4
 
     def build(
