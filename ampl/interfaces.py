@@ -7,18 +7,20 @@ the tabular wing, a vector [D] in the deep one), a an action (an integer, or a v
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
 from ampl.arithmetic import Arithmetic
+from ampl.evaluation_schedule import EvaluationRequest
 from ampl.scale import Scale
 
 Array: TypeAlias = NDArray[Any]  # numpy, at the seam to the driver
 Tensor: TypeAlias = Any  # a numpy array in the tabular wing, a torch tensor in the deep one
 Randomness: TypeAlias = Any  # numpy.random.Generator, or torch.Generator in the deep wing
 Metrics: TypeAlias = Mapping[str, float]  # names like `group/name_unit`: "evaluation/return_normalized"
+Evaluation: TypeAlias = Callable[[], Metrics]  # measures one policy; what it measures does not change any more
 State: TypeAlias = Mapping[str, Array]  # named plain arrays; no objects, no pickles
 
 PolicyT = TypeVar("PolicyT", contravariant=True)
@@ -126,7 +128,8 @@ class Algorithm(Protocol):
     `ampl.training.train` owns the order of the calls (Algorithm 1), the records and the checkpoints. Every method that
     returns a sequence has one entry a seed, in the order of `seeds`. Seeds never influence each other: seed 3 alone
     gives the same bytes as seed 3 among others, so each seed draws only from its own `ampl.randomness.stream`s.
-    Metric names do not change from epoch to epoch, and no two of the three methods that return metrics share one.
+    Metric names do not change from epoch to epoch, and no two of the three methods that give metrics share one. Those
+    of evaluations begin with `evaluation/` or `certificate/`, those of the others do not.
 
     A seed that diverges reports a metric that is not finite; no method raises because of it, so that the others go on.
     It is still computed, but nothing of it is recorded; refits get ones for its weights. When a run is resumed, its
@@ -161,6 +164,10 @@ class Algorithm(Protocol):
     def dataset_sha256(self) -> str | None:
         """Checksum of the dataset file; None where the data is not a file."""
 
+    @property
+    def evaluates_exactly(self) -> bool:
+        """Whether evaluations are exact, without episodes, and cost nothing worth saving."""
+
     def config(self) -> Mapping[str, Any]:
         """Every hyperparameter, resolved, as JSON values; the same for every seed (seeds and device are not in it)."""
 
@@ -176,12 +183,14 @@ class Algorithm(Protocol):
     def improve_policy(self, epoch: int) -> Sequence[Metrics]:
         """One epoch of rollouts, critic and policy updates; epochs count from 1.  Eqs. 12-17."""
 
-    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
-        """Scores of the policies as they are now; leaves the state of training as it was.
+    def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
+        """Scores of the policies as they are now, to be had by calling each; leaves the state of training as it was.
+
+        An evaluation holds a copy of all it needs: it gives the same metrics whenever it is called, and wherever.
+        Which epochs are evaluated changes nothing in the training, random numbers included.
 
         Args:
-            episodes: how many to score each policy over, >= 1; None: as many as this algorithm's settings say. An
-                algorithm whose evaluation is exact has no use for it.
+            request: what is to be measured.
         """
 
     def state(self, index: int) -> State:

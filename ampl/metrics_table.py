@@ -1,12 +1,18 @@
-"""metrics.csv: a row an epoch, the same columns in every row, floats that read back to the very same bits."""
+"""metrics.csv: a row an epoch, the same columns in every row, floats that read back to the very same bits.
+
+Metrics of the groups `evaluation/` and `certificate/` are measured in some epochs only. A group is measured as a whole;
+where it is not, its cells are empty. Its columns appear with the first epoch that has it.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +21,7 @@ from ampl.errors import InvalidArgumentError, InvalidFileError
 from ampl.files import check_regular_file, write_atomically
 
 EPOCH = "epoch"
+MEASURED_GROUPS = ("evaluation", "certificate")  # what need not be measured in every epoch: names before the slash
 
 
 class MetricsTable:
@@ -39,28 +46,23 @@ class MetricsTable:
     def append(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Adds the row of one epoch.
 
+        Args:
+            epoch: the row's.
+            metrics: all that was measured in it.
+
         Raises:
-            InvalidArgumentError: the names differ from those of the rows before.
+            InvalidArgumentError: the names of a group differ from those of the rows before.
             InvalidFileError: the file cannot be written to.
         """
-        new = not self.columns
-        if new:
+        if self.columns:
+            self._widen(self._new_columns(epoch, metrics))
+            row = _line([epoch, *(_cell(metrics.get(name)) for name in self.columns[1:])])
+        else:
             self.columns = (EPOCH, *metrics)
-        if self.columns != (EPOCH, *metrics):
-            different = set(self.columns[1:]) ^ set(metrics)
-            what = f"'{min(different)}' is not in all of them" if different else "their order differs"
-            raise InvalidArgumentError(
-                f"metrics of epoch {epoch} have other names than those in {self.path}: {what}. "
-                "Every epoch must report the same metrics in the same order."
-            )
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if new:
-            writer.writerow(self.columns)
-        writer.writerow([epoch, *(repr(float(value)) for value in metrics.values())])
+            row = _line(self.columns) + _line([epoch, *map(_cell, metrics.values())])
         try:
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                file.write(text.getvalue())
+                file.write(row)
         except OSError as error:
             raise InvalidFileError(f"cannot write {self.path}: {error.strerror}.") from error
 
@@ -74,10 +76,39 @@ class MetricsTable:
                 raise InvalidFileError(f"cannot write {self.path}: {error.strerror}.") from error
 
     def last(self) -> dict[str, float]:
-        """The metrics of the last row, without the epoch; empty before the first row."""
+        """The metrics that the last row has, without the epoch; empty before the first row."""
         if not self.columns:
             return {}
-        return {name: float(column[-1]) for name, column in read_metrics(self.path).items() if name != EPOCH}
+        row = {name: float(column[-1]) for name, column in read_metrics(self.path).items() if name != EPOCH}
+        return {name: value for name, value in row.items() if not np.isnan(value)}
+
+    def _new_columns(self, epoch: int, metrics: Mapping[str, float]) -> list[str]:
+        """Names of groups that are measured for the first time.  Raises InvalidArgumentError."""
+        there, here = _by_group(self.columns[1:]), _by_group(metrics)
+        new: list[str] = []
+        for group in {**there, **here}:
+            before, now = there.get(group, []), here.get(group, [])
+            if before == now or (group and not now):
+                continue
+            if group and not before:
+                new += now
+                continue
+            different = set(before) ^ set(now)
+            what = f"'{min(different)}' is not in all of them" if different else "their order differs"
+            raise InvalidArgumentError(
+                f"metrics of epoch {epoch} have other names than those in {self.path}: {what}. "
+                "Every epoch must report the same metrics in the same order."
+            )
+        return new
+
+    def _widen(self, names: Sequence[str]) -> None:
+        """Adds columns that are empty in the rows so far."""
+        if not names:
+            return
+        self.columns = (*self.columns, *names)
+        _, rows = _read_rows(self.path)
+        lines = [self.columns, *([*row, *[""] * len(names)] for row in rows)]
+        write_atomically(self.path, lambda file: file.writelines(_line(cells).encode() for cells in lines))
 
     def _cut_after(self, epoch: int) -> None:
         self.columns = check_rows(self.path, epoch)
@@ -96,12 +127,47 @@ def check_rows(path: Path, epoch: int) -> tuple[str, ...]:
     return tuple(table)
 
 
+class Curve(NamedTuple):
+    """A metric where it was measured.
+
+    Attributes:
+        epochs: [measurements], ascending.
+        values: [measurements] in the metric's unit.
+    """
+
+    epochs: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def read_curve(path: Path, name: str) -> Curve:
+    """One column of a metrics.csv without its empty cells; an empty curve if there is no such column.
+
+    Raises:
+        InvalidFileError: see `read_metrics`.
+    """
+    header, rows = _read_rows(path)
+    column = header.index(name) if name in header else -1
+    table = _numbers(path, header, rows)
+    measured = np.array([column >= 0 and row[column] != "" for row in rows], dtype=bool)
+    return Curve(table[measured, 0].astype(np.int64), table[measured, column])
+
+
 def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
     """Reads a metrics.csv: column name to values, [epochs]; a torn last line (without its newline) is left out.
+
+    Returns:
+        The columns; NaN where something was not measured.
 
     Raises:
         InvalidFileError: missing, not text, or with a row that does not fit the header; the message names the line.
     """
+    header, rows = _read_rows(path)
+    values = _numbers(path, header, rows)
+    return {name: values[:, index] for index, name in enumerate(header)}
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns, and the cells of every whole line.  Raises InvalidFileError."""
     check_regular_file(path, "It appears with the first epoch of a training run.")
     try:
         text = path.read_text(encoding="utf-8")
@@ -111,18 +177,40 @@ def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:
         raise InvalidFileError(f"cannot read {path}: {error}.") from error
     if header[:1] != [EPOCH]:
         raise InvalidFileError(f"{path} does not begin with a column '{EPOCH}'; expected the metrics.csv of a run.")
-    try:
-        if any(len(row) != len(header) for row in rows):
-            raise ValueError("wrong number of cells")
-        values = np.array([[float(cell) for cell in row] for row in rows]).reshape(len(rows), len(header))
-    except ValueError as error:
-        line = next(number for number, row in enumerate(rows, 2) if not _fits(row, len(header)))
-        raise InvalidFileError(f"{path}, line {line}: expected {len(header)} numbers, as in the header.") from error
-    return {name: values[:, index] for index, name in enumerate(header)}
+    return header, rows
 
 
-def _fits(row: list[str], n_cells: int) -> bool:
-    try:
-        return len([float(cell) for cell in row]) == n_cells
-    except ValueError:
-        return False
+def _numbers(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """All cells, [epochs, columns]; NaN where one of a measured group is empty.  Raises InvalidFileError."""
+    found = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            found.append(
+                [math.nan if not cell and _group(name) else float(cell) for name, cell in zip(header, row, strict=True)]
+            )
+        except ValueError as error:
+            raise InvalidFileError(f"{path}, line {line}: expected {len(header)} numbers, as in the header.") from error
+    return np.array(found, dtype=np.float64).reshape(len(rows), len(header))
+
+
+def _group(name: str) -> str:
+    """The group of a metric that need not be in every row; empty for all others."""
+    group = name.split("/")[0]
+    return group if group in MEASURED_GROUPS else ""
+
+
+def _by_group(names: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_group(name), []).append(name)
+    return groups
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else repr(float(value))
+
+
+def _line(cells: Sequence[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

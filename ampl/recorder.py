@@ -16,6 +16,7 @@ from ampl.arithmetic import tell_arithmetic
 from ampl.checkpoint_clock import CheckpointClock
 from ampl.checkpoints import Checkpoint
 from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
+from ampl.evaluation_schedule import EvaluationSchedule
 from ampl.interfaces import Algorithm, Array, Metrics, Sampled
 from ampl.run_directory import Result, RunDirectory, Status, run_path
 from ampl.scale import Scale
@@ -47,6 +48,7 @@ class Recorder:
         resume: whether runs that are already there may be continued.
         clock: when checkpoints are due; the first fit and the last epoch always get one.
         scale: what the algorithm was built with.
+        schedule: of its evaluations.
 
     Raises:
         ExistingRunError, ForeignFileError, InvalidFileError: see RunDirectory.
@@ -62,10 +64,12 @@ class Recorder:
         resume: bool,
         clock: CheckpointClock,
         scale: Scale,
+        schedule: EvaluationSchedule,
     ) -> None:
         self.algorithm = algorithm
         self._clock = clock
         self._fit_metrics: list[Metrics] = [{} for _ in algorithm.seeds]
+        self._newest: list[Metrics] = [{} for _ in algorithm.seeds]  # the newest value of every metric
         self._stopped: dict[int, Result] = {}  # by index of the seed
         self.directories: list[RunDirectory] = []
         settings, notes = dict(algorithm.config()), algorithm.notes()
@@ -81,6 +85,7 @@ class Recorder:
                         arithmetic=algorithm.arithmetic,
                         dataset_sha256=algorithm.dataset_sha256,
                         notes=notes,
+                        evaluation=schedule.as_json(),
                         resume=resume,
                     )
                 )
@@ -161,16 +166,27 @@ class Recorder:
         self._check_some_run()
         return [np.ones_like(w) if index in self._stopped else w for index, w in enumerate(weights)]
 
-    def record_epoch(self, epoch: int, improvement: Sequence[Metrics], evaluation: Sequence[Metrics]) -> list[Metrics]:
-        """Adds a row to every running seed's metrics, and returns the rows."""
-        rows: list[Metrics] = []
+    def record_epoch(
+        self, epoch: int, improvement: Sequence[Metrics], evaluation: Sequence[Metrics] | None
+    ) -> list[Metrics]:
+        """Adds a row to every running seed's metrics.
+
+        Args:
+            epoch: the row's.
+            improvement: what the epoch's updates report.
+            evaluation: what was measured after them; None: nothing.
+
+        Returns:
+            The newest value of every metric, for each running seed.
+        """
         for index in self._running:
-            row = _joined(self._fit_metrics[index], improvement[index], evaluation[index])
+            measured = {} if evaluation is None else evaluation[index]
+            row = _joined(self._fit_metrics[index], improvement[index], measured)
             if self._stop_unless_finite(index, epoch - 1, row):
                 self.directories[index].record(epoch, row)
-                rows.append(row)
+                self._newest[index] = {**self._newest[index], **row}
         self._check_some_run()
-        return rows
+        return [self._newest[index] for index in self._running]
 
     def save_checkpoints(self, epoch: int, *, now: bool) -> None:
         """Saves every running seed after `epoch` epochs, if it is time or `now`; all at the same epoch."""

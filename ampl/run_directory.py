@@ -59,7 +59,7 @@ class Result:
     Attributes:
         status: how the run ended.
         epochs: epochs completed and recorded.
-        metrics: of the last recorded epoch; empty if there is none.
+        metrics: of the last recorded epoch, as far as they were measured in it; empty if there is none.
         message: why it stopped; empty for a finished run.
     """
 
@@ -79,6 +79,7 @@ class RunDirectory:
         arithmetic: for the manifest, which keeps that of every session; None: nothing to say.
         dataset_sha256: for the manifest; a run is not resumed on other data.
         notes: for the manifest.
+        evaluation: for the manifest: how this session evaluates, JSON values.
         resume: whether a run that is already there may be continued.
 
     Raises:
@@ -96,11 +97,15 @@ class RunDirectory:
         arithmetic: Arithmetic | None = None,
         dataset_sha256: str | None,
         notes: Sequence[str],
+        evaluation: Mapping[str, Any],
         resume: bool,
     ) -> None:
         self.path = path
         self._config = json.loads(json.dumps({"written_by": SIGNATURE, **config}))
-        self._session = describe_session(device, dataset_sha256) | {"notes": list(notes)}
+        self._session = describe_session(device, dataset_sha256) | {
+            "evaluation": dict(evaluation),
+            "notes": list(notes),
+        }
         self._arithmetic = arithmetic
         self._earlier: dict[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0}  # of the manifest of earlier sessions
         if _holds_run(path):

@@ -17,6 +17,7 @@ from ampl.arithmetic import DEFAULT, Precision, recorded_arithmetic
 from ampl.catalog import choose
 from ampl.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
 from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
+from ampl.evaluation_schedule import EvaluationRequest
 from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics, Wing
 from ampl.manifest import describe_session
@@ -34,8 +35,9 @@ class RunEvaluation:
         path: the run directory.
         task, algorithm, variant, seed: what was trained.
         epoch: epochs completed at the checkpoint that was evaluated.
+        starts: where episodes started, in words; empty for an exact evaluation.
         notes: of the algorithm.
-        metrics: of `Algorithm.evaluate`.
+        metrics: of `Algorithm.evaluations`.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class RunEvaluation:
     variant: str
     seed: int
     epoch: int
+    starts: str
     notes: tuple[str, ...]
     metrics: Metrics
 
@@ -78,6 +81,9 @@ def evaluate_run(
 ) -> RunEvaluation:
     """Builds a run's algorithm again, loads its newest whole checkpoint, evaluates, and writes evaluation.json.
 
+    The episodes start where those of the epoch's evaluation in training do, or alike in all epochs if the run has
+    common starts.
+
     Args:
         wings: those that are installed.
         path: a run directory: of a run that is finished, interrupted, stopped, or going on.
@@ -99,18 +105,25 @@ def evaluate_run(
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
     checkpoint = _newest_checkpoint(path)
     wing = choose(wings, name, task, variant).wing
+    scale = Scale(**config["scale"])
     arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(threads, precision)
-    algorithm = wing.build(name, task, variant, [seed], device, Scale(**config["scale"]), arithmetic)
+    algorithm = wing.build(name, task, variant, [seed], device, scale, arithmetic)
     _check_same(path, config, algorithm)
     without_streams(checkpoint, algorithm).put_into(algorithm, 0)
-    metrics = dict(algorithm.evaluate(episodes)[0])
+    request = EvaluationRequest(
+        epoch=checkpoint.epoch,
+        episodes=scale.evaluation_episodes if episodes is None else episodes,
+        common_starts=scale.common_starts,
+    )
+    metrics = dict(algorithm.evaluations(request)[0]())
+    starts = "" if algorithm.evaluates_exactly else request.starts
     broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
     if broken is not None:
         raise DivergedError(f"metric '{broken}' of {path} is {metrics[broken]} after epoch {checkpoint.epoch}.")
     session = describe_session(algorithm.device, algorithm.dataset_sha256)
     if algorithm.arithmetic is not None:
         session["arithmetic"] = asdict(algorithm.arithmetic)
-    measured = {"epoch": checkpoint.epoch, "episodes": episodes, "metrics": metrics}
+    measured = {"epoch": checkpoint.epoch, "episodes": request.episodes, "starts": starts, "metrics": metrics}
     write_json(target, {"written_by": SIGNATURE} | measured | session)
     return RunEvaluation(
         path=path,
@@ -119,6 +132,7 @@ def evaluate_run(
         variant=variant,
         seed=seed,
         epoch=checkpoint.epoch,
+        starts=starts,
         notes=tuple(algorithm.notes()),
         metrics=metrics,
     )

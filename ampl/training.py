@@ -6,7 +6,7 @@
             estimate the weights of the current policy                             (Eq. 11)
             refit the model by weighted maximum likelihood                         (Eq. 6)
         roll out the model, update critics, discriminator and policy               (Eqs. 12-17: the algorithm's own)
-        evaluate, record, checkpoint
+        evaluate if it is time, record, checkpoint
 
 Source: "A Unified Framework for Alternating Offline Model Training and Policy Learning" (NeurIPS 2022), Algorithm 1.
 The paper counts iterations, and tests the one about to run; here an epoch is a fixed number of iterations, and the test
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ampl.checkpoint_clock import CheckpointClock
 from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.evaluation_schedule import evaluation_schedule
 from ampl.headline import headline
 from ampl.interfaces import Algorithm
 from ampl.interruption import stop_if_requested, stop_requested
@@ -57,13 +58,14 @@ def train(
         resume: continue runs that are already there; where there are none, start.
         checkpoint_seconds: least time between two checkpoints, >= 0; the first fit and the last epoch always get one.
         checkpoint_share: largest part of the run that may be spent on checkpoints, in (0, 1]; large ones come later.
-        scale: what the algorithm was built with, so that `ampl evaluate` can build it again.
+        scale: what the algorithm was built with, so that `ampl evaluate` can build it again, and how to evaluate.
 
     Returns:
         One result a seed, in the order of `algorithm.seeds`.
 
     Raises:
-        InvalidArgumentError: epochs < 1, fewer epochs than already trained, or seeds that repeat.
+        InvalidArgumentError: epochs < 1, fewer epochs than already trained, seeds that repeat, or a schedule of
+            evaluations that cannot be.
         ExistingRunError, ForeignFileError, InvalidFileError: a run directory cannot be used; the message says why.
         DivergedError: every seed produced a metric that is not finite.
         Interruption: a signal asked for it.
@@ -71,7 +73,10 @@ def train(
     check_at_least("epochs", epochs, 1, "A run of zero epochs trains nothing.")
     _check_seeds(algorithm)
     clock = CheckpointClock(checkpoint_seconds, checkpoint_share)
-    with Recorder(algorithm, task, variant, out, resume=resume, clock=clock, scale=scale) as recorder:
+    schedule = evaluation_schedule(scale, epochs, exact=algorithm.evaluates_exactly)
+    with Recorder(
+        algorithm, task, variant, out, resume=resume, clock=clock, scale=scale, schedule=schedule
+    ) as recorder:
         for note in algorithm.notes():
             logger.info("%s", note)
         done = recorder.restore(epochs)
@@ -88,8 +93,9 @@ def train(
                 start = time.monotonic()
                 improvement = algorithm.improve_policy(epoch)  # Eqs. 12-17
                 steps_per_second = algorithm.steps_per_epoch / max(time.monotonic() - start, 1e-9)
-                rows = recorder.record_epoch(epoch, improvement, algorithm.evaluate())
-                bar.show(headline(rows, steps_per_second))
+                request = schedule.request(epoch)
+                evaluations = None if request is None else [one() for one in algorithm.evaluations(request)]
+                bar.show(headline(recorder.record_epoch(epoch, improvement, evaluations), steps_per_second))
                 stopping = stop_requested()
                 recorder.save_checkpoints(epoch, now=stopping or epoch == epochs)
                 bar.advance()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ import torch
 from torch import Tensor
 
 from ampl.arithmetic import DEFAULT, Arithmetic
-from ampl.interfaces import Array, Metrics, State
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.interfaces import Array, Evaluation, Metrics, State
 from continuous.ampl_config import AMPLConfig, ModelObjective
 from continuous.ampl_update import ActorCritic
 from continuous.arithmetic import arithmetic_on
@@ -55,6 +57,7 @@ class AMPL:
     """
 
     name = "ampl"
+    evaluates_exactly = False
 
     def __init__(
         self,
@@ -167,16 +170,16 @@ class AMPL:
         columns = torch.stack(list(means.values())).cpu().numpy()  # [metrics, K], the epoch's one transfer
         return [dict(zip(means, map(float, column), strict=True)) for column in columns.T]
 
-    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
+    def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
         """Scores: of several actions that the policy draws at a state, the one of largest min_j Q_j is taken."""
-        chosen = self._config.evaluation_episodes if episodes is None else episodes
+        chosen = self._config.evaluation_episodes if request.episodes is None else request.episodes
         with self._computing(), self._evaluator(chosen) as evaluator:
-            results = evaluator.evaluate_stack(self._best_action, self.seeds)
+            results = evaluator.evaluate_stack(self._best_action, self.seeds, name=request.stream)
         metrics = [dict(self._score(result)) for result in results]
         for index, sound in enumerate(self._learner.is_sound()):
             if not sound:  # its actions were replaced, so that the others could be scored beside it
                 metrics[index] = dict.fromkeys(metrics[index], math.nan)
-        return metrics
+        return [partial(dict, row) for row in metrics]
 
     def state(self, index: int) -> State:
         """Everything of one seed."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ampl.arithmetic import DEFAULT, Arithmetic
+from ampl.errors import InvalidArgumentError
 from ampl.scale import Scale
 from continuous.ampl import AMPL
 from continuous.ampl_config import AMPLConfig
@@ -36,8 +37,10 @@ def build_ampl(
 
     Raises:
         InvalidFileError: no dataset, or a damaged one.
-        InvalidArgumentError: a scale that the schedule cannot take.
+        InvalidArgumentError: a scale that the schedule cannot take, or certificates, which AMPL has none of.
     """
+    if scale.certificate_period is not None:
+        raise InvalidArgumentError("--certificates-every is given; AMPL measures no certificates. Leave it out.")
     task = find_task(task_name)
     published = published_config(task, variant)
     return assemble(task, published, scaled(published, scale), seeds, device=device, arithmetic=arithmetic)

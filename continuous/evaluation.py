@@ -1,9 +1,10 @@
 """Evaluation: all episodes of all seeds at once, and what they earned.
 
-Every seed has E episodes. Where they start depends on the seed and the episode's number only, so a seed's result is the
-same whatever is evaluated beside it, and policies of different epochs are compared on common starts. A policy always
-sees all E rows, those of finished episodes with their last observation: its random numbers do not depend on which
-episodes have ended. Returns are undiscounted; scores are on D4RL's scale, 0 to 100.
+Every seed has E episodes. Where they start depends on the seed, the name of the evaluation's random streams and the
+episode's number only, so a seed's result is the same whatever is evaluated beside it. In training the epoch is in that
+name: ten evaluations see a hundred starts. Under the plain name, "evaluation", all start alike. A policy always sees
+all E rows, those of finished episodes with their last observation: its random numbers do not depend on which episodes
+have ended. Returns are undiscounted; scores are on D4RL's scale, 0 to 100.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ Policy: TypeAlias = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 StackedPolicy: TypeAlias = Callable[[torch.Tensor, Sequence[torch.Generator]], torch.Tensor]
 """The same for K seeds at once: from observations [K, E, D] and one generator a seed, to actions [K, E, A]."""
+
+COMMON = "evaluation"  # name of the random streams of evaluations that all start alike
 
 Visitor: TypeAlias = Callable[[torch.Tensor, torch.Tensor, Flags], None]
 """Gets observations [K, E, D], actions [K, E, A] and which episodes are running, [K, E]."""
@@ -114,13 +117,13 @@ class Evaluator:
             raise InvalidShapeError(f"{len(policies)} policies for {len(seeds)} seeds; expected one each.")
         return self.evaluate_stack(_side_by_side(policies), seeds)
 
-    def starts(self, seeds: Sequence[int]) -> torch.Tensor:
-        """Where the episodes start, [K, E, D]."""
-        return self._on_device(self._reset(seeds)).reshape(len(seeds), self._episodes, -1)
+    def starts(self, seeds: Sequence[int], name: str = COMMON) -> torch.Tensor:
+        """Where the episodes start, [K, E, D]; `name` as for `evaluate_stack`."""
+        return self._on_device(self._reset(seeds, name)).reshape(len(seeds), self._episodes, -1)
 
     @torch.no_grad()
     def evaluate_stack(
-        self, policy: StackedPolicy, seeds: Sequence[int], visit: Visitor | None = None
+        self, policy: StackedPolicy, seeds: Sequence[int], visit: Visitor | None = None, name: str = COMMON
     ) -> list[Evaluation]:
         """One policy that acts for all seeds at once; otherwise like `evaluate`.
 
@@ -128,10 +131,11 @@ class Evaluator:
             policy: of K seeds.
             seeds: K of them.
             visit: is told of every step before it is taken.
+            name: of the random streams that start the episodes and that the policy draws from.
         """
         shape = (len(seeds), self._episodes)
-        generators = [self._generator(seed) for seed in seeds]
-        observations = self._reset(seeds)  # [K * E, D]
+        generators = [self._generator(seed, name) for seed in seeds]
+        observations = self._reset(seeds, name)  # [K * E, D]
         returns, discounted = np.zeros(len(observations)), np.zeros(len(observations))
         lengths = np.zeros(len(observations), dtype=np.int64)
         discount = 1.0
@@ -155,14 +159,12 @@ class Evaluator:
             for returns, discounted, lengths, terminated in zip(*columns, strict=True)
         ]
 
-    def _reset(self, seeds: Sequence[int]) -> Floats:
-        generators = [
-            stream(seed, f"evaluation/start/{episode}") for seed in seeds for episode in range(self._episodes)
-        ]
+    def _reset(self, seeds: Sequence[int], name: str) -> Floats:
+        generators = [stream(seed, f"{name}/start/{episode}") for seed in seeds for episode in range(self._episodes)]
         return self._simulator.reset(generators)
 
-    def _generator(self, seed: int) -> torch.Generator:
-        start = int(stream(seed, "evaluation/actions").integers(2**62))
+    def _generator(self, seed: int, name: str) -> torch.Generator:
+        start = int(stream(seed, f"{name}/actions").integers(2**62))
         return torch.Generator(self._device).manual_seed(start)
 
     def _on_device(self, observations: Floats) -> torch.Tensor:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.arithmetic import DEFAULT, Arithmetic
-from ampl.interfaces import Array, Metrics, State
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.interfaces import Array, Evaluation, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from continuous.arithmetic import arithmetic_on
 from continuous.branched_schedule import BranchedSchedule
@@ -121,6 +123,7 @@ class ModelBased(ABC, Generic[LearnerT]):
     """
 
     retrain_period: int | None = None
+    evaluates_exactly = False
     charge_waits: bool = False  # whether `charged_step` waits for the host, as a simulator's does
     learner: LearnerT
 
@@ -235,16 +238,17 @@ class ModelBased(ABC, Generic[LearnerT]):
         columns = torch.stack(list(means.values())).cpu().numpy()  # [metrics, K], the epoch's one transfer
         return [dict(zip(means, map(float, column), strict=True)) for column in columns.T]
 
-    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
+    def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
         """Scores of the policies' best actions, and what model and critics promise from the same starts."""
-        with self.computing(), self._evaluator(episodes) as evaluator:
-            results = evaluator.evaluate_stack(self._best_action, self.seeds)
-            promised = self._certificates(evaluator.starts(self.seeds))
-        metrics = []
+        with self.computing(), self._evaluator(request.episodes) as evaluator:
+            results = evaluator.evaluate_stack(self._best_action, self.seeds, name=request.stream)
+            starts = evaluator.starts(self.seeds, request.stream)
+            promised = self._certificates(starts) if request.certificates else []
+        metrics: list[Evaluation] = []
         for index, (result, sound) in enumerate(zip(results, self.learner.is_sound(), strict=True)):
             row = {**self._surroundings.score(result), **{name: float(column[index]) for name, column in promised}}
             # the actions of a seed that is not sound were replaced, so that the others could be scored beside it
-            metrics.append(row if sound else dict.fromkeys(row, math.nan))
+            metrics.append(partial(dict, row if sound else dict.fromkeys(row, math.nan)))
         return metrics
 
     def samples(self) -> Sequence[State]:

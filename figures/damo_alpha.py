@@ -1,7 +1,7 @@
 """Figure `damo-alpha`: how scores and value estimates depend on DAMO's coefficient alpha. One row a task.
 
 Source: DAMO, its study of sensitivity to alpha, whose own values are lost. Alpha is what a run's configuration says.
-From left: the score of the last epochs by alpha, score by epoch, claimed and earned values by alpha, value by epoch.
+From left: the last evaluations' score by alpha, score by epoch, claimed and earned values by alpha, value by epoch.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def draw(folder: Path) -> Figure:
         axes.set_xlabel(label)
     figure.legend(handles=_legend(colors), loc="outside lower center", ncols=6, columnspacing=1.6)
     more = len({setting.task for setting in everything}) - len(tasks)
-    detail = f"Points: means over seeds of the last {SCORE_WINDOW} epochs, bars: ± one standard deviation over seeds; "
+    detail = f"Points: means over seeds of the last {SCORE_WINDOW} evaluations, bars: ± one standard deviation over "
+    detail += "seeds; "
     detail += "lines by epoch: means, bands: lowest to highest seed; main: the task's own α, thick. "
     detail += f"{more} more tasks with runs are not drawn.\n" if more else "\n"
     seeds = [seed for setting in settings for seed in setting.seeds]
@@ -121,7 +122,7 @@ def _draw_scores(
     scored = [setting for setting in row if setting.scores.size]
     _draw_ends(by_alpha, scored, [setting.scores for setting in scored], BLUE)
     for setting in scored:
-        curves = [seed.run.score for seed in setting.seeds if seed.run.scored]
+        curves = [seed.run.curve for seed in setting.seeds if seed.run.scored]
         draw_seeds(by_epoch, curves, colors[setting.alpha], width=_width(setting))
     notes = [("no scores recorded", GRAY)]
     if scored:
@@ -141,7 +142,7 @@ def _draw_values(by_alpha: Axes, by_epoch: Axes, row: Sequence[_Setting], colors
     _draw_ends(by_alpha, valued, truth, BLACK, line="--")
     _draw_ends(by_alpha, valued, value, BLUE)
     for setting in valued:
-        curves = [seed.value for seed in setting.seeds if seed.has_values]
+        curves = [seed.curve(seed.value) for seed in setting.seeds if seed.has_values]
         draw_seeds(by_epoch, curves, colors[setting.alpha], width=_width(setting))
     fold_far_values(by_alpha, value, truth)
     seeds = [seed for setting in valued for seed in setting.seeds]

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_json
-from ampl.metrics_table import read_metrics
+from ampl.metrics_table import Curve, read_curve
 from figures.records import Numbers
 from figures.runs import SCORE_WINDOW, Ending, Run, find_runs
 from figures.scores import Cell, circumstance_notes
@@ -62,11 +63,13 @@ class Seed:
 
     Attributes:
         run: it, with its scores, 0-100.
-        value: [epochs] the critics' value of the starts, in reward units; empty where the run does not record both.
-        truth: [epochs] discounted return from the starts in the simulator, likewise.
+        epochs: [M] those that both were measured at; none where the run does not record both.
+        value: [M] the critics' value of the starts, in reward units.
+        truth: [M] discounted return from the starts in the simulator, likewise.
     """
 
     run: Run
+    epochs: NDArray[np.int64]
     value: Numbers
     truth: Numbers
 
@@ -74,6 +77,10 @@ class Seed:
     def has_values(self) -> bool:
         """Whether it records both."""
         return self.value.size > 0
+
+    def curve(self, values: Numbers) -> Curve:
+        """`value` or `truth` with its epochs."""
+        return Curve(self.epochs, values)
 
 
 def find_seeds(folder: Path, variants: Collection[str], tasks: Collection[str] | None = None) -> list[Seed]:
@@ -96,13 +103,12 @@ def find_seeds(folder: Path, variants: Collection[str], tasks: Collection[str] |
 
 def read_seed(run: Run) -> Seed:
     """What a run promised and earned; nothing, with a line of warning, where that is not finite."""
-    metrics = read_metrics(run.path / "metrics.csv")
-    value, truth = metrics.get(VALUE, np.zeros(0)), metrics.get(TRUTH, np.zeros(0))
-    if not (np.isfinite(value).all() and np.isfinite(truth).all()):
+    value, truth = (read_curve(run.path / "metrics.csv", name) for name in (VALUE, TRUTH))
+    epochs, of_value, of_truth = np.intersect1d(value.epochs, truth.epochs, assume_unique=True, return_indices=True)
+    if not (np.isfinite(value.values).all() and np.isfinite(truth.values).all()):
         logger.warning("%s: its values are left out: '%s' or '%s' is not finite.", run.path, VALUE, TRUTH)
-        value = truth = np.zeros(0)
-    length = min(len(value), len(truth))
-    return Seed(run=run, value=value[:length], truth=truth[:length])
+        epochs, of_value, of_truth = epochs[:0], of_value[:0], of_truth[:0]
+    return Seed(run=run, epochs=epochs, value=value.values[of_value], truth=truth.values[of_truth])
 
 
 def read_alpha(run: Run) -> float:
@@ -122,7 +128,7 @@ def how_to_make(folder: Path, task: str = SAMPLE_TASK, variant: str = MAIN) -> s
 
 
 def recent(values: Numbers) -> float:
-    """Mean of the last SCORE_WINDOW epochs, or of all if there are fewer; at least one."""
+    """Mean of the last SCORE_WINDOW measurements, or of all if there are fewer; at least one."""
     return float(values[-SCORE_WINDOW:].mean())
 
 

@@ -62,11 +62,13 @@ def draw(folder: Path) -> Figure:
 
 
 def _draw_scores(axes: Axes, task: str, there: Mapping[str, Sequence[Seed]]) -> None:
-    scores = {variant: [seed.run.score for seed in seeds if seed.run.scored] for variant, seeds in there.items()}
+    scores = {variant: [seed.run.curve for seed in seeds if seed.run.scored] for variant, seeds in there.items()}
     for variant, curves in scores.items():
         if curves:
             draw_seeds(axes, curves, COLORS[variant])
-    means = {variant: np.mean([recent(curve) for curve in curves]) for variant, curves in scores.items() if curves}
+    means = {
+        variant: np.mean([recent(curve.values) for curve in curves]) for variant, curves in scores.items() if curves
+    }
     notes = [("no scores recorded", GRAY)]
     if means:
         best = max(means, key=lambda variant: means[variant])
@@ -78,8 +80,8 @@ def _draw_values(axes: Axes, there: Mapping[str, Sequence[Seed]]) -> None:
     found = {variant: [seed for seed in seeds if seed.has_values] for variant, seeds in there.items()}
     found = {variant: seeds for variant, seeds in found.items() if seeds}
     for variant, seeds in found.items():
-        draw_seeds(axes, [seed.truth for seed in seeds], COLORS[variant], line="--", width=1.3, band=False)
-        draw_seeds(axes, [seed.value for seed in seeds], COLORS[variant])
+        draw_seeds(axes, [seed.curve(seed.truth) for seed in seeds], COLORS[variant], line="--", width=1.3, band=False)
+        draw_seeds(axes, [seed.curve(seed.value) for seed in seeds], COLORS[variant])
     every = [seed for seeds in found.values() for seed in seeds]
     folded = fold_far_values(axes, [seed.value for seed in every], [seed.truth for seed in every])
     notes = [("no values recorded", GRAY)]
@@ -96,7 +98,7 @@ def _draw_values(axes: Axes, there: Mapping[str, Sequence[Seed]]) -> None:
 
 
 def _mean(seeds: Sequence[Seed], name: str) -> float:
-    """Mean over seeds of the last epochs' `value` or `truth`."""
+    """Mean over seeds of the last measurements of `value` or `truth`."""
     return float(np.mean([recent(getattr(seed, name)) for seed in seeds]))
 
 
@@ -121,6 +123,6 @@ def _finding(places: Places) -> str:
         finding = f"DAMO scores above its ablations in {sum(one > other for one, other in pairs)} of {len(pairs)} cases"
     valued = [kept for seeds in places.values() if (kept := [seed for seed in seeds if seed.has_values])]
     if not valued:
-        return f"{finding} (last {SCORE_WINDOW} epochs)"
+        return f"{finding} (last {SCORE_WINDOW} evaluations)"
     over = sum(_mean(seeds, "value") > _mean(seeds, "truth") for seeds in valued)
     return f"{finding}; critics claim too much in {over} of {len(valued)}"

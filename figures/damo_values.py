@@ -88,8 +88,8 @@ def damo_values(folder: Path) -> Table:
     notes = (
         "Ours: the critics' value of the starts of an evaluation's episodes (certificate/value_estimate); true: the "
         "discounted return of the policy's best actions from the same starts in the simulator "
-        f"(evaluation/discounted_return_mean). Both are means of a seed's last {SCORE_WINDOW} epochs (all, if it has "
-        "fewer), in reward units.",
+        f"(evaluation/discounted_return_mean). Both are means of a seed's last {SCORE_WINDOW} measurements (all, if it "
+        "has fewer), in reward units.",
         "Bias: value minus true return of the same seed; above zero the critics claim more than is earned. The value "
         "is the smaller twin's and includes the entropy that training pays for; the true return does not.",
         "Consistent: `main`, whose actor maximizes what the critic minimizes; inconsistent: `inconsistent`, the same "

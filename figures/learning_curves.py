@@ -16,8 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ampl.errors import InvalidFileError
-from ampl.metrics_table import read_metrics
-from figures.records import Numbers
+from ampl.metrics_table import Curve, read_curve
 from figures.runs import Run, find_runs
 from figures.scores import distinct, step_range
 from figures.seed_curves import draw_seeds
@@ -53,7 +52,7 @@ def draw(folder: Path) -> Figure:
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
     for (task, method), runs in drawn.items():
         column, (color, line) = tasks.index(task), _look(methods.index(method))
-        draw_seeds(grid[0, column], [run.score for run in runs], color, line=line)
+        draw_seeds(grid[0, column], [run.curve for run in runs], color, line=line)
         draw_seeds(grid[1, column], _values(runs), color, line=line)
     for column, task in enumerate(tasks):
         grid[1, column].set_xlabel("epoch")
@@ -84,15 +83,14 @@ def _with_room(curves: _Curves) -> _Curves:
     return {place: runs for place, runs in curves.items() if place in places}
 
 
-def _values(runs: Sequence[Run]) -> list[Numbers]:
-    """The critic's values, [epochs] a seed, of one kind for all seeds; nothing where there is none."""
-    metrics = [read_metrics(run.path / "metrics.csv") for run in runs]
+def _values(runs: Sequence[Run]) -> list[Curve]:
+    """The critic's values of each seed, of one kind for all seeds; nothing where there is none."""
     name = _CERTIFICATE if _certified(runs) else _BATCH
-    return [each.get(name, np.zeros(0)) for each in metrics]
+    return [read_curve(run.path / "metrics.csv", name) for run in runs]
 
 
 def _certified(runs: Sequence[Run]) -> bool:
-    return all(_CERTIFICATE in read_metrics(run.path / "metrics.csv") for run in runs)
+    return all(len(read_curve(run.path / "metrics.csv", _CERTIFICATE).values) for run in runs)
 
 
 def _look(index: int) -> tuple[str, _Line]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_json, read_npz
-from ampl.metrics_table import EPOCH, read_metrics
+from ampl.metrics_table import EPOCH, Curve, read_curve
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ class Run:
         ending: finished, unfinished or stopped.
         message: why it stopped; otherwise empty.
         epochs: epochs recorded.
-        score: [evaluations] the metric that was asked for, in their order: normalized scores, 0-100, if nothing else
-            was; empty if the run does not report it.
+        curve: the metric that was asked for, where it was measured: normalized scores, 0-100, if nothing else was;
+            empty if the run does not report it.
         data: "re-created", "original", another word of the run's own, or unknown.
         batch_mean, batch_max: return of the data's complete episodes, in reward units; None if unknown.
         steps: gradient steps so far; None if unknown.
@@ -75,7 +75,7 @@ class Run:
     ending: Ending
     message: str
     epochs: int
-    score: NDArray[np.float64]
+    curve: Curve
     data: str
     batch_mean: float | None
     batch_max: float | None
@@ -89,6 +89,11 @@ class Run:
     def counts(self) -> bool:
         """Whether its results may be used: not stopped, and at least one epoch is recorded."""
         return self.ending is not Ending.STOPPED and self.epochs > 0
+
+    @property
+    def score(self) -> NDArray[np.float64]:
+        """The curve's values, [evaluations]."""
+        return self.curve.values
 
     @property
     def scored(self) -> bool:
@@ -169,11 +174,12 @@ def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:
     if result.get("status") not in list(Ending):
         raise InvalidFileError(f"its result.json has status {result.get('status')!r}.")
     manifest = _read_object(path / "manifest.json") if (path / "manifest.json").exists() else {}
-    metrics = read_metrics(path / "metrics.csv") if (path / "metrics.csv").exists() else {}
-    score = metrics.get(metric, np.zeros(0))
-    if not np.isfinite(score).all():
+    table = path / "metrics.csv"
+    nothing = Curve(np.zeros(0, dtype=np.int64), np.zeros(0))
+    curve, rows = (read_curve(table, name) if table.exists() else nothing for name in (metric, EPOCH))
+    if not np.isfinite(curve.values).all():
         raise InvalidFileError(f"its metrics.csv has a value of '{metric}' that is not finite.")
-    epochs = len(metrics.get(EPOCH, []))
+    epochs = len(rows.values)
     steps_per_epoch = _find(config, int, "settings.schedule.steps_per_epoch")
     commit = _find(manifest, str, "git.commit")
     dirty = "+" if _find(manifest, bool, "git.dirty") else ""
@@ -183,7 +189,7 @@ def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:
         ending=Ending(result["status"]),
         message=str(result.get("message", "")),
         epochs=epochs,
-        score=score,
+        curve=curve,
         data=_find(config, str, "settings.data.source") or UNKNOWN,
         batch_mean=_find(config, float, "settings.data.episode_return_mean"),
         batch_max=_find(config, float, "settings.data.episode_return_max"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.typing import LineStyleType
 
+from ampl.metrics_table import Curve
 from figures.records import Numbers
 
 _FAR = 5.0  # times the reference: beyond it the axis becomes logarithmic
@@ -16,28 +18,27 @@ _FAR = 5.0  # times the reference: beyond it the axis becomes logarithmic
 
 def draw_seeds(
     axes: Axes,
-    curves: Sequence[Numbers],
+    curves: Sequence[Curve],
     color: str | tuple[float, float, float, float],
     *,
     line: LineStyleType = "-",
     width: float = 1.6,
     band: bool = True,
 ) -> None:
-    """Draws the mean over seeds and the range, as far as all seeds have come; nothing if one has no value.
+    """Draws the mean over seeds and the range, at the epochs that all seeds were measured at; nothing without any.
 
     Args:
         axes: the panel.
-        curves: [epochs] of each seed, at least one.
+        curves: of each seed, at least one.
         color: of line and band.
         line: its style.
         width: of the line, in points.
         band: whether the range is drawn.
     """
-    length = min(map(len, curves))
-    if not length:
+    epochs = reduce(np.intersect1d, [curve.epochs for curve in curves])
+    if not len(epochs):
         return
-    stacked = np.stack([curve[:length] for curve in curves])  # [seeds, epochs]
-    epochs = np.arange(1, length + 1)
+    stacked = np.stack([curve.values[np.isin(curve.epochs, epochs)] for curve in curves])  # [seeds, epochs]
     axes.plot(epochs, stacked.mean(axis=0), color=color, linestyle=line, linewidth=width)
     if band and len(stacked) > 1:
         axes.fill_between(epochs, stacked.min(axis=0), stacked.max(axis=0), color=to_rgba(color, 0.13), linewidth=0)

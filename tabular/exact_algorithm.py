@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from ampl.interfaces import Array, Metrics, State
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.interfaces import Array, Evaluation, Metrics, State
 from tabular.offline_learner import OfflineLearner
 
 
@@ -25,6 +27,7 @@ class ExactAlgorithm:
     arithmetic = None
     dataset_sha256 = None
     steps_per_epoch = 1
+    evaluates_exactly = True
 
     def __init__(
         self,
@@ -63,9 +66,9 @@ class ExactAlgorithm:
         """One epoch of each seed."""
         return [learner.improve_policy() for learner in self._learners]
 
-    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
+    def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
         """Exact returns and what bounds them; no episodes are run."""
-        return [learner.evaluate() for learner in self._learners]
+        return [partial(dict, learner.evaluate()) for learner in self._learners]
 
     def state(self, index: int) -> State:
         """Of one seed."""

@@ -70,7 +70,12 @@ class Evaluate:
         print_results(
             f"{found[0].algorithm} on {found[0].task}, {found[0].variant}: evaluated again",
             [
-                Column(seed=run.seed, facts={"epoch": str(run.epoch)}, metrics=run.metrics, path=run.path)
+                Column(
+                    seed=run.seed,
+                    facts={"epoch": str(run.epoch)} | ({"starts of episodes": run.starts} if run.starts else {}),
+                    metrics=run.metrics,
+                    path=run.path,
+                )
                 for run in found
             ],
             list(dict.fromkeys(note for run in found for note in run.notes)),

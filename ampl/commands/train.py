@@ -30,6 +30,15 @@ class Train:
     """Updates of critics and policy in an epoch; as published if not given (deep tasks only)."""
     miw_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Updates in each estimation of the marginal importance weights; as published if not given (deep tasks only)."""
+    eval_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Evaluate every N epochs, and each of the last ten; if not given, every tenth epoch of runs of 100 and more, and
+    every epoch of shorter ones (deep tasks only, like the next three)."""
+    eval_episodes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Episodes of each evaluation; as the algorithm's settings say if not given."""
+    certificates_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Measure certificates every N epochs, and each of the last ten; with every evaluation if not given."""
+    common_starts: bool = False
+    """Start the evaluations of all epochs alike; otherwise each epoch has starts of its own."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -61,7 +70,15 @@ class Train:
         from ampl.scale import Scale
         from ampl.training import train
 
-        scale = Scale(epochs=self.epochs, steps_per_epoch=self.steps_per_epoch, weight_steps=self.miw_steps)
+        scale = Scale(
+            epochs=self.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            weight_steps=self.miw_steps,
+            evaluation_period=self.eval_every,
+            evaluation_episodes=self.eval_episodes,
+            certificate_period=self.certificates_every,
+            common_starts=self.common_starts,
+        )
         seeds = parse_seeds(self.seeds)
         choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
         wing, variant = choice.wing, choice.variant

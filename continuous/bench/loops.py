@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
 from ampl.arithmetic import Arithmetic
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.interfaces import Metrics
 from continuous.ampl import AMPL
 from continuous.ampl_update import ActorCritic
 from continuous.bench.synthetic import evaluator, surroundings, synthetic_table
@@ -76,7 +79,7 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic
     streams = SeedStreams(seeds, "rollouts", device)
 
     def evaluation(where: str) -> Callable[[], object]:
-        return AMPL(
+        algorithm = AMPL(
             synthetic_table(workload.rows, where),
             config,
             seeds,
@@ -85,7 +88,8 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic
             score=lambda evaluation: {},
             description={},
             arithmetic=arithmetic,
-        ).evaluate
+        )
+        return partial(_evaluated, algorithm)
 
     return [
         *loops,
@@ -113,7 +117,7 @@ def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic
         return MOPO(table, workload.mopo, seeds, surroundings(workload, where, arithmetic))
 
     def evaluation(where: str) -> Callable[[], object]:
-        return made(synthetic_table(workload.rows, where), where).evaluate
+        return partial(_evaluated, made(synthetic_table(workload.rows, where), where))
 
     mopo = made(table, device)
     model, policy, streams = mopo.rollout_model(), mopo.learner.policy, mopo.streams["rollouts"]
@@ -151,6 +155,11 @@ def damo_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic
         streams=damo.streams["rollouts"],
     )
     return [_repeated("DAMO update", "updates", damo.update, damo.streams["updates"])]
+
+
+def _evaluated(algorithm: AMPL | MOPO) -> list[Metrics]:
+    """A whole evaluation, certificates included."""
+    return [evaluation() for evaluation in algorithm.evaluations(EvaluationRequest(epoch=1))]
 
 
 def _ampl_learner(workload: Workload, table: TransitionTable, seeds: Sequence[int]) -> tuple[ActorCritic, Sampler]:

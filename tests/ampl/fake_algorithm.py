@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
-from ampl.interfaces import Array, Metrics, State
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.interfaces import Array, Evaluation, Metrics, State
 from ampl.randomness import generator_from_state, generator_state, stream
 from ampl.scale import Scale
 
@@ -21,6 +23,7 @@ class FakeAlgorithm:
     name = "fake"
     device = "cpu"
     steps_per_epoch = 10
+    evaluates_exactly = False
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class FakeAlgorithm:
         seconds_an_epoch: float = 0.0,
         notes: Sequence[str] = (),
         arithmetic: Arithmetic | None = None,
+        certified: bool = False,
     ) -> None:
         self.seeds = list(seeds)
         self.retrain_period = retrain_period
@@ -42,6 +46,7 @@ class FakeAlgorithm:
         self.seconds_an_epoch = seconds_an_epoch
         self._notes = notes
         self.arithmetic = arithmetic
+        self.certified = certified
         self.calls: list[str] = []
         self.generators = [stream(seed, "walk") for seed in seeds]
         self.places = [np.zeros(3) for _ in seeds]
@@ -75,9 +80,9 @@ class FakeAlgorithm:
             metrics.append({"policy/loss": loss})
         return metrics
 
-    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
-        self.calls.append("evaluate" if episodes is None else f"evaluate {episodes}")
-        return [{"evaluation/return_raw": float(place.prod())} for place in self.places]
+    def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
+        self.calls.append("evaluate" if request.episodes is None else f"evaluate {request.episodes}")
+        return [partial(measure, place.copy(), self.certified and request.certificates) for place in self.places]
 
     def state(self, index: int) -> State:
         return {
@@ -90,6 +95,12 @@ class FakeAlgorithm:
         self.places[index] = np.array(state["place"])
         self.models[index] = np.array(state["model"])
         self.generators[index] = generator_from_state(state["generator"])
+
+
+def measure(place: Array, certificates: bool) -> Metrics:
+    """What an evaluation of the fake algorithm finds, in any process."""
+    promised = {"certificate/model_return": float(place.sum())} if certificates else {}
+    return {"evaluation/return_raw": float(place.prod())} | promised
 
 
 class FakeWing:

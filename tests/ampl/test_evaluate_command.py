@@ -64,12 +64,16 @@ def test_a_finished_run_scores_what_its_last_epoch_scored(variant: Path, capsys:
     assert main(["evaluate", str(run)]) == 0
     measured = json.loads((run / "evaluation.json").read_text())
     last = json.loads((run / "result.json").read_text())["metrics"]
-    assert measured["metrics"] == {"evaluation/return_raw": last["evaluation/return_raw"]}
+    assert measured["metrics"] == {
+        name: value for name, value in last.items() if name.startswith(("evaluation/", "certificate/"))
+    }
+    assert measured["starts"] == "of epoch 3"
     assert (measured["epoch"], measured["episodes"]) == (3, None)
     assert {"versions", "device", "dataset_sha256", "command"} <= set(measured)
     assert content(run) == before
     out = capsys.readouterr().out
     assert "evaluation/return_raw" in out
+    assert "of epoch 3" in out
     assert "scaled: epochs of 20 steps" in out
     assert str(run) in out
     assert "seed 0" not in out
@@ -193,7 +197,7 @@ def test_a_run_on_other_data_is_named(variant: Path, capsys: pytest.CaptureFixtu
 def test_scores_that_are_not_finite_are_not_written(
     variant: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(FakeAlgorithm, "evaluate", lambda *_: [{"evaluation/return_raw": float("nan")}])
+    monkeypatch.setattr(FakeAlgorithm, "evaluations", lambda *_: [lambda: {"evaluation/return_raw": float("nan")}])
     assert "'evaluation/return_raw'" in mistake(capsys, variant / "seed0")
     assert not (variant / "seed0" / "evaluation.json").exists()
 

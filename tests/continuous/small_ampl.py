@@ -14,7 +14,7 @@ from continuous.ampl_config import AMPLConfig
 from continuous.ampl_presets import VARIANTS
 from continuous.critic import CriticConfig
 from continuous.dynamics import DynamicsConfig
-from continuous.evaluation import Visitor
+from continuous.evaluation import COMMON, Visitor
 from continuous.policy import ImplicitPolicyConfig
 from continuous.q_moment import QMomentConfig
 from continuous.regularizer import RegularizerConfig
@@ -83,7 +83,7 @@ class LineEvaluator:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def starts(self, seeds: Sequence[int]) -> torch.Tensor:
+    def starts(self, seeds: Sequence[int], name: str = COMMON) -> torch.Tensor:
         return torch.linspace(-1.0, 1.0, self._episodes)[:, None].repeat(len(seeds), 1, 2)
 
     def evaluate_stack(
@@ -91,6 +91,7 @@ class LineEvaluator:
         policy: Callable[[torch.Tensor, Sequence[torch.Generator]], torch.Tensor],
         seeds: Sequence[int],
         visit: Visitor | None = None,
+        name: str = COMMON,
     ) -> list[Mapping[str, float]]:
         states = self.starts(seeds)
         actions = policy(states, [torch.Generator().manual_seed(seed) for seed in seeds])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ampl.errors import DivergedError
+from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics
 from ampl.recorder import SeedResult
 from ampl.run_directory import Status
@@ -121,7 +122,8 @@ def test_evaluation_takes_the_action_of_largest_smaller_twin_and_leaves_training
     for state in range(5):
         best = int(value[0, 10 * state : 10 * state + 10].argmax())
         torch.testing.assert_close(chosen[0, state], drawn[0, 10 * state + best].detach())
-    algorithm.evaluate()
+    for evaluation in algorithm.evaluations(EvaluationRequest(epoch=1)):
+        evaluation()
     after = algorithm.state(0)
     assert all(np.array_equal(before[name], after[name], equal_nan=True) for name in before)
 
