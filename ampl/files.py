@@ -151,7 +151,7 @@ def check_regular_file(path: Path, hint: str = "") -> None:
         raise InvalidFileError(f"cannot read {path}: {error.strerror}. {hint}".rstrip()) from error
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
-        raise InvalidFileError(f"{path} is {what}, not a file. {hint}".rstrip())
+        raise InvalidFileError(f"{path} is {what}, not a regular file. {hint}".rstrip())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ampl.errors import InvalidFileError
 from continuous.d4rl_data import D4RLData, Provenance
 from continuous.d4rl_file import read_d4rl, read_provenance
-from continuous.download_record import check_record, file_sha256
+from continuous.download_record import check_unchanged
 from continuous.plausibility import find_oddities, find_problems
 from continuous.tasks import TASKS, Task
 
@@ -40,7 +40,7 @@ def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
         from continuous.minari_data import read_minari
 
         return Diagnosis(path=path, task=None, rows=read_minari(path).n_rows, problems=[], oddities=[])
-    check_record(path, file_sha256(path))
+    check_unchanged(path)
     provenance = read_provenance(path)
     task = task or guess_task(path, provenance)
     data = read_d4rl(path, task)

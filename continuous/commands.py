@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from ampl.errors import InvalidArgumentError, InvalidFileError
+from ampl.errors import ForeignFileError, InvalidArgumentError, InvalidFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +93,7 @@ class Make:
     def run(self) -> int:
         """Collects the data and writes the file in one piece."""
         from continuous.cache import dataset_path
-        from continuous.d4rl_file import write_d4rl
+        from continuous.d4rl_writer import write_beside, write_d4rl
         from continuous.download_record import record_path
         from continuous.recipes import MakeOptions, find_recipe
         from continuous.tasks import find_task
@@ -113,8 +112,12 @@ class Make:
         recipe = find_recipe(task.name)
         _check_place(path, self.overwrite)
         data, provenance = recipe.run(task.name, options)
+        try:
+            write_d4rl(path, data, provenance, replace=self.overwrite)
+        except ForeignFileError as error:  # came there while this one was being made
+            kept = write_beside(path, data, provenance)
+            raise ForeignFileError(f"{error} What this command made is {kept}.") from error
         record_path(path).unlink(missing_ok=True)  # of a download that is no longer there
-        write_d4rl(path, data, provenance)
         print(f"{path}: {data.n_rows} rows, re-created; `ampl data info {task.name}` prints its card.")
         return 0
 
@@ -259,7 +262,7 @@ class Data:
 
 def _state_of_file(task: Task) -> str:
     """Whether the file is here, and what it is, by its first bytes and the record beside it."""
-    from ampl.files import SIGNATURE
+    from ampl.files import is_signed
     from continuous.cache import find_dataset
     from continuous.download_record import record_path
 
@@ -268,22 +271,16 @@ def _state_of_file(task: Task) -> str:
         return "-"
     if record_path(path).exists():
         return "original"
-    with path.open("rb") as file:
-        return "re-created" if file.read(len(SIGNATURE)) == SIGNATURE.encode() else "not recorded"
+    return "re-created" if is_signed(path) else "not recorded"
 
 
 def _check_place(path: Path, overwrite: bool) -> None:
     """Refuses before the work begins what would fail after it."""
-    from ampl.files import check_replaceable
+    from ampl.files import check_output
 
-    check_replaceable(path)
+    check_output(path)
     if path.exists() and not overwrite:
         raise InvalidArgumentError(f"{path} exists; --overwrite replaces it, --out FILE writes another.")
-    nearest = next(part for part in path.absolute().parents if part.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise InvalidFileError(
-            f"cannot write {path}: {nearest} is no folder that you can write to. Choose another --out."
-        )
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:

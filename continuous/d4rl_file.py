@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from continuous.d4rl_data import D4RLData, Flags, Floats, Provenance, Source
 from continuous.d4rl_writer import ATTRIBUTE_PREFIX, write_d4rl
-from continuous.hdf5_arrays import LazyValues, find_datasets, open_hdf5, read_array, read_attribute, read_scalar
+from continuous.file_guard import check_unpacked
+from continuous.hdf5_arrays import (
+    LazyValues,
+    find_datasets,
+    open_hdf5,
+    read_array,
+    read_attribute,
+    read_scalar,
+    unpacked_size,
+)
 from continuous.tasks import Task
 
 __all__ = ["D4RLData", "Provenance", "Source", "read_d4rl", "read_provenance", "write_d4rl"]
@@ -47,6 +56,7 @@ def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
     """
     with open_hdf5(path, _HINT) as file:
         datasets = find_datasets(file, path)
+        check_unpacked(path, sum(unpacked_size(dataset) for key, dataset in datasets.items() if "/" not in key))
         _check_keys(datasets, path)
         observations = _read_matrix(datasets, "observations", path)
         rows = len(observations)
@@ -129,7 +139,7 @@ def _read_flags(datasets: Mapping[str, h5py.Dataset], key: str, path: Path) -> F
     dataset = datasets[key]
     if dataset.dtype.kind not in "bfiu":
         raise InvalidFileError(f"{path}: '{key}' is {_found(dataset)}; expected flags, 0 or 1.")
-    array = _squeezed(dataset, key, path)
+    array = _squeezed(dataset, key, path, gaps=True)
     stored = array.view(np.uint8) if array.dtype.kind == "b" else array  # a stored bool can be any byte
     wrong = np.flatnonzero((stored != 0) & (stored != 1))
     if len(wrong):
@@ -137,11 +147,11 @@ def _read_flags(datasets: Mapping[str, h5py.Dataset], key: str, path: Path) -> F
     return array.astype(np.bool_, copy=False)
 
 
-def _squeezed(dataset: h5py.Dataset, key: str, path: Path) -> NDArray[Any]:
+def _squeezed(dataset: h5py.Dataset, key: str, path: Path, *, gaps: bool = False) -> NDArray[Any]:
     shape = dataset.shape or ()
     if shape[1:] not in ((), (1,)) or not shape:
         raise InvalidFileError(f"{path}: '{key}' is {_found(dataset)}; expected the shape [rows].")
-    return read_array(dataset, key, path).reshape(shape[0])
+    return read_array(dataset, key, path, gaps=gaps).reshape(shape[0])
 
 
 def _finite(array: NDArray[Any], key: str, path: Path) -> Floats:

@@ -7,14 +7,17 @@ is noticed when it is read.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import ForeignFileError, InvalidArgumentError
 from ampl.files import SIGNATURE, check_replaceable, write_atomically
 from continuous.d4rl_data import D4RLData, Provenance
 
@@ -24,16 +27,17 @@ _COMPRESSION = 4  # gzip level, h5py's default and D4RL's
 _CHUNK_BYTES = 1 << 20
 
 
-def write_d4rl(path: Path, data: D4RLData, provenance: Provenance) -> None:
+def write_d4rl(path: Path, data: D4RLData, provenance: Provenance, *, replace: bool = True) -> None:
     """Writes a dataset; D4RL's own loader reads it too.
 
     Args:
         path: the file, replaced only if this program wrote it.
         data: what to write. Counted time-outs are written as if they had been stored.
         provenance: becomes attributes of the root, named `ampl_source`, `ampl_seed`, ...
+        replace: whether a file that this program wrote, and that is at `path` by now, gives way.
 
     Raises:
-        ForeignFileError: `path` holds something else.
+        ForeignFileError: `path` holds something that does not give way.
         InvalidArgumentError: no rows, or numbers that are not finite.
         InvalidFileError: the folder or the disk cannot take it. Nothing is left behind.
     """
@@ -46,7 +50,23 @@ def write_d4rl(path: Path, data: D4RLData, provenance: Provenance) -> None:
         file.write(label.ljust(_USER_BLOCK, b"\0"))
         file.write(image)
 
-    write_atomically(path, write)
+    write_atomically(path, write, replace=replace)
+
+
+def write_beside(path: Path, data: D4RLData, provenance: Provenance) -> Path:
+    """Writes a dataset under the first free one of the names NAME-2, NAME-3, ... beside `path`; returns its place.
+
+    Raises:
+        InvalidArgumentError: as `write_d4rl`.
+        InvalidFileError: as `write_d4rl`.
+    """
+    for number in count(2):
+        place = path.with_stem(f"{path.stem}-{number}")
+        if not os.path.lexists(place):
+            with suppress(ForeignFileError):  # another process had the same thought
+                write_d4rl(place, data, provenance, replace=False)
+                return place
+    raise AssertionError("numbers do not end")
 
 
 def _hdf5_image(data: D4RLData, provenance: Provenance) -> bytes:

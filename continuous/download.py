@@ -15,10 +15,17 @@ from math import isfinite
 from pathlib import Path
 
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, check_at_least
-from ampl.files import SIGNATURE
+from ampl.files import is_signed
 from ampl.progress import Bar, progress
 from continuous.cache import FOLDER_VARIABLE, dataset_path, find_dataset
-from continuous.download_record import DownloadRecord, check_record, file_sha256, read_record, record_path, write_record
+from continuous.download_record import (
+    DownloadRecord,
+    check_unchanged,
+    file_sha256,
+    read_record,
+    record_path,
+    write_record,
+)
 from continuous.http_request import TransferError, UnreachableError, check_address
 from continuous.http_transfer import transfer
 from continuous.partial_file import PartialFile, hold_partial
@@ -109,22 +116,15 @@ def _existing(path: Path, config: DownloadConfig) -> DownloadRecord:
     """The record of a file that was downloaded before, is unchanged, and is the one that is asked for."""
     record = read_record(path)
     if record is None:
-        what = "is a re-creation" if _is_made(path) else "was not downloaded by ampl"
+        what = "is a re-creation" if path.is_file() and is_signed(path) else "was not downloaded by ampl"
         raise ForeignFileError(f"{path} exists and {what}; it stays. Move it away to fetch the original.")
-    check_record(path, file_sha256(path))
+    check_unchanged(path)
     if config.sha256 is not None and config.sha256.lower() != record.sha256:
         raise InvalidFileError(
             f"{path} has the sha256 {record.sha256}, not the one that --sha256 asks for; it stays. Move it and "
             f"{record_path(path).name} away to fetch another."
         )
     return record
-
-
-def _is_made(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return SIGNATURE.encode() in file.read(len(SIGNATURE))
 
 
 def _fetch(partial: PartialFile, task: Task, path: Path, config: DownloadConfig) -> None:

@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ampl.errors import InvalidFileError, missing_file
+from ampl.errors import InvalidFileError
 from ampl.files import SIGNATURE, read_json, write_json
+from continuous.file_guard import check_hdf5_file
 
 _HINT = "Remove it together with the dataset beside it, and download again."
 
@@ -62,14 +63,29 @@ def check_record(path: Path, sha256: str) -> None:
         )
 
 
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal.
+def check_unchanged(path: Path) -> str | None:
+    """Checks a dataset file against the record beside it, before anything in it is believed.
+
+    Returns:
+        Its sha256; None if it was not downloaded, so that there is nothing to compare.
 
     Raises:
-        InvalidFileError: it cannot be read.
+        InvalidFileError: it is not what was downloaded, or the record is damaged.
     """
-    if not path.exists():
-        raise missing_file(path, "Expected a dataset file.")
+    if read_record(path) is None:
+        return None
+    sha256 = file_sha256(path)
+    check_record(path, sha256)
+    return sha256
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a dataset file, in hexadecimal.
+
+    Raises:
+        InvalidFileError: it cannot be read, or is no HDF5 file.
+    """
+    check_hdf5_file(path, "Expected a dataset file.")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

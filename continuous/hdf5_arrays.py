@@ -7,6 +7,8 @@ can send the HDF5 library round in circles: they are read only where a caller as
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +16,17 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5d
 from numpy.typing import NDArray
 
-from ampl.errors import AmplError, InvalidFileError, missing_file
+from ampl.errors import AmplError, InvalidFileError
+from continuous.file_guard import check_hdf5_file, check_unpacked
+
+_logger = logging.getLogger(__name__)
 
 _DEPTH = 8  # levels of groups; D4RL's deepest key, metadata/policy/fc0/weight, has four
 _KEYS = 4096  # keys in a file; D4RL's largest has 21
+_LONGEST_TEXT = 1 << 16  # bytes of an attribute
 _DEFLATE_LIMIT = 1100  # deflate cannot shrink data by more than a factor of 1032
 
 
@@ -31,13 +38,8 @@ def open_hdf5(path: Path, hint: str) -> Iterator[h5py.File]:
         path: the file.
         hint: what was expected and how to mend it, for messages.
     """
-    if not path.exists():
-        raise missing_file(path, hint)
-    if not path.is_file():
-        raise InvalidFileError(f"{path} is not a regular file. {hint}")
+    check_hdf5_file(path, hint)
     try:
-        if path.stat().st_size == 0:
-            raise InvalidFileError(f"{path} is empty. {hint}")
         with h5py.File(path, "r", locking=False) as file:  # files are renamed into place, never changed
             yield file
     except AmplError:
@@ -47,24 +49,31 @@ def open_hdf5(path: Path, hint: str) -> Iterator[h5py.File]:
         raise InvalidFileError(f"{path} cannot be read as HDF5 ({type(error).__name__}: {why}). {hint}") from error
 
 
-def find_datasets(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
-    """Every dataset of the file by its full name ("infos/qpos").
+def find_group(file: h5py.File, name: str, path: Path) -> h5py.Group:
+    """One group directly below the root of the file.
+
+    Raises:
+        InvalidFileError: there is none, or a link to somewhere else.
+    """
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Group):
+        raise InvalidFileError(f"{path} has no group '{name}' of its own.")
+    return file[name]
+
+
+def find_datasets(group: h5py.Group, path: Path) -> dict[str, h5py.Dataset]:
+    """Every dataset of a file, or below one of its groups, by its full name from there ("infos/qpos").
 
     Raises:
         InvalidFileError: a link that leaves the tree, or groups nested in a circle.
     """
     found: dict[str, h5py.Dataset] = {}
-    _collect(file, "", 0, path, found)
+    _collect(group, "", 0, path, found)
     return found
 
 
-def read_array(dataset: h5py.Dataset, key: str, path: Path) -> NDArray[Any]:
-    """All values of one dataset.
-
-    Raises:
-        InvalidFileError: storage outside the file, chunks that are missing, or a size that the file cannot hold.
-    """
-    check_storage(dataset, key, path)
+def read_array(dataset: h5py.Dataset, key: str, path: Path, *, gaps: bool = False) -> NDArray[Any]:
+    """All values of one dataset; arguments and errors as `check_storage`."""
+    check_storage(dataset, key, path, gaps=gaps)
     array = np.empty(dataset.shape, dtype=dataset.dtype)
     if array.size:
         dataset.read_direct(array)
@@ -92,32 +101,85 @@ def read_attribute(file: h5py.File, name: str, path: Path) -> str | int | float:
         InvalidFileError: anything else.
     """
     attribute = file.attrs.get_id(name)
-    if attribute.shape != () or attribute.dtype.kind not in "Sifu":
-        raise InvalidFileError(f"{path}: the attribute '{name}' is {attribute.dtype}; expected one text or number.")
+    if attribute.shape != () or attribute.dtype.kind not in "Sifu" or attribute.dtype.itemsize > _LONGEST_TEXT:
+        raise InvalidFileError(
+            f"{path}: the attribute '{name}' is {attribute.dtype}; expected one short text or number."
+        )
     value = file.attrs[name]
     return value.decode() if isinstance(value, bytes) else value.item()
 
 
-def check_storage(dataset: h5py.Dataset, key: str, path: Path) -> None:
-    """Raises InvalidFileError unless every value of the dataset is stored in this file."""
+def check_storage(dataset: h5py.Dataset, key: str, path: Path, *, gaps: bool = False) -> None:
+    """Whether the values of a dataset can be read from this file, and are as many as it has room for.
+
+    HDF5 reads what was never written as the dataset's fill value. That is taken where nothing at all was written (a
+    column of zeros need not be), and with `gaps` where only a part was: a flag that nobody set is not set. Of
+    measurements a part that is missing was lost, or not recorded to the end.
+
+    Args:
+        dataset: what is to be read.
+        key: its name, for messages.
+        path: the file, for messages.
+        gaps: whether a part of it may be unwritten.
+
+    Raises:
+        InvalidFileError: values in another file, of variable length, missing, or more than is allowed.
+    """
     if dataset.dtype.kind == "O":
         raise InvalidFileError(f"{path}: '{key}' has values of variable length; expected numbers.")
     if dataset.shape is None:
         raise InvalidFileError(f"{path}: '{key}' has no shape; expected an array.")
     if dataset.is_virtual or dataset.external:
         raise InvalidFileError(f"{path}: '{key}' keeps its values in another file; copy them into this one.")
-    if dataset.chunks is not None:
-        expected = int(np.prod([-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]))
-        if dataset.id.get_num_chunks() != expected:
-            raise InvalidFileError(
-                f"{path}: '{key}' has {dataset.id.get_num_chunks()} of its {expected} chunks; the file is damaged."
-            )
-    room = dataset.id.get_storage_size() * (1 if dataset.chunks is None else _DEFLATE_LIMIT)
-    if dataset.size * dataset.dtype.itemsize > max(room, 0):
+    check_unpacked(path, unpacked_size(dataset))
+    pieces, written, room = _pieces(dataset), _written_pieces(dataset), dataset.id.get_storage_size()
+    if written > pieces or (written and unpacked_size(dataset) // pieces * written > room * _shrinkage(dataset)):
         raise InvalidFileError(
-            f"{path}: '{key}' claims shape {list(dataset.shape)}, more than its {dataset.id.get_storage_size()} "
-            "stored bytes can hold; the file is damaged."
+            f"{path}: '{key}' claims shape {list(dataset.shape)}, which does not fit to its {written} chunks of {room} "
+            "stored bytes; the file is damaged."
         )
+    if written < pieces:
+        _check_gaps(dataset, key, path, written, pieces, gaps)
+
+
+def unpacked_size(dataset: h5py.Dataset) -> int:
+    """Bytes that are unpacked to read a dataset: whole chunks, which may be more than its rows need."""
+    size = _pieces(dataset) * math.prod(dataset.chunks) if dataset.chunks is not None else dataset.size
+    return int(size or 0) * dataset.dtype.itemsize
+
+
+def _pieces(dataset: h5py.Dataset) -> int:
+    """Chunks that cover the shape; 1 for what is stored in one piece, 0 without values."""
+    if dataset.chunks is None or not dataset.size:
+        return int(bool(dataset.size))
+    return math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+
+
+def _written_pieces(dataset: h5py.Dataset) -> int:
+    if dataset.chunks is not None:
+        return int(dataset.id.get_num_chunks())
+    return int(dataset.size and dataset.id.get_space_status() != h5d.SPACE_STATUS_NOT_ALLOCATED)
+
+
+def _shrinkage(dataset: h5py.Dataset) -> int:
+    return 1 if dataset.chunks is None else _DEFLATE_LIMIT
+
+
+def _check_gaps(dataset: h5py.Dataset, key: str, path: Path, written: int, pieces: int, gaps: bool) -> None:
+    """Judges values that were never written."""
+    properties = dataset.id.get_create_plist()
+    if properties.get_fill_time() == h5d.FILL_TIME_NEVER or properties.fill_value_defined() == h5d.FILL_VALUE_UNDEFINED:
+        raise InvalidFileError(
+            f"{path}: {pieces - written} of {pieces} chunks of '{key}' were never written, and the file names no value "
+            "that stands for them. Write them."
+        )
+    if written and not gaps:
+        raise InvalidFileError(
+            f"{path}: {pieces - written} of {pieces} chunks of '{key}' are missing: it was not written to the end, or "
+            "the file is damaged. Keep only the rows that are whole, or get the file again."
+        )
+    what = f"{pieces - written} of {pieces} chunks of '{key}' were" if written else f"'{key}' was"
+    _logger.warning("%s: %s never written, which reads as %s.", path, what, dataset.fillvalue)
 
 
 class LazyValues(Mapping[str, Any]):

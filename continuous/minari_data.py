@@ -3,24 +3,28 @@
 Minari stores one more observation than actions in each episode, so nothing has to be dropped. Its environments differ
 from D4RL's, equal names or not: the maze has other coordinates, goals and radii, and the `mujoco` sets come from other
 policies. PointMaze and other goal environments have dict observations; their part "observation" is the state, and the
-goal can be appended.
-Source: Minari 0.5's storage layout. Needs the optional package `minari`.
+goal can be appended. The optional package `minari` tells the spaces and the episodes; the arrays are read as those of
+any other HDF5 file, under the same guards. Source: Minari 0.5's storage layout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ampl.errors import AmplError, InvalidFileError, MissingPackageError
+from ampl.errors import InvalidFileError, MissingPackageError
+from ampl.files import read_json
 from continuous.d4rl_data import D4RLData, Floats
 from continuous.dataset import DeviceDataset, to_device
 from continuous.episodes import start_states
+from continuous.file_guard import check_unpacked
+from continuous.hdf5_arrays import find_datasets, find_group, open_hdf5, read_array, unpacked_size
 from continuous.transitions import model_transitions
 
 STATE_KEY = "observation"
@@ -44,40 +48,70 @@ def read_minari(dataset: str | Path, *, append_goal: bool = False) -> D4RLData:
         MissingPackageError: `minari` is not installed.
         InvalidFileError: no such dataset, damaged, made by another version, or with spaces that are not vectors.
     """
-    try:
-        source = _open(dataset)
+    place = _find(dataset)
+    metadata = _read_metadata(place, dataset)
+    path = place / "main_data.hdf5"
+    with open_hdf5(path, f"Expected the Minari dataset {dataset}; fetch it again.") as file:
+        if not 0 <= metadata["total_episodes"] <= len(file):
+            raise InvalidFileError(f"{path} has {len(file)} episodes, not the {metadata['total_episodes']} announced.")
+        source = _open(place, dataset)
         width, action_size = _check_spaces(source, dataset, append_goal)
-        episodes = [
-            _read_episode(episode, width, action_size, dataset, append_goal) for episode in source.iterate_episodes()
-        ]
-    except AmplError:
-        raise
-    except Exception as error:  # the package turns damage into nearly every built-in exception
-        why = " ".join(str(error).split())[:160]
-        raise InvalidFileError(f"Minari dataset {dataset} cannot be read ({type(error).__name__}: {why}).") from error
+        n_bytes, episodes = 0, []
+        for index in source.episode_indices:
+            columns = _find_columns(file, int(index), path)
+            n_bytes += sum(map(unpacked_size, columns.values()))
+            check_unpacked(path, n_bytes)
+            episodes.append(_read_episode(columns, width, action_size, f"{path}, episode {index}", append_goal))
     if not episodes:
         raise InvalidFileError(f"Minari dataset {dataset} has no episodes with steps.")
-    columns: dict[str, Any] = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
-    return D4RLData(**columns, metadata={"minari_id": source.id})
+    whole: dict[str, Any] = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
+    return D4RLData(**whole, metadata={"minari_id": source.id})
 
 
-def _open(dataset: str | Path) -> Any:
+def _find(dataset: str | Path) -> Path:
+    """The folder with the metadata and the arrays."""
     try:
         import minari
     except ImportError as error:
         raise MissingPackageError("Minari datasets need the package minari: `pip install minari`.") from error
     folder = Path(dataset)
-    for place in (folder / "data", folder):
+    places = [folder / "data", folder]
+    if isinstance(dataset, str):
+        places.append(minari.storage.datasets_root_dir.get_dataset_path(dataset) / "data")
+    for place in places:
         if (place / "metadata.json").is_file():
-            return minari.MinariDataset(place)
+            return place
     if isinstance(dataset, Path):
         raise InvalidFileError(f"{dataset} holds no Minari dataset: expected a folder with data/metadata.json.")
+    raise InvalidFileError(f"Minari dataset {dataset} is not on this machine; `minari download {dataset}` fetches it.")
+
+
+def _read_metadata(place: Path, dataset: str | Path) -> dict[str, Any]:
+    """What the dataset says of itself, before Minari reads it: without spaces it would import what is named there."""
     try:
-        return minari.load_dataset(dataset, download=False)
-    except FileNotFoundError as error:
+        metadata = read_json(place / "metadata.json")
+    except InvalidFileError as error:
+        raise InvalidFileError(f"Minari dataset {dataset} cannot be read: {error}") from error
+    expected = {"total_episodes": int, "observation_space": str, "action_space": str, "data_format": str}
+    for key, kind in expected.items():
+        if not isinstance(metadata, dict) or not isinstance(metadata.get(key), kind):
+            raise InvalidFileError(f"Minari dataset {dataset} cannot be read: its metadata.json has no valid '{key}'.")
+    if metadata["data_format"] != "hdf5":
         raise InvalidFileError(
-            f"Minari dataset {dataset} is not on this machine; `minari download {dataset}` fetches it."
-        ) from error
+            f"Minari dataset {dataset} is stored as {metadata['data_format']!a}; expected hdf5. Save it in that format."
+        )
+    return metadata
+
+
+def _open(place: Path, dataset: str | Path) -> Any:
+    """Minari's view of the dataset, for its spaces and its list of episodes."""
+    import minari
+
+    try:
+        return minari.MinariDataset(place)
+    except Exception as error:  # the package turns damage into nearly every built-in exception
+        why = " ".join(str(error).split())[:160]
+        raise InvalidFileError(f"Minari dataset {dataset} cannot be read ({type(error).__name__}: {why}).") from error
 
 
 def _check_spaces(source: Any, dataset: str | Path, append_goal: bool) -> tuple[int, int]:
@@ -102,33 +136,49 @@ def _check_spaces(source: Any, dataset: str | Path, append_goal: bool) -> tuple[
     return sum(part.shape[0] for part in parts), actions.shape[0]
 
 
+def _find_columns(file: h5py.File, index: int, path: Path) -> dict[str, h5py.Dataset]:
+    """The arrays of one episode; those of "infos" are not used, and stay unread."""
+    datasets = find_datasets(find_group(file, f"episode_{index}", path), path)
+    return {key: dataset for key, dataset in datasets.items() if not key.startswith("infos/")}
+
+
 def _read_episode(
-    episode: Any, width: int, action_size: int, dataset: str | Path, append_goal: bool
+    columns: Mapping[str, h5py.Dataset], width: int, action_size: int, where: str, append_goal: bool
 ) -> dict[str, NDArray[Any]]:
     """The columns of one episode with T steps; one that just stops counts as cut at its last step."""
-    where = f"Minari dataset {dataset}, episode {episode.id}"
-    steps = len(episode.rewards)
-    states = _single(_join(episode.observations, append_goal), (steps + 1, width), f"{where}: observations")
-    terminals = _flags(episode.terminations, steps, f"{where}: terminations")
-    timeouts = _flags(episode.truncations, steps, f"{where}: truncations") & ~terminals
+    rewards = _read(columns, "rewards", where)
+    steps = len(rewards)
+    states = _single(_states(columns, append_goal, where), (steps + 1, width), f"{where}: observations")
+    terminals = _flags(columns, "terminations", steps, where)
+    timeouts = _flags(columns, "truncations", steps, where) & ~terminals
     if steps == 0 or (terminals | timeouts)[:-1].any():
         raise InvalidFileError(f"{where} has no steps, or goes on after its end; expected one end, at the last step.")
     timeouts[-1] |= not terminals[-1]
     return {
         "observations": states[:-1],
-        "actions": _single(episode.actions, (steps, action_size), f"{where}: actions"),
-        "rewards": _single(episode.rewards, (steps,), f"{where}: rewards"),
+        "actions": _single(_read(columns, "actions", where), (steps, action_size), f"{where}: actions"),
+        "rewards": _single(rewards, (steps,), f"{where}: rewards"),
         "terminals": terminals,
         "timeouts": timeouts,
         "next_observations": states[1:],
     }
 
 
-def _join(observations: Any, append_goal: bool) -> NDArray[Any]:
-    if not isinstance(observations, dict):
-        return np.asarray(observations)
-    keys: Sequence[str] = (STATE_KEY, GOAL_KEY) if append_goal else (STATE_KEY,)
-    return np.concatenate([observations[key] for key in keys], axis=1)
+def _states(columns: Mapping[str, h5py.Dataset], append_goal: bool, where: str) -> NDArray[Any]:
+    if "observations" in columns:
+        return _read(columns, "observations", where)
+    keys = (STATE_KEY, GOAL_KEY) if append_goal else (STATE_KEY,)
+    return np.concatenate([_read(columns, f"observations/{key}", where) for key in keys], axis=1)
+
+
+def _read(columns: Mapping[str, h5py.Dataset], key: str, where: str, *, gaps: bool = False) -> NDArray[Any]:
+    """One array with at least one axis, of numbers or flags."""
+    if key not in columns:
+        raise InvalidFileError(f"{where} lacks the array '{key}'; it has {', '.join(sorted(columns)) or 'none'}.")
+    dataset = columns[key]
+    if dataset.dtype.kind not in "fiub" or not dataset.shape:
+        raise InvalidFileError(f"{where}: '{key}' is {dataset.dtype}{list(dataset.shape or ())}; expected numbers.")
+    return read_array(dataset, key, Path(dataset.file.filename), gaps=gaps)
 
 
 def _single(array: Any, shape: tuple[int, ...], where: str) -> Floats:
@@ -142,8 +192,8 @@ def _single(array: Any, shape: tuple[int, ...], where: str) -> Floats:
     return single
 
 
-def _flags(array: Any, steps: int, where: str) -> NDArray[np.bool_]:
-    flags = np.asarray(array)
+def _flags(columns: Mapping[str, h5py.Dataset], key: str, steps: int, where: str) -> NDArray[np.bool_]:
+    flags = _read(columns, key, where, gaps=True)
     if flags.shape != (steps,) or flags.dtype != np.bool_:
-        raise InvalidFileError(f"{where} are {flags.dtype}{list(flags.shape)}; expected bool[{steps}].")
-    return flags.copy()
+        raise InvalidFileError(f"{where}: {key} are {flags.dtype}{list(flags.shape)}; expected bool[{steps}].")
+    return flags

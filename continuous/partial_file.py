@@ -15,6 +15,7 @@ from io import FileIO
 from pathlib import Path
 
 from ampl.errors import AmplError, InvalidFileError
+from ampl.file_lock import lock
 from ampl.files import move_to_new_name, read_json, write_json
 
 
@@ -153,7 +154,7 @@ def _open_locked(path: Path) -> FileIO:
             file = path.open("ab", buffering=0)
         except OSError as error:
             raise InvalidFileError(f"cannot write {path}: {error.strerror}.") from error
-        if not _lock(file):
+        if lock(file.fileno()) is False:
             file.close()
             raise InvalidFileError(f"another process is downloading {path.stem}; wait for it.")
         try:
@@ -162,16 +163,3 @@ def _open_locked(path: Path) -> FileIO:
         except FileNotFoundError:
             pass
         file.close()  # the process that held it has given it its final name, or removed it
-
-
-def _lock(file: FileIO) -> bool:
-    """Whether the file is ours now; platforms and file systems without locks grant it always."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return True
-    return True

@@ -140,5 +140,5 @@ def test_an_array_larger_than_its_stored_bytes_is_refused_before_memory_is_taken
     with h5py.File(path, "a") as file:
         del file["observations"]
         file.create_dataset("observations", shape=(1 << 40, 11), dtype="f4", chunks=(1 << 20, 11), compression="gzip")
-    with pytest.raises(InvalidFileError, match="the file is damaged"):
+    with pytest.raises(InvalidFileError, match=r"unpacks to 4\.84e\+04 GB"):
         read_d4rl(path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -151,6 +153,59 @@ def test_make_replaces_only_its_own_files_and_only_when_asked(run: Any, mistake:
     Path(out).write_bytes(b"mine")
     assert "it stays" in mistake("make", "maze2d-umaze-v1", "--out", out, "--overwrite")
     assert Path(out).read_bytes() == b"mine"
+
+
+def appear_meanwhile(monkeypatch: pytest.MonkeyPatch, appear: Callable[[], object]) -> None:
+    """Lets something happen while `ampl data make` collects."""
+    collect = Recipe.run
+
+    def late(self: Recipe, *arguments: Any) -> Any:
+        made = collect(self, *arguments)
+        appear()
+        return made
+
+    monkeypatch.setattr(Recipe, "run", late)
+
+
+def test_of_two_makes_of_one_file_the_second_is_refused_and_keeps_its_own_beside(
+    run: Any, mistake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out, others = tmp_path / "f.hdf5", tmp_path / "others.hdf5"
+    run("make", "maze2d-umaze-v1", "--steps", "30", "--seed", "1", "--out", str(others))
+    for kept in ("f-2.hdf5", "f-3.hdf5"):
+        with monkeypatch.context() as patch:
+            appear_meanwhile(patch, lambda: shutil.copy(others, out))
+            message = mistake("make", "maze2d-umaze-v1", "--steps", "40", "--out", str(out))
+        assert f"{out} was made by another process in the meantime; it stays." in message
+        assert f"What this command made is {tmp_path / kept}." in message
+        assert out.read_bytes() == others.read_bytes()
+        assert read_d4rl(tmp_path / kept, UMAZE).n_rows == 40
+        out.unlink()
+
+
+def test_a_foreign_file_that_appears_during_a_make_stays_even_where_ours_would_be_replaced(
+    mistake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out = tmp_path / "f.hdf5"
+    appear_meanwhile(monkeypatch, lambda: out.write_bytes(b"mine"))
+    message = mistake("make", "maze2d-umaze-v1", "--steps", "40", "--out", str(out), "--overwrite")
+    assert "it stays" in message
+    assert str(tmp_path / "f-2.hdf5") in message
+    assert out.read_bytes() == b"mine"
+
+
+def test_a_download_that_is_done_during_a_make_keeps_its_record(
+    mistake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out = tmp_path / "f.hdf5"
+
+    def arrive() -> None:
+        write_plain(out, arrays_of(maze_data()))
+        write_record(out, DownloadRecord(url="http://host/f", size=1, sha256=file_sha256(out)))
+
+    appear_meanwhile(monkeypatch, arrive)
+    mistake("make", "maze2d-umaze-v1", "--steps", "40", "--out", str(out))
+    assert record_path(out).exists()
 
 
 def test_make_forgets_the_record_of_a_download_that_is_gone(run: Any) -> None:

@@ -258,17 +258,17 @@ def test_a_process_that_waited_for_the_lock_does_not_get_the_published_file(
     from continuous import partial_file
 
     target = place.parent / "f"
-    lock = partial_file._lock
+    lock = partial_file.lock
     seen: list[Any] = []
 
-    def late(file: Any) -> bool:
-        seen.append(file)
+    def late(descriptor: int) -> bool | None:
+        seen.append(descriptor)
         if len(seen) == 1:
             place.rename(target)
-        return lock(file)
+        return lock(descriptor)
 
     place.write_bytes(OLD)
-    monkeypatch.setattr(partial_file, "_lock", late)
+    monkeypatch.setattr(partial_file, "lock", late)
     with hold_partial(place, "http://h/f") as partial:
         partial.append(b"new")
         assert place.read_bytes() == b"new"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import gymnasium
+import h5py
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
 from ampl.errors import InvalidFileError, MissingPackageError
 from continuous.episodes import episode_returns
+from continuous.hdf5_arrays import unpacked_size
 from continuous.minari_data import load_minari, read_minari
 
 minari = pytest.importorskip("minari", reason="the optional package minari is not installed")
@@ -195,3 +199,98 @@ def test_without_the_package_the_message_says_how_to_get_it(monkeypatch: pytest.
     monkeypatch.setattr(builtins, "__import__", lacking)
     with pytest.raises(MissingPackageError, match="pip install minari"):
         read_minari("D4RL/pen/human-v2")
+
+
+def main_file(root: Path) -> Path:
+    return root / "test" / "vectors-v0" / "data" / "main_data.hdf5"
+
+
+def replace_array(root: Path, key: str, value: Any = None, **options: Any) -> None:
+    """Puts another array, or none at all, in the place of one of the second episode."""
+    with h5py.File(main_file(root), "a") as file:
+        del file[f"episode_1/{key}"]
+        if value is not None or options:
+            file.create_dataset(f"episode_1/{key}", data=value, **options)
+
+
+def test_the_links_of_a_minari_file_are_not_followed_out_of_it(root: Path, tmp_path: Path) -> None:
+    create("test/vectors-v0", box(3), vectors)
+    shutil.copy(main_file(root), tmp_path / "other.hdf5")
+    replace_array(root, "rewards")
+    with h5py.File(main_file(root), "a") as file:
+        file["episode_1/rewards"] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "/episode_1/rewards")
+    with pytest.raises(InvalidFileError, match="'rewards' is a link to somewhere else"):
+        read_minari("test/vectors-v0")
+    with h5py.File(main_file(root), "a") as file:
+        del file["episode_1"]
+        file["episode_1"] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "/episode_1")
+    with pytest.raises(InvalidFileError, match="no group 'episode_1' of its own"):
+        read_minari("test/vectors-v0")
+
+
+def test_what_a_minari_file_unpacks_to_is_limited_over_all_episodes(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create("test/vectors-v0", box(3), vectors)
+    n_bytes = 0
+    with h5py.File(main_file(root)) as file:
+        for key in ("observations", "actions", "rewards", "terminations", "truncations"):
+            n_bytes += sum(unpacked_size(file[f"episode_{index}/{key}"]) for index in range(len(LENGTHS)))
+    monkeypatch.setenv("AMPL_UNPACK_LIMIT_GB", str((n_bytes + 1) / 1e9))
+    assert read_minari("test/vectors-v0").n_rows == sum(LENGTHS)
+    monkeypatch.setenv("AMPL_UNPACK_LIMIT_GB", str((n_bytes - 1) / 1e9))
+    with pytest.raises(InvalidFileError, match="AMPL_UNPACK_LIMIT_GB"):
+        read_minari("test/vectors-v0")
+
+
+def test_flags_of_an_episode_that_were_never_written_are_not_set(root: Path) -> None:
+    create("test/vectors-v0", box(3), vectors)
+    replace_array(root, "truncations", shape=(1,), dtype=bool)
+    assert np.flatnonzero(read_minari("test/vectors-v0").timeouts).tolist() == [4, 10]  # cut, since it just stops
+    replace_array(root, "rewards", np.zeros(1), chunks=(1,), maxshape=(None,))
+    assert read_minari("test/vectors-v0").rewards[4] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("rewards", None, "lacks the array 'rewards'; it has actions, observations"),
+        ("rewards", np.float32(1), "expected numbers"),
+        ("rewards", np.array([1j]), "expected numbers"),
+        ("actions", np.zeros((1, 5), np.float32), r"actions are \[1, 5\]; expected \[1, 2\]"),
+        ("terminations", np.zeros(1), "expected bool"),
+        ("observations", np.zeros((1, 3)), r"observations are \[1, 3\]; expected \[2, 3\]"),
+    ],
+)
+def test_an_episode_with_another_array_is_named(root: Path, key: str, value: Any, words: str) -> None:
+    create("test/vectors-v0", box(3), vectors)
+    replace_array(root, key, value)
+    with pytest.raises(InvalidFileError, match=rf"main_data\.hdf5, episode 1.*{words}"):
+        read_minari("test/vectors-v0")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"observation_space": None}, "no valid 'observation_space'"),  # Minari would import what env_spec names
+        ({"action_space": None}, "no valid 'action_space'"),
+        ({"data_format": "arrow"}, "stored as 'arrow'; expected hdf5"),
+        ({"total_episodes": 10**12}, "has 3 episodes, not the 1000000000000 announced"),
+        ({"total_episodes": "3"}, "no valid 'total_episodes'"),
+    ],
+)
+def test_metadata_are_checked_before_minari_acts_on_them(root: Path, change: dict[str, Any], words: str) -> None:
+    create("test/vectors-v0", box(3), vectors)
+    place = root / "test" / "vectors-v0" / "data" / "metadata.json"
+    metadata = {key: value for key, value in (json.loads(place.read_text()) | change).items() if value is not None}
+    place.write_text(json.dumps(metadata))
+    with pytest.raises(InvalidFileError, match=words):
+        read_minari("test/vectors-v0")
+
+
+def test_a_pipe_in_the_place_of_the_arrays_is_not_opened(root: Path) -> None:
+    create("test/vectors-v0", box(3), vectors)
+    main_file(root).unlink()
+    os.mkfifo(main_file(root))
+    with pytest.raises(InvalidFileError, match="not a regular file"):
+        read_minari("test/vectors-v0")
