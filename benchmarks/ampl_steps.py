@@ -159,7 +159,7 @@ def our_steps(seeds: list[int], device: str = "cpu", *, capture: bool = True) ->
     rows = model.standardization.fit(table)
 
     def fit(count: int) -> int:
-        model.network.config = replace(model.config, steps_per_epoch=count, max_steps=count, holdout_limit=1)
+        model.network.config = replace(model.config, steps_per_look=count, max_steps=count, holdout_limit=1)
         fit_network(model.network, rows, None, streams, LikelihoodLoss())
         return count
 

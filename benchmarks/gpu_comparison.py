@@ -102,7 +102,7 @@ def fit_steps(
     model: EnsembleDynamics, table: TransitionTable, seeds: Sequence[int], count: int, *, capture: bool
 ) -> int:
     """Makes so many steps of the model and returns how many; a fit records them unless its `Repetition` is replaced."""
-    config = replace(model.config, steps_per_epoch=count, max_steps=count, holdout_limit=1)
+    config = replace(model.config, steps_per_look=count, max_steps=count, holdout_limit=1)
     model.network.config = config
     rows, streams = model.standardization.fit(table), SeedStreams(seeds, "model", table.rows.device)
     with patch.object(dynamics_fit, "Repetition", partial(Repetition, capture=capture)):

@@ -99,7 +99,7 @@ def our_steps(seeds: list[int]) -> dict[str, Step]:
     rows_of_fit = model.standardization.fit(table, targets=MOPO_DYNAMICS.standardizes_targets)
 
     def fit(count: int) -> int:
-        model.network.config = replace(MOPO_DYNAMICS, steps_per_epoch=count, max_steps=count, holdout_limit=1)
+        model.network.config = replace(MOPO_DYNAMICS, steps_per_look=count, max_steps=count, holdout_limit=1)
         fit_network(model.network, rows_of_fit, None, mopo.streams["model"], LikelihoodLoss())
         return count
 

@@ -87,15 +87,13 @@ def assemble(
 def scaled(config: AMPLConfig, scale: Scale) -> AMPLConfig:
     """The same settings with fewer epochs, shorter epochs, or fewer updates of the weights.
 
-    The dynamics model is judged as often as an epoch has updates, as in the published runs, where both are 1000. An
-    estimator never makes more updates than it was published with: VPM's are 2000, not 100,000.
+    An estimator never makes more updates than it was published with: VPM's are 2000, not 100,000.
     """
     schedule = config.schedule.scaled(epochs=scale.epochs, steps_per_epoch=scale.steps_per_epoch)
-    dynamics = replace(config.dynamics, steps_per_epoch=schedule.steps_per_epoch)
     weights = config.weights
     if weights is not None and scale.weight_steps is not None:
         weights = replace(weights, steps=min(weights.steps, scale.weight_steps))
-    return replace(config, schedule=schedule, dynamics=dynamics, weights=weights)
+    return replace(config, schedule=schedule, weights=weights)
 
 
 def run_notes(task: Task, published: AMPLConfig, config: AMPLConfig) -> list[str]:

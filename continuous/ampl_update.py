@@ -191,4 +191,4 @@ class ActorCritic:
         )
 
     def _model_step(self, state: Tensor, action: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        return self.model.finish(*self.model.predict(state, action, draws.model_noise, draws.model_shift))
+        return self.model.finish(state, *self.model.predict(state, action, draws.model_noise, draws.model_shift))

@@ -108,5 +108,4 @@ def scaled(config: DAMOConfig, scale: Scale) -> DAMOConfig:
     """The same settings with other counts of epochs and updates."""
     check_no_weight_steps(scale)
     schedule = config.schedule.scaled(epochs=scale.epochs, steps_per_epoch=scale.steps_per_epoch)
-    dynamics = replace(config.dynamics, steps_per_epoch=schedule.steps_per_epoch)
-    return replace(config, schedule=schedule, dynamics=dynamics)
+    return replace(config, schedule=schedule)

@@ -93,8 +93,9 @@ class EnsembleDynamics:
             loss: what to minimize; the likelihood if not given.
 
         Returns:
-            One a seed: losses of the elites on held-out transitions and of all members in training, in the unit of the
-            loss (of the likelihood: twice the nats for each standardized dimension, without the constant).
+            One a seed: the elites' criterion on held-out transitions (`HoldoutCriterion`), the loss of all members in
+            training (the likelihood's: twice the nats for each dimension of the target, without the constant), and how
+            many looks at the transitions held out the fit took, as "model/epochs".
         """
         rows = self.standardization.fit(dataset, targets=self.config.standardizes_targets)
         results = fit_network(self.network, rows, weights, generator, loss or LikelihoodLoss())
@@ -106,7 +107,7 @@ class EnsembleDynamics:
             {
                 "model/holdout_loss": float(best.values[index, : self.config.elites].mean()),
                 "model/training_loss": result.training_loss,
-                "model/epochs": float(result.epochs),
+                "model/epochs": float(result.looks),
             }
             for index, result in enumerate(results)
         ]
@@ -125,7 +126,7 @@ class EnsembleDynamics:
         """
         shift = generator.integers(self.config.elites, 1)
         noise = generator.normal(state.shape[1], state.shape[2] + 1)
-        return self.finish(*self.predict(state, action, noise, shift))
+        return self.finish(state, *self.predict(state, action, noise, shift))
 
     @torch.no_grad()
     def predict(self, state: Tensor, action: Tensor, noise: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,7 +139,7 @@ class EnsembleDynamics:
             shift: in [0, elites), int64, [K, 1]: row i is given to elite (i + shift) mod elites.
 
         Returns:
-            Next states [K, B, D] and rewards [K, B]; where a prediction is not finite, reward and change are zero.
+            Next states [K, B, D] and rewards [K, B], which need not be finite (see `finish`).
         """
         there, back = dealing(shift, state.shape[1], self.config.elites)
         inputs = self.standardization.inputs(state, action)
@@ -147,18 +148,28 @@ class EnsembleDynamics:
         rows = out.flatten(0, 2).index_select(0, back.flatten()).view(*back.shape, -1)
         mean, log_std = rows[:, None].chunk(2, dim=-1)  # [K, 1, B, D + 1]
         target = torch.addcmul(mean, self.network.bound(log_std).exp_(), noise[:, None])[:, 0]
-        target.nan_to_num_(0.0, 0.0, 0.0)
         return self.standardization.next_state(state, target), self.standardization.reward(target)
 
-    def finish(self, next_state: Tensor, reward: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Ends episodes: by the task's rule, and where a prediction left the bounds, which costs -reward_bound.
+    def finish(self, state: Tensor, next_state: Tensor, reward: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Ends episodes: by the task's rule, where a prediction left the bounds, and where it is not finite.
+
+        Leaving the bounds costs -reward_bound. A prediction that is not finite becomes (s, 0), so that no row that is
+        kept has anything but numbers; an infinite one has left the bounds, too, if there are any. AMPL's released code
+        goes on from a prediction with a NaN; MOPO's ends there.
+
+        Args:
+            state: [K, B, D].
+            next_state: as predicted, [K, B, D].
+            reward: as predicted, [K, B].
 
         Returns:
             Next states, rewards and whether the episode ended, as `step` does.
         """
+        finite = next_state.isfinite().all(-1) & reward.isfinite()
         outside = (next_state.abs() > self._state_bound).any(-1) | (reward.abs() > self._reward_bound)
-        reward = torch.where(outside, -self._reward_bound, reward)
-        return next_state, reward, self._termination(next_state) | outside
+        next_state = torch.where(finite[..., None], next_state, state)
+        reward = torch.where(outside, -self._reward_bound, reward.where(finite, 0.0))
+        return next_state, reward, self._termination(next_state) | outside | ~finite
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
         """Everything of one seed; the standardization is the same for all."""

@@ -1,10 +1,15 @@
 """Fitting the dynamics ensemble: weighted maximum likelihood, with early stopping of every member.
 
-A fit goes on from the parameters and the optimizer it finds; its hold-out transitions are drawn anew. After every
-model-epoch of 1000 steps each member is judged on them, and kept if it is better than its last kept self by more than
-1 %. A seed ends when none of its members was kept for 10 model-epochs in a row; then every member goes back to its kept
-self. The bounds on log standard deviations, which members share, stay as they are. Source: AMPL, Eqs. 4 and 6, and the
-released code for the schedule. Seeds end one by one: those that have ended are no longer computed.
+A fit goes on from the parameters and the optimizer it finds; its hold-out transitions are drawn anew. Now and then it
+looks at them: each member is judged there, and kept if it is better than its last kept self by more than 1 %. A seed
+ends when none of its members was kept at so many looks in a row as its patience says; then every member goes back to
+its kept self. The bounds on log standard deviations, which members share, stay as they are. Seeds end one by one: those
+that have ended are no longer computed.
+
+Source: AMPL, Eqs. 4 and 6, and the released codes for the schedule (`DynamicsConfig`):
+
+    AMPL                    a look every 1000 steps, by the likelihood, patience 10
+    MOPO, OfflineRL-Kit     a look after every pass over the data, by the squared error of the means, patience 6 and 5
 """
 
 from __future__ import annotations
@@ -19,7 +24,8 @@ from torch import Tensor
 
 from ampl.errors import InvalidShapeError, check_at_least
 from ampl.progress import progress
-from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork
+from continuous.dynamics_batches import Batches, BootstrapBatches, FreshBatches
+from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork, HoldoutCriterion
 from continuous.repetition import Repetition
 from continuous.streams import SeedStreams
 
@@ -57,6 +63,19 @@ class LikelihoodLoss:
         return self
 
 
+class SquaredError:
+    """Squared error of the mean, averaged over the dimensions of (r, s' - s), in the units of the network's targets."""
+
+    def rows(self, network: DynamicsNetwork, inputs: Tensor, target: Tensor, streams: SeedStreams) -> Tensor:
+        """[K, E, B]; draws nothing."""
+        mean, _ = network(inputs)
+        return (mean - target).square().mean(-1)
+
+    def select(self, seeds: Sequence[int]) -> SquaredError:
+        """Itself: it knows nothing of seeds."""
+        return self
+
+
 def gaussian_loss(mean: Tensor, log_std: Tensor, target: Tensor) -> Tensor:
     """((mean - target) / std)^2 + 2 log std, elementwise."""
     return ((mean - target) * (-log_std).exp()).square() + 2.0 * log_std
@@ -67,8 +86,8 @@ class FitResult:
     """How the fit of one seed went."""
 
     holdout_loss: Tensor  # of each member as it was put back, on the CPU, [E]
-    training_loss: float  # mean over members and steps of the last model-epoch
-    epochs: int  # model-epochs
+    training_loss: float  # mean over members and the steps before the last look
+    looks: int  # at the transitions held out
 
 
 def fit_network(
@@ -111,9 +130,9 @@ def fit_network(
         seeds=range(n_seeds),
     )
     results: dict[int, FitResult] = {}
-    with progress("model-epochs", None) as bar:
+    with progress("looks at the hold-out loss", None) as bar:
         while run is not None:
-            run.train_epoch()
+            run.look()
             bar.show(f"hold-out loss {run.mean_holdout_loss:.4g} of {len(run.seeds)} seeds")
             bar.advance()
             ended, going = run.ended()
@@ -123,14 +142,16 @@ def fit_network(
                 for index, holdout_loss in enumerate(done.holdout_loss().cpu()):
                     network.load_state(done.seeds[index], done.network.state(index))
                     results[done.seeds[index]] = FitResult(
-                        holdout_loss=holdout_loss, training_loss=float(done.training_loss[index]), epochs=done.epochs
+                        holdout_loss=holdout_loss, training_loss=float(done.training_loss[index]), looks=done.looks
                     )
                 run = run.select(going) if going else None
     return [results[seed] for seed in range(n_seeds)]
 
 
 def holdout_size(n_rows: int, config: DynamicsConfig) -> int:
-    """Transitions that are held out: a share of all, up to a limit.
+    """Transitions that are held out: a share of all, rounded up, up to a limit.
+
+    So in AMPL's code; MOPO's and OfflineRL-Kit round down, which matters for fewer than 5000 transitions only.
 
     Raises:
         InvalidArgumentError: none would be held out, or none be left to train on.
@@ -147,9 +168,9 @@ class _Run:
 
     Attributes:
         seeds: which of the fit's seeds they are.
-        training_loss: mean over members and the last model-epoch's steps, [K], on the CPU.
-        mean_holdout_loss: over seeds and members, after the last model-epoch.
-        epochs: model-epochs so far.
+        training_loss: mean over members and the steps before the last look, [K], on the CPU.
+        mean_holdout_loss: over seeds and members, at the last look.
+        looks: how many so far.
     """
 
     def __init__(
@@ -163,27 +184,37 @@ class _Run:
         streams: SeedStreams,
         loss: ModelLoss,
         seeds: Sequence[int],
+        batches: Batches | None = None,
     ) -> None:
+        config = network.config
         self.network, self.seeds, self._streams, self._loss = network, list(seeds), streams, loss
         self._rows, self._weights, self._training, self._holdout = rows, weights, training, holdout
+        draw_batches = BootstrapBatches if config.fixed_bootstrap else FreshBatches
+        self._batches: Batches = batches or draw_batches(training, config.members, streams)
+        self._criterion = SquaredError() if config.holdout_criterion is HoldoutCriterion.SQUARED_ERROR else loss
         stack = network.members.parameters.stack  # (K, E)
         self._best = network.members.parameters.frozen()  # every member when it was kept
         self._best_loss = torch.full(stack, _NEVER)  # on the CPU, [K, E]
-        self._last_kept = [0] * len(self.seeds)  # the model-epoch when some member was
+        self._last_kept = [0] * len(self.seeds)  # the look when some member was
         self._loss_sum = torch.zeros(stack, device=network.device)
         self.training_loss = torch.zeros(len(self.seeds))
         self.mean_holdout_loss = math.nan
-        self.epochs = self._steps = 0
+        self.looks = self._steps = 0
         self._repetition = Repetition(self._step, [streams], network.device)
 
-    def train_epoch(self) -> None:
-        """One model-epoch, then a look at the hold-out loss; the only time that the host waits for the device."""
+    def look(self) -> None:
+        """Some steps, then a look at the hold-out loss; the only time that the host waits for the device."""
         config = self.network.config
-        steps = min(config.steps_per_epoch, config.max_steps - self._steps)
+        pass_steps = -(-self._training.shape[1] // config.batch_size)
+        steps = min(config.steps_per_look or pass_steps, config.max_steps - self._steps)
         self._loss_sum.zero_()
-        self._repetition.run(steps)
+        for count, size in self._batches.plan(steps, config.batch_size):
+            if size == config.batch_size:
+                self._repetition.run(count)
+            else:  # the last batch of a pass
+                self._step(size)
         self._steps += steps
-        self.epochs += 1
+        self.looks += 1
         holdout_loss, training_loss = torch.stack((self.holdout_loss(), self._loss_sum / steps)).cpu()
         self.training_loss = training_loss.mean(-1)
         kept = (self._best_loss - holdout_loss) / self._best_loss.abs() > config.improvement  # [K, E]
@@ -192,7 +223,7 @@ class _Run:
         for name, view in self.network.members.parameters.views.items():
             self._best.views[name][index] = view.detach()[index]
         for seed in kept.any(-1).nonzero().flatten().tolist():
-            self._last_kept[seed] = self.epochs
+            self._last_kept[seed] = self.looks
         self.mean_holdout_loss = float(holdout_loss.mean())
 
     def ended(self) -> tuple[list[int], list[int]]:
@@ -201,7 +232,7 @@ class _Run:
         ended: list[int] = []
         going: list[int] = []
         for seed, last in enumerate(self._last_kept):
-            spent = self.epochs - last >= config.patience or self._steps >= config.max_steps
+            spent = self.looks - last >= config.patience or self._steps >= config.max_steps
             broken = not math.isfinite(float(self.training_loss[seed]))
             (ended if spent or broken else going).append(seed)
         return ended, going
@@ -216,7 +247,7 @@ class _Run:
         total = torch.zeros_like(self._loss_sum)
         for index in torch.split(self._holdout, _CHUNK, dim=1):
             inputs, target = self._gather(index[:, None])
-            losses = self._loss.rows(self.network, inputs, target, self._streams)
+            losses = self._criterion.rows(self.network, inputs, target, self._streams)
             total += self._weighted(losses, index[:, None]).sum(-1)
         return total / self._holdout.shape[1]
 
@@ -233,19 +264,18 @@ class _Run:
             streams=streams,
             loss=self._loss.select(seeds),
             seeds=[self.seeds[seed] for seed in seeds],
+            batches=self._batches.select(streams, index),
         )
         for name, view in self._best.views.items():
             copy._best.views[name].copy_(view[index])
         copy._best_loss = self._best_loss[index.cpu()]
         copy._last_kept = [self._last_kept[seed] for seed in seeds]
-        copy.training_loss, copy.epochs, copy._steps = self.training_loss[index.cpu()], self.epochs, self._steps
+        copy.training_loss, copy.looks, copy._steps = self.training_loss[index.cpu()], self.looks, self._steps
         return copy
 
-    def _step(self) -> None:
-        """One step of every member on its own batch, drawn with replacement."""
-        members, batch = self.network.config.members, self.network.config.batch_size
-        draw = self._streams.integers(self._training.shape[1], members * batch)
-        index = self._training.gather(1, draw).view(-1, members, batch)  # [K, E, B]
+    def _step(self, batch_size: int | None = None) -> None:
+        """One step of every member on its own batch."""
+        index = self._batches.next(batch_size or self.network.config.batch_size)  # [K, E, B]
         inputs, target = self._gather(index)
         losses = self._weighted(self._loss.rows(self.network, inputs, target, self._streams), index).mean(-1)  # [K, E]
         self.network.update(losses.sum() + self.network.bounds_penalty().sum())

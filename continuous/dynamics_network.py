@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,16 @@ from continuous.standardization import Standardization as Standardization
 from continuous.streams import prefixed, without_prefix
 
 
+class HoldoutCriterion(StrEnum):
+    """By what members are judged on the transitions held out."""
+
+    LOSS = "loss"  # what training minimizes, as in AMPL's code
+    SQUARED_ERROR = "squared-error"  # of the means, as in MOPO's code and OfflineRL-Kit
+
+
 @dataclass(frozen=True, kw_only=True)
 class DynamicsConfig:
-    """The ensemble and how it is fitted, as in the published runs."""
+    """The ensemble and how it is fitted; the defaults are those of AMPL's published runs."""
 
     members: int = 7  # E >= 1
     elites: int = 5  # members that predict, of lowest hold-out loss, in [1, members]
@@ -35,8 +43,10 @@ class DynamicsConfig:
     batch_size: int = 128  # of each member, >= 1
     holdout_share: float = 0.2  # share of the transitions that only judge the fit
     holdout_limit: int = 8092  # their greatest number; so in the released code, whose comment says 8192
-    steps_per_epoch: int = 1000  # between two looks at the hold-out loss, >= 1
-    patience: int = 10  # such epochs in a row without any member improving, until a fit ends
+    fixed_bootstrap: bool = False  # members walk through a resample of their own, as in MOPO's code, not fresh draws
+    steps_per_look: int | None = 1000  # between two looks at the hold-out loss, >= 1; None: one pass over the data
+    holdout_criterion: HoldoutCriterion = HoldoutCriterion.LOSS
+    patience: int = 10  # looks in a row without any member improving, until a fit ends
     improvement: float = 0.01  # least relative improvement of a member's hold-out loss that counts
     max_steps: int = 10_000_000  # of one fit, >= 1
     weight_decay: tuple[float, ...] = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5)  # of each hidden layer, weights and biases
@@ -50,8 +60,10 @@ class DynamicsConfig:
         """Checks the ranges."""
         for name in ("members", "elites", "hidden", "layers", "batch_size", "holdout_limit"):
             check_at_least(name, getattr(self, name), 1)
-        for name in ("steps_per_epoch", "patience", "max_steps"):
+        for name in ("patience", "max_steps"):
             check_at_least(name, getattr(self, name), 1)
+        if self.steps_per_look is not None:
+            check_at_least("steps_per_look", self.steps_per_look, 1, "None is one pass over the data.")
         for name in ("learning_rate", "improvement", "head_weight_decay", "bounds_weight"):
             check_at_least(name, getattr(self, name), 0.0)
         check_fraction("holdout_share", self.holdout_share)

@@ -22,7 +22,7 @@ from torch import Tensor
 from ampl.errors import check_at_least
 from ampl.interfaces import Policy as ActingPolicy
 from continuous.branched_schedule import BranchedSchedule
-from continuous.dynamics import DynamicsConfig
+from continuous.dynamics_network import DynamicsConfig, HoldoutCriterion
 from continuous.json_settings import settings_as_json
 from continuous.model_based import ModelBased, Surroundings
 from continuous.penalties import PenalizedModel, Penalty, TrueStep
@@ -32,8 +32,16 @@ from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
 from continuous.streams import SeedStreams
 from continuous.transitions import TransitionMode
 
-MOPO_DYNAMICS = DynamicsConfig(batch_size=256, holdout_limit=1000, patience=6, standardizes_targets=False)
-"""MOPO's code; its hold-out criterion is the squared error, here the likelihood."""
+MOPO_DYNAMICS = DynamicsConfig(
+    batch_size=256,
+    holdout_limit=1000,
+    fixed_bootstrap=True,
+    steps_per_look=None,
+    holdout_criterion=HoldoutCriterion.SQUARED_ERROR,
+    patience=6,
+    standardizes_targets=False,
+)
+"""MOPO's code, whose fit ends when more than five looks in a row found no improvement; OfflineRL-Kit's ends at five."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,8 +70,7 @@ def scaled(config: MOPOConfig, scale: Scale) -> MOPOConfig:
     """The same settings with other counts of epochs and updates."""
     check_no_weight_steps(scale)
     schedule = config.schedule.scaled(epochs=scale.epochs, steps_per_epoch=scale.steps_per_epoch)
-    dynamics = replace(config.dynamics, steps_per_epoch=schedule.steps_per_epoch)
-    return replace(config, schedule=schedule, dynamics=dynamics)
+    return replace(config, schedule=schedule)
 
 
 def check_no_weight_steps(scale: Scale) -> None:
@@ -86,5 +85,5 @@ def scale_notes(published: BranchedSchedule, schedule: BranchedSchedule) -> list
         return []
     return [
         f"scaled: {schedule.epochs} epochs of {schedule.steps_per_epoch} steps instead of {published.epochs} of "
-        f"{published.steps_per_epoch}; the model's fit, too, compares hold-out losses every {schedule.steps_per_epoch}"
+        f"{published.steps_per_epoch}"
     ]

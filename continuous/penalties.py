@@ -95,12 +95,11 @@ class PenalizedModel:
         member = model.elites.gather(1, turn)[:, None, :, None].expand(-1, 1, -1, mean.shape[-1])
         own_mean = mean.gather(1, member)  # [K, 1, B, D + 1]
         target = torch.addcmul(own_mean[:, 0], std.gather(1, member)[:, 0], noise)
-        target = target.nan_to_num(0.0, 0.0, 0.0)
         if self._penalty is Penalty.TRUE_ERROR:
             uncertainty = self._true_error(state, action, own_mean)
         else:
             uncertainty = self._uncertainty(mean, std)
-        next_state, reward, terminal = model.finish(state + target[..., 1:], target[..., 0])
+        next_state, reward, terminal = model.finish(state, state + target[..., 1:], target[..., 0])
         return next_state, reward, terminal, self._weight * uncertainty
 
     def uncertainty(self, state: Tensor, action: Tensor) -> Tensor:

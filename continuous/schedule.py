@@ -17,7 +17,7 @@ class Schedule:
     """
 
     epochs: int = 1000
-    steps_per_epoch: int = 1000  # actor-critic updates in an epoch, and dynamics updates between two hold-out tests
+    steps_per_epoch: int = 1000  # actor-critic updates in an epoch
     warm_start_epochs: int = 40  # code: the policy only imitates, by the regularizer alone
     annealing_epochs: int = 5  # code: after the warm start, epochs on each step of the way down from all real rows
     annealing_step: float = 0.1  # code: by how much each step lowers the real fraction

@@ -215,7 +215,7 @@ def _fit(name: str, model: EnsembleDynamics, table: TransitionTable, seeds: Sequ
     streams = SeedStreams(seeds, "model", table.rows.device)
 
     def run(count: int) -> None:
-        model.network.config = replace(model.config, steps_per_epoch=count, max_steps=count, holdout_limit=1)
+        model.network.config = replace(model.config, steps_per_look=count, max_steps=count, holdout_limit=1)
         fit_network(model.network, rows, None, streams, LikelihoodLoss())
 
     return Loop(name=name, unit="steps", seeds=len(seeds), units=1, run=run, observed=run, surrounded=True)

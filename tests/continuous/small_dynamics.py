@@ -13,7 +13,7 @@ from continuous.streams import cpu_generator
 from continuous.termination import never
 
 SMALL = DynamicsConfig(
-    members=4, elites=3, hidden=8, layers=2, weight_decay=(1e-5, 1e-4), batch_size=16, steps_per_epoch=10, patience=2
+    members=4, elites=3, hidden=8, layers=2, weight_decay=(1e-5, 1e-4), batch_size=16, steps_per_look=10, patience=2
 )
 
 

@@ -28,7 +28,7 @@ from tests.continuous.small_ampl import LineEvaluator, line_table
 
 SAC = SoftActorCriticConfig(hidden=(12,), policy=SquashedGaussianConfig(hidden=(12,)))
 DYNAMICS = DynamicsConfig(
-    members=3, elites=2, hidden=8, steps_per_epoch=8, patience=2, batch_size=16, standardizes_targets=False
+    members=3, elites=2, hidden=8, steps_per_look=8, patience=2, batch_size=16, standardizes_targets=False
 )
 SCHEDULE = BranchedSchedule(
     epochs=10, steps_per_epoch=6, starts_per_step=5, rollout_length=3, retained_epochs=2, batch_size=32

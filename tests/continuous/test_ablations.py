@@ -46,7 +46,7 @@ def preset(variant: str, task_name: str = "hopper-medium-v2") -> MOPOConfig:
 def built(variant: str, task_name: str = "hopper-medium-v2") -> MOPO:
     """A variant as the presets have it, fitted, but with small networks, few updates and a line for the task."""
     config = preset(variant, task_name)
-    dynamics = replace(config.dynamics, hidden=8, steps_per_epoch=8, patience=2, batch_size=16, max_steps=80)
+    dynamics = replace(config.dynamics, hidden=8, steps_per_look=8, patience=2, batch_size=16, max_steps=80)
     small = replace(config, learner=SAC, schedule=SCHEDULE, dynamics=dynamics)
     algorithm = MOPO(line_table(), small, SEEDS, surroundings(), true_line_step)
     algorithm.fit_model(None)

@@ -151,7 +151,7 @@ def test_episodes_end_beyond_the_bounds_and_cost_the_reward_bound() -> None:
     )
     next_state = torch.tensor([[[1.0, -4.0], [1.1, 0.0], [0.0, -4.1], [2.0, 0.0], [0.0, 0.0], [0.0, 0.0]]])
     reward = torch.tensor([[3.0, 0.5, 0.5, -9.0, 3.1, -3.1]])
-    same_state, reward, terminal = model.finish(next_state, reward)
+    same_state, reward, terminal = model.finish(torch.zeros(1, 6, 2), next_state, reward)
     assert torch.equal(same_state, next_state)
     assert terminal.tolist() == [[False, True, True, True, True, True]]
     assert reward.tolist() == [[3.0, -3.0, -3.0, -3.0, -3.0, -3.0]]
@@ -169,20 +169,48 @@ def test_the_rule_of_the_task_ends_episodes_with_the_reward_as_predicted() -> No
     )
     next_state = torch.zeros(1, 2, 11)
     next_state[0, :, 0] = torch.tensor([1.2, 0.5])  # upright, fallen
-    _, reward, terminal = model.finish(next_state, torch.tensor([[0.5, 0.25]]))
+    _, reward, terminal = model.finish(torch.ones(1, 2, 11), next_state, torch.tensor([[0.5, 0.25]]))
     assert terminal.tolist() == [[False, True]]
     assert reward.tolist() == [[0.5, 0.25]]
 
 
-def test_a_prediction_that_is_not_finite_changes_nothing() -> None:
-    model = speaking_model([0])
-    state, action = torch.ones(1, 3, 3), torch.ones(1, 3, 2)
-    noise = torch.zeros(1, 3, 4)
-    noise[0, 1] = math.nan
-    next_state, reward = model.predict(state, action, noise, torch.tensor([[0]]))
-    assert torch.equal(next_state[0, 1], state[0, 1])
-    assert reward[0, 1] == 0.0
-    assert reward[0, 2].round() == 2.0
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("where", ["state", "reward"])
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_row_ends_where_its_prediction_is_not_finite(broken: float, where: str, bounded: bool) -> None:
+    """AMPL, which has bounds, pays -reward_bound for an infinity; MOPO has none. What is kept is finite."""
+    model = EnsembleDynamics(
+        2,
+        1,
+        SMALL,
+        [0],
+        termination=never,
+        state_bound=torch.full((2,), 4.0 if bounded else math.inf),
+        reward_bound=torch.tensor(3.0 if bounded else math.inf),
+    )
+    state, next_state, reward = torch.full((1, 3, 2), 0.25), torch.full((1, 3, 2), 0.5), torch.ones(1, 3)
+    if where == "state":
+        next_state[0, 1, 1] = broken
+    else:
+        reward[0, 1] = broken
+    next_state, reward, terminal = model.finish(state, next_state, reward)
+    assert terminal.tolist() == [[False, True, False]]
+    assert next_state.tolist() == [[[0.5, 0.5], [0.25, 0.25], [0.5, 0.5]]]
+    assert reward.tolist() == [[1.0, -3.0 if bounded and math.isinf(broken) else 0.0, 1.0]]
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_model_that_is_broken_ends_its_rows_and_gives_finite_ones(broken: float) -> None:
+    model = speaking_model([0, 1])
+    model.network.members.parameters.views["bias2"].detach()[1, :, :, 2] = broken  # a dimension of the change
+    model.load_state(1, model.state(1))
+    state, action = torch.ones(2, 5, 3), torch.ones(2, 5, 2)
+    next_state, reward, terminal = model.step(state, action, SeedStreams([0, 1], "steps"))
+    assert terminal.tolist() == [[False] * 5, [True] * 5]
+    assert next_state.isfinite().all()
+    assert torch.equal(next_state[1], state[1])
+    expected = 0.0 if math.isnan(broken) else -float(reward_bound(linear_table()))
+    assert reward[1].tolist() == pytest.approx([expected] * 5)
 
 
 def test_bounds_come_from_the_data() -> None:
@@ -203,7 +231,7 @@ def test_bounds_come_from_the_data() -> None:
 def test_after_a_fit_predictions_are_close_to_the_truth() -> None:
     table = linear_table(2000)
     config = DynamicsConfig(
-        members=3, elites=2, hidden=32, layers=2, weight_decay=(0.0, 0.0), steps_per_epoch=200, max_steps=600
+        members=3, elites=2, hidden=32, layers=2, weight_decay=(0.0, 0.0), steps_per_look=200, max_steps=600
     )
     model = build([0], config, table)
     metrics = model.fit(table, None, SeedStreams([0], "fit"))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
 from continuous.dynamics_fit import LikelihoodLoss, fit_network, holdout_size
-from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork
+from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork, HoldoutCriterion
 from continuous.streams import SeedStreams
 from tests.continuous.small_dynamics import ROWS, SMALL, build, linear_table, make_network, small
 
@@ -79,6 +79,61 @@ def test_a_fifth_is_held_out_but_no_more_than_the_limit() -> None:
         holdout_size(1, config)
 
 
+def official_steps(rows: int, batch_size: int) -> int:
+    """Steps of a pass: MOPO's code and OfflineRL-Kit round up, so that the last batch has what is left."""
+    return math.ceil((rows - min(int(0.2 * rows), 1000)) / batch_size)
+
+
+@pytest.mark.parametrize(("rows", "batch_size"), [(300, 16), (300, 17), (300, 240), (300, 256)])
+def test_a_look_comes_after_every_pass_over_the_training_data(rows: int, batch_size: int) -> None:
+    config = small(batch_size=batch_size, steps_per_look=None, fixed_bootstrap=True)
+    network, loss = make_network([0], config), ScriptedLoss(lambda look, seed, member: 1.0 / min(look, 3), [0])
+    (result,) = fit_network(network, ROWS[:rows], None, SeedStreams([0], "fit"), loss)
+    assert result.looks == 3 + config.patience
+    assert network.state(0)["optimizer/step"] == result.looks * official_steps(rows, batch_size)
+
+
+@pytest.mark.parametrize("fixed_bootstrap", [True, False])
+def test_steps_stop_at_their_limit_even_within_a_pass(fixed_bootstrap: bool) -> None:
+    network = make_network([0], small(steps_per_look=None, fixed_bootstrap=fixed_bootstrap, max_steps=20))
+    (result,) = fit_network(network, ROWS, None, SeedStreams([0], "fit"), LikelihoodLoss())
+    assert result.looks == 2  # a pass is 15 steps
+    assert network.state(0)["optimizer/step"] == 20
+
+
+def test_the_squared_error_is_that_of_the_means_whatever_the_deviations() -> None:
+    """Members' outputs are constants: the mean over rows and dimensions of their squared distance from the targets."""
+    rows = torch.zeros(10, 9)
+    rows[:, 5:] = torch.tensor([1.0, 2.0, 3.0, 4.0])  # (r, s' - s)
+    config = small(holdout_criterion=HoldoutCriterion.SQUARED_ERROR, max_steps=1, learning_rate=0.0)
+    network = make_network([0], config)
+    network.members.parameters.values.zero_()
+    bias = network.members.parameters.views["bias2"].detach()[0, :, 0]  # [E, 2 (D + 1)]
+    bias[:, 0] = torch.tensor([0.0, 1.0, 2.0, 5.0])
+    bias[1, 4:] = -3.0  # the deviation does not count
+    (result,) = fit_network(network, rows, None, SeedStreams([0], "fit"), LikelihoodLoss())
+    rest = 4.0 + 9.0 + 16.0
+    assert result.holdout_loss.tolist() == pytest.approx([(first + rest) / 4.0 for first in (1.0, 0.0, 1.0, 16.0)])
+    weights = torch.tensor([[1.0, 3.0] * 5])
+    rows[::2, 5:] = 0.0  # where the weight is one
+    (result,) = fit_network(network, rows, weights, SeedStreams([0], "fit"), LikelihoodLoss())
+    held_out = int((SeedStreams([0], "fit").uniform(10).argsort(-1)[0, :2] % 2).sum())  # of weight three
+    means = [(2 - held_out) * 0.5 * zero + held_out * 1.5 * (first + rest) / 4.0
+             for zero, first in ((0.0, 1.0), (0.25, 0.0), (1.0, 1.0), (6.25, 16.0))]  # fmt: skip
+    assert result.holdout_loss.tolist() == pytest.approx([mean / 2.0 for mean in means])
+
+
+def test_members_are_kept_and_chosen_by_the_squared_error() -> None:
+    table, config = linear_table(), small(holdout_criterion=HoldoutCriterion.SQUARED_ERROR, max_steps=60)
+    model, streams = build([0], config), SeedStreams([0], "fit")
+    (metrics,) = model.fit(table, None, streams)
+    held_out = SeedStreams([0], "fit").uniform(300).argsort(-1)[0, :60]
+    mean, _ = model.network(ROWS[None, None, held_out, :5])
+    errors = (mean.detach() - ROWS[held_out, 5:]).square().mean((-1, -2))[0]
+    assert model.elites[0].tolist() == errors.argsort()[:3].tolist()
+    assert metrics["model/holdout_loss"] == pytest.approx(float(errors.sort().values[:3].mean()), rel=1e-5)
+
+
 class RecordingLoss:
     """Trains by likelihood, notes the first input of every transition, and gives it as the hold-out loss."""
 
@@ -131,8 +186,8 @@ def test_members_are_kept_when_they_improve_enough_and_go_back_to_that_when_the_
 
     loss, network = ScriptedLoss(script, [0]), make_network([0])
     (result,) = fit_network(network, ROWS, None, SeedStreams([0], "fit"), loss)
-    assert result.epochs == 5 + SMALL.patience
-    assert len(loss.seen[0]) == result.epochs + 1  # and once more, for the elites
+    assert result.looks == 5 + SMALL.patience
+    assert len(loss.seen[0]) == result.looks + 1  # and once more, for the elites
     weight = network.members.parameters.views["weight1"].detach()[0]
     for member in range(4):
         assert torch.equal(weight[member], loss.seen[0][kept[member] - 1][member])
@@ -157,7 +212,7 @@ def test_a_refit_goes_on_with_the_same_optimizer_and_judges_members_afresh() -> 
     first = fit_network(network, ROWS, None, streams, LikelihoodLoss())
     before = network.members.parameters.of_seed(0)
     assert network.state(0)["optimizer/step"] == 30
-    assert first[0].epochs == 3
+    assert first[0].looks == 3
     loss = ScriptedLoss(lambda look, seed, member: float(look), [0])  # only the first look is an improvement
     fit_network(network, ROWS, None, streams, loss)
     assert network.state(0)["optimizer/step"] == 60
@@ -169,7 +224,7 @@ def test_a_refit_goes_on_with_the_same_optimizer_and_judges_members_afresh() -> 
 def test_steps_stop_at_their_limit_even_within_a_model_epoch() -> None:
     network = make_network([0], small(max_steps=25))
     (result,) = fit_network(network, ROWS, None, SeedStreams([0], "fit"), LikelihoodLoss())
-    assert result.epochs == 3
+    assert result.looks == 3
     assert network.state(0)["optimizer/step"] == 25
 
 
@@ -199,7 +254,7 @@ def test_only_the_ratios_of_weights_count() -> None:
 
 
 def test_a_seed_is_fitted_alike_alone_and_among_others_that_end_at_other_times() -> None:
-    config = small(steps_per_epoch=20, improvement=0.08, learning_rate=3e-3)
+    config = small(steps_per_look=20, improvement=0.08, learning_rate=3e-3)
     table, weights = linear_table(), torch.rand(3, 300, generator=torch.Generator().manual_seed(0))
     among, streams = build([0, 1, 2], config), SeedStreams([0, 1, 2], "fit")
     metrics = among.fit(table, weights, streams)
@@ -227,10 +282,10 @@ def test_a_seed_that_has_ended_is_left_alone() -> None:
     network, loss = make_network([0, 1]), ScriptedLoss(script, [0, 1])
     streams = SeedStreams([0, 1], "fit")
     first, second = fit_network(network, ROWS, None, streams, loss)
-    assert (first.epochs, second.epochs) == (1 + SMALL.patience, 6 + SMALL.patience)
-    assert network.state(0)["optimizer/step"] == first.epochs * SMALL.steps_per_epoch
-    assert network.state(1)["optimizer/step"] == second.epochs * SMALL.steps_per_epoch
-    assert len(loss.seen[0]) == first.epochs + 1
+    assert (first.looks, second.looks) == (1 + SMALL.patience, 6 + SMALL.patience)
+    assert network.state(0)["optimizer/step"] == first.looks * SMALL.steps_per_look
+    assert network.state(1)["optimizer/step"] == second.looks * SMALL.steps_per_look
+    assert len(loss.seen[0]) == first.looks + 1
 
 
 def test_a_seed_whose_loss_is_not_finite_ends_at_once_and_the_others_go_on() -> None:

@@ -141,7 +141,7 @@ def fitted_means(
     """Rewards [n] and next states [n, S] that a fitted model expects at states and actions [n, ...]: members' mean."""
     config = DynamicsConfig(
         members=3, elites=3, hidden=32, layers=1, weight_decay=(0.0,), head_weight_decay=0.0,
-        batch_size=512, steps_per_epoch=100, max_steps=2000, improvement=0.0, holdout_share=0.02,
+        batch_size=512, steps_per_look=100, max_steps=2000, improvement=0.0, holdout_share=0.02,
         lower_log_std=-2.0,  # where an entry never changes, a smaller spread would drown the other entries
     )  # fmt: skip
     model = EnsembleDynamics(

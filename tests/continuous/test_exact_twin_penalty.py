@@ -32,7 +32,7 @@ def _one_thread() -> None:
 def model(request: pytest.FixtureRequest) -> EnsembleDynamics:
     """Two seeds' ensembles of five members, fitted to 300 transitions."""
     config = DynamicsConfig(
-        members=5, elites=ELITES, hidden=16, layers=1, weight_decay=(0.0,), batch_size=32, steps_per_epoch=100,
+        members=5, elites=ELITES, hidden=16, layers=1, weight_decay=(0.0,), batch_size=32, steps_per_look=100,
         max_steps=300, standardizes_targets=request.param,
     )  # fmt: skip
     unbounded = torch.full((S,), torch.inf)

@@ -214,9 +214,12 @@ def test_scaling_keeps_the_model_transitions_of_an_update_and_says_so() -> None:
     published = mopo_presets.main_config(find_task("hopper-medium-v2"))
     small = mopo_build.scaled(published, Scale(epochs=3, steps_per_epoch=100, weight_steps=None))
     assert small.schedule.rollout_starts == 5000
-    assert (
-        "3 epochs of 100 steps instead of 1000 of 1000" in mopo_build.scale_notes(published.schedule, small.schedule)[0]
-    )
+    assert small.dynamics == published.dynamics
+    assert mopo_build.scale_notes(published.schedule, small.schedule) == [
+        "scaled: 3 epochs of 100 steps instead of 1000 of 1000"
+    ]
+    damo = damo_presets.main_config(find_task("hopper-medium-v2"))
+    assert damo_presets.scaled(damo, Scale(epochs=3, steps_per_epoch=100)).dynamics == damo.dynamics
     assert mopo_build.scale_notes(published.schedule, published.schedule) == []
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from continuous import damo_presets, mopo_presets
 from continuous.branched_schedule import BranchedSchedule
-from continuous.dynamics import DynamicsConfig
+from continuous.dynamics_network import DynamicsConfig, HoldoutCriterion
 from continuous.mopo import MOPOConfig
 from continuous.tasks import TASKS, find_task
 
@@ -141,6 +141,8 @@ def check_ensemble(dynamics: DynamicsConfig) -> None:
     assert (2.0 * dynamics.upper_log_std, 2.0 * dynamics.lower_log_std) == (0.5, -10.0)
     assert dynamics.bounds_weight == 0.01
     assert not dynamics.standardizes_targets
+    assert (dynamics.steps_per_look, dynamics.holdout_criterion) == (None, HoldoutCriterion.SQUARED_ERROR)
+    assert dynamics.fixed_bootstrap
 
 
 def check_schedule(schedule: BranchedSchedule, epochs: int) -> None:

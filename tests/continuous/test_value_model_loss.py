@@ -64,7 +64,7 @@ def test_a_part_of_the_value_loss_uses_the_critic_and_policy_of_its_seeds() -> N
 
 def test_a_refit_by_the_value_loss_draws_next_states_together_in_value() -> None:
     loss, *_, standardization = value_loss([0])
-    config = small(max_steps=200, steps_per_epoch=50, patience=10)
+    config = small(max_steps=200, steps_per_look=50, patience=10)
     network, streams = make_network([0], config), SeedStreams([0], "fit")
     rows = standardization.fit(linear_table())
     with torch.no_grad():
