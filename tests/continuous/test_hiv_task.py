@@ -22,8 +22,9 @@ from continuous.hiv.environment import HivEnvironment
 from continuous.hiv.recipe import PUBLISHED_STEPS
 from continuous.hiv.simulator import TreatmentSimulator
 from continuous.hiv.treatment import HivConfig, Observation
+from continuous.mopo import MOPOConfig
 from continuous.simulators.registry import environment_for, robot_for, simulator_maker
-from continuous.tasks import find_task
+from continuous.tasks import Task, find_task
 from continuous.termination import find_termination
 
 TASK = find_task("hiv-treatment")
@@ -156,8 +157,12 @@ def test_files_with_another_reward_or_an_end_are_refused(cache: Path, tmp_path: 
 
 
 def test_mopo_trains_on_the_task_from_the_command_line(
-    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def brief(config: MOPOConfig, task: Task) -> MOPOConfig:
+        return replace(config, dynamics=replace(config.dynamics, max_steps=50))
+
+    monkeypatch.setitem(mopo_presets.VARIANTS, "main", brief)  # type: ignore[arg-type]
     options = ["--epochs", "1", "--steps-per-epoch", "1", "--threads", "1", "--device", "cpu", "--out", str(tmp_path)]
     assert main(["train", "mopo", "hiv-treatment", *options]) == 0
     assert "h = 5 and lambda = 1 are reconstructed" in "".join(capsys.readouterr())

@@ -34,9 +34,9 @@ def test_a_killed_command_continues_to_the_same_bytes(tmp_path: Path, monkeypatc
     """`ampl train` on a re-created maze2d dataset: 2N epochs equal N, kill -9, --resume, N, on as many threads."""
     monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "data"))
     assert main(["data", "make", "maze2d-umaze-v1", "--steps", "2000"]) == 0
-    options = ["--epochs", "10", "--steps-per-epoch", "8", "--miw-steps", "3", "--device", "cpu"]
-    arguments = ["ampl", "maze2d-umaze-v1", *options]
-    run = Path("maze2d-umaze-v1/ampl/main/seed0")
+    options = ["--epochs", "10", "--steps-per-epoch", "8", "--device", "cpu"]
+    arguments = ["mopo", "maze2d-umaze-v1", *options]
+    run = Path("maze2d-umaze-v1/mopo/main/seed0")
     threads = ["--threads", "2"]
     assert main(["train", *arguments, *threads, "--out", str(tmp_path / "whole")]) == 0
     killed = ["--out", str(tmp_path / "killed")]
