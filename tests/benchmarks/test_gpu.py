@@ -156,7 +156,8 @@ def test_results_are_there_after_each_part(tmp_path: Path, shown: Path, monkeypa
         call(monkeypatch, "--out", tmp_path / "out", "--copy-to", shown)
     found = json.loads((shown / "results.json").read_text())
     assert list(found["measured"]) == [
-        "differences, highest", "differences, high", "rates, highest", "rates, high", "loops, auto", "scaling, auto",
+        "differences, highest", "differences, high", "rates, highest", "rates, high",
+        "loops, highest", "scaling, highest",
     ]  # fmt: skip
     assert found["problems"] == ["ampl: train ampl failed: ended with exit code 2: ampl: error: no"]
     assert {path.name for path in shown.iterdir()} == {"results.json", "scaling.png", "training.tar.gz"}
@@ -235,7 +236,9 @@ def test_the_exit_code_says_that_something_is_not_as_it_should_be(
 def test_algorithms_share_the_time_that_is_left(tmp_path: Path, shown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shares: dict[str, float] = {}
 
-    def train(algorithm: str, out: Path, device: str, deadline: float, *, quick: bool) -> dict[str, Any]:
+    def train(
+        algorithm: str, out: Path, device: str, precision: str, deadline: float, *, quick: bool
+    ) -> dict[str, Any]:
         shares[algorithm] = deadline - time.monotonic()
         return {"failures": {}}
 
@@ -312,7 +315,7 @@ def test_its_parts_run_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert len(rows) == 4 + 3
         assert all(row["per_second"] > 0.0 for row in rows)
         assert all(("ratio" in row) == row["recorded"] for row in rows)
-    assert len(found["measured"]["loops, auto"]["rows"]) == 10
-    assert [row["seeds"] for row in found["measured"]["scaling, auto"]["rows"]] == [1, 1, 2, 2]
+    assert len(found["measured"]["loops, highest"]["rows"]) == 10
+    assert [row["seeds"] for row in found["measured"]["scaling, highest"]["rows"]] == [1, 1, 2, 2]
     assert {name: training["epochs"] for name, training in found["training"].items()} == {"ampl": 3, "mopo": 3}
     assert all(training["projected_hours"] > 0.0 for training in found["training"].values())

@@ -52,22 +52,32 @@ def test_an_algorithm_is_trained_as_published_on_data_made_once(
 ) -> None:
     commands: list[list[str]] = []
     monkeypatch.setattr(gpu_scaling, "run_until", fake_runs({}, commands))
-    assert train(name, tmp_path, "cuda", 0.0, quick=False)["became"] == "complete"
-    runs = ["--seeds", "0,1,2,3,4", "--device", "cuda", "--out", str(tmp_path / "runs"), "--resume"]
+    assert train(name, tmp_path, "cuda", "high", 0.0, quick=False)["became"] == "complete"
+    runs = [
+        "--seeds",
+        "0,1,2,3,4",
+        "--device",
+        "cuda",
+        "--precision",
+        "high",
+        "--out",
+        str(tmp_path / "runs"),
+        "--resume",
+    ]
     assert commands == [["data", "make", "maze2d-umaze-v1"], ["train", name, "maze2d-umaze-v1", *runs]]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "made.hdf5").touch()
-    train(name, tmp_path, "cuda", 0.0, quick=False)
+    train(name, tmp_path, "cuda", "high", 0.0, quick=False)
     assert len(commands) == 3
-    train(name, tmp_path, "cpu", 0.0, quick=True)
+    train(name, tmp_path, "cpu", "highest", 0.0, quick=True)
     assert ("--miw-steps" in commands[3]) == (name == "ampl")
 
 
 def test_what_failed_and_what_was_interrupted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_scaling, "run_until", fake_runs({"train ampl": 2, "train mopo": None}, []))
-    found = train("ampl", tmp_path, "cuda", 0.0, quick=False)
+    found = train("ampl", tmp_path, "cuda", "high", 0.0, quick=False)
     assert found["failures"] == {"train ampl": "ended with exit code 2: ampl: error: out of luck"}
-    found = train("mopo", tmp_path, "cuda", 0.0, quick=False)
+    found = train("mopo", tmp_path, "cuda", "high", 0.0, quick=False)
     assert (found["became"], found["failures"]) == ("train mopo interrupted: call again to go on", {})
 
 
