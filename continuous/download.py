@@ -11,7 +11,6 @@ import re
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, check_at_least
@@ -35,6 +34,7 @@ from continuous.tasks import Task
 _MEGABYTE = 1_000_000
 _GIGABYTE = 1_000_000_000
 _LONGEST_PAUSE = 30.0  # seconds between two attempts
+_MOST = 1e6  # seconds of patience, and gigabytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,9 @@ class DownloadConfig:
         check_at_least("--attempts", self.attempts, 1)
         check_at_least("pause", self.pause, 0.0)
         check_at_least("--max-size", self.max_size, 0.0)
-        for name, value in (("--timeout", self.timeout), ("pause", self.pause), ("--max-size", self.max_size)):
-            if not isfinite(value):
-                raise InvalidArgumentError(f"{name} is {value}; expected a finite number.")
+        for name, value in (("--timeout", self.timeout), ("--max-size", self.max_size)):
+            if value > _MOST:
+                raise InvalidArgumentError(f"{name} is {value}; expected at most {_MOST:.0f}.")
         if self.sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", self.sha256):
             raise InvalidArgumentError(f"--sha256 is '{self.sha256}'; expected 64 hexadecimal digits.")
 
@@ -130,13 +130,14 @@ def _existing(path: Path, config: DownloadConfig) -> DownloadRecord:
 def _fetch(partial: PartialFile, task: Task, path: Path, config: DownloadConfig) -> None:
     """Attempts until all bytes are here."""
     watcher = _Watcher(path.name)
-    failure, begun = "", partial.size
+    failure, begun, pause = "", partial.size, config.pause
     try:
         for attempt in range(config.attempts):
             if partial.complete:
                 return
             if attempt:
-                time.sleep(min(config.pause * 2 ** (attempt - 1), _LONGEST_PAUSE))
+                time.sleep(min(pause, _LONGEST_PAUSE))
+                pause = min(2.0 * pause, _LONGEST_PAUSE)
             try:
                 transfer(partial, config.timeout, int(config.max_size * _GIGABYTE), watcher.see)
                 return
@@ -155,7 +156,11 @@ def _fetch(partial: PartialFile, task: Task, path: Path, config: DownloadConfig)
 
 def _kept(partial: PartialFile) -> str:
     """What stays of a download that failed."""
-    return f" {partial.size} bytes are kept; the same command asks for the rest." if partial.continuable else ""
+    if partial.begun is not None:
+        return f" {partial.size} bytes are kept; the same command asks for the rest."
+    if partial.version is not None:
+        return f" {partial.size} bytes from {partial.version.url} are kept; that address can be asked for the rest."
+    return ""
 
 
 def _publish(partial: PartialFile, task: Task, path: Path, config: DownloadConfig) -> DownloadRecord:

@@ -86,7 +86,9 @@ def read_scalar(dataset: h5py.Dataset, key: str, path: Path) -> Any:
     Raises:
         InvalidFileError: as `read_array`.
     """
-    if dataset.shape == () and h5py.check_string_dtype(dataset.dtype) is not None:
+    text = h5py.check_string_dtype(dataset.dtype)
+    if dataset.shape == () and text is not None and text.length is None:  # of variable length
+        _check_own(dataset, key, path)
         return dataset[()]
     array = read_array(dataset, key, path)
     if array.dtype.kind not in "biufS":
@@ -129,8 +131,7 @@ def check_storage(dataset: h5py.Dataset, key: str, path: Path, *, gaps: bool = F
         raise InvalidFileError(f"{path}: '{key}' has values of variable length; expected numbers.")
     if dataset.shape is None:
         raise InvalidFileError(f"{path}: '{key}' has no shape; expected an array.")
-    if dataset.is_virtual or dataset.external:
-        raise InvalidFileError(f"{path}: '{key}' keeps its values in another file; copy them into this one.")
+    _check_own(dataset, key, path)
     check_unpacked(path, unpacked_size(dataset))
     pieces, written, room = _pieces(dataset), _written_pieces(dataset), dataset.id.get_storage_size()
     if written > pieces or (written and unpacked_size(dataset) // pieces * written > room * _shrinkage(dataset)):
@@ -140,6 +141,11 @@ def check_storage(dataset: h5py.Dataset, key: str, path: Path, *, gaps: bool = F
         )
     if written < pieces:
         _check_gaps(dataset, key, path, written, pieces, gaps)
+
+
+def _check_own(dataset: h5py.Dataset, key: str, path: Path) -> None:
+    if dataset.is_virtual or dataset.external:
+        raise InvalidFileError(f"{path}: '{key}' keeps its values in another file; copy them into this one.")
 
 
 def unpacked_size(dataset: h5py.Dataset) -> int:

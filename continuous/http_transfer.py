@@ -41,7 +41,7 @@ def transfer(partial: PartialFile, timeout: float, most: int, watch: Watch) -> N
         InvalidFileError: the server does not have the file, the file is too large, or the disk does not take it.
     """
     headers = {"Accept-Encoding": "identity"}
-    begun = partial.version if partial.continuable else None
+    begun = partial.begun
     if begun is not None:
         headers |= {"Range": f"bytes={partial.size}-", "If-Range": begun.tag}
     deadline = Deadline(timeout)
@@ -66,8 +66,10 @@ def _begin(partial: PartialFile, response: http.client.HTTPResponse) -> int | No
     length = None if response.chunked else response.headers.get("Content-Length")
     total = int(length) if length is not None and re.fullmatch(r"[0-9]{1,18}", length) else None
     tag = _tag(response.headers)
-    ranges = response.headers.get("Accept-Ranges") != "none"
-    partial.restart(Version(size=total, tag=tag) if total is not None and tag is not None and ranges else None)
+    if total is None or tag is None or response.headers.get("Accept-Ranges") == "none":
+        partial.restart(None)
+    else:
+        partial.restart(Version(url=partial.url, size=total, tag=tag))
     return total
 
 

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ampl.files import move_to_new_name, read_json, write_json
 class Version:
     """What tells one version of a file from another."""
 
+    url: str  # where it was found
     size: int  # bytes in all
     tag: str  # the server's name for it: a strong ETag, or the date of its last change
 
@@ -41,18 +42,18 @@ class PartialFile:
         self._file = file
         self.version = self._noted()
         self.size = os.fstat(file.fileno()).st_size
-        if self.version is None or self.size > self.version.size:
+        if self.version is None or not 0 < self.size <= self.version.size:
             self.restart(None)
+
+    @property
+    def begun(self) -> Version | None:
+        """The version that this address can be asked for the rest of; None if it begins with the first byte."""
+        return self.version if self.version is not None and self.version.url == self.url and self.size > 0 else None
 
     @property
     def complete(self) -> bool:
         """Whether all bytes that the server announced are here."""
-        return self.version is not None and self.size == self.version.size
-
-    @property
-    def continuable(self) -> bool:
-        """Whether a server can be asked for the rest, or nothing is missing."""
-        return self.version is not None and self.size > 0
+        return self.begun is not None and self.size == self.begun.size
 
     def restart(self, version: Version | None) -> None:
         """Throws the bytes away; the next ones are those of `version`, or of one that cannot be continued (None).
@@ -65,7 +66,7 @@ class PartialFile:
         self._note.unlink(missing_ok=True)
         if version is not None:
             self.flush()  # first the old bytes go, then the note of the new ones comes
-            write_json(self._note, {"url": self.url, "size": version.size, "tag": version.tag})
+            write_json(self._note, asdict(version))
 
     def append(self, block: bytes) -> None:
         """Adds bytes at the end.
@@ -112,15 +113,15 @@ class PartialFile:
         return self.path.with_name(f"{self.path.name}.json")
 
     def _noted(self) -> Version | None:
-        """The version that is partly here, as the note says; None without a note of bytes from this address."""
+        """The version that is partly here, as the note says; None without a note."""
         try:
             note = read_json(self._note)
         except AmplError:
             return None
-        if not isinstance(note, dict) or note.get("url") != self.url:
+        kinds = {"url": str, "size": int, "tag": str}
+        if not isinstance(note, dict) or any(not isinstance(note.get(key), kind) for key, kind in kinds.items()):
             return None
-        size, tag = note.get("size"), note.get("tag")
-        return Version(size=size, tag=tag) if isinstance(size, int) and isinstance(tag, str) else None
+        return Version(url=note["url"], size=note["size"], tag=note["tag"])
 
     def _unwritable(self, error: OSError) -> InvalidFileError:
         return InvalidFileError(f"cannot write {self.path}: {error.strerror}.")
@@ -129,6 +130,8 @@ class PartialFile:
 @contextmanager
 def hold_partial(path: Path, url: str) -> Iterator[PartialFile]:
     """The partial file, held by this process while the block runs; afterwards it is kept only if it can be continued.
+
+    What another address gave is kept, too, until this one gives its first byte.
 
     Args:
         path: NAME.part, made if it does not exist.
@@ -142,7 +145,7 @@ def hold_partial(path: Path, url: str) -> Iterator[PartialFile]:
         try:
             yield partial
         finally:
-            if not partial.continuable:
+            if partial.version is None or partial.size == 0:
                 partial.remove()
 
 

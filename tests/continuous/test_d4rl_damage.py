@@ -116,6 +116,18 @@ def test_nothing_is_followed_out_of_the_file(tmp_path: Path, arrays: dict[str, A
         read_d4rl(path)
 
 
+def test_a_text_in_another_file_is_not_read(tmp_path: Path, arrays: dict[str, Any]) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    path = write_plain(tmp_path / "f", arrays)
+    with h5py.File(path, "a") as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)  # h5py's own function makes no scalars of this kind
+        properties.set_external(str(tmp_path / "secret").encode(), 0, 6)
+        kind, shape = h5py.h5t.py_create(np.dtype("S6")), h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5d.create(file["metadata"].id, b"note", kind, shape, dcpl=properties)
+    with pytest.raises(InvalidFileError, match="in another file"):
+        read_d4rl(path).metadata["note"]
+
+
 def test_values_of_variable_length_are_refused_before_they_are_read(tmp_path: Path, arrays: dict[str, Any]) -> None:
     """They lie in a heap without checksums, where damage has sent the HDF5 library round in circles."""
     path = write_plain(tmp_path / "f", arrays)

@@ -20,6 +20,7 @@ from continuous.cache import dataset_path
 from continuous.d4rl_file import read_d4rl, write_d4rl
 from continuous.download import DownloadConfig, download
 from continuous.download_record import file_sha256, read_record, record_path
+from continuous.http_request import TransferError
 from continuous.tasks import find_task
 from tests.continuous.d4rl_samples import HOPPER, UMAZE, arrays_of, assert_same, hopper_data, made_by, write_plain
 from tests.continuous.file_server import Behavior, serve
@@ -255,6 +256,8 @@ def test_a_cache_folder_that_cannot_be_made_is_an_error(
     [
         {"timeout": 0.0},
         {"timeout": math.inf},
+        {"timeout": 1e7},
+        {"max_size": 1e300},
         {"attempts": 0},
         {"pause": -1.0},
         {"max_size": -1.0},
@@ -348,3 +351,28 @@ def test_a_redirect_to_a_local_file_is_refused_at_the_first_attempt() -> None:
     behavior = Behavior(b"", status=302, location="file:///etc/hostname")
     assert "redirects to 'file:///etc/hostname'" in failure(behavior)
     assert len(behavior.asked) == 1
+
+
+def test_thousands_of_attempts_are_pauses_of_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    def fail(*_: object) -> None:
+        raise TransferError("no answer in time")
+
+    monkeypatch.setattr(download_module, "transfer", fail)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    with pytest.raises(InvalidFileError, match="no answer in time"):
+        download(HOPPER, url="http://127.0.0.1/f", config=DownloadConfig(attempts=2000))
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0] + [30.0] * 1994
+
+
+def test_a_mirror_that_cannot_be_reached_costs_nothing_of_what_is_here(content: bytes) -> None:
+    behavior = Behavior(content, break_after=20_000)
+    with serve(behavior) as url:
+        with pytest.raises(InvalidFileError):
+            download(HOPPER, url=url, config=replace(QUICK, attempts=1))
+        with pytest.raises(InvalidFileError, match=f"20000 bytes from {url} are kept"):
+            download(HOPPER, url="http://127.0.0.1:1/none", config=QUICK)
+        behavior.break_after = None
+        download(HOPPER, url=url, config=QUICK)
+    assert behavior.asked == [None, "bytes=20000-"]

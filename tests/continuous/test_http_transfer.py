@@ -86,7 +86,7 @@ def test_a_server_that_goes_on_with_anything_else_makes_it_begin_again(
     with pytest.raises(TransferError, match=r"another version|not asked for"):
         attempt(begun)
     assert begun.size == 0
-    assert not begun.continuable
+    assert begun.begun is None
     attempt(begun)
     assert behavior.asked == [None, f"bytes={HALF}-", None]
     assert begun.path.read_bytes() == behavior.content
@@ -139,7 +139,7 @@ def test_what_cannot_be_continued_is_not_kept(place: Path, described: dict[str, 
         with pytest.raises(TransferError):
             attempt(partial)
         assert partial.size == HALF
-        assert not partial.continuable
+        assert partial.begun is None
     assert names(place) == []
 
 
@@ -163,6 +163,23 @@ def test_bytes_without_a_note_of_their_version_are_not_continued(place: Path, no
         attempt(partial)
     assert behavior.asked == [None]
     assert place.read_bytes() == OLD
+
+
+def test_what_another_address_gave_stays_until_this_one_gives_its_first_byte(place: Path, behavior: Behavior) -> None:
+    with serve(behavior) as url:
+        with hold_partial(place, url) as partial, pytest.raises(TransferError):
+            attempt(partial)
+        with serve(Behavior(NEW, plan=[{"status": 503}, {"status": 200}])) as other:
+            with hold_partial(place, other) as partial:
+                assert partial.begun is None
+                with pytest.raises(TransferError, match="503"):
+                    attempt(partial)
+            with hold_partial(place, url) as partial:
+                assert partial.size == HALF
+                assert partial.begun is not None
+            with hold_partial(place, other) as partial:
+                attempt(partial)
+    assert place.read_bytes() == NEW
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -247,7 +264,7 @@ def test_a_full_disk_is_named_and_what_can_be_continued_stays(
     monkeypatch.setattr("continuous.http_transfer._BLOCK", 250)
     with pytest.raises(InvalidFileError, match=r"cannot write .*f\.part: No space left on device\."):
         attempt(begun)
-    assert begun.continuable
+    assert begun.begun is not None
     assert begun.path.read_bytes() == OLD[: begun.size]
 
 
