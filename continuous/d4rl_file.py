@@ -9,9 +9,8 @@ put together in memory and renamed into place, so an interruption or a full disk
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
+from continuous.column_names import HINT, Meaning, find_columns, find_next_observations
 from continuous.d4rl_data import D4RLData, Flags, Floats, Provenance, Source
 from continuous.d4rl_writer import ATTRIBUTE_PREFIX, write_d4rl
+from continuous.end_flags import find_ends, missing_timeouts
 from continuous.file_guard import check_unpacked
 from continuous.hdf5_arrays import (
     LazyValues,
@@ -35,10 +36,6 @@ from continuous.hdf5_arrays import (
 from continuous.tasks import Task
 
 __all__ = ["D4RLData", "Provenance", "Source", "read_d4rl", "read_provenance", "write_d4rl"]
-
-REQUIRED = ("observations", "actions", "rewards", "terminals")
-KNOWN = (*REQUIRED, "timeouts", "next_observations")
-_HINT = "Expected a D4RL file: HDF5 with the arrays observations, actions, rewards, terminals and timeouts."
 
 _logger = logging.getLogger(__name__)
 
@@ -54,30 +51,31 @@ def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
         InvalidFileError: missing, damaged, foreign or of another task; a key is missing, misshapen, not finite, or a
             flag that is neither 0 nor 1.
     """
-    with open_hdf5(path, _HINT) as file:
+    with open_hdf5(path, HINT) as file:
         datasets = find_datasets(file, path)
         check_unpacked(path, sum(unpacked_size(dataset) for key, dataset in datasets.items() if "/" not in key))
-        _check_keys(datasets, path)
+        columns = find_columns(datasets, path)
+        next_observations = find_next_observations(columns, path)
         observations = _read_matrix(datasets, "observations", path)
         rows = len(observations)
         if rows == 0:
-            raise InvalidFileError(f"{path}: 'observations' has no rows. {_HINT}")
-        terminals = _read_flags(datasets, "terminals", path)
-        stored = "timeouts" in datasets
-        timeouts = _read_flags(datasets, "timeouts", path) if stored else _count_timeouts(terminals, task, path)
+            raise InvalidFileError(f"{path}: 'observations' has no rows. {HINT}")
+        terminals, timeouts = find_ends(_read_ends(datasets, columns, path), rows, path)
+        stored = timeouts is not None
+        if timeouts is None:
+            _check_unknown_flags(datasets, columns, rows, path)
+            terminals, timeouts = missing_timeouts(terminals, observations, task, path)
         data: dict[str, Any] = {
             "observations": observations,
             "actions": _read_matrix(datasets, "actions", path),
             "rewards": _read_rewards(datasets, path),
             "terminals": terminals,
             "timeouts": timeouts,
-            "next_observations": (
-                _read_matrix(datasets, "next_observations", path) if "next_observations" in datasets else None
-            ),
+            "next_observations": next_observations and _read_matrix(datasets, next_observations, path),
         }
         _check_rows(data, datasets, path)
-        infos = LazyValues(path, "infos/", datasets, read_array, _HINT)
-        metadata = LazyValues(path, "metadata/", datasets, read_scalar, _HINT)
+        infos = LazyValues(path, "infos/", datasets, read_array, HINT)
+        metadata = LazyValues(path, "metadata/", datasets, read_scalar, HINT)
     if task is not None:
         _check_task(data["observations"], data["actions"], task, path)
     return D4RLData(**data, infos=infos, metadata=metadata, timeouts_stored=stored)
@@ -89,7 +87,7 @@ def read_provenance(path: Path) -> Provenance | None:
     Raises:
         InvalidFileError: not HDF5, or attributes of another type than we write.
     """
-    with open_hdf5(path, _HINT) as file:
+    with open_hdf5(path, HINT) as file:
         values: dict[str, Any] = {
             field.name: read_attribute(file, name, path)
             for field in fields(Provenance)
@@ -100,24 +98,28 @@ def read_provenance(path: Path) -> Provenance | None:
         return Provenance(**values | {"source": Source(values["source"])})
 
 
-def _check_keys(datasets: Mapping[str, h5py.Dataset], path: Path) -> None:
-    for key in REQUIRED:
-        if key not in datasets:
-            near = get_close_matches(key, [name for name in datasets if name not in KNOWN], n=1)
-            hint = f" Rename '{near[0]}'." if near else ""
-            raise InvalidFileError(f"{path} lacks the key '{key}'; it has {_listed(datasets)}.{hint} {_HINT}")
-    strange = [key for key in datasets if key not in KNOWN and not key.startswith(("infos/", "metadata/"))]
-    folded = {key.casefold(): key for key in strange}
-    for key in ("timeouts", "next_observations"):
-        if key not in datasets and (near := get_close_matches(key, folded, n=1)):
+def _read_ends(
+    datasets: Mapping[str, h5py.Dataset], columns: Mapping[str, Meaning], path: Path
+) -> dict[str, NDArray[Any]]:
+    """The columns that tell of ends, by key, [N] each."""
+    ends: dict[str, NDArray[Any]] = {}
+    for key, meaning in columns.items():
+        if meaning is Meaning.NUMBER:
+            ends[key] = _squeezed(datasets[key], key, path)
+        elif meaning is not Meaning.NEXT_OBSERVATION:
+            ends[key] = _read_flags(datasets, key, path)
+    return ends
+
+
+def _check_unknown_flags(datasets: Mapping[str, h5py.Dataset], known: Collection[str], rows: int, path: Path) -> None:
+    """Flags under a name that says nothing may be the time-outs that a file lacks."""
+    for key in sorted(datasets.keys() - {*known, "rewards"}):
+        flat = datasets[key].shape in ((rows,), (rows, 1)) and datasets[key].dtype.kind in "bfiu" and "/" not in key
+        if flat and set(np.unique(read_array(datasets[key], key, path)).tolist()) == {0, 1}:
             raise InvalidFileError(
-                f"{path} lacks the key '{key}' and has an unknown '{folded[near[0]]}'; rename it. {_HINT}"
+                f"{path} tells of no time-outs and has unknown flags '{key}'; rename them to 'timeouts' (the episode "
+                f"was cut after the row) or 'episode_ends' (it is over), or move them to 'infos/{key}'."
             )
-
-
-def _listed(datasets: Mapping[str, h5py.Dataset]) -> str:
-    names = sorted(datasets)
-    return (", ".join(names[:12]) + (", ..." if len(names) > 12 else "")) or "none"
 
 
 def _read_matrix(datasets: Mapping[str, h5py.Dataset], key: str, path: Path) -> Floats:
@@ -180,20 +182,6 @@ def _check_rows(data: Mapping[str, Any], datasets: Mapping[str, h5py.Dataset], p
     both: NDArray[np.int64] = np.flatnonzero(data["terminals"] & data["timeouts"])
     if len(both):
         _logger.warning("%s: %d rows have both a terminal and a time-out, first row %d.", path, len(both), both[0])
-
-
-def _count_timeouts(terminals: Flags, task: Task | None, path: Path) -> Flags:
-    """Time-outs as the time limit makes them, for a file that stores none."""
-    if task is None:
-        raise InvalidFileError(
-            f"{path} lacks the key 'timeouts', so where episodes are cut follows from the task's time limit; "
-            "name the task."
-        )
-    _logger.warning("%s has no time-outs; episodes are cut every %d steps.", path, task.episode_limit)
-    rows = np.arange(len(terminals))
-    starts = np.concatenate(([0], np.flatnonzero(terminals) + 1))  # of what lies between two terminals
-    step = rows - starts[np.searchsorted(starts, rows, side="right") - 1]
-    return ((step + 1) % task.episode_limit == 0) & ~terminals
 
 
 def _check_task(observations: Floats, actions: Floats, task: Task, path: Path) -> None:

@@ -20,6 +20,7 @@ from continuous.episodes import find_episodes
 from continuous.hiv.treatment import HivConfig, clipped_efficacy, treatment_reward
 from continuous.maze2d.layouts import CELL_EDGE, find_layout
 from continuous.maze2d.rewards import Reward
+from continuous.maze2d.steps import repeats, steps
 from continuous.tasks import LOCOMOTION, Family, Task
 from continuous.termination import find_termination, walker2d
 
@@ -135,13 +136,21 @@ def _wrong_rewards(data: D4RLData, task: Task) -> Iterator[str]:
 
 
 def _repeated_rows(data: D4RLData) -> Iterator[str]:
-    repeated = (data.observations[1:] == data.observations[:-1]).all(axis=1)
+    repeated, one_step = repeats(data.observations), steps(data.observations)
     if repeated.any():
         yield f"{_rows(repeated)} repeat the observation before them, as in D4RL's own files"
+    if one_step is None:
+        return
+    joined = ~(one_step | data.terminals[:-1] | data.timeouts[:-1])
+    joined[1:] &= ~repeated[:-1]
+    if joined.any():
+        yield f"{_rows(joined)} are not followed by one step of the maze, and no time-out says so"
 
 
 def _odd_episodes(data: D4RLData, task: Task) -> Iterator[str]:
-    if not data.timeouts_stored:
+    if not data.timeouts_stored and task.family is Family.MAZE2D:
+        yield f"time-outs are missing; {_rows(data.timeouts)} count as targets reached: no step of the maze follows"
+    elif not data.timeouts_stored:
         yield f"time-outs are missing; they are counted from the limit of {task.episode_limit} steps"
     if _any(both := data.terminals & data.timeouts):
         yield f"{_rows(both)} have a terminal and a time-out"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from continuous.d4rl_data import D4RLData, Flags, Floats
-from continuous.tasks import Task
+from continuous.tasks import Family, Task
 
 
 class TransitionMode(Enum):
@@ -57,11 +57,13 @@ def exact_transitions(data: D4RLData, task: Task, terminate_on_end: bool = False
 
     Args:
         data: the file.
-        task: its time limit counts where the file has no time-outs.
+        task: its time limit counts where the file has no time-outs. In the maze they are found in the rows instead, so
+            that such a file gives what D4RL's published one gives.
         terminate_on_end: D4RL's argument of that name, for comparisons only: it keeps time-out rows, whose next
             state then belongs to another episode, and leaves their `terminal` at 0 (D4RL issue 182).
     """
-    ended = data.timeouts if data.timeouts_stored else _counted_ends(data.terminals, task, terminate_on_end)
+    known = data.timeouts_stored or task.family is Family.MAZE2D
+    ended = data.timeouts if known else _counted_ends(data.terminals, task, terminate_on_end)
     keep = np.ones(data.n_rows - 1, dtype=np.bool_) if terminate_on_end else ~ended[:-1]
     return _select(data, keep, data.observations[1:])
 
