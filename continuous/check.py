@@ -39,17 +39,17 @@ def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
     if path.is_dir():
         from continuous.minari_data import read_minari
 
-        return Diagnosis(path=path, task=None, rows=read_minari(path).n_rows, problems=[], oddities=[])
+        data = read_minari(path)
+        problems, oddities = find_problems(data, None, None), find_oddities(data, None)
+        return Diagnosis(path=path, task=None, rows=data.n_rows, problems=problems, oddities=oddities)
     check_unchanged(path)
     provenance = read_provenance(path)
     task = task or guess_task(path, provenance)
     data = read_d4rl(path, task)
-    problems, oddities = _broken_infos(data), []
+    problems = _broken_infos(data) + find_problems(data, task, provenance)
+    oddities = find_oddities(data, task)
     if task is None:
         oddities.append("nothing tells the task, so only the layout was checked; name it with --task")
-    else:
-        problems += find_problems(data, task, provenance)
-        oddities += find_oddities(data, task)
     return Diagnosis(path=path, task=task, rows=data.n_rows, problems=problems, oddities=oddities)
 
 

@@ -162,8 +162,10 @@ def _finite(array: NDArray[Any], key: str, path: Path) -> Floats:
         single: Floats = np.ascontiguousarray(array, dtype=np.float32)
         if not np.isfinite(np.sum(single, dtype=np.float64)):  # one pass; a sum of finite float32 stays finite
             wrong = np.flatnonzero(~np.isfinite(single).reshape(len(single), -1).all(axis=1))
+            limit = 65504 if array.dtype == np.float16 else 3.4e38
             raise InvalidFileError(
-                f"{path}: '{key}' is not finite in {len(wrong)} of {len(single)} rows, first in row {wrong[0]}. "
+                f"{path}: '{key}' is not finite in {len(wrong)} of {len(single)} rows, first in row {wrong[0]} "
+                f"({array.dtype} numbers beyond {limit:g} count as infinite). "
                 "Remove these episodes or get the file again."
             )
     return single

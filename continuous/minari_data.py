@@ -25,6 +25,7 @@ from continuous.dataset import DeviceDataset, to_device
 from continuous.episodes import start_states
 from continuous.file_guard import check_unpacked
 from continuous.hdf5_arrays import find_datasets, find_group, open_hdf5, read_array, unpacked_size
+from continuous.plausibility import check_plausible
 from continuous.transitions import model_transitions
 
 STATE_KEY = "observation"
@@ -34,6 +35,7 @@ GOAL_KEY = "desired_goal"
 def load_minari(dataset: str | Path, *, append_goal: bool = False, device: torch.device | str = "cpu") -> DeviceDataset:
     """A local Minari dataset, ready on a device; arguments and errors as `read_minari`."""
     data = read_minari(dataset, append_goal=append_goal)
+    check_plausible(data, None, None, f"Minari dataset {dataset}")
     return to_device(model_transitions(data), start_states(data), device=device)
 
 

@@ -7,6 +7,7 @@ HIV task's own reward.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from ampl.errors import InvalidFileError
 from continuous.d4rl_data import D4RLData, Flags, Provenance
 from continuous.episodes import find_episodes
 from continuous.hiv.treatment import HivConfig, clipped_efficacy, treatment_reward
+from continuous.magnitudes import overlarge_numbers, suspect_numbers
 from continuous.maze2d.layouts import CELL_EDGE, find_layout
 from continuous.maze2d.rewards import Reward
 from continuous.maze2d.steps import repeats, steps
 from continuous.tasks import LOCOMOTION, Family, Task
 from continuous.termination import find_termination, walker2d
+
+_logger = logging.getLogger(__name__)
 
 _ACTION_SLACK = 1e-3  # beyond [-1, 1]
 _REWARD_SLACK = 1e-4
@@ -30,9 +34,12 @@ _STATE_SLACK = 1e-4
 _TOLERATED = 1000  # one row in so many may fail
 
 
-def find_problems(data: D4RLData, task: Task, provenance: Provenance | None) -> list[str]:
-    """Why a dataset cannot be used as data of a task; empty if nothing speaks against it."""
-    problems = [*_wrong_recipe(task, provenance), *_wrong_actions(data)]
+def find_problems(data: D4RLData, task: Task | None, provenance: Provenance | None) -> list[str]:
+    """Why a dataset cannot be used, as data of a task if one is named; empty if nothing speaks against it."""
+    problems = [*_wrong_actions(data), *overlarge_numbers(data)]
+    if task is None:
+        return problems
+    problems = [*_wrong_recipe(task, provenance), *problems]
     if task.family in LOCOMOTION:
         problems += _wrong_robot(data, task)
     if task.family is Family.MAZE2D:
@@ -42,15 +49,20 @@ def find_problems(data: D4RLData, task: Task, provenance: Provenance | None) -> 
     return problems
 
 
-def check_plausible(data: D4RLData, task: Task, provenance: Provenance | None, path: Path) -> None:
-    """Raises InvalidFileError with the first of `find_problems`."""
+def check_plausible(data: D4RLData, task: Task | None, provenance: Provenance | None, path: Path | str) -> None:
+    """Raises InvalidFileError with the first of `find_problems`; numbers that are only suspect are logged."""
     for problem in find_problems(data, task, provenance):
-        raise InvalidFileError(f"{path} cannot be data of {task.name}: {problem}.")
+        raise InvalidFileError(f"{path} cannot be {f'data of {task.name}' if task else 'used'}: {problem}.")
+    for oddity in suspect_numbers(data):
+        _logger.warning("%s: %s.", path, oddity)
 
 
-def find_oddities(data: D4RLData, task: Task) -> list[str]:
+def find_oddities(data: D4RLData, task: Task | None) -> list[str]:
     """What is worth knowing about a dataset, but no reason to refuse it."""
-    oddities = [*_odd_episodes(data, task)]
+    oddities = [*suspect_numbers(data)]
+    if task is None:
+        return oddities
+    oddities += _odd_episodes(data, task)
     if task.family in (*LOCOMOTION, Family.TREATMENT):
         oddities += _odd_next_states(data)
     if task.family is Family.MAZE2D:
