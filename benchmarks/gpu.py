@@ -1,247 +1,203 @@
-"""Everything that needs a GPU, in one command and a given time: correctness, rates, and the longest training that fits.
+"""Half an hour on a machine with a GPU, in commands of ten minutes, each of which goes on where the last one stopped.
 
-    python -m benchmarks.gpu --out DIR [--copy-to DIR] [--minutes 9] [--parts ...] [--train ...]
+    python -m benchmarks.gpu --out DIR [--minutes 9.5] [--data DIR] [--wheels DIR] [--copy-to DIR] [--stop]
 
-differences  Recorded steps (CUDA graphs) against eager ones from equal states; `benchmarks.gpu_comparison`.
-rates        Of AMPL's inner steps, eager and recorded, with one seed and with five; see `benchmarks.ampl_steps`.
-loops        The table of `ampl bench`: every hot loop, and how much of its time the matrix products need.
-scaling      Throughput with 1 to 64 stacked seeds, and its picture; `benchmarks.gpu_scaling`.
-training     As published, five seeds, on a re-created maze2d-umaze-v1: AMPL and MOPO share the time that is left.
+install      the wheels that were brought along, and this package, so that `ampl` finds its commands
+datasets     hopper, halfcheetah, walker2d x random and medium are re-created in the background, six at a time; those
+             that were brought (medium-replay takes an hour elsewhere) are copied from --data
+tests        of recording and of the recorded steps
+probe        `benchmarks.gpu_probe`: what decides the settings of the campaign
+differences  `benchmarks.gpu_comparison`: recorded steps against eager ones, and TF32 against float32
+campaign     `benchmarks.gpu_campaign` in the background: trainings by value, several side by side, five seeds each
 
-The first two are measured twice, with plain float32 products and with TF32, the others with --precision.
-Parts run in processes of their own: what fails is noted, and the rest goes on. The loops need MuJoCo, the training what
-`ampl train` needs; what is missing is said first. DIR keeps data and runs, and gets results.json, scaling.png and
-training.tar.gz (settings, metrics, results, newest policies); these are copied after each part. Called again with the
-same DIR, it measures what is not there yet, and goes on with the training from its last checkpoint.
-Exit code: 1 if something failed, was missing, or differs between recorded and eager steps; 2 without a GPU.
+A stage that ended well is not repeated; the campaign outlives the command that started it, and the next command
+watches it. Every minute DIR/archive.tar.gz (settings, metrics, results, logs, newest policies) and results.json are
+written anew and copied to --copy-to. --stop ends the campaign, which saves itself first. Exit code: 1 if a stage
+failed; 2 without a GPU. `--device cpu --quick` rehearses everything in small where there is none.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import multiprocessing
+import io
+import os
 import shutil
+import signal
+import subprocess
 import sys
+import tarfile
 import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
-from multiprocessing.connection import Connection
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import torch
-
-from ampl.arithmetic import Arithmetic, Precision
-from ampl.entry_points import COMMANDS, announced
-from ampl.errors import AmplError, InvalidArgumentError, InvalidFileError, check_at_least
+from ampl.checkpoints import checkpoint_epochs, is_whole
+from ampl.errors import InvalidFileError
 from ampl.files import read_json, write_json
-from benchmarks.gpu_comparison import Item, Row, agrees, differences, rates
-from benchmarks.gpu_scaling import CLOSING_SECONDS, archive, draw, loops, scaling, train
-from benchmarks.records import command_line, print_table
-from continuous.arithmetic import arithmetic_on
+from benchmarks.records import command_line
 
-PARTS: Mapping[str, tuple[Callable[..., Mapping[str, Item]], tuple[str, ...]]] = {
-    "differences": (differences, ("what", "after_one", "eager_after_one", "after_all", "eager_after_all")),
-    "rates": (rates, ("what", "seeds", "recorded", "per_second", "ratio")),
-    "loops": (loops, ("loop", "seeds", "per_second", "utilization")),
-    "scaling": (scaling, ("what", "seeds", "per_second")),
-}
-TWICE: tuple[Precision, ...] = ("highest", "high")  # on a GPU "high" is TF32
-COMPARED = {"differences": TWICE, "rates": TWICE}
-ALGORITHMS = ("ampl", "mopo")
-PACKAGES = {  # beyond those of the other parts
-    "loops": ("mujoco", "gymnasium", "glfw", "imageio"),  # the last two for Gymnasium's Hopper
-    "training": ("mujoco", "gymnasium", "tyro", "typeguard", "docstring_parser", "rich", "safetensors"),
-}
-INSTALL = "python -m pip install --no-deps --no-build-isolation -e ."
-MEASURING_SHARE = 0.5  # of the time, at most, before the training; what is measured last gives way
-PART_SECONDS, GRACE = 120.0, 45.0  # after which nothing more of a part begins, and how long the last may still take
+MADE = tuple(f"{robot}-{kind}-v2" for kind in ("medium", "random") for robot in ("halfcheetah", "hopper", "walker2d"))
+QUICK_MADE = ("hopper-random-v2",)
+TESTS = ("tests/continuous/test_repetition.py", "tests/continuous/test_recorded_steps.py")
+POLICY = ("learner/policy", "learner/critic/online", "learner/critic_online")  # tensors of a checkpoint that choose
+POLICY_BYTES = 12 * 2**20  # of all policies in the archive; what does not fit is left out
+MINUTE = 60.0
 
 
 def main() -> int:
-    """Runs all parts, and writes the results after each of them."""
-    arguments = _options()
-    start, end = time.monotonic(), time.monotonic() + 60.0 * arguments.minutes - CLOSING_SECONDS
-    device, quick = arguments.device, arguments.quick
-    out = arguments.out.resolve() / ("quick" if quick else "")
+    """Does what is left to do within the time; returns the exit code."""
+    options = _options()
+    end = time.monotonic() + MINUTE * options.minutes
+    out = options.out.resolve()
+    (out / "data").mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"D4RL_DATASET_DIR": str(out / "data"), "PYTHONUNBUFFERED": "1"}
+    if options.wheels is not None:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(out / "site"), os.environ.get("PYTHONPATH")]))
+    results = _earlier(out / "results.json")
+    for name, command, limit in stages(options, out):
+        if results["stages"].get(name, {}).get("exit_code") != 0 and time.monotonic() < end:
+            seconds = min(limit, end - time.monotonic())
+            results["stages"][name] = found = run(command, out / f"{name}.log", seconds, environment)
+            print(f"{name}: exit code {found['exit_code']} after {found['seconds']:.0f} s", flush=True)
+            if name == "datasets" and options.data is not None:
+                for file in sorted(options.data.glob("*.hdf5")):
+                    shutil.copyfile(file, out / "data" / file.name)
+            _save(results, out, options.copy_to)
+        if name == "device" and results["stages"][name]["exit_code"] != 0:
+            print("gpu: error: no usable GPU; --device cpu --quick rehearses on a CPU.", file=sys.stderr)
+            return 2
+    _watch(results, out, options, environment, end)
+    return int(any(found["exit_code"] != 0 for found in results["stages"].values()))
 
-    def save() -> None:
-        results["problems"] = problems(results)
-        write_json(out / "results.json", results)
-        copy(out, arguments.copy_to)
 
+def stages(options: argparse.Namespace, out: Path) -> list[tuple[str, list[str], float]]:
+    """What comes before the campaign: name, command and limit in seconds."""
+    python, device = sys.executable, options.device
+    made = QUICK_MADE if options.quick else MADE
+    steps = "--steps 3000" if options.quick else ""
+    making = f"printf '%s\\n' {' '.join(made)} | xargs -P 6 -I TASK {python} -m ampl data make TASK {steps}"
+    found = []
+    if options.wheels is not None:
+        pip = f"{python} -m pip install --quiet --no-index --no-deps"
+        wheels = f"{pip} --upgrade --target {out / 'site'} {options.wheels.resolve()}/*.whl"
+        own = f"PYTHONPATH={out / 'site'} {pip} --no-build-isolation --editable ."
+        found.append(("install", ["sh", "-c", f"{wheels} && {own}"], 2 * MINUTE))
+    usable = "import sys, torch; sys.exit(not torch.cuda.is_available())" if device == "cuda" else "import torch"
+    return [
+        *found,
+        ("device", [python, "-c", usable], MINUTE),
+        ("datasets", ["sh", "-c", f"({making}) > {out / 'making.log'} 2>&1 & true"], MINUTE),
+        ("tests", [python, "-m", "pytest", "-q", *TESTS], 2 * MINUTE),
+        ("probe", [python, "-m", "benchmarks.gpu_probe", str(out / "probe.json"), "--device", device], 3 * MINUTE),
+        (
+            "differences",
+            [python, "-m", "benchmarks.gpu_comparison", str(out / "differences.json"), "--device", device]
+            + (["--quick"] if options.quick else []),
+            3 * MINUTE,
+        ),
+    ]
+
+
+def run(command: Sequence[str], log: Path, seconds: float, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Runs a command in a session of its own, so that what it leaves running outlives us; its end is in the log."""
+    start = time.monotonic()
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, env=dict(environment), stdout=file, stderr=file, start_new_session=True)
+        try:
+            code = process.wait(max(1.0, seconds))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            code = 124
+    return {"exit_code": code, "seconds": time.monotonic() - start, "end": log.read_text(errors="replace")[-2000:]}
+
+
+def _watch(
+    results: dict[str, Any], out: Path, options: argparse.Namespace, environment: Mapping[str, str], end: float
+) -> None:
+    """Starts the campaign unless it runs, and archives what it has until the time is over or it has ended."""
+    process = _running(out)
+    if process is None and not options.stop:
+        command = [sys.executable, "-m", "benchmarks.gpu_campaign", str(out), "--device", options.device]
+        with (out / "campaign.log").open("ab") as log:
+            started = subprocess.Popen(
+                [*command, *(["--quick"] if options.quick else [])],
+                env=dict(environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        (out / "campaign.pid").write_text(str(started.pid))
+        process = started.pid
+    while process is not None and not options.stop and time.monotonic() < end - 5.0:
+        time.sleep(min(MINUTE, max(0.0, end - 5.0 - time.monotonic()), 2.0 if options.quick else MINUTE))
+        process = _running(out)
+        archive(out)
+        _save(results, out, options.copy_to)
+    if options.stop and process is not None:
+        os.killpg(process, signal.SIGTERM)
+        while _running(out) is not None and time.monotonic() < end:
+            time.sleep(1.0)
+    archive(out)
+    _save(results, out, options.copy_to)
+    lines = (out / "campaign.log").read_text(errors="replace").splitlines() if (out / "campaign.log").exists() else []
+    print("\n".join(["campaign: " + ("runs on" if _running(out) else "has ended"), *lines[-12:]]), flush=True)
+
+
+def _running(out: Path) -> int | None:
+    """The process of the campaign, if it runs."""
     try:
-        check_at_least("--minutes", arguments.minutes, 1.0)
-        where = circumstances(device, arguments.precision, quick=quick)
-        results = earlier(out / "results.json", where) | {"missing": missing(arguments.parts, arguments.train)}
-        save()  # now, as later it would be a pity
-    except (AmplError, OSError) as error:
-        print(f"gpu: error: {error}", file=sys.stderr)
-        return 2
-    for what, why in results["missing"].items():
-        print(f"gpu: {what} left out: {why}", file=sys.stderr, flush=True)
-    training = [] if "training" in results["missing"] else arguments.train
-    latest = start + MEASURING_SHARE * (end - start) if training else end - GRACE
-    for part in (part for part in arguments.parts if part not in results["missing"]):
-        make, columns = PARTS[part]
-        for precision in COMPARED.get(part, (where["precision"],)):
-            name = f"{part}, {precision}"
-            before = results["measured"].get(name)
-            if before and before["rows"] and not before["failures"]:
-                continue
-            found = measure(make, device, precision, min(latest, time.monotonic() + PART_SECONDS), quick=quick)
-            if part == "scaling" and found["rows"]:
-                found["failures"] |= attempt(draw, found["rows"], where["device"], out / "scaling.png")
-            print(f"{name}: {found['seconds']:.0f} s; no time for {', '.join(found['left_out']) or 'nothing'}")
-            print_table(columns, found["rows"])
-            for item, failure in found["failures"].items():
-                print(f"{item} failed: {failure}")
-            sys.stdout.flush()
-            results["measured"][name] = found
-            attempt(save)
-    for left, algorithm in zip(range(len(training), 0, -1), training, strict=True):
-        deadline = time.monotonic() + (end - time.monotonic()) / left
-        found = train(algorithm, out, device, arguments.precision, deadline, quick=quick)
-        found["failures"] |= attempt(archive, out)
-        print(f"training, {algorithm}: {found}", flush=True)
-        known = results["training"].get(algorithm, {})  # what an earlier call saw and this one did not
-        results["training"][algorithm] = known | {key: value for key, value in found.items() if value is not None}
-        attempt(save)
-    unsaved = attempt(save)
-    print("\n".join(["problems:", *results["problems"]]) if results["problems"] else "no problems")
-    return int(bool(results["problems"] or unsaved))
+        number = int((out / "campaign.pid").read_text())
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+        alive = state != "Z" and b"gpu_campaign" in Path(f"/proc/{number}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return number if alive else None
 
 
-def circumstances(device: str, precision: str, *, quick: bool) -> dict[str, Any]:
-    """What identifies results.  Raises InvalidArgumentError without the device."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InvalidArgumentError("PyTorch finds no usable GPU; --device cpu --quick rehearses on a CPU.")
-    name = torch.cuda.get_device_name() if device == "cuda" else device
-    return {"device": name, "torch": torch.__version__, "precision": precision, "quick": quick}
+def archive(out: Path) -> None:
+    """archive.tar.gz: what the run directories hold without checkpoints and weights, and the newest policies."""
+    left = POLICY_BYTES
+    with tarfile.open(out / "archive.tar.gz", "w:gz") as tar:
+        for path in [*sorted(out.glob("*.log")), *sorted(out.glob("*.json")), *sorted((out / "runs").rglob("*"))]:
+            if path.suffix in (".json", ".csv", ".log") and "checkpoint" not in path.relative_to(out).parts:
+                tar.add(path, path.relative_to(out))
+        for folder in sorted((out / "runs").rglob("checkpoint")):
+            name, policy = newest_policy(folder)
+            if 0 < len(policy) <= left:
+                entry = tarfile.TarInfo(str((folder.parent / name).relative_to(out)))
+                entry.size, entry.mtime = len(policy), time.time()
+                tar.addfile(entry, io.BytesIO(policy))
+                left -= len(policy)
 
 
-def earlier(path: Path, where: Mapping[str, Any]) -> dict[str, Any]:
-    """The results of an earlier call in the same place, or empty ones."""
-    empty = {"where": dict(where), "measured": {}, "training": {}}
+def newest_policy(folder: Path) -> tuple[str, bytes]:
+    """Name and content of a safetensors file with what chooses actions after the newest checkpoint; else nothing."""
+    from safetensors import safe_open
+    from safetensors.numpy import save
+
+    epoch = next((epoch for epoch in checkpoint_epochs(folder) if is_whole(folder, epoch)), None)
+    if epoch is None:
+        return "", b""
+    with safe_open(folder / f"epoch_{epoch:04d}" / "state.safetensors", "numpy") as file:
+        return f"policy_{epoch:04d}.safetensors", save(
+            {name: file.get_tensor(name) for name in POLICY if name in file.keys()}  # noqa: SIM118
+        )
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """The results of an earlier command in the same folder, or empty ones."""
     try:
-        found = read_json(path)
+        found: dict[str, Any] = read_json(path)
     except InvalidFileError:
-        return empty
-    same = isinstance(found, dict) and found.get("where") == where and empty.keys() <= found.keys()
-    return found if same else empty
-
-
-def missing(parts: Sequence[str], algorithms: Sequence[str]) -> dict[str, str]:
-    """What has been asked for and cannot be done here, and why."""
-    found = {}
-    for what in (*(("loops",) if "loops" in parts else ()), *(("training",) if algorithms else ())):
-        if absent := [name for name in PACKAGES[what] if importlib.util.find_spec(name) is None]:
-            found[what] = f"{', '.join(absent)} not installed; see 'On a machine with a GPU' in benchmarks/README.md"
-    if algorithms and "training" not in found and not {"data", "train"} <= announced(COMMANDS).keys():
-        found["training"] = f"this package is not installed, so that ampl has no commands; run: {INSTALL}"
+        return {"stages": {}}
     return found
 
 
-def problems(results: Mapping[str, Any]) -> list[str]:
-    """A line for everything that is not as it should be."""
-    lines = [f"{what} left out: {why}" for what, why in results["missing"].items()]
-    for name, found in [*results["measured"].items(), *results["training"].items()]:
-        lines += [f"{name}: {item} failed: {text.splitlines()[-1]}" for item, text in found["failures"].items()]
-        if name.startswith("differences"):
-            lines += [f"{name}: {row['what']} are not the eager ones" for row in found["rows"] if not agrees(row)]
-    return lines
-
-
-def measure(
-    make: Callable[..., Mapping[str, Item]], device: str, precision: Precision, deadline: float, *, quick: bool
-) -> dict[str, Any]:
-    """Rows of a part, the failures of its items, and which of them there was no time for.
-
-    An item that fails ends its process, as an error of the GPU makes it useless; the next items get another one.
-    """
-    start = time.monotonic()
-    rows: list[Row] = []
-    failures: dict[str, str] = {}
-    left_out: list[str] = []
-    context, begun, going = multiprocessing.get_context("spawn"), list[str](), start < deadline
-    if not going:
-        left_out.append("all of it")
-    while going:
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(
-            target=work, args=(sender, make, device, precision, deadline, quick, tuple(begun)), daemon=True
-        )
-        process.start()
-        sender.close()
-        running, reason, going = "start", "", False
-        try:
-            while receiver.poll(max(0.0, deadline + GRACE - time.monotonic())):
-                kind, content = receiver.recv()
-                if kind == "begins":
-                    running, going = content, True
-                    begun.append(content)
-                elif kind == "row":
-                    rows.append(content)
-                elif kind == "fails":
-                    reason = content
-                elif kind == "left out":
-                    left_out.append(content)
-                elif kind == "ends":
-                    running = ""
-            process.kill()
-            reason, going = "killed, as it took too long", False
-        except (EOFError, OSError):
-            pass  # it has ended
-        process.join()
-        if not running:
-            break
-        failures[running] = reason or f"ended with exit code {process.exitcode}"
-    return {"rows": rows, "failures": failures, "left_out": left_out, "seconds": time.monotonic() - start}
-
-
-def work(
-    sender: Connection,
-    make: Callable[..., Mapping[str, Item]],
-    device: str,
-    precision: Precision,
-    deadline: float,
-    quick: bool,
-    begun: Sequence[str],
-) -> None:
-    """The items of a part that have not begun elsewhere, in a process of their own; says everything to `sender`."""
-    try:
-        with arithmetic_on(torch.device(device), Arithmetic(precision=precision)):
-            for name, item in make(device, quick=quick).items():
-                if name in begun:
-                    continue
-                if time.monotonic() > deadline:
-                    sender.send(("left out", name))
-                    continue
-                sender.send(("begins", name))
-                for row in item():
-                    sender.send(("row", {key: _plain(value) for key, value in row.items()}))
-                if device == "cuda":
-                    torch.cuda.synchronize()
-        sender.send(("ends", None))
-    except Exception:  # whatever it is, the rest goes on
-        sender.send(("fails", traceback.format_exc()[-2000:].strip()))
-
-
-def attempt(action: Callable[..., object], *arguments: Any) -> dict[str, str]:
-    """Does something that may fail; the failure, if any, by its name, printed and returned."""
-    try:
-        action(*arguments)
-    except Exception as error:
-        print(f"gpu: {action.__name__} failed: {error}", file=sys.stderr, flush=True)
-        return {action.__name__: traceback.format_exc()[-2000:].strip()}
-    return {}
-
-
-def copy(out: Path, to: Path | None) -> None:
-    """Copies what there is to show."""
-    for name in ("results.json", "scaling.png", "training.tar.gz"):
+def _save(results: Mapping[str, Any], out: Path, to: Path | None) -> None:
+    """Writes results.json, and copies what there is to show."""
+    write_json(out / "results.json", dict(results))
+    for name in ("results.json", "probe.json", "differences.json", "archive.tar.gz"):
         if to is not None and (out / name).exists():
             to.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(out / name, to / name)
@@ -249,20 +205,15 @@ def copy(out: Path, to: Path | None) -> None:
 
 def _options() -> argparse.Namespace:
     parser = command_line(__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for results, data and runs")
-    parser.add_argument("--copy-to", type=Path, help="folder that gets the results alone, after each part")
-    parser.add_argument("--minutes", type=float, default=9.0, help="for everything together (9)")
-    parser.add_argument("--parts", nargs="*", choices=PARTS, default=[*PARTS], help="what to measure; nothing: none")
-    parser.add_argument("--train", nargs="*", choices=ALGORITHMS, default=[*ALGORITHMS], help="likewise what to train")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a rehearsal, nothing recorded")
-    parser.add_argument("--precision", choices=get_args(Precision), default="highest", help="of what is not compared")
-    parser.add_argument("--quick", action="store_true", help="all parts in small, in DIR/quick: only whether they run")
+    parser.add_argument("--out", type=Path, required=True, help="folder of everything, the same in every command")
+    parser.add_argument("--minutes", type=float, default=9.5, help="that this command may take (9.5)")
+    parser.add_argument("--data", type=Path, help="folder with D4RL files that were brought along")
+    parser.add_argument("--wheels", type=Path, help="folder with wheels to install first")
+    parser.add_argument("--copy-to", type=Path, help="folder that gets the results alone, every minute")
+    parser.add_argument("--stop", action="store_true", help="end the campaign, and archive")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a rehearsal")
+    parser.add_argument("--quick", action="store_true", help="everything in small")
     return parser.parse_args()
-
-
-def _plain(value: Any) -> Any:
-    """A value for JSON, which knows no infinity and nothing that is not a number."""
-    return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 if __name__ == "__main__":

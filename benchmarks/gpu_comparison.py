@@ -1,23 +1,32 @@
-"""Recorded steps (CUDA graphs) against eager ones: how far apart from equal states, and how much faster.
+"""Recorded steps (CUDA graphs) against eager ones, and TF32 against float32: how far apart from equal states.
 
-Parts of `benchmarks.gpu`. On a CPU nothing is recorded: all differences are zero and all ratios about one. Parameters
-are compared after the first recorded step, which shows a wrong recording, and after some: rounding that differs between
-two runs is enlarged by every step of Adam. How much, the same eager steps show when they are made twice.
+    python -m benchmarks.gpu_comparison OUT.json [--device cpu] [--quick]
+
+On a CPU nothing is recorded and products have one precision: all differences are zero. Parameters are compared after
+the first recorded step, which shows a wrong recording, and after some: rounding that differs between two runs is
+enlarged by every step of Adam. How much, the same eager steps show when they are made twice. What fails is noted, and
+the rest goes on.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from math import nan
+from pathlib import Path
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
 import torch
 
-from benchmarks.ampl_steps import WHAT, Step, learner_and_sampler, our_steps, synthetic_data
+from ampl.files import write_json
+from benchmarks.ampl_steps import learner_and_sampler, synthetic_data
+from benchmarks.records import command_line, device_name
 from continuous import dynamics_fit
+from continuous.arithmetic import precision
 from continuous.certificates import ModelReturns
 from continuous.damo import DAMO, DAMOConfig
 from continuous.damo_learner import DAMOLearnerConfig
@@ -36,42 +45,60 @@ TOLERANCE = 1e-4  # between parameters, relative to their largest,
 NOISE = 10.0  # or times what eager ones differ by among themselves
 PAIR = (0, 1)  # seeds of a comparison
 FILL = 125_000  # transitions of the model buffers
-FIT_STEPS = 2000  # of the model in one timing, so that recording them once, as a fit does, counts little
-ROUNDS = 3
+TF32_TOLERANCE = 0.05  # of parameters after one step of Adam, whose size does not depend on the slope's
 Row: TypeAlias = dict[str, Any]
-Item: TypeAlias = Callable[[], Iterator[Row]]
 
 
-def differences(device: str, *, quick: bool) -> Mapping[str, Item]:
-    """By what is repeated, its comparison; a quick one has fewer steps."""
-    made: dict[str, Callable[..., torch.Tensor]] = {
-        "iterations": trained_iterations,
-        "dynamics steps": fitted,
-        "weight steps": trained_weights,
-        "MOPO updates": updated_mopo,
-        "DAMO updates": updated_damo,
-        "returns in the model": returned,
-    }
-    return {name: partial(compare, name, make, device, FIRST if quick else ALL) for name, make in made.items()}
+def main() -> int:
+    """Compares everything and writes it after each comparison; returns the exit code: 1 if something failed."""
+    parser = command_line(__doc__)
+    parser.add_argument("out", type=Path, help="JSON file to write")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--quick", action="store_true", help="fewer steps")
+    options = parser.parse_args()
+    found: dict[str, Any] = {"torch": torch.__version__, "device": device_name(options.device), "rows": {}}
+    for name, make in MADE.items():
+        try:
+            found["rows"][name] = compare(make, options.device, FIRST if options.quick else ALL)
+        except Exception:  # whatever it is, the other comparisons go on
+            found["rows"][name] = {"failed": traceback.format_exc()[-1500:]}
+        print(name, found["rows"][name], flush=True)
+        write_json(options.out, found)
+    print("recorded steps agree" if agrees(found) else "recorded steps DIFFER from eager ones")
+    return int(not agrees(found))
 
 
-def compare(name: str, make: Callable[..., torch.Tensor], device: str, count: int = ALL) -> Iterator[Row]:
-    """How far apart from equal states, recorded to eager and eager to eager, after the first recorded step and all."""
-    row: Row = {"what": name}
+def compare(make: Callable[..., torch.Tensor], device: str, count: int) -> Row:
+    """How far apart from equal states after the first recorded step and after all.
+
+    recorded_* is recorded to eager, eager_* eager to eager, tf32_* eager in TF32 to eager in float32.
+    """
+    row: Row = {}
     for when, steps in (("one", FIRST), ("all", count)):
-        recorded, eager, again = (make(PAIR, device, steps, capture=capture) for capture in (True, False, False))
-        row |= {f"after_{when}": difference(recorded, eager), f"eager_after_{when}": difference(again, eager)}
-    yield row
+        eager, again, recorded = (make(PAIR, device, steps, capture=capture) for capture in (False, False, True))
+        with precision("high"):
+            rounded = make(PAIR, device, steps, capture=False)
+        row |= {
+            f"recorded_{when}": difference(recorded, eager),
+            f"eager_{when}": difference(again, eager),
+            f"tf32_{when}": difference(rounded, eager),
+        }
+    return row
 
 
-def agrees(row: Mapping[str, Any]) -> bool:
-    """Whether recorded steps do what eager ones do; what is not a number, or a text instead of it, does not."""
-    allowed = (
-        max(TOLERANCE, NOISE * row[f"eager_after_{when}"]) >= row[f"after_{when}"]
+def agrees(found: Mapping[str, Any]) -> bool:
+    """Whether all recorded steps do what eager ones do; what failed or is not a number does not."""
+    return bool(found.get("rows")) and all(
+        max(TOLERANCE, NOISE * row.get(f"eager_{when}", nan)) >= row.get(f"recorded_{when}", nan)
+        for row in found["rows"].values()
         for when in ("one", "all")
-        if all(isinstance(row[f"{which}after_{when}"], float) for which in ("", "eager_"))
     )
-    return list(allowed) == [True, True]
+
+
+def allows_tf32(found: Mapping[str, Any]) -> bool:
+    """Whether the first step in TF32 is as float32 to the rounding of its factors, whatever is repeated."""
+    rows = found.get("rows", {}).values()
+    return agrees(found) and all(row.get("tf32_one", nan) <= TF32_TOLERANCE for row in rows)
 
 
 def difference(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -173,40 +200,22 @@ def synthetic_task(device: str) -> tuple[TransitionTable, Surroundings]:
     return TransitionTable.from_columns(**columns), surroundings
 
 
-def rates(device: str, *, quick: bool) -> Mapping[str, Item]:
-    """By the number of stacked seeds, the rates of AMPL's inner steps; quick ones are of one seed and few steps."""
-    stacks, rounds, count = ((1,), 1, 20) if quick else ((1, 5), ROUNDS, FIT_STEPS)
-    return {f"{seeds} stacked": partial(rates_of, range(seeds), device, rounds, count) for seeds in stacks}
-
-
-def rates_of(seeds: Sequence[int], device: str, rounds: int, fit_count: int) -> Iterator[Row]:
-    """Steps a second, times seeds; ratios are of recorded to eager. Rollouts are never recorded."""
-    eager: dict[str, float] = {}
-    for capture in (False, True):
-        learner, sampler = learner_and_sampler(list(seeds), device)
-        count = fit_count if capture else max(1, fit_count // 8)  # eager ones have nothing to record
-        fit = partial(fit_steps, learner.model, sampler.table, seeds, count, capture=capture)
-        steps = our_steps(list(seeds), device, capture=capture) | {"dynamics steps": fit}
-        for what in WHAT:
-            if capture and what == "rollout transitions":
-                continue
-            best = len(seeds) * max([_per_second(steps[what], device) for _ in range(rounds + 1)][1:])
-            ratio = {"ratio": best / eager[what]} if capture else {}
-            yield {"what": what, "seeds": len(seeds), "recorded": capture, "per_second": best, **ratio}
-            eager.setdefault(what, best)
-
-
-def _per_second(step: Step, device: str) -> float:
-    """Steps a second, until the device has finished them."""
-    start = time.perf_counter()
-    done = step()
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
-    return done / (time.perf_counter() - start)
-
-
 def _updated(owner: ModelBased[Any], count: int, capture: bool) -> torch.Tensor:
     streams = owner.streams["updates"]
     owner.buffer.append(owner.table.sample(FILL, streams))
     Repetition(owner.update, [streams], streams.device, capture=capture).run(count)
     return torch.cat((owner.learner.policy.parameters.values, owner.learner.critic_online.parameters.values))
+
+
+MADE: Mapping[str, Callable[..., torch.Tensor]] = {
+    "iterations": trained_iterations,
+    "dynamics steps": fitted,
+    "weight steps": trained_weights,
+    "MOPO updates": updated_mopo,
+    "DAMO updates": updated_damo,
+    "returns in the model": returned,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -43,6 +43,13 @@ def write_record(name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
+def device_name(device: str) -> str:
+    """The name of the GPU for "cuda", else the device itself."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints the named columns as a Markdown table; a missing entry is a dash, a float has three digits."""
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.gpu_scaling import EPOCHS, archive, look, pace, run_until, train
 from safetensors.numpy import load
 
 from ampl.checkpoints import Checkpoint, write_checkpoint
 from benchmarks import gpu_scaling
-from benchmarks.gpu_scaling import EPOCHS, archive, look, pace, run_until, train
 
 RUN = Path("runs/maze2d-umaze-v1/mopo/main/seed0")
 
