@@ -10,7 +10,8 @@
     result.json      how the run ended, and its last metrics
     evaluation.json  what `ampl evaluate` measured, if it was run
 
-A directory belongs to one configuration for good: it is never reused for another one, and never resumed unasked.
+A directory belongs to one configuration for good: it is never reused for another one, and never resumed unasked. Only
+the number of epochs may change, which then stands in config.json.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ from ampl.folder_lock import FolderLock
 from ampl.interfaces import Array, State
 from ampl.manifest import describe_session
 from ampl.metrics_table import MetricsTable, check_rows
+from ampl.run_identity import difference_between_runs, same_length
 from ampl.temporary_files import remove_leftovers
 
 _OWN_LEFTOVERS = (".lock", ".config.json.")  # of a start that was interrupted before its config.json
-_ABSENT = "absent"
 
 
 class Status(StrEnum):
@@ -74,7 +75,7 @@ class RunDirectory:
 
     Args:
         path: the folder; made if it does not exist.
-        config: what identifies the run, JSON values; "scale" is only kept, for it shows in the settings if it matters.
+        config: what identifies the run, JSON values; its length does not (`ampl.run_identity`).
         device: for the manifest.
         arithmetic: for the manifest, which keeps that of every session; None: nothing to say.
         dataset_sha256: for the manifest; a run is not resumed on other data.
@@ -107,6 +108,7 @@ class RunDirectory:
             "notes": list(notes),
         }
         self._arithmetic = arithmetic
+        self._length_changes = True  # for a run that is not there yet
         self._earlier: dict[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0}  # of the manifest of earlier sessions
         if _holds_run(path):
             self._check_same_run()
@@ -149,7 +151,7 @@ class RunDirectory:
 
     def start(self, epoch: int) -> None:
         """Begins recording after `epoch` completed epochs; what was recorded beyond them is cut."""
-        if not (self.path / "config.json").exists():
+        if self._length_changes:
             write_json(self.path / "config.json", self._config)
         for folder in (self.path, self.path / "weights"):
             for targets in ("*.json", "*.csv", "*.npz"):
@@ -210,11 +212,12 @@ class RunDirectory:
 
     def _check_same_run(self) -> None:
         stored = read_json(self.path / "config.json", "Expected the configuration of a run.")
-        if different := first_difference(_identity(stored), _identity(self._config)):
+        if different := difference_between_runs(stored, self._config):
             raise ExistingRunError(
                 f"{self.path} holds a run of another configuration: {different}. "
                 "Choose another --out, or the same settings."
             )
+        self._length_changes = not same_length(stored, self._config)
         if (self.path / "manifest.json").exists():
             self._earlier = _counts(self.path / "manifest.json")
             before, now = self._earlier.get("dataset_sha256"), self._session["dataset_sha256"]
@@ -257,15 +260,6 @@ def _holds_run(path: Path) -> bool:
     return False
 
 
-def first_difference(there: Any, here: Any) -> str | None:
-    """The first setting in which two nested configurations differ, in words; None if they are equal."""
-    found, asked = _flat(there), _flat(here)
-    for name in [*asked, *found]:
-        if found.get(name, _ABSENT) != asked.get(name, _ABSENT):
-            return f"{name} is {found.get(name, _ABSENT)!r} there and {asked.get(name, _ABSENT)!r} here"
-    return None
-
-
 def _result(path: Path) -> Result:
     """The result of a run.  Raises InvalidFileError."""
     hint = "Remove it and add --resume."
@@ -291,14 +285,3 @@ def _counts(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not all(isinstance(number, int | float) for number in numbers):
         raise InvalidFileError(f"{path} is not the manifest of a run. {hint}")
     return counts
-
-
-def _identity(config: Any) -> Any:
-    return {key: value for key, value in config.items() if key != "scale"} if isinstance(config, dict) else config
-
-
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings under dotted names: {"model": {"layers": 4}} to {"model.layers": 4}."""
-    if not isinstance(settings, dict):
-        return {prefix.removesuffix("."): settings}
-    return {name: value for key, part in settings.items() for name, value in _flat(part, f"{prefix}{key}.").items()}

@@ -21,7 +21,7 @@ from ampl.evaluation_schedule import EvaluationRequest
 from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics, Wing
 from ampl.manifest import describe_session
-from ampl.run_directory import first_difference
+from ampl.run_identity import first_difference
 from ampl.scale import Scale
 
 _SEED = re.compile(r"seed(\d+)")

@@ -58,6 +58,9 @@ class Learner(Protocol):
     def sums(self) -> Mapping[str, Tensor]:
         """Metrics summed over the updates since `clear`, [K] each."""
 
+    def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
+        """What follows from the number of epochs, for config.json: a run with such settings cannot be extended."""
+
     def begin_epoch(self, done: int, epochs: int) -> None:
         """Sets what changes from epoch to epoch, for the one after `done` of `epochs`."""
 
@@ -205,7 +208,8 @@ class ModelBased(ABC, Generic[LearnerT]):
 
     def config(self) -> Mapping[str, Any]:
         """Every hyperparameter, and which data."""
-        return {"data": dict(self._surroundings.description), **self._settings}
+        by_length = self.learner.settings_of_length(self.schedule.epochs)
+        return {"data": dict(self._surroundings.description), **self._settings, **by_length}
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
         """Maximum likelihood of the ensemble, once; weights are not used by these algorithms."""

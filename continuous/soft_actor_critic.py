@@ -125,6 +125,11 @@ class SoftActorCritic:
         """gamma."""
         return self.config.discount
 
+    def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
+        """Over how many epochs the policy's learning rate decays, if it does."""
+        decays = self.config.policy_learning_rate_decay is not Decay.NONE
+        return {"policy_learning_rate_decay_epochs": epochs} if decays else {}
+
     def begin_epoch(self, done: int, epochs: int) -> None:
         """Sets the policy's learning rate for the epoch after `done` of `epochs`."""
         if self.config.policy_learning_rate_decay is Decay.COSINE:

@@ -1,0 +1,54 @@
+"""Which settings make two runs one: all in config.json but the length, so that a run can be extended.
+
+What follows from the length stands there under names of its own (the epochs of a warm start, of a decay), so that a run
+whose schedule depends on it is another one, and the difference has a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_ABSENT = "absent"
+_EPOCHS = "settings.schedule.epochs"
+_LENGTH = ("scale.epochs", _EPOCHS, "settings.data.scaled")  # how long it is asked to be, and whether that is shorter
+_SCALE = "scale."  # what was asked for; what it changed stands in the settings
+
+
+def difference_between_runs(there: Any, here: Any) -> str | None:
+    """Why the configuration `here` is not that of the run `there`, in words; None if it is, be it longer or shorter."""
+    found, asked = _flat(there), _flat(here)
+    different = first_difference(_without_length(found), _without_length(asked))
+    before, now = found.get(_EPOCHS), asked.get(_EPOCHS)
+    if different is None or before == now:
+        return different
+    return (
+        f"{different}. The number of epochs differs, too ({before} there, {now} here), and a run is extended only "
+        "where no other setting follows from it"
+    )
+
+
+def same_length(there: Any, here: Any) -> bool:
+    """Whether two configurations ask for as many epochs."""
+    found, asked = _flat(there), _flat(here)
+    return all(found.get(name) == asked.get(name) for name in _LENGTH)
+
+
+def first_difference(there: Any, here: Any) -> str | None:
+    """The first setting in which two nested configurations differ, in words; None if they are equal."""
+    found, asked = _flat(there), _flat(here)
+    for name in [*asked, *found]:
+        if found.get(name, _ABSENT) != asked.get(name, _ABSENT):
+            return f"{name} is {found.get(name, _ABSENT)!r} there and {asked.get(name, _ABSENT)!r} here"
+    return None
+
+
+def _without_length(flat: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flat.items() if name not in _LENGTH and not name.startswith(_SCALE)}
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names: {"model": {"layers": 4}} to {"model.layers": 4}."""
+    if not isinstance(settings, dict):
+        return {prefix.removesuffix("."): settings}
+    return {name: value for key, part in settings.items() for name, value in _flat(part, f"{prefix}{key}.").items()}
