@@ -47,8 +47,9 @@ def test_help_prints_usage_and_what_is_measured(
 def test_an_unknown_option_is_refused(
     name: str, written: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    needed = {"gpu": ["--out", "here"], "occupancy_worker": ["occupancy", "3", "uniform"]}.get(name, [])
-    assert leave(name, monkeypatch, *needed, "--such-an-option") == 2
+    needed = {"gpu": ["--out", "here"], "occupancy_worker": ["occupancy", "3", "uniform"]}
+    needed |= {f"gpu_{part}": ["here"] for part in ("campaign", "comparison", "probe")}
+    assert leave(name, monkeypatch, *needed.get(name, []), "--such-an-option") == 2
     assert "unrecognized arguments: --such-an-option" in capsys.readouterr().err
     assert not list(written.iterdir())
 
