@@ -59,9 +59,9 @@ def _recipe(task: Task) -> Recipe:
             return Recipe(
                 make=partial(_make_medium_replay, task),
                 default_steps=MEDIUM_REPLAY_STEPS[task.robot],
-                describe=f"What `{train}` saw until its policy was medium, however long that took; --policy names its "
-                "folder, otherwise --seed does.",
-                accepts=frozenset({"seed", "policy"}),
+                describe=f"What `{train}` saw until its policy was medium, or its first --steps; "
+                "--policy names its folder, otherwise --seed does.",
+                accepts=frozenset({"steps", "seed", "policy"}),
                 behavior=task.robot,
             )
         case "full-replay":
@@ -155,20 +155,22 @@ def _make_medium_expert(task: Task, options: MakeOptions) -> tuple[D4RLData, Pro
 
 
 def _make_medium_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
-    """The buffer up to the medium policy.
+    """The buffer up to the medium policy, or its first `steps` rows: a level can be passed between two evaluations.
 
     Raises:
-        InvalidFileError: no training run there, or one that has not become medium yet.
+        InvalidFileError: no training run there, one with fewer steps, or one that has not become medium yet.
     """
     from continuous.locomotion.policy import load_policy
 
     run = find_training(task.name, [task.robot], options)
+    if options.steps is not None:
+        return _first_steps(task, options, run, options.steps)
     _, about = load_policy(run.folder / policy_file_name(task.robot, Level.MEDIUM))
     if not about.get("reached"):
         found, target = about["evaluation"]["return_mean"], LEVEL_RETURNS[task.robot][Level.MEDIUM]
         raise InvalidFileError(
             f"{run.folder} has not become medium in {run.steps} steps: {found:.0f} of {target:.0f}. Continue with "
-            f"`{about['command']} --steps N`."
+            f"`{about['command']} --steps N`, or take the first steps that were made until then with --steps."
         )
     return _replay(task, options, run, int(about["evaluation"]["steps"]))
 
@@ -180,7 +182,11 @@ def _make_full_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Prove
         InvalidFileError: no training run there, or one with fewer steps.
     """
     run = find_training(task.name, [task.robot], options)
-    rows = DEFAULT_STEPS if options.steps is None else options.steps
+    return _first_steps(task, options, run, DEFAULT_STEPS if options.steps is None else options.steps)
+
+
+def _first_steps(task: Task, options: MakeOptions, run: TrainingRun, rows: int) -> tuple[D4RLData, Provenance]:
+    """The buffer after `rows` steps.  Raises InvalidFileError if there were fewer."""
     if run.steps < rows:
         raise InvalidFileError(
             f"{run.folder} has {run.steps} of {rows} steps. Continue with `{run.command} --steps {rows} --out "

@@ -190,6 +190,18 @@ def test_medium_replay_waits_until_training_is_medium(tmp_path: Path) -> None:
         find_recipe("hopper-medium-replay-v2").run("hopper-medium-replay-v2", MakeOptions(policy=tmp_path))
 
 
+def test_medium_replay_takes_the_first_steps_of_a_training_that_passed_the_level(tmp_path: Path) -> None:
+    """A policy can improve from below the tolerance to above it between two evaluations."""
+    train(tmp_path, 50)
+    recipe = find_recipe("hopper-medium-replay-v2")
+    data, provenance = recipe.run("hopper-medium-replay-v2", MakeOptions(policy=tmp_path, steps=40))
+    steps = ReplayFile(tmp_path / "replay.bin").read(40)
+    np.testing.assert_array_equal(data.observations, steps["observations"].astype(np.float32))
+    assert provenance.steps == 40
+    with pytest.raises(InvalidFileError, match="has 50 of 60 steps"):
+        recipe.run("hopper-medium-replay-v2", MakeOptions(policy=tmp_path, steps=60))
+
+
 def test_training_stops_at_a_level_and_keeps_its_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     easy_medium(monkeypatch)
     curve = train(tmp_path, 500, until=Level.MEDIUM)
