@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import linear, softplus
 
-from ampl.errors import InvalidFileError, InvalidShapeError, missing_file
-from ampl.files import SIGNATURE, check_replaceable, write_atomically
+from ampl.errors import InvalidFileError, InvalidShapeError
+from ampl.files import SIGNATURE, check_regular_file, check_replaceable, write_atomically
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 LAYERS = ("fc0", "fc1", "last_fc", "last_fc_log_std")
@@ -129,8 +129,7 @@ def load_policy(path: Path) -> tuple[TanhGaussianPolicy, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     expected = f"Expected safetensors with the tensors {', '.join(NAMES)}."
-    if not path.exists():
-        raise missing_file(path, expected)
+    check_regular_file(path, expected)
     try:
         with safe_open(path, framework="pt") as file:
             parameters = {name: file.get_tensor(name) for name in NAMES}

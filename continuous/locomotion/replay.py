@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.errors import InvalidFileError
-from ampl.files import SIGNATURE, check_replaceable, write_atomically
+from ampl.files import SIGNATURE, check_regular_file, check_replaceable, write_atomically
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
 
@@ -154,6 +154,8 @@ def _matrix(column: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _read_header(path: Path) -> dict[str, int]:
+    expected = "Expected the replay.bin of `ampl data train-behavior`."
+    check_regular_file(path, expected)
     try:
         with path.open("rb") as file:
             header = json.loads(file.read(_HEADER))
@@ -161,7 +163,7 @@ def _read_header(path: Path) -> dict[str, int]:
             return {str(name): int(width) for name, width in header["columns"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise InvalidFileError(f"{path} is not a replay buffer; expected the replay.bin of `ampl data train-behavior`.")
+    raise InvalidFileError(f"{path} is not a replay buffer. {expected}")
 
 
 def _write(file: Any, data: bytes) -> None:

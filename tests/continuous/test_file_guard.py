@@ -20,6 +20,8 @@ from continuous.d4rl_file import read_d4rl, read_provenance
 from continuous.dataset import load_dataset
 from continuous.download import download
 from continuous.download_record import file_sha256
+from continuous.locomotion.policy import load_policy
+from continuous.locomotion.replay import ReplayFile
 from tests.continuous.d4rl_samples import HOPPER, arrays_of, hopper_data, write_plain
 
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -54,6 +56,15 @@ def special(path: Path, kind: str) -> Path:
 def test_what_is_no_regular_file_is_not_opened(reader: Callable[[Path], Any], tmp_path: Path, kind: str) -> None:
     with pytest.raises(InvalidFileError, match="not a regular file"):
         reader(special(tmp_path / "f", kind))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_policy_and_a_replay_buffer_are_looked_at_before_they_are_opened(tmp_path: Path, kind: str) -> None:
+    place = special(tmp_path / "f", kind)
+    with pytest.raises(InvalidFileError, match=r"not a regular file\. Expected safetensors"):
+        load_policy(place)
+    with pytest.raises(InvalidFileError, match=r"not a regular file\. Expected the replay\.bin"):
+        ReplayFile(place)
 
 
 def test_a_folder_is_no_dataset_file(tmp_path: Path) -> None:
