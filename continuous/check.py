@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ampl.errors import InvalidFileError
+from continuous.alignment import describe_alignment, measure_alignment, shifted_actions
 from continuous.d4rl_data import D4RLData, Provenance
 from continuous.d4rl_file import read_d4rl, read_provenance
 from continuous.download_record import check_unchanged
@@ -24,6 +25,7 @@ class Diagnosis:
     rows: int
     problems: list[str]  # reasons not to use it
     oddities: list[str]  # worth knowing
+    facts: list[str]  # how it was found
 
 
 def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
@@ -39,18 +41,24 @@ def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
     if path.is_dir():
         from continuous.minari_data import read_minari
 
-        data = read_minari(path)
-        problems, oddities = find_problems(data, None, None), find_oddities(data, None)
-        return Diagnosis(path=path, task=None, rows=data.n_rows, problems=problems, oddities=oddities)
+        return _judge(path, read_minari(path), None, None)
     check_unchanged(path)
     provenance = read_provenance(path)
     task = task or guess_task(path, provenance)
     data = read_d4rl(path, task)
-    problems = _broken_infos(data) + find_problems(data, task, provenance)
-    oddities = find_oddities(data, task)
+    found = _judge(path, data, task, provenance)
+    found.problems.extend(_broken_infos(data))
     if task is None:
-        oddities.append("nothing tells the task, so only the layout was checked; name it with --task")
-    return Diagnosis(path=path, task=task, rows=data.n_rows, problems=problems, oddities=oddities)
+        found.oddities.append("nothing tells the task, so only the layout was checked; name it with --task")
+    return found
+
+
+def _judge(path: Path, data: D4RLData, task: Task | None, provenance: Provenance | None) -> Diagnosis:
+    problems, oddities = find_problems(data, task, provenance), find_oddities(data, task)
+    alignment = None if problems else measure_alignment(data)
+    facts = [] if alignment is None else [describe_alignment(alignment)]
+    oddities += [] if alignment is None else shifted_actions(alignment)
+    return Diagnosis(path=path, task=task, rows=data.n_rows, problems=problems, oddities=oddities, facts=facts)
 
 
 def guess_task(path: Path, provenance: Provenance | None) -> Task | None:

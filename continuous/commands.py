@@ -170,6 +170,8 @@ class Check:
         from continuous.tasks import find_task
 
         found = diagnose(self.file, find_task(self.task) if self.task is not None else None)
+        for text in found.facts:
+            print(f"{text}.")
         for text in found.oddities:
             print(f"note: {text}.")
         if found.problems:
