@@ -22,6 +22,7 @@ class Verdict(StrEnum):
     HOLDS = "holds"
     HOLDS_WITH_CONDITION = "holds with condition"
     FAILS_AS_PRINTED = "fails as printed"
+    NOT_DECIDED = "not decided"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +34,13 @@ class ClaimRecord:
         source: paper and theorem, lemma or equation.
         verdict: what the cases say.
         expected: the verdict that theory gives.
-        worst: the measurement of the worst case, in the unit of the claim; finite.
-        cases: how many cases were tried, >= 0.
+        worst: the measurement of the worst case, in the unit of the claim; finite, 0 if no case was decided.
+        cases: how many cases were decided, >= 0.
         counterexample: path of the saved worst case, if one was saved.
+        undecided: how many cases float64 could not decide, >= 0; files of earlier versions do not say.
 
     Raises:
-        InvalidArgumentError: worst is not finite, or cases is negative.
+        InvalidArgumentError: worst is not finite, or a number of cases is negative.
     """
 
     claim: str
@@ -48,9 +50,11 @@ class ClaimRecord:
     worst: float
     cases: int
     counterexample: str | None = None
+    undecided: int = 0
 
     def __post_init__(self) -> None:
         check_at_least(f"cases of claim '{self.claim}'", self.cases, 0)
+        check_at_least(f"undecided cases of claim '{self.claim}'", self.undecided, 0)
         if not math.isfinite(self.worst):
             raise InvalidArgumentError(f"worst of claim '{self.claim}' is {self.worst}; expected a finite number.")
 
@@ -89,6 +93,7 @@ def _record(path: Path, index: int, item: Any) -> ClaimRecord:
     if not isinstance(item, dict):
         raise InvalidFileError(f"{place} is not an object. {_HINT}")
     names = [field.name for field in fields(ClaimRecord)]
+    item = {"undecided": 0} | item
     for key in names:
         if key not in item:
             raise InvalidFileError(f"{place} lacks '{key}'. {_HINT}")
@@ -103,6 +108,7 @@ def _record(path: Path, index: int, item: Any) -> ClaimRecord:
         worst=_number(place, item, "worst"),
         cases=_count(place, item, "cases"),
         counterexample=None if item["counterexample"] is None else _text(place, item, "counterexample"),
+        undecided=_count(place, item, "undecided"),
     )
 
 

@@ -129,7 +129,7 @@ def _claim_seconds(specs: Sequence[CaseSpec]) -> dict[str, float]:
         seconds["building cases"] += time.process_time() - start
         for name, claim in CLAIMS.items():
             start = time.process_time()
-            measurement = claim.measure(case)
+            measurement = claim.assess(case)
             if measurement is not None:
                 tallies[name] = tallies[name].add(claim, measurement, index)
             seconds[_FAMILIES[name]] += time.process_time() - start

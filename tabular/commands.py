@@ -74,7 +74,8 @@ class Verify:
         if self.report:
             write_report(self.report, found)
         print_table(found, surprises, title=f"{len(claims)} claims on {len(specs):,} MDPs, seed {self.seed}")
-        code = summarize(claims, found, surprises, folder)
+        reasons = {name: tally.reason for name, tally in tallies.items()}
+        code = summarize(claims, found, surprises, reasons, folder)
         if self.gallery:
             print_gallery(self.gallery, write_gallery(self.gallery, found, tallies, specs, workers))
         return code

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ampl.errors import InvalidDistributionError, MissingPackageError, UnknownNameError
+from ampl.errors import InvalidDistributionError, InvalidShapeError, MissingPackageError, UnknownNameError
 from tabular.mdp import FiniteMDP
 
 ENVIRONMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -27,6 +27,9 @@ ENVIRONMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Our names, the Gymnasium id behind each, and its options."""
 
+_BEFORE: Mapping[str, str] = {"Taxi-v4": "Taxi-v3"}
+"""Ids in earlier versions of Gymnasium, whose table is the same where it neither rains nor passengers are fickle."""
+
 
 def environment_mdp(name: str, discount: float = 0.99) -> FiniteMDP:
     """A toy-text environment as a dense FiniteMDP with one state more than the environment has.
@@ -37,7 +40,7 @@ def environment_mdp(name: str, discount: float = 0.99) -> FiniteMDP:
 
     Raises:
         UnknownNameError: another name; lists the valid ones and the nearest.
-        MissingPackageError: Gymnasium is not installed.
+        MissingPackageError: Gymnasium is not installed, or its version lacks the environment.
     """
     if name not in ENVIRONMENTS:
         raise UnknownNameError("environment", name, ENVIRONMENTS)
@@ -46,7 +49,14 @@ def environment_mdp(name: str, discount: float = 0.99) -> FiniteMDP:
     except ImportError as error:
         raise MissingPackageError("toy-text environments need Gymnasium: pip install gymnasium.") from error
     environment_id, options = ENVIRONMENTS[name]
-    environment = gymnasium.make(environment_id, **options).unwrapped
+    if environment_id not in gymnasium.registry:
+        environment_id = _BEFORE.get(environment_id, environment_id)
+    try:
+        environment = gymnasium.make(environment_id, **options).unwrapped
+    except gymnasium.error.Error as error:
+        raise MissingPackageError(
+            f"Gymnasium {gymnasium.__version__} has no {environment_id}: pip install --upgrade gymnasium."
+        ) from error
     table, starts = environment.P, environment.initial_state_distrib  # type: ignore[attr-defined]
     environment.close()
     return mdp_from_table(table, np.asarray(starts, dtype=np.float64), discount, name)
@@ -55,22 +65,29 @@ def environment_mdp(name: str, discount: float = 0.99) -> FiniteMDP:
 def mdp_from_table(table: Any, initial: np.ndarray, discount: float, name: str) -> FiniteMDP:
     """A FiniteMDP from a toy-text transition table.
 
+    A FiniteMDP has the same actions in every state. An action that a state lacks does there what the state's first one
+    does: so every policy of the result does what some policy of the table does, and the same values can be earned.
+
     Args:
-        table: `table[state][action]` is a list of (probability, next_state, reward, terminated).
+        table: `table[state][action]` is a list of (probability, next_state, reward, terminated); states and actions
+            are integers from 0, and states may differ in their actions.
         initial: start distribution over the table's states, [S - 1].
         discount: in [0, 1).
         name: for messages.
 
     Raises:
         InvalidDistributionError: a pair's probabilities do not sum to one, or a next state is outside the table.
+        InvalidShapeError: a state is missing or has no action, or one has another number than an integer from 0.
     """
-    n_table, n_actions = len(table), len(table[0])
+    n_table = len(table)
     end = n_table  # the absorbing state after every episode
+    available = [_available_actions(table, state, name) for state in range(n_table)]
+    n_actions = 1 + max(max(actions) for actions in available)
     rows = [
         (state * n_actions + action, int(following), float(probability), float(reward), bool(terminated))
-        for state in range(n_table)
+        for state, actions in enumerate(available)
         for action in range(n_actions)
-        for probability, following, reward, terminated in table[state][action]
+        for probability, following, reward, terminated in table[state][action if action in actions else min(actions)]
     ]
     pair, following, probability, reward, terminated = (np.array(column) for column in zip(*rows, strict=True))
     outside = following[(following < 0) | (following >= n_table)]
@@ -89,3 +106,20 @@ def mdp_from_table(table: Any, initial: np.ndarray, discount: float, name: str) 
     earned = np.bincount(pair, probability * reward, minlength=shape[0]).astype(np.float64)
     start = np.append(initial, 0.0)
     return FiniteMDP(dynamics, earned.reshape(n_table + 1, n_actions), start, discount, name=name).to_dense()
+
+
+def _available_actions(table: Any, state: int, name: str) -> frozenset[int]:
+    """The numbers of a state's actions; never empty."""
+    if isinstance(table, Mapping) and state not in table:
+        raise InvalidShapeError(
+            f"the table of {name} has {len(table)} states, but no state {state}; expected 0 to {len(table) - 1}."
+        )
+    actions = table[state]
+    numbers = list(actions) if isinstance(actions, Mapping) else list(range(len(actions)))
+    wrong = [number for number in numbers if not isinstance(number, int | np.integer) or number < 0]
+    if wrong or not numbers:
+        found = f"an action {wrong[0]!r}" if wrong else "no action"
+        raise InvalidShapeError(
+            f"the table of {name} has {found} in state {state}; expected at least one, numbered by integers from 0."
+        )
+    return frozenset(int(number) for number in numbers)

@@ -10,6 +10,9 @@ Its dual is a maximum over the occupancies rho of pi under any dynamics:
 so D >= S, with equality where rho_T is the only such rho on rho_M's support. Both optima are returned with the gap
 between them as the certificate. For f = (x-1)^2 without x >= 0 the minimum is one linear solve with a state's worth of
 unknowns; otherwise an interior-point method solves both programs together.
+
+Near discount 1 the level of Q, a number of size 1 / (1 - discount) that all its entries share, is an unknown of its
+own. Its equation, that rho sums to one, is the sum of all others divided by 1 - discount.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from scipy import sparse
 
 from tabular.definite_systems import SMALL, solve_definite
 from tabular.divergences import Divergence
+from tabular.linear_solvers import NEAR_ONE
 from tabular.ratio_program import RatioProgram, RatioSolution, solve_forced_ratios, solve_ratios
 from tabular.surrogate import check_coefficient
 from tabular.transition_support import TransitionOccupancies, TransitionSupport
@@ -160,6 +164,7 @@ class _Flow:
     kept: Integers  # which of the K transitions the program has, [M]
     pairs: Integers  # which pairs the first multipliers are of
     impossible: float  # rho_M of transitions that the truth forbids: with repair their ratio is zero
+    level_size: float  # 1 / (1 - discount) if the first multiplier is Q's level in its place, else 0
 
     @classmethod
     def of(
@@ -180,6 +185,9 @@ class _Flow:
         start = ((1.0 - discount) * support.mdp.initial[:, None] * policy).ravel()[pairs]
         start = np.concatenate([start, np.zeros(n_multipliers - len(pairs))])
         mass = occupancies.model[kept]
+        has_level = discount > NEAR_ONE
+        if has_level:  # the columns of all pairs sum to 1 - discount, and so does `start`
+            design, start[0] = _with_first_column_of_ones(design), 1.0
         return cls(
             program=RatioProgram(
                 design=design,
@@ -193,12 +201,17 @@ class _Flow:
             kept=kept,
             pairs=pairs,
             impossible=float(occupancies.model[modeled & ~possible].sum()),
+            level_size=1.0 / (1.0 - discount) if has_level else 0.0,
         )
 
     def in_full_size(self, solution: RatioSolution, occupancies: TransitionOccupancies) -> InnerMinimum:
         support, program = occupancies.support, self.program
         table = np.zeros(occupancies.policy.size)
         table[self.pairs] = solution.multipliers[: len(self.pairs)]
+        if self.level_size:
+            first = self.pairs[0]
+            level, table[first] = table[first] * self.level_size, 0.0
+            table[self.pairs] += level
         ratio, residual = np.zeros(len(support.pair)), np.zeros(len(support.pair))
         ratio[self.kept], residual[self.kept] = solution.ratio, program.slope(solution.multipliers) * program.alpha
         constant = program.alpha * self.impossible * float(program.kind.generator(np.zeros(1))[0])
@@ -245,6 +258,13 @@ def _dense_design(
     free = np.append(pair[1:] == pair[:-1], False)  # eta of the last transition of each pair is zero
     same_pair = pair[:, None] == pair[free]
     return np.hstack([design, np.eye(len(pair))[:, free] - np.where(same_pair, true_row[free], 0.0)])
+
+
+def _with_first_column_of_ones(design: StateMatrix) -> StateMatrix:
+    ones = np.ones((design.shape[0], 1))
+    if isinstance(design, np.ndarray):
+        return np.hstack([ones, design[:, 1:]])
+    return sparse.csr_array(sparse.hstack([sparse.csr_array(ones), design[:, 1:]]))
 
 
 def _one_hot(column: Integers, n_columns: int) -> sparse.csr_array:

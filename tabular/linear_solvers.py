@@ -1,6 +1,7 @@
 """Solves (I - discount * P) x = b and its transpose for a row-stochastic P, with a checked residual.
 
-Dense matrices, and sparse ones of up to `DENSE_STATES` states, go to LAPACK. Larger sparse ones try, in this order:
+Dense matrices, and sparse ones of up to `DENSE_STATES` states, go to LAPACK, or near discount 1 to an elimination
+without subtractions, which loses no digits there. Larger sparse ones try, in this order:
 
 1. BiCGSTAB, restarted on the measured residual. Its work grows with the mixing of the chain rather than with the number
    of states, and it stores a few vectors. A chain that runs one way (a policy heading for a goal) is far from normal
@@ -18,7 +19,7 @@ Source: theory.md, section 1; Saad, Iterative Methods for Sparse Linear Systems,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -26,6 +27,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from ampl.errors import InvalidDiscountError, InvalidShapeError, NotConvergedError
+from tabular.state_elimination import solve_by_elimination, with_exact_rows
 from tabular.types import Floats, Integers, StateMatrix
 
 RELATIVE_TOLERANCE = 1e-10
@@ -36,6 +38,12 @@ ROUNDING = 32 * np.finfo(np.float64).eps
 
 DENSE_STATES = 500
 """Sparse systems up to this size are solved densely: milliseconds, and nothing to go wrong."""
+
+NEAR_ONE = 0.999
+"""Discount above which dense systems are solved by elimination; LAPACK, which is faster, loses 3 digits up to it."""
+
+ELIMINATION_STATES = 2_000
+"""Largest system that is solved by elimination; it takes half a minute."""
 
 KRYLOV_ITERATIONS = 300
 """Iterations before BiCGSTAB gives way to SuperLU; grid worlds that it suits take fewer than 200 at discount 0.99."""
@@ -54,7 +62,7 @@ class LinearSolution:
     Attributes:
         value: x, [S].
         residual: |b - (I - discount P) x|, in the unit of b: the sum over states if transposed, else the largest.
-        method: 'lapack', 'bicgstab', 'gauss-seidel bicgstab' or 'superlu'.
+        method: 'lapack', 'elimination', 'bicgstab', 'gauss-seidel bicgstab' or 'superlu'.
         iterations: of BiCGSTAB, two products with the matrix each; 0 for the others.
     """
 
@@ -137,7 +145,8 @@ def solve_discounted(
         tolerance=tolerance,
     )
     iterative = (_bicgstab, _superlu) if not entrywise else (_superlu,)
-    attempts = (_lapack,) if is_dense or n_states <= DENSE_STATES else iterative
+    direct = (_elimination,) if discount > NEAR_ONE and n_states <= ELIMINATION_STATES else (_lapack,)
+    attempts = direct if is_dense or n_states <= DENSE_STATES else iterative
     solutions = []
     for attempt in attempts:
         solution, solved = attempt(system)
@@ -175,8 +184,19 @@ def downstream_order(policy_dynamics: StateMatrix) -> tuple[Integers, int]:
     return np.argsort(-group, kind="stable"), n_groups  # scipy numbers the components upstream
 
 
+def _dense(matrix: StateMatrix) -> Floats:
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+
+
+def _elimination(system: _System) -> tuple[LinearSolution, bool]:
+    """The residual is that of rows that sum to one exactly: rounding in a sum counts 1 / (1 - discount) times."""
+    dynamics = with_exact_rows(_dense(system.matrix))
+    value = solve_by_elimination(dynamics, system.right_hand_side, system.discount, transpose=system.transpose)
+    return replace(system, matrix=dynamics).certify(value, "elimination")
+
+
 def _lapack(system: _System) -> tuple[LinearSolution, bool]:
-    dynamics = system.matrix if isinstance(system.matrix, np.ndarray) else system.matrix.toarray()
+    dynamics = _dense(system.matrix)
     flow: Floats = np.eye(len(dynamics)) - system.discount * (dynamics.T if system.transpose else dynamics)
     return system.certify(np.asarray(np.linalg.solve(flow, system.right_hand_side)), "lapack")
 

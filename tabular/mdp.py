@@ -17,13 +17,16 @@ from ampl.errors import InvalidDiscountError, InvalidDistributionError, InvalidR
 from tabular.types import Dynamics, Floats, Mask, Policy, Reward, StateDistribution, StateMatrix
 
 ROW_TOLERANCE = 1e-9  # how far a row's sum may be from one
+_EXACT = 1e-12  # rows that are farther off are divided by their sum: near discount 1 the rest would add up
+_ROUNDED = 1e-2  # rows that are farther off were not meant to sum to one
 
 
 class FiniteMDP:
     """A finite MDP with exact dynamics; arrays are checked once, here, and never changed.
 
     Args:
-        dynamics: P*(s'|s,a), dense [S, A, S'] or sparse [S*A, S'].
+        dynamics: P*(s'|s,a), dense [S, A, S'] or sparse [S*A, S']; each row sums to one within `ROW_TOLERANCE`, and is
+            divided by its sum if that is off by more than float64 rounds (`initial` likewise).
         reward: r(s,a), [S, A].
         initial: mu0, [S].
         discount: in [0, 1).
@@ -56,6 +59,7 @@ class FiniteMDP:
                 f"initial of {name} has shape {self.initial.shape}; reward has {self.n_states} states, expected [S]."
             )
         check_rows(f"initial of {name}", self.initial[None])
+        self.initial = _with_exact_sums(self.initial)
         self.discount = float(discount)
         if not 0.0 <= self.discount < 1.0:
             raise InvalidDiscountError(f"discount of {name} is {discount!r}; expected a number in [0, 1).")
@@ -164,8 +168,21 @@ def _check_row_sums(name: str, sums: Floats, hint: str) -> None:
     where = f"{name}[{', '.join(map(str, index))}]"
     if not np.isfinite(sums[index]):
         raise InvalidDistributionError(f"{where} holds NaN or infinite entries; expected probabilities.")
-    message = f"{where} sums to {sums[index]:.9g}; every row must sum to 1 within {ROW_TOLERANCE:g}. {hint}"
+    excess = float(sums[index]) - 1.0
+    if abs(excess) < _ROUNDED:
+        total = f"1 {'+' if excess > 0.0 else '-'} {abs(excess):.2e}"
+        hint = "If it was rounded (float32, printed digits), normalize it in float64: row / row.sum()."
+    else:
+        total = f"{sums[index]:.9g}"
+    message = f"{where} sums to {total}; every row must sum to 1 within {ROW_TOLERANCE:g}. {hint}"
     raise InvalidDistributionError(message.rstrip())
+
+
+def _with_exact_sums(rows: Floats) -> Floats:
+    """Checked rows along the last axis; those whose sums are off one by more than `_EXACT` are divided by them."""
+    sums = rows.sum(axis=-1, keepdims=True)
+    off = np.abs(sums - 1.0) > _EXACT
+    return np.where(off, rows / sums, rows) if off.any() else rows
 
 
 _COUNTS_HINT = "If it holds counts, call tabular.dynamics.maximum_likelihood first."
@@ -181,7 +198,7 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
                 f"expected [{n_states}, {n_actions}, {n_states}]."
             )
         check_rows(label, dense, _COUNTS_HINT)
-        return dense
+        return _with_exact_sums(dense)
     rows = sparse.csr_array(dynamics, dtype=np.float64)
     if not (rows.has_canonical_format and rows.data.all()):
         rows = rows.copy()  # in place, the next two would change the caller's arrays
@@ -199,7 +216,11 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
         pair = int(np.searchsorted(rows.indptr, entry, side="right")) - 1
         where = f"{label}[{pair // n_actions}, {pair % n_actions}, {int(rows.indices[entry])}]"
         raise InvalidDistributionError(f"{where} is {rows.data[entry]:g}; probabilities must be >= 0.")
-    return rows
+    off = np.abs(sums - 1.0) > _EXACT
+    if not off.any():
+        return rows
+    total = np.repeat(np.where(off, sums, 1.0).ravel(), np.diff(rows.indptr))
+    return sparse.csr_array((rows.data / total, rows.indices, rows.indptr), shape=rows.shape)
 
 
 def _checked_reward_bound(reward: Reward, bound: float | None, name: str) -> float:

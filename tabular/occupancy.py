@@ -3,6 +3,7 @@
     m     = (1 - discount) (I - discount P_pi^T)^-1 mu0       how often each state is visited, sums to 1
     d     = m(s) pi(a|s)                                      the state-action occupancy
     V     = (I - discount P_pi)^-1 r_pi                       state values
+    h     = V - E_mu0[V] = (I - discount P_pi)^-1 (r_pi - J)  relative values, without the level J / (1 - discount)
     J     = <d, r> = (1 - discount) <mu0, V>                  the normalized expected return
 
 Both systems have one unknown a state, so the actions cost nothing. Probabilities of states that cannot be reached are
@@ -66,6 +67,17 @@ def state_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
     """V_pi, the expected discounted sum of rewards from each state, [S]; reward units, without (1 - discount)."""
     reward = np.einsum("sa,sa->s", policy, mdp.reward)
     return solve_discounted(mdp.policy_dynamics(policy), reward, mdp.discount, transpose=False).value
+
+
+def relative_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
+    """V_pi(s) - E_mu0[V_pi], [S], reward units: what a start state is worth beside the others.
+
+    Near discount 1 the level that all states share, J / (1 - discount), leaves no digits of V for their differences.
+    """
+    reward = np.einsum("sa,sa->s", policy, mdp.reward)
+    level = float(state_occupancy(mdp, policy) @ reward)
+    value = solve_discounted(mdp.policy_dynamics(policy), reward - level, mdp.discount, transpose=False).value
+    return value - mdp.initial @ value
 
 
 def action_value(mdp: FiniteMDP, policy: Policy) -> ActionValue:

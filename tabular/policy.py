@@ -7,7 +7,7 @@ import numpy as np
 from ampl.errors import InvalidArgumentError, NotConvergedError, check_at_least, check_fraction
 from tabular.generators import random_rows
 from tabular.mdp import FiniteMDP
-from tabular.occupancy import action_value
+from tabular.occupancy import one_step_value, relative_value
 from tabular.types import ActionValue, Floats, Integers, Policy
 
 
@@ -73,8 +73,8 @@ def optimal_policy(mdp: FiniteMDP, max_iterations: int = 1000) -> Policy:
     actions = mdp.reward.argmax(axis=1)
     states = np.arange(mdp.n_states)
     for _ in range(max_iterations):
-        value = action_value(mdp, deterministic_policy(actions, mdp.n_actions))
-        tie = 1e-11 * max(1.0, float(np.abs(value).max()))
+        value = one_step_value(mdp, relative_value(mdp, deterministic_policy(actions, mdp.n_actions)))
+        tie = 1e-11 * float(np.abs(value).max())
         improves = value.max(axis=1) > value[states, actions] + tie
         if not improves.any():
             return deterministic_policy(actions, mdp.n_actions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from ampl.errors import AbsoluteContinuityError
 from ampl.files import check_replaceable, read_npz, write_npz
 from tabular import occupancy as exact
 from tabular.contraction import ContractionCertificates, contraction_certificates, sup_norm_factor
+from tabular.linear_solvers import NEAR_ONE
 from tabular.mdp import FiniteMDP
 from tabular.mdp_files import OPTIONAL_ARRAYS, mdp_arrays, mdp_from_arrays
+from tabular.penalized_mdp import value_error
 from tabular.theorem1 import joint_divergence, model_divergence, model_policy_divergence
 from tabular.types import ActionValue, Floats, Occupancy, Policy, StateValue, Weights
 from tabular.weights import WeightOperator, density_ratio
@@ -60,6 +62,21 @@ class Case:
         return self.n_pairs <= DENSE_PAIRS
 
     @cached_property
+    def in_reward_units(self) -> Case:
+        """This case with rewards divided by r_max: what claims are measured on, for they hold in any unit.
+
+        So rewards of any scale can be squared, and tolerances are relative to r_max.
+        """
+        bound = self.mdp.reward_bound
+        if bound in (0.0, 1.0):
+            return self
+        mdp, model = (
+            FiniteMDP(part.dynamics, part.reward / bound, part.initial, part.discount, reward_bound=1.0, name=part.name)
+            for part in (self.mdp, self.model)
+        )
+        return replace(self, mdp=mdp, model=model)
+
+    @cached_property
     def policy_occupancy(self) -> Occupancy:
         """d_pi under P*, [S, A]."""
         return exact.occupancy(self.mdp, self.policy)
@@ -100,6 +117,21 @@ class Case:
         return exact.state_value(self.mdp, self.policy)
 
     @cached_property
+    def relative_value(self) -> StateValue:
+        """V_pi under P* without the level that all states share, [S]: its differences keep their digits."""
+        return exact.relative_value(self.mdp, self.policy)
+
+    @cached_property
+    def value_error(self) -> Floats:
+        """G(s, a) = E_P_hat[V] - E_P*[V] with V = V_pi under P*, [S, A], reward units."""
+        return value_error(self.mdp, self.model, self.relative_value)
+
+    @cached_property
+    def value_rounding(self) -> float:
+        """What rounding can do to the value error, in reward units."""
+        return self.rounding * (1.0 + float(np.abs(self.relative_value).max()) / max(self.mdp.reward_bound, 1e-300))
+
+    @cached_property
     def action_value(self) -> ActionValue:
         """Q_pi under P*, [S, A]."""
         return exact.one_step_value(self.mdp, self.state_value)
@@ -132,8 +164,8 @@ class Case:
 
     @property
     def rounding(self) -> float:
-        """What rounding can do to a normalized return, in reward units."""
-        return 1e-13 * max(self.mdp.reward_bound, 1e-300) / (1.0 - self.discount)
+        """What rounding can do to a normalized return, in reward units; the elimination near discount 1 adds none."""
+        return 1e-13 * max(self.mdp.reward_bound, 1e-300) / (1.0 - min(self.discount, NEAR_ONE))
 
     @cached_property
     def model_part(self) -> float:

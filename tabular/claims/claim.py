@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+import numpy as np
+
 from ampl.claims import Verdict
+from ampl.errors import AmplError
 from tabular.claims.case import Case
 
 LARGEST_RATIO = 1e12  # stands for a ratio to zero
@@ -36,12 +39,22 @@ class Measurement:
         left, right: the sides, in the claim's unit.
         condition_met: whether the corrected claim's condition holds on this case (always true for claims without one).
         settings: what else the claim speaks of and the measurement chose, for people: "α = 0.1".
+        rounding: how far float64 may have moved the sides against each other, in their unit; a difference of at most
+            this much contradicts nothing.
     """
 
     left: float
     right: float
     condition_met: bool = True
     settings: str = ""
+    rounding: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undecided:
+    """A case that float64 cannot decide: a solve missed its tolerance, or the sides differ by no more than rounding."""
+
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +66,7 @@ class Claim:
         source: paper and equation, or this project's own finding.
         statement: in words and symbols.
         relation: what must hold between the two sides.
-        measure: the two sides on a case, or None where the claim does not apply to it.
+        measure: the two sides on a case whose rewards are at most one, or None where the claim does not apply to it.
         expected: the verdict that theory gives.
         condition: what must be added for the claim to hold, if anything.
         tolerance: rounding allowed, relative to the larger side.
@@ -68,11 +81,24 @@ class Claim:
     condition: str = ""
     tolerance: float = 1e-9
 
+    def assess(self, case: Case) -> Measurement | Undecided | None:
+        """The two sides on a case, in units of its r_max; None where the claim does not apply."""
+        try:
+            found = self.measure(case.in_reward_units)
+        except (AmplError, np.linalg.LinAlgError) as error:  # one case of one claim; the others go on
+            return Undecided(reason=str(error))
+        if found is None:
+            return None
+        difference = abs(found.left - found.right)
+        if math.isnan(difference):
+            return Undecided(reason=f"one side is {found.left:g}, the other {found.right:g}")
+        if self.is_violated(found) and 0.0 < found.rounding >= difference:
+            return Undecided(reason=f"the sides differ by {difference:.2g}, rounding may be {found.rounding:.2g}")
+        return found
+
     def value(self, measurement: Measurement) -> float:
         """How near to failing: left/right for inequalities, the relative difference for equalities."""
         left, right = measurement.left, measurement.right
-        if math.isnan(left) or math.isnan(right):
-            return LARGEST_RATIO  # a measurement that failed counts as a contradiction
         if self.relation is Relation.EQUAL:
             return min(abs(left - right) / max(1.0, abs(left), abs(right)), LARGEST_RATIO)
         if left <= 0.0:
@@ -107,10 +133,15 @@ class Tally:
     """What many cases said about one claim; `worst_index` points into the list of cases.
 
     Attributes:
+        cases: those that float64 can decide.
+        undecided: those that it cannot; they count for nothing else.
+        reason: why the first of these is undecided.
         smallest, smallest_despite_condition: the simplest violations where the condition is not met, and where it is.
     """
 
     cases: int = 0
+    undecided: int = 0
+    reason: str = ""
     meeting_condition: int = 0
     violations: int = 0
     violations_despite_condition: int = 0
@@ -119,8 +150,12 @@ class Tally:
     smallest: Smallest | None = None
     smallest_despite_condition: Smallest | None = None
 
-    def add(self, claim: Claim, measurement: Measurement, index: int, size: Size = (False, 1, 1, 1)) -> Tally:
+    def add(
+        self, claim: Claim, measurement: Measurement | Undecided, index: int, size: Size = (False, 1, 1, 1)
+    ) -> Tally:
         """This tally with one more case."""
+        if isinstance(measurement, Undecided):
+            return replace(self, undecided=self.undecided + 1, reason=self.reason or measurement.reason)
         value = claim.value(measurement)
         violated = claim.is_violated(measurement)
         is_worst = value > self.worst
@@ -131,7 +166,8 @@ class Tally:
                 despite = _smaller(despite, found)
             else:
                 smallest = _smaller(smallest, found)
-        return Tally(
+        return replace(
+            self,
             cases=self.cases + 1,
             meeting_condition=self.meeting_condition + measurement.condition_met,
             violations=self.violations + violated,
@@ -148,6 +184,8 @@ class Tally:
         return replace(
             first,
             cases=self.cases + later.cases,
+            undecided=self.undecided + later.undecided,
+            reason=self.reason or later.reason,
             meeting_condition=self.meeting_condition + later.meeting_condition,
             violations=self.violations + later.violations,
             violations_despite_condition=self.violations_despite_condition + later.violations_despite_condition,
@@ -165,9 +203,11 @@ class Tally:
     def verdict(self) -> Verdict:
         """What the cases say.
 
-        `holds` without violations, `holds with condition` if there are none where the condition is met, otherwise
-        `fails as printed`.
+        `not decided` if no case could be decided, `holds` without violations, `holds with condition` if there are none
+        where the condition is met, otherwise `fails as printed`.
         """
+        if self.undecided and not self.cases:
+            return Verdict.NOT_DECIDED
         if not self.violations:
             return Verdict.HOLDS
         if self.meeting_condition and not self.violations_despite_condition:

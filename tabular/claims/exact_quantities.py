@@ -18,17 +18,13 @@ def _occupancy_is_the_flow(case: Case) -> Measurement:
 
 
 def _return_by_two_routes(case: Case) -> Measurement:
-    by_visits = float(np.vdot(case.policy_occupancy, case.mdp.reward))
-    scale = max(case.mdp.reward_bound, 1e-300)
-    return Measurement(left=by_visits / scale, right=case.expected_return / scale)
+    return Measurement(left=float(np.vdot(case.policy_occupancy, case.mdp.reward)), right=case.expected_return)
 
 
 def _telescoping(case: Case) -> Measurement:
-    value_error = case.model.expect_next(case.state_value) - case.mdp.expect_next(case.state_value)  # G, [S, A]
     gap = case.expected_return_in_model - case.expected_return
-    telescoped = case.discount * float(np.vdot(case.model_occupancy, value_error))
-    scale = max(case.mdp.reward_bound, 1e-300)
-    return Measurement(left=gap / scale, right=telescoped / scale)
+    telescoped = case.discount * float(np.vdot(case.model_occupancy, case.value_error))
+    return Measurement(left=gap, right=telescoped, rounding=case.value_rounding)
 
 
 CLAIMS = (

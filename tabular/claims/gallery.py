@@ -77,8 +77,8 @@ def _smallest_case(task: tuple[str, CaseSpec]) -> Case:
 def _write_one(folder: Path, record: ClaimRecord, case: Case, drawing: Drawing) -> list[str]:
     """Saves and draws one case; returns its section of the index."""
     claim = CLAIMS[record.claim]
-    measurement = claim.measure(case)
-    assert measurement is not None  # shrinking keeps the claim applicable
+    measurement = claim.assess(case)
+    assert isinstance(measurement, Measurement)  # shrinking keeps the claim applicable
     path, picture = folder / f"{claim.name}.npz", folder / f"{claim.name}.png"
     save_case(path, case, {"claim": np.array(claim.name), "recorded": np.float64(claim.value(measurement))})
     facts = _facts(claim, measurement, path)

@@ -16,7 +16,7 @@ from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.integral_metrics import L1Distance, LineWasserstein1, MeanDiscrepancy, Wasserstein1
 from tabular.occupancy import expected_return
-from tabular.penalized_mdp import mean_uncertainty, penalized_optimum, value_error
+from tabular.penalized_mdp import mean_uncertainty, penalized_optimum
 from tabular.penalty_tradeoff import TradeOff, enumerate_trade_off
 from tabular.theorem1 import next_state_total_variation
 from tabular.types import Floats
@@ -29,13 +29,8 @@ _L1 = L1Distance()
 
 def _error(case: Case) -> Floats:
     """|G|, [S, A], with what is only rounding set to zero."""
-    error = np.abs(value_error(case.mdp, case.model, case.state_value))
-    return np.where(error > _value_rounding(case), error, 0.0)
-
-
-def _value_rounding(case: Case) -> float:
-    """What rounding can do to a difference of values, in reward units."""
-    return case.rounding / (1.0 - case.discount)
+    error = np.abs(case.value_error)
+    return np.where(error > case.value_rounding, error, 0.0)
 
 
 def _worst_pair(error: Floats, bound: Floats) -> Measurement:
@@ -59,8 +54,8 @@ def _printed_value_bound(scale: float) -> Callable[[Case], Measurement]:
 
 def _line_transport_bound(case: Case) -> Measurement:
     metric = LineWasserstein1(positions=case.generator("positions").random(case.mdp.n_states))
-    bound = metric.norm(case.state_value) * metric.distance(case.mdp, case.model)
-    return _worst_pair(_error(case), bound + _value_rounding(case))
+    bound = metric.norm(case.relative_value) * metric.distance(case.mdp, case.model)
+    return _worst_pair(_error(case), bound + case.value_rounding)
 
 
 def _transport_bound(case: Case) -> Measurement | None:
@@ -68,8 +63,8 @@ def _transport_bound(case: Case) -> Measurement | None:
         return None
     points = case.generator("points").random((case.mdp.n_states, 2))
     metric = Wasserstein1(metric=np.abs(points[:, None] - points).sum(axis=-1))  # distances in a plane, by axes
-    bound = metric.norm(case.state_value) * metric.distance(case.mdp, case.model)
-    return _worst_pair(_error(case), bound + _value_rounding(case))
+    bound = metric.norm(case.relative_value) * metric.distance(case.mdp, case.model)
+    return _worst_pair(_error(case), bound + case.value_rounding)
 
 
 def _kernel_bound(case: Case) -> Measurement | None:
@@ -79,7 +74,7 @@ def _kernel_bound(case: Case) -> Measurement | None:
     kernel = np.exp(-np.abs(points[:, None] - points)) + 0.1 * np.eye(case.mdp.n_states)
     metric = MeanDiscrepancy(kernel=kernel)
     bound = metric.norm(case.state_value) * metric.distance(case.mdp, case.model)
-    return _worst_pair(_error(case), bound + _value_rounding(case))
+    return _worst_pair(_error(case), bound + case.value_rounding)
 
 
 def _weight(case: Case) -> float:
@@ -150,10 +145,8 @@ def _losses(case: Case, claimed: Floats, received: float) -> Floats:
 
 def _return_under_the_model(case: Case) -> Measurement:
     """J(pi, P*) from d_pi under P_hat and the value error, which are computed apart from it."""
-    error = value_error(case.mdp, case.model, case.state_value)
-    corrected = float(np.vdot(case.model_occupancy, case.mdp.reward - case.discount * error))
-    scale = max(case.mdp.reward_bound, 1e-300)
-    return Measurement(left=case.expected_return / scale, right=corrected / scale)
+    corrected = float(np.vdot(case.model_occupancy, case.mdp.reward - case.discount * case.value_error))
+    return Measurement(left=case.expected_return, right=corrected, rounding=case.value_rounding)
 
 
 def _two_sided_bound(case: Case) -> Measurement:
@@ -162,11 +155,9 @@ def _two_sided_bound(case: Case) -> Measurement:
 
 
 def _telescoping_as_printed(case: Case) -> Measurement:
-    error = value_error(case.mdp, case.model, case.state_value)
-    scale = max(case.mdp.reward_bound, 1e-300)
     gap = case.expected_return_in_model - case.expected_return
-    printed = case.discount * float(np.vdot(case.policy_occupancy, error))
-    return Measurement(left=gap / scale, right=printed / scale)
+    printed = case.discount * float(np.vdot(case.policy_occupancy, case.value_error))
+    return Measurement(left=gap, right=printed, rounding=case.value_rounding)
 
 
 CLAIMS = (

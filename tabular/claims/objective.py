@@ -9,6 +9,7 @@ from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.contraction import NORMS
 from tabular.moments import indicator_conditions, moment_conditions, q_moment
+from tabular.occupancy import one_step_value
 
 _RANK_PAIRS = 120  # the rank of all indicator conditions costs the cube of the number of pairs
 
@@ -20,11 +21,17 @@ def _every_test_function(case: Case) -> Measurement:
 
 
 def _moment_is_the_return(case: Case) -> Measurement:
-    condition = q_moment(case.mdp, case.policy, case.behavior_occupancy, case.action_value)
-    scale = max(case.mdp.reward_bound, 1e-300)
-    coefficients_are_rewards = np.abs(condition.coefficients[0] - case.behavior_occupancy * case.mdp.reward).max()
-    off = coefficients_are_rewards + abs(condition.constants[0] - case.expected_return)
-    return Measurement(left=float(off / scale), right=0.0)
+    """The level discount J / (1 - discount) is taken out of Q_pi, and its share of the condition put back.
+
+    So the digits of Q_pi that matter near discount 1 are kept: Eq. 10 is linear in the test function.
+    """
+    level = case.discount * case.expected_return  # (1 - discount) times the level
+    relative = one_step_value(case.mdp, case.relative_value)
+    condition = q_moment(case.mdp, case.policy, case.behavior_occupancy, relative)
+    coefficients = condition.coefficients[0] + level * case.behavior_occupancy
+    coefficients_are_rewards = np.abs(coefficients - case.behavior_occupancy * case.mdp.reward).max()
+    off = coefficients_are_rewards + abs(condition.constants[0] + level - case.expected_return)
+    return Measurement(left=float(off), right=0.0, rounding=case.value_rounding)
 
 
 def _moment_determines_weights(case: Case) -> Measurement | None:

@@ -65,6 +65,7 @@ def claims_markdown(records: Sequence[ClaimRecord]) -> str:
             "",
             *conditions,
             "",
+            *_undecided(records),
         ]
     )
 
@@ -140,10 +141,17 @@ def _verdicts(records: Sequence[ClaimRecord]) -> str:
 
 def _counts(records: Sequence[ClaimRecord]) -> str:
     counted = {verdict: sum(record.verdict is verdict for record in records) for verdict in Verdict}
-    return (
+    counts = (
         f"{counted[Verdict.HOLDS]} hold, {counted[Verdict.HOLDS_WITH_CONDITION]} hold with a condition, "
         f"{counted[Verdict.FAILS_AS_PRINTED]} fail as printed"
     )
+    return f"{counts}, {counted[Verdict.NOT_DECIDED]} were not decided" if counted[Verdict.NOT_DECIDED] else counts
+
+
+def _undecided(records: Sequence[ClaimRecord]) -> list[str]:
+    """Which cases count for nothing; no lines if every case was decided."""
+    rows = [f"- `{record.claim}`: {record.undecided:,}." for record in records if record.undecided]
+    return ["Cases that float64 could not decide, which count for nothing:", "", *rows, ""] if rows else []
 
 
 def _cell(text: str) -> str:

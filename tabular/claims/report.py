@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ampl.claims import ClaimRecord, Verdict, write_claims
@@ -15,7 +16,12 @@ from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.claims.page import claims_markdown, worst_in_words
 from tabular.claims.registry import CLAIMS
 
-_COLORS = {Verdict.HOLDS: "green", Verdict.HOLDS_WITH_CONDITION: "yellow", Verdict.FAILS_AS_PRINTED: "red"}
+_COLORS = {
+    Verdict.HOLDS: "green",
+    Verdict.HOLDS_WITH_CONDITION: "yellow",
+    Verdict.FAILS_AS_PRINTED: "red",
+    Verdict.NOT_DECIDED: "magenta",
+}
 _PIPE_WIDTH = 140  # columns of a table that does not go to a terminal
 
 
@@ -26,30 +32,50 @@ def console() -> Console:
 
 
 def print_table(records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord], title: str) -> None:
-    """One row a claim; a verdict that surprises is marked."""
+    """One row a claim; a verdict that surprises is marked, and undecided cases get a column if there are any."""
     table = Table(title=title, title_justify="left")
-    for name in ("claim", "source", "verdict", "worst", "cases"):
-        table.add_column(name, justify="right" if name in ("worst", "cases") else "left", no_wrap=name != "source")
+    has_undecided = any(record.undecided for record in records)
+    for name in ("claim", "source", "verdict", "worst", "cases", *(["not decided"] if has_undecided else [])):
+        is_number = name in ("worst", "cases", "not decided")
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=name != "source")
     for record in records:
         verdict = f"[{_COLORS[record.verdict]}]{record.verdict}[/]"
         if record in surprises:
             verdict += f" [bold](expected: {record.expected})[/]"
-        worst = worst_in_words(CLAIMS[record.claim], record.worst)
-        table.add_row(record.claim, record.source, verdict, worst, f"{record.cases:,}")
+        worst = worst_in_words(CLAIMS[record.claim], record.worst) if record.cases else ""
+        undecided = [f"{record.undecided:,}"] if has_undecided else []
+        table.add_row(record.claim, record.source, verdict, worst, f"{record.cases:,}", *undecided)
     console().print(table)
 
 
 def summarize(
-    claims: Sequence[Claim], records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord], folder: Path
+    claims: Sequence[Claim],
+    records: Sequence[ClaimRecord],
+    surprises: Sequence[ClaimRecord],
+    reasons: Mapping[str, str],
+    folder: Path,
 ) -> int:
-    """Prints what stands out and how to look at it; returns the exit code, 1 if anything surprises."""
+    """Prints what stands out and how to look at it; returns the exit code, 1 if anything surprises.
+
+    Args:
+        claims: all that were tried.
+        records: of those that applied to a case.
+        surprises: records whose verdict is not the expected one.
+        reasons: by claim, why the first of its undecided cases is undecided.
+        folder: where the worst cases are.
+    """
     out = console()
     skipped = [claim.name for claim in claims if claim.name not in {record.claim for record in records}]
     if skipped:
         out.print(f"Not applicable to these MDPs (too large for dense matrices over pairs): {', '.join(skipped)}.")
     for record in records:
-        if record.verdict is not Verdict.HOLDS:
+        if record.verdict not in (Verdict.HOLDS, Verdict.NOT_DECIDED):
             out.print("\n".join(_counterexample(record)), highlight=False)
+    for record in records:
+        if record.undecided:
+            tried = record.cases + record.undecided
+            count = f"not decided: {record.undecided:,} of {tried:,} cases, which count for nothing"
+            out.print(f"{record.claim}: {count} ({escape(reasons[record.claim])})", highlight=False)
     if not records:
         out.print("Nothing was checked: no claim applies to these MDPs.")
         return 1
@@ -66,8 +92,8 @@ def _counterexample(record: ClaimRecord) -> list[str]:
     lines = [f"[{_COLORS[record.verdict]}]{claim.name}[/]: {claim.statement}", f"    {needs}"]
     if record.counterexample:
         case, _ = load_case(Path(record.counterexample))
-        measurement = claim.measure(case)
-        if measurement is not None:
+        measurement = claim.assess(case)
+        if isinstance(measurement, Measurement):
             sides = f"{measurement.left:.4g}, against {measurement.right:.4g}"
             where = f"{case.family}, {case.mdp.n_states} states, {case.mdp.n_actions} action(s), γ = {case.discount:g}"
             lines.append(f"    without: {where}: {sides}")

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ampl.claims import ClaimRecord
-from ampl.errors import InvalidFileError
+from ampl.errors import AmplError, InvalidFileError, NotConvergedError
 from ampl.files import check_replaceable
 from ampl.processes import map_in_processes
 from tabular.claims.case import load_case, save_case
-from tabular.claims.claim import Claim, Measurement, Size, Tally
+from tabular.claims.claim import Claim, Measurement, Size, Tally, Undecided
 from tabular.claims.families import FAMILIES, CaseSpec, build_case
 from tabular.claims.registry import CLAIMS
 from tabular.environments import ENVIRONMENTS
@@ -65,24 +65,26 @@ def case_paths(claims: Sequence[Claim], folder: Path) -> dict[str, Path]:
 
 
 def records(claims: Sequence[Claim], tallies: Tallies, specs: Sequence[CaseSpec], folder: Path) -> list[ClaimRecord]:
-    """One record a claim that applied to any case; its worst case is saved below `folder` and named in it."""
+    """One record a claim that applied to any case; its worst case, if any was decided, is saved below `folder`."""
     paths = case_paths(claims, folder)
     found = []
     for claim in claims:
         tally = tallies[claim.name]
-        if not tally.cases:
+        if not tally.cases + tally.undecided:
             continue
-        extra = {"claim": np.array(claim.name), "recorded": np.float64(tally.worst)}
-        save_case(paths[claim.name], build_case(specs[tally.worst_index]), extra)
+        if tally.cases:
+            extra = {"claim": np.array(claim.name), "recorded": np.float64(tally.worst)}
+            save_case(paths[claim.name], build_case(specs[tally.worst_index]), extra)
         found.append(
             ClaimRecord(
                 claim=claim.name,
                 source=claim.source,
                 verdict=tally.verdict,
                 expected=claim.expected,
-                worst=tally.worst,
+                worst=tally.worst if tally.cases else 0.0,
                 cases=tally.cases,
-                counterexample=str(paths[claim.name]),
+                counterexample=str(paths[claim.name]) if tally.cases else None,
+                undecided=tally.undecided,
             )
         )
     return found
@@ -93,14 +95,17 @@ def replay(path: Path) -> tuple[Claim, Measurement, float]:
 
     Raises:
         InvalidFileError: not a saved case, or of a claim that no longer exists.
+        NotConvergedError: float64 cannot decide the claim on it.
     """
     case, arrays = load_case(path, ("claim", "recorded"))
     name = str(arrays["claim"])
     if name not in CLAIMS:
         raise InvalidFileError(f"{path} was saved for the claim '{name}', which this version does not have.")
-    measurement = CLAIMS[name].measure(case)
+    measurement = CLAIMS[name].assess(case)
     if measurement is None:
         raise InvalidFileError(f"{path}: the claim '{name}' does not apply to the saved case.")
+    if isinstance(measurement, Undecided):
+        raise NotConvergedError(f"{path}: float64 cannot decide the claim '{name}' on it: {measurement.reason}")
     return CLAIMS[name], measurement, float(arrays["recorded"])
 
 
@@ -118,13 +123,20 @@ def _measure_chunk(task: tuple[tuple[str, ...], int, tuple[CaseSpec, ...]]) -> T
     claims: Mapping[str, Claim] = {name: CLAIMS[name] for name in names}
     tallies: Tallies = {name: Tally() for name in names}
     for offset, spec in enumerate(specs):
-        case = build_case(spec)
-        size = _size(case.mdp)
-        for name, claim in claims.items():
-            measurement = claim.measure(case)
-            if measurement is not None:
-                tallies[name] = tallies[name].add(claim, measurement, start + offset, size)
+        for name, (measurement, size) in _assessed(claims, spec).items():
+            tallies[name] = tallies[name].add(claims[name], measurement, start + offset, size)
     return tallies
+
+
+def _assessed(claims: Mapping[str, Claim], spec: CaseSpec) -> dict[str, tuple[Measurement | Undecided, Size]]:
+    """What the case says about each claim that applies to it."""
+    try:
+        case = build_case(spec)
+    except AmplError as error:  # its policies come from an optimal one
+        return {name: (Undecided(reason=str(error)), (False, 1, 1, 1)) for name in claims}
+    found = {name: claim.assess(case) for name, claim in claims.items()}
+    size = _size(case.mdp)
+    return {name: (measurement, size) for name, measurement in found.items() if measurement is not None}
 
 
 def _size(mdp: FiniteMDP) -> Size:

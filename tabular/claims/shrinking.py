@@ -68,8 +68,8 @@ class _Search:
     def __init__(self, claim: Claim, case: Case) -> None:
         self.claim, self.case = claim, case
         self.trials = 0
-        measurement = claim.measure(case)
-        assert measurement is not None  # a counterexample was measured before
+        measurement = claim.assess(case)
+        assert isinstance(measurement, Measurement)  # a counterexample was measured before
         self.first: Measurement = measurement
 
     def accepts(self, parts: _Parts) -> bool:
@@ -86,11 +86,11 @@ class _Search:
     def contradicts(self, case: Case) -> bool:
         """Whether the claim is violated, as clearly as at first and on the same side of its condition."""
         try:
-            found = self.claim.measure(case)
+            found = self.claim.assess(case)
         except AmplError:  # the measure found the case to be outside of what it is made for
             return False
         return (
-            found is not None
+            isinstance(found, Measurement)
             and bool(np.isfinite([found.left, found.right]).all())
             and found.condition_met == self.first.condition_met
             and self.claim.is_violated(found)

@@ -30,6 +30,7 @@ from tabular.types import Floats
 
 _ROUNDING = 1e-7  # largest violation of an optimality condition, relative to the size of its terms
 _NEWTON_STEPS = 200
+_SHARE = 0.75  # by trial: with all of 1 - discount as the unit, rewards are so large that they drown the flow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +170,7 @@ class _System:
     def __init__(self, family: RegularizedLagrangian, problem: EstimationProblem) -> None:
         self.family = family
         self.data = problem.data
+        self.discount = problem.discount
         self.weight_basis = problem.basis(family.weight_functions)  # [n, k]
         self.critic_basis = problem.basis(family.critic_functions)  # [n, m]
         weighted = self.data[:, None] * self.weight_basis  # [n, k]
@@ -184,17 +186,33 @@ class _System:
         return np.vstack([self.flow, self.mean]), np.append(self.start, 1.0)
 
     def solve_quadratic(self) -> Solution:
-        """q = 2: one symmetric linear system in w, Q and lambda."""
+        """q = 2: one symmetric linear system in w, Q and lambda.
+
+        Without one of the regularizers it is solved for Q and lambda in another unit, in which the other regularizer is
+        small beside the flow: near discount 1 the condition is then about that of the flow, and not the square of it.
+        """
         rows, sides = self.constraints()
         n_rows, n_weights = rows.shape
         ridge = np.where(np.arange(n_rows) < len(self.start), self.family.primal_weight, 0.0)
-        matrix = np.block([[self.family.dual_weight * np.eye(n_weights), rows.T], [rows, -np.diag(ridge)]])
-        right = np.concatenate([self.reward, sides])
+        unit = self._unit()
+        weight_part, multiplier_part = self.family.dual_weight * np.eye(n_weights), -np.diag(ridge)
+        matrix = np.block([[weight_part / unit, rows.T], [rows, multiplier_part * unit]])
+        right = np.concatenate([self.reward / unit, sides])
         seen = np.eye(n_weights) if self.family.dual_weight > 0.0 else orth(rows.T)  # nothing else fixes w's rest
         reach = np.zeros((n_weights + n_rows, seen.shape[1] + n_rows))
         reach[:n_weights, : seen.shape[1]], reach[n_weights:, seen.shape[1] :] = seen, np.eye(n_rows)
         unknown = reach @ least_squares(reach.T @ matrix @ reach, reach.T @ right)
-        return self._solution(unknown[:n_weights], unknown[n_weights:], _relative(matrix, unknown, right))
+        weights, multipliers = unknown[:n_weights], unit * unknown[n_weights:]
+        conditions = np.block([[weight_part, rows.T], [rows, multiplier_part]])
+        residual = _relative(conditions, np.append(weights, multipliers), np.append(self.reward, sides))
+        return self._solution(weights, multipliers, residual)
+
+    def _unit(self) -> float:
+        """What Q and lambda are counted in; one where both regularizers are there or none is."""
+        near = 1.0 - self.discount
+        if (self.family.primal_weight == 0.0) == (self.family.dual_weight == 0.0):
+            return 1.0
+        return near**_SHARE if self.family.dual_weight == 0.0 else 1.0 / near
 
     def solve_power(self) -> Solution:
         """alpha_Q = 0: Newton's method on alpha_w E|w|^q / q - alpha_R E[w r] where the constraints hold."""
@@ -220,14 +238,17 @@ class _System:
 
     def solve_positive(self) -> Solution:
         """q = 2, alpha_Q > 0, w >= 0: nonnegative least squares, inside a root search over lambda if normalized."""
-        hessian = self.flow.T @ self.flow / self.family.primal_weight
-        hessian += self.family.dual_weight * np.eye(len(self.mean))
-        root = np.linalg.cholesky(hessian)  # positive definite: the flow matrix of a tabular class is invertible
+        penalty = np.sqrt(self.family.dual_weight) * np.eye(len(self.mean))
+        factor = np.vstack([self.flow / np.sqrt(self.family.primal_weight), penalty])  # the Hessian is factor^T factor
+        root = np.asarray(np.linalg.qr(factor, mode="r"))  # invertible, as the flow matrix of a tabular class is
         gain = self.flow.T @ self.start / self.family.primal_weight + self.reward
 
         def best(multiplier: float) -> Floats:
-            target = np.linalg.solve(root, gain - multiplier * self.mean)
-            return np.asarray(nnls(root.T, target, maxiter=30 * len(target))[0])
+            target = np.linalg.solve(root.T, gain - multiplier * self.mean)
+            try:
+                return np.asarray(nnls(root, target, maxiter=30 * len(target))[0])
+            except RuntimeError as error:
+                raise NotConvergedError(f"regularized Lagrangian: nonnegative least squares: {error}.") from error
 
         multiplier = 0.0
         if self.family.normalized:
@@ -238,7 +259,7 @@ class _System:
                     raise NotConvergedError("regularized Lagrangian: no multiplier makes the weights' mean one.")
             multiplier = float(brentq(lambda value: self.mean @ best(value) - 1.0, -reach, reach, xtol=1e-15))
         coefficients = best(multiplier)
-        gradient = gain - multiplier * self.mean - hessian @ coefficients  # <= 0, and 0 where w > 0
+        gradient = gain - multiplier * self.mean - factor.T @ (factor @ coefficients)  # <= 0, and 0 where w > 0
         size = max(1.0, np.abs(gain).max(), abs(multiplier))
         residual = np.abs(np.where(coefficients > 0.0, gradient, np.maximum(gradient, 0.0))).max() / size
         if self.family.normalized:

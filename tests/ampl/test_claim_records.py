@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,18 @@ def test_records_read_back_as_written(tmp_path: Path) -> None:
 def test_the_file_has_exactly_the_agreed_keys(tmp_path: Path) -> None:
     write_claims(tmp_path / "claims.json", [RECORD])
     (item,) = json.loads((tmp_path / "claims.json").read_text())
-    assert list(item) == ["claim", "source", "verdict", "expected", "worst", "cases", "counterexample"]
+    contracted = ["claim", "source", "verdict", "expected", "worst", "cases", "counterexample"]
+    assert list(item) == [*contracted, "undecided"]
     assert (item["verdict"], item["expected"]) == ("holds with condition", "holds")
+
+
+def test_files_from_before_undecided_cases_were_counted_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "claims.json"
+    write_claims(path, [replace(RECORD, undecided=3)])
+    (item,) = json.loads(path.read_text())
+    assert item.pop("undecided") == 3
+    path.write_text(json.dumps([item]))
+    assert read_claims(path) == [RECORD]
 
 
 def test_a_foreign_file_is_not_replaced(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
 """Verdicts follow from measurements, and every claim comes out as theory.md says, on few cases and on many."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ampl.claims import Verdict
-from ampl.errors import InvalidArgumentError, UnknownNameError
-from tabular.claims import aligned_case
+from ampl.errors import InvalidArgumentError, NotConvergedError, UnknownNameError
+from tabular.claims import aligned_case, families, runner
 from tabular.claims.case import Case
-from tabular.claims.claim import LARGEST_RATIO, Claim, Measurement, Relation, Tally
+from tabular.claims.claim import Claim, Measurement, Relation, Tally, Undecided
 from tabular.claims.families import CaseSpec, build_case
 from tabular.claims.registry import CLAIMS, select_claims
 from tabular.claims.runner import case_specs, run_claims
+from tabular.mdp import FiniteMDP
 from tabular.occupancy import action_value, expected_return
 from tabular.theorem1 import return_gap
 from tabular.weights import WeightOperator
@@ -57,11 +61,98 @@ def test_merging_tallies_equals_counting_in_one() -> None:
     assert (merged.cases, merged.violations, merged.worst, merged.worst_index) == (4, 2, 1.5, whole.worst_index)
 
 
+def measuring(measure: Callable[[Case], Measurement | None], relation: Relation = Relation.AT_MOST) -> Claim:
+    return replace(claim(relation), measure=measure)
+
+
+def failing(_: Case) -> Measurement:
+    raise NotConvergedError("no solution.")
+
+
+def a_case() -> Case:
+    return build_case(CaseSpec(family="fork", index=0, seed=0))
+
+
 @pytest.mark.parametrize("relation", list(Relation))
-def test_a_measurement_that_is_not_a_number_counts_as_a_violation(relation: Relation) -> None:
-    measurement = Measurement(left=float("nan"), right=1.0)
-    assert claim(relation).is_violated(measurement)
-    assert claim(relation).value(measurement) == LARGEST_RATIO
+@pytest.mark.parametrize("side", [float("nan"), float("inf")])
+def test_sides_that_do_not_compare_decide_nothing(relation: Relation, side: float) -> None:
+    found = measuring(lambda _: Measurement(left=side, right=side), relation).assess(a_case())
+    assert isinstance(found, Undecided)
+
+
+def test_a_failed_solve_decides_nothing_and_says_why() -> None:
+    assert measuring(failing).assess(a_case()) == Undecided(reason="no solution.")
+
+
+def test_a_difference_within_rounding_decides_nothing_only_where_it_would_contradict() -> None:
+    beyond = Measurement(left=1.1, right=1.0, rounding=0.2)
+    assert isinstance(measuring(lambda _: beyond).assess(a_case()), Undecided)
+    for clear in (replace(beyond, rounding=0.05), replace(beyond, left=0.9)):
+        assert measuring(lambda _, clear=clear: clear).assess(a_case()) == clear
+
+
+def test_undecided_cases_are_counted_apart() -> None:
+    one = tally((1.0, 2.0, True))
+    both = one.add(claim(), Undecided(reason="first"), 1).add(claim(), Undecided(reason="second"), 2)
+    assert (both.cases, both.undecided, both.reason, both.verdict) == (1, 2, "first", Verdict.HOLDS)
+    assert replace(both, undecided=0, reason="") == one
+    merged = one.merge(Tally().add(claim(), Undecided(reason="later"), 5))
+    assert (merged.cases, merged.undecided, merged.reason, merged.worst_index) == (1, 1, "later", 0)
+
+
+def test_a_claim_that_no_case_decides_contradicts_nothing() -> None:
+    nothing = Tally().add(claim(), Undecided(reason="first"), 0)
+    assert nothing.verdict is Verdict.NOT_DECIDED
+    assert not any(nothing.contradicts(verdict) for verdict in Verdict)
+
+
+def test_cases_whose_policies_cannot_be_found_are_undecided_for_every_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unbuilt(spec: CaseSpec) -> Case:
+        if spec.index == 1:
+            raise NotConvergedError("no optimal policy.")
+        return build_case(spec)
+
+    monkeypatch.setattr(runner, "build_case", unbuilt)
+    specs = [CaseSpec(family="random", index=index, seed=0) for index in range(3)]
+    chosen = select_claims(["chain-rule", "theorem1-sharp"])
+    for found in run_claims(chosen, specs, workers=1, advance=lambda _: None).values():
+        assert (found.cases, found.undecided, found.reason) == (2, 1, "no optimal policy.")
+
+
+def user_case(discount: float, scale: float, offset: float = 0.0) -> Case:
+    """A dense MDP of five states as a user's file would give it, with a policy and a model as `--mdp` chooses them."""
+    generator = np.random.default_rng(0)
+    dynamics, reward = generator.dirichlet(np.ones(5), size=(5, 2)), generator.normal(size=(5, 2))
+    mdp = FiniteMDP(dynamics, scale * (offset + reward), np.full(5, 0.2), discount)
+    true, model, policy, behavior = families._on_given_mdp(mdp, 0, generator)
+    return Case(mdp=true, model=model, policy=policy, behavior=behavior, family="user", seed=1)
+
+
+RARELY_DECIDED = {"primal-regularization-positive", "damo-closed-form"}  # normal equations of I - discount P_pi
+
+
+@pytest.mark.parametrize("discount", [0.9, 0.9999, 0.99999, 1.0 - 1e-7, 1.0 - 1e-9])
+@pytest.mark.parametrize(
+    ("scale", "offset"),
+    [(1.0, 0.0), (0.0, 0.0), (1e-200, 0.0), (1e-100, 0.0), (1e100, 0.0), (1e200, 0.0), (1e-5, 1e12)],
+)
+def test_no_claim_is_contradicted_near_discount_one_or_by_the_unit_of_the_reward(
+    discount: float, scale: float, offset: float
+) -> None:
+    case = user_case(discount, scale, offset)
+    for each in CLAIMS.values():
+        found = each.assess(case)
+        if isinstance(found, Undecided):
+            assert each.name in RARELY_DECIDED, (each.name, found.reason)
+        elif found is not None and each.is_violated(found):
+            assert Tally().add(each, found, 0).contradicts(each.expected) is False, (each.name, found)
+
+
+def test_measurements_are_in_units_of_the_reward_bound() -> None:
+    """So both sides of every claim are the same in any unit; the factor is a power of two, which rounds nothing."""
+    one, other = user_case(0.9, 1.0), user_case(0.9, 2.0**40)
+    for each in CLAIMS.values():
+        assert each.assess(one) == each.assess(other), each.name
 
 
 def test_a_positive_left_side_over_a_zero_right_side_is_a_violation() -> None:

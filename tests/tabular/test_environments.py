@@ -10,7 +10,14 @@ import gymnasium
 import numpy as np
 import pytest
 
-from ampl.errors import AmplError, InvalidDiscountError, InvalidDistributionError, MissingPackageError, UnknownNameError
+from ampl.errors import (
+    AmplError,
+    InvalidDiscountError,
+    InvalidDistributionError,
+    InvalidShapeError,
+    MissingPackageError,
+    UnknownNameError,
+)
 from tabular.environments import ENVIRONMENTS, environment_mdp, mdp_from_table
 from tabular.mdp import FiniteMDP, check_rows
 from tabular.occupancy import (
@@ -201,3 +208,63 @@ def test_missing_gymnasium_names_the_install_command(monkeypatch: pytest.MonkeyP
     with pytest.raises(MissingPackageError, match="pip install gymnasium") as caught:
         environment_mdp("taxi")
     assert isinstance(caught.value, AmplError)
+
+
+RAGGED = {
+    0: {0: [(1.0, 0, 0.0, False)]},
+    1: {0: [(1.0, 1, 0.0, True)], 1: [(1.0, 0, 5.0, True)], 3: [(0.5, 0, 7.0, True), (0.5, 1, 0.0, True)]},
+}
+
+
+@pytest.mark.parametrize(
+    ("order", "best"),
+    [
+        ((0, 1), 0.1 * 0.5 * 5.0),  # the first state stays where it is
+        ((1, 0), 0.1 * (0.5 * 5.0 + 0.5 * 0.9 * 5.0)),  # the other leads to the one that earns 5
+    ],
+)
+def test_action_sets_may_differ_and_a_missing_action_does_what_the_first_one_does(
+    order: tuple[int, int], best: float
+) -> None:
+    table = {position: RAGGED[state] for position, state in enumerate(order)}
+    mdp = mdp_from_table(table, np.array([0.5, 0.5]), 0.9, "ragged")
+    assert mdp.n_actions == 4
+    one, three = order.index(0), order.index(1)
+    np.testing.assert_array_equal(mdp.reward[one], 0.0)
+    np.testing.assert_array_equal(mdp.reward[three], [0.0, 5.0, 0.0, 3.5])
+    for action in range(4):
+        np.testing.assert_array_equal(mdp.dynamics[one, action], mdp.dynamics[one, 0])
+    np.testing.assert_array_equal(mdp.dynamics[three, 2], mdp.dynamics[three, 0])
+    assert expected_return(mdp, optimal_policy(mdp)) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({0: RAGGED[0], 1: {}}, "has no action in state 1"),
+        ({0: RAGGED[0], 2: RAGGED[1]}, "has 2 states, but no state 1; expected 0 to 1"),
+        ({0: {"left": RAGGED[0][0]}, 1: RAGGED[1]}, "has an action 'left' in state 0"),
+        ({0: {-1: RAGGED[0][0]}, 1: RAGGED[1]}, "has an action -1 in state 0"),
+    ],
+)
+def test_tables_without_numbered_actions_are_refused(table: Any, message: str) -> None:
+    with pytest.raises(InvalidShapeError, match=message):
+        mdp_from_table(table, np.array([0.5, 0.5]), 0.9, "toy")
+
+
+def test_an_earlier_version_of_an_environment_with_the_same_table_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = dict(gymnasium.registry)
+    older["Taxi-v3"] = gymnasium.envs.registration.EnvSpec("Taxi-v3", entry_point=older.pop("Taxi-v4").entry_point)
+    for module in (gymnasium, gymnasium.envs.registration):
+        monkeypatch.setattr(module, "registry", older)
+    np.testing.assert_array_equal(environment_mdp("taxi", 0.95).dynamics, _mdp("taxi").dynamics)
+
+
+def test_an_environment_that_the_installed_version_lacks_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = {name: spec for name, spec in gymnasium.registry.items() if not name.startswith("CliffWalking")}
+    for module in (gymnasium, gymnasium.envs.registration):
+        monkeypatch.setattr(module, "registry", registry)
+    with pytest.raises(MissingPackageError, match=r"has no CliffWalking-v1: pip install --upgrade gymnasium\."):
+        environment_mdp("cliffwalking")

@@ -20,6 +20,7 @@ from ampl.errors import (
 from tabular.generators import chain_mdp
 from tabular.mdp import FiniteMDP, check_rows
 from tabular.policy import uniform_policy
+from tabular.types import Floats
 from tests.strategies import mdps, policies
 
 
@@ -195,3 +196,46 @@ def test_a_row_just_inside_the_tolerance_passes_and_one_just_outside_does_not() 
     check_rows("rows", np.array([[0.5, 0.5 + 9e-10]]))
     with pytest.raises(InvalidDistributionError):
         check_rows("rows", np.array([[0.5, 0.5 + 2e-9]]))
+
+
+ROUNDED = {
+    "float32": np.array([0.1, 0.9], np.float32).astype(np.float64),
+    "digits": np.array([0.333333, 0.666666]),
+    "barely": np.array([0.5 + 2e-9, 0.5]),
+}
+
+
+def build_with(row: Floats, what: str) -> None:
+    """Puts the row into one of the four places where a distribution is checked."""
+    good, bad = np.full((2, 1, 2), 0.5), np.stack([row, row])
+    if what == "policy":
+        FiniteMDP(np.full((2, 2, 2), 0.5), np.zeros((2, 2)), np.full(2, 0.5), 0.9).check_policy(bad)
+    elif what == "initial":
+        FiniteMDP(good, np.zeros((2, 1)), row, 0.9)
+    else:
+        FiniteMDP(bad[:, None] if what == "dynamics" else sparse.csr_array(bad), np.zeros((2, 1)), np.full(2, 0.5), 0.9)
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+@pytest.mark.parametrize("what", ["dynamics", "sparse dynamics", "initial", "policy"])
+def test_rounded_rows_are_refused_with_how_far_they_are_off_and_the_remedy(name: str, what: str) -> None:
+    row = ROUNDED[name]
+    off = row.sum() - 1.0
+    with pytest.raises(InvalidDistributionError) as raised:
+        build_with(row, what)
+    message = str(raised.value)
+    assert f"sums to 1 {'-' if off < 0.0 else '+'} {abs(off):.2e}; every row must sum to 1 within 1e-09" in message
+    assert "normalize it in float64: row / row.sum()" in message
+    assert "counts" not in message
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_rows_within_the_tolerance_become_exact_and_exact_ones_stay(is_sparse: bool) -> None:
+    dynamics = np.array([[0.5 + 5e-10, 0.5], [0.1, 0.9]])
+    given = sparse.csr_array(dynamics) if is_sparse else dynamics[:, None, :]
+    mdp = FiniteMDP(given, np.zeros((2, 1)), np.array([0.25 + 5e-10, 0.75]), 0.9)
+    rows = mdp.to_dense().dynamics[:, 0]
+    np.testing.assert_allclose(rows.sum(axis=1), 1.0, rtol=0.0, atol=1e-15)
+    np.testing.assert_array_equal(rows[1], dynamics[1])
+    assert mdp.initial.sum() == pytest.approx(1.0, abs=1e-15)
+    assert dynamics[0, 0] == 0.5 + 5e-10  # the caller's array

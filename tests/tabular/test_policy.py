@@ -116,3 +116,25 @@ def test_an_action_that_does_not_exist_is_refused(actions: list[int]) -> None:
 def test_same_seed_same_policy() -> None:
     first, again = (random_policy(3, 2, np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-100, 1.0, 1e100, 1e200])
+@pytest.mark.parametrize("discount", [0.9, 1.0 - 1e-9])
+def test_the_optimal_policy_depends_neither_on_the_unit_of_the_reward_nor_on_its_level(
+    scale: float, discount: float
+) -> None:
+    """Both actions lead to the same place; the second earns a thousandth more, in each of two states."""
+    dynamics = np.full((2, 2, 2), 0.5)
+    reward = np.array([[1.0, 1.001], [0.5, 0.501]])
+    mdp = FiniteMDP(dynamics, scale * reward, np.array([0.5, 0.5]), discount)
+    np.testing.assert_array_equal(optimal_policy(mdp), [[0.0, 1.0], [0.0, 1.0]])
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0])
+def test_a_small_reward_now_gives_way_to_a_larger_one_later(scale: float) -> None:
+    """Greedy is wrong here: 1e-3 for going to a state that earns nothing, nothing for one that earns 1 for ever."""
+    dynamics = np.zeros((3, 2, 3))
+    dynamics[0, 0, 1] = dynamics[0, 1, 2] = dynamics[1, :, 1] = dynamics[2, :, 2] = 1.0
+    reward = scale * np.array([[1e-3, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    mdp = FiniteMDP(dynamics, reward, np.eye(3)[0], 1.0 - 1e-9)
+    np.testing.assert_array_equal(optimal_policy(mdp)[0], [0.0, 1.0])

@@ -1,14 +1,17 @@
 """`ampl verify` end to end: records, exit codes, replay, user MDPs, and bad input in one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ampl.claims import Verdict
+from ampl.claims import Verdict, read_claims
 from ampl.cli import main
 from tabular.claims import runner
+from tabular.claims.case import Case
+from tabular.claims.claim import Measurement
 from tabular.claims.registry import CLAIMS
 from tabular.commands import Verify
 from tabular.generators import random_mdp
@@ -47,8 +50,11 @@ def test_the_json_holds_exactly_the_contracted_keys() -> None:
     records = json.loads(Path("claims.json").read_text())
     assert [record["claim"] for record in records] == ["chain-rule", "theorem1-sharp"]
     for record in records:
-        assert list(record) == ["claim", "source", "verdict", "expected", "worst", "cases", "counterexample"]
-        assert record["cases"] == 2
+        assert list(record) == [
+            *("claim", "source", "verdict", "expected", "worst", "cases", "counterexample"),
+            "undecided",
+        ]
+        assert (record["cases"], record["undecided"]) == (2, 0)
         assert Path(record["counterexample"]).exists()
 
 
@@ -128,6 +134,53 @@ def test_a_bad_gallery_folder_is_refused_before_the_work(capsys: pytest.CaptureF
 def test_claims_can_be_checked_on_a_users_own_mdp() -> None:
     save_mdp(Path("mine.npz"), random_mdp(4, 2, np.random.default_rng(0)))
     assert verify("--mdp", "mine.npz", "--cases", "3") == 0
+
+
+def own_mdp(discount: float) -> str:
+    generator = np.random.default_rng(0)
+    dynamics, reward = generator.dirichlet(np.ones(5), size=(5, 2)), generator.normal(size=(5, 2))
+    np.savez("own.npz", dynamics=dynamics, reward=reward, initial=np.full(5, 0.2), discount=discount)
+    return "own.npz"
+
+
+def test_a_claim_without_a_solution_is_counted_apart_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def singular(case: Case) -> Measurement:
+        raise np.linalg.LinAlgError("[singular] matrix")
+
+    broken = {**CLAIMS, "chain-rule": replace(CLAIMS["chain-rule"], measure=singular)}
+    monkeypatch.setattr(runner, "CLAIMS", broken)
+    monkeypatch.setattr("tabular.claims.registry.CLAIMS", broken)
+    chosen = ("--claims", "chain-rule", "theorem1-sharp", "--json", "claims.json", "--gallery", "gallery")
+    assert verify("--mdp", own_mdp(0.9), "--cases", "3", "--report", "report", *chosen) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "chain-rule: not decided: 3 of 3 cases, which count for nothing ([singular] matrix)" in shown
+    undecided, decided = read_claims(Path("claims.json"))
+    assert (undecided.verdict, undecided.cases, undecided.undecided) == (Verdict.NOT_DECIDED, 0, 3)
+    assert (undecided.worst, undecided.counterexample) == (0.0, None)
+    assert (decided.verdict, decided.cases, decided.undecided) == (Verdict.HOLDS, 3, 0)
+    assert "1 were not decided" in Path("report/claims.md").read_text()
+
+
+def test_a_discount_next_to_one_is_no_counterexample(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--mdp", own_mdp(1.0 - 1e-9), "--cases", "3", "--json", "claims.json") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "nan" not in shown.split()
+    records = read_claims(Path("claims.json"))
+    assert {record.claim for record in records} == set(CLAIMS) - {"mopo-value-error-w1"}  # of at most 6 pairs
+    assert {record.claim for record in records if record.undecided} <= {"primal-regularization-positive"}
+
+
+def test_a_case_that_float64_cannot_decide_replays_to_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify("--mdp", own_mdp(0.9), "--cases", "1", "--claims", "chain-rule", "--report", "report") == 0
+    nothing = replace(CLAIMS["chain-rule"], measure=lambda _: Measurement(left=float("nan"), right=0.0))
+    monkeypatch.setattr(runner, "CLAIMS", {"chain-rule": nothing})
+    capsys.readouterr()
+    line = failure(capsys, "--replay", "report/cases/chain-rule.npz")
+    assert "float64 cannot decide the claim 'chain-rule' on it: one side is nan, the other 0" in line
 
 
 def test_unknown_claim_and_environment_names_get_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
