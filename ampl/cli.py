@@ -17,7 +17,7 @@ from ampl.entry_points import COMMANDS, announced, load
 from ampl.errors import AmplError, BrokenEntryPointError, InvalidArgumentError
 from ampl.interruption import Interruption, ending_on_signals
 from ampl.processes import limit_spinning
-from ampl.program import resume_command
+from ampl.program import command_with
 
 USER_ERROR = 2
 _BROKEN_PIPE = 141
@@ -108,7 +108,8 @@ def _fail(message: str, code: int) -> int:
 def _interrupted(interruption: Interruption, arguments: Sequence[str]) -> int:
     """One line; where the work can be continued it ends with the command for that, to be copied as it is."""
     what = "terminated" if interruption.number == signal.SIGTERM else "interrupted"
-    hint = f"; to go on: {resume_command(arguments)}" if interruption.resumable else "."
+    options = interruption.resume_with
+    hint = "." if options is None else f"; to go on: {command_with(arguments, options)}"
     print(f"ampl: {what}{hint}", file=sys.stderr)
     return interruption.exit_code
 

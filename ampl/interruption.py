@@ -27,13 +27,13 @@ class Interruption(KeyboardInterrupt):
 
     Attributes:
         number: of the signal.
-        resumable: whether the same command with `--resume` goes on where this one ended.
+        resume_with: options with which the same command goes on where this one ended; None: it cannot go on.
     """
 
-    def __init__(self, number: int = signal.SIGINT, *, resumable: bool = False) -> None:
+    def __init__(self, number: int = signal.SIGINT, *, resume_with: Sequence[str] | None = None) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
-        self.resumable = resumable
+        self.resume_with = resume_with
 
     @property
     def exit_code(self) -> int:
@@ -41,11 +41,9 @@ class Interruption(KeyboardInterrupt):
         return 128 + self.number
 
     @classmethod
-    def of(cls, interrupt: KeyboardInterrupt, *, resumable: bool = False) -> Interruption:
-        """A KeyboardInterrupt of any origin as an Interruption; what is resumable stays so."""
-        if not isinstance(interrupt, Interruption):
-            return cls(resumable=resumable)
-        return cls(interrupt.number, resumable=resumable or interrupt.resumable)
+    def of(cls, interrupt: KeyboardInterrupt) -> Interruption:
+        """A KeyboardInterrupt of any origin as an Interruption."""
+        return interrupt if isinstance(interrupt, Interruption) else cls()
 
 
 @contextmanager
@@ -89,12 +87,12 @@ def saving_first() -> Iterator[None]:
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
-    """Whatever interrupts the inside is marked as such: the same command with `--resume` goes on."""
+def resumable(*options: str) -> Iterator[None]:
+    """Whatever interrupts the inside is marked as such: the same command goes on, with these options."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        raise Interruption.of(interrupt, resumable=True) from None
+        raise Interruption(Interruption.of(interrupt).number, resume_with=options) from None
 
 
 def stop_requested() -> bool:

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-_RESUME = "--resume"
-
 
 def program() -> list[str]:
     """The words that start this program again: `ampl`, with its folder where PATH has another one; else Python's."""
@@ -22,8 +20,6 @@ def program() -> list[str]:
     return [called.name if found and Path(found).resolve() == called.resolve() else str(called)]
 
 
-def resume_command(arguments: Sequence[str]) -> str:
-    """The command line that continues what `arguments` began, quoted for a shell."""
-    if _RESUME not in arguments:
-        arguments = [*arguments, _RESUME]
-    return shlex.join([*program(), *arguments])
+def command_with(arguments: Sequence[str], options: Sequence[str]) -> str:
+    """The command line of `arguments` with these options, where it has them not yet, quoted for a shell."""
+    return shlex.join([*program(), *arguments, *(option for option in options if option not in arguments)])

@@ -199,12 +199,14 @@ class TrainBehavior:
 
     def run(self) -> int:
         """Trains and prints where the results are."""
+        from ampl.interruption import resumable, saving_first
         from continuous.locomotion.behavior import behavior_folder, train_behavior
         from continuous.locomotion.levels import Level
 
         out = self.out or behavior_folder(self.robot, self.seed)
         until = Level(self.until) if self.until is not None else None
-        last = train_behavior(self.robot, self.steps, self.seed, out, until=until)[-1]
+        with resumable(), saving_first():
+            last = train_behavior(self.robot, self.steps, self.seed, out, until=until)[-1]
         print(f"{out}: {last.steps} steps, mean return {last.return_mean:.1f} over {last.episodes} episodes")
         return 0
 

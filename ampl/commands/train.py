@@ -84,7 +84,7 @@ class Train:
         wing, variant = choice.wing, choice.variant
         runs = [run_path(self.out, self.task, self.algorithm, variant, seed) for seed in seeds if self.resume]
         arithmetic = choose_arithmetic(self.threads, self.precision, runs)
-        with resumable():
+        with resumable("--resume"):
             algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, arithmetic)
             with saving_first():
                 results = train(

@@ -41,6 +41,7 @@ from ampl.errors import (
 )
 from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
 from ampl.folder_lock import FolderLock
+from ampl.interruption import stop_if_requested, stop_requested
 from ampl.progress import progress
 from ampl.randomness import stream
 from continuous.arithmetic import fast_arithmetic
@@ -128,6 +129,7 @@ def train_behavior(
         ExistingRunError: `out` holds a run of another robot, seed or configuration, or is being trained in.
         DivergedError: a parameter is no longer finite.
         InvalidFileError: the folder cannot be written to, or its checkpoints or its replay buffer are damaged.
+        Interruption: a signal asked for it, inside `ampl.interruption.saving_first`.
     """
     if robot not in BEHAVIOR_ROBOTS:
         raise UnknownNameError("robot", robot, BEHAVIOR_ROBOTS)
@@ -172,9 +174,14 @@ class _Training:
                 metrics = self._block()
                 bar.advance(BLOCK)
                 self._minutes = minutes + (time.monotonic() - started) / 60.0
+                stopping = stop_requested()
                 if self._blocks * BLOCK % period == 0:
                     self._evaluate(metrics)
                     self._save()
+                elif stopping and self.curve:  # a checkpoint counts on a curve
+                    self._save()
+                if stopping:
+                    stop_if_requested()
 
     def _block(self) -> Mapping[str, float]:
         """1000 steps, then 1000 updates, except in the first block."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ampl.manifest import describe_session
-from ampl.program import program, resume_command
+from ampl.program import command_with, program
 
 
 @pytest.fixture
@@ -26,8 +26,9 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_script_on_the_path_is_its_name(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(script.parent))
     assert program() == ["ampl"]
-    assert resume_command(["train", "x y"]) == "ampl train 'x y' --resume"
-    assert resume_command(["train", "--resume", "x"]) == "ampl train --resume x"
+    assert command_with(["train", "x y"], ["--resume"]) == "ampl train 'x y' --resume"
+    assert command_with(["train", "--resume", "x"], ["--resume"]) == "ampl train --resume x"
+    assert command_with(["data", "train-behavior", "hopper"], []) == "ampl data train-behavior hopper"
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "other"])
@@ -40,7 +41,7 @@ def test_a_script_that_the_path_does_not_find_keeps_its_folder(
     (other / "ampl").chmod(0o755)
     monkeypatch.setenv("PATH", str(other) if path == "other" else path)
     assert program() == [str(script)]
-    assert resume_command([]) == f"'{script}' --resume"
+    assert command_with([], ["--resume"]) == f"'{script}' --resume"
     assert describe_session("cpu", None)["command"] == "ampl train 'x y'"  # manifests do not say where it lies
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 from ampl.checkpoints import read_checkpoints
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
+from ampl.interruption import Interruption, saving_first
 from continuous.locomotion import behavior, levels
 from continuous.locomotion.behavior import BehaviorConfig, train_behavior
 from continuous.locomotion.levels import Evaluation, Level, is_reached, nearest_to, read_curve, write_curve
@@ -72,6 +74,27 @@ def test_training_interrupted_anywhere_equals_training_at_once(tmp_path: Path, m
         with pytest.raises(KeyboardInterrupt):
             train(tmp_path / "parts", 250)
     train(tmp_path / "parts", 250)
+    assert bytes_of(tmp_path / "whole") == bytes_of(tmp_path / "parts")
+
+
+def test_a_signal_between_two_evaluations_gets_a_checkpoint_and_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(behavior, "BLOCK", 25)  # so that a block ends between two evaluations
+    train(tmp_path / "whole", 200)
+    update, calls = SoftActorCritic.update, iter(range(10**6))
+
+    def signalled(*arguments: Any) -> Any:
+        if next(calls) == 30:  # in the third block: the first makes no updates
+            signal.raise_signal(signal.SIGTERM)
+        return update(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SoftActorCritic, "update", signalled)
+        with pytest.raises(Interruption), saving_first():
+            train(tmp_path / "parts", 200)
+    assert max(read_checkpoints(tmp_path / "parts" / "checkpoint")) == 3
+    train(tmp_path / "parts", 200)
     assert bytes_of(tmp_path / "whole") == bytes_of(tmp_path / "parts")
 
 
