@@ -53,8 +53,9 @@ def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
     """
     with open_hdf5(path, HINT) as file:
         datasets = find_datasets(file, path)
-        check_unpacked(path, sum(unpacked_size(dataset) for key, dataset in datasets.items() if "/" not in key))
         columns = find_columns(datasets, path)
+        used = {"observations", "actions", "rewards", *columns}
+        check_unpacked(path, sum(unpacked_size(datasets[key]) for key in used))
         next_observations = find_next_observations(columns, path)
         observations = _read_matrix(datasets, "observations", path)
         rows = len(observations)

@@ -151,6 +151,7 @@ def test_the_limit_is_settable_both_ways(regular: Path, monkeypatch: pytest.Monk
 def test_columns_are_limited_together_and_other_arrays_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = arrays_of(hopper_data())  # columns of 60 rows, 26 numbers and 2 flags each: 6360 bytes
     arrays["infos/image"] = np.zeros((60, 6000), np.uint8)
+    arrays["unused"] = np.zeros((60, 7000), np.uint8)
     path = write_plain(tmp_path / "f", arrays)
     monkeypatch.setenv("AMPL_UNPACK_LIMIT_GB", "6.3e-6")
     with pytest.raises(InvalidFileError, match=r"unpacks to 6\.36e-06 GB"):
