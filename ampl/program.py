@@ -22,4 +22,13 @@ def program() -> list[str]:
 
 def command_with(arguments: Sequence[str], options: Sequence[str]) -> str:
     """The command line of `arguments` with these options, where it has them not yet, quoted for a shell."""
-    return shlex.join([*program(), *arguments, *(option for option in options if option not in arguments)])
+    words = [*program(), *arguments, *(option for option in options if option not in arguments)]
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell, on one line: what cannot be printed, such as a line break, as bash and zsh write it."""
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = set(range(ord(" "), ord("~") + 1)) - set(b"'\\")
+    return "$'" + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(word)) + "'"

@@ -28,6 +28,7 @@ def test_a_script_on_the_path_is_its_name(script: Path, monkeypatch: pytest.Monk
     assert program() == ["ampl"]
     assert command_with(["train", "x y"], ["--resume"]) == "ampl train 'x y' --resume"
     assert command_with(["train", "--resume", "x"], ["--resume"]) == "ampl train --resume x"
+    assert command_with(["a\n'b\x1b", "\udc80é"], []) == r"ampl $'a\x0a\x27b\x1b' $'\x80\xc3\xa9'"  # as bash has it
     assert command_with(["data", "train-behavior", "hopper"], []) == "ampl data train-behavior hopper"
 
 
