@@ -88,7 +88,7 @@ class Make:
     out: OptionalFile = None
     """The file; its place in the cache folder if not given."""
     overwrite: bool = False
-    """Replace an earlier re-creation."""
+    """Replace a re-creation that is there now; one that comes meanwhile stays."""
 
     def run(self) -> int:
         """Collects the data and writes the file in one piece."""
@@ -111,9 +111,10 @@ class Make:
         )
         recipe = find_recipe(task.name)
         _check_place(path, self.overwrite)
+        earlier = _identity(path)
         data, provenance = recipe.run(task.name, options)
         try:
-            write_d4rl(path, data, provenance, replace=self.overwrite)
+            write_d4rl(path, data, provenance, replace=earlier is not None and earlier == _identity(path))
         except ForeignFileError as error:  # came there while this one was being made
             kept = write_beside(path, data, provenance)
             raise ForeignFileError(f"{error} What this command made is {kept}.") from error
@@ -285,6 +286,14 @@ def _check_place(path: Path, overwrite: bool) -> None:
     check_output(path)
     if path.exists() and not overwrite:
         raise InvalidArgumentError(f"{path} exists; --overwrite replaces it, --out FILE writes another.")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tells a file from one that comes to its place later; None if there is none."""
+    if not path.exists():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:

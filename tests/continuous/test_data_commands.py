@@ -183,6 +183,21 @@ def test_of_two_makes_of_one_file_the_second_is_refused_and_keeps_its_own_beside
         out.unlink()
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_overwriting_is_of_what_was_there_when_the_make_began(
+    run: Any, mistake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, earlier: bool
+) -> None:
+    out, others = tmp_path / "f.hdf5", tmp_path / "others.hdf5"
+    run("make", "maze2d-umaze-v1", "--steps", "30", "--seed", "1", "--out", str(others))
+    content = others.read_bytes()
+    if earlier:
+        run("make", "maze2d-umaze-v1", "--steps", "20", "--out", str(out))
+    appear_meanwhile(monkeypatch, lambda: others.replace(out))
+    assert "it stays" in mistake("make", "maze2d-umaze-v1", "--steps", "40", "--out", str(out), "--overwrite")
+    assert out.read_bytes() == content
+    assert read_d4rl(tmp_path / "f-2.hdf5", UMAZE).n_rows == 40
+
+
 def test_a_foreign_file_that_appears_during_a_make_stays_even_where_ours_would_be_replaced(
     mistake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
