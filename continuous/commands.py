@@ -61,6 +61,7 @@ class Info:
         lines = task_card(task)
         if recipe := all_recipes().get(task.name):
             lines.append(("recipe", f"{recipe.describe} {recipe.default_steps} rows by default."))
+            lines.append(("to make it", recipe.how_to(task.name)))
         lines += dataset_card(path, task) if path else [("file", f"none; it belongs at {dataset_path(task)}")]
         _print_columns(lines)
         return 0

@@ -82,9 +82,7 @@ def download(
     """
     url, path, config = url or task.url, path or find_dataset(task) or dataset_path(task), config or DownloadConfig()
     if not url:
-        raise InvalidArgumentError(
-            f"no file of {task.name} was ever published. Make one: `ampl data make {task.name}`."
-        )
+        raise InvalidArgumentError(f"no file of {task.name} was ever published. {_other_ways(task, path)}")
     check_address(url)
     if not path.exists():
         _make_folder(path.parent)
@@ -194,9 +192,7 @@ def _other_ways(task: Task, path: Path) -> str:
     recipe = all_recipes().get(task.name)
     if recipe is None:
         return f"The file belongs at {path}; there is no recipe that re-creates it."
-    needs = "".join(f" --{name} FILE" for name in sorted(recipe.requires))
-    after = f" after `ampl data train-behavior {recipe.behavior}`" if recipe.behavior else ""
-    return f"The file belongs at {path}; `ampl data make {task.name}{needs}` re-creates it{after}."
+    return f"The file belongs at {path}; {recipe.how_to(task.name)}."
 
 
 class _Watcher:

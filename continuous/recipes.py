@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ampl.errors import InvalidArgumentError, UnknownNameError, check_at_least
+from continuous.durations import about
 
 if TYPE_CHECKING:
     from continuous.d4rl_file import D4RLData, Provenance
@@ -61,6 +62,8 @@ class Recipe:
     accepts: frozenset[str] = frozenset({"steps", "seed"})  # fields of MakeOptions that `make` obeys
     requires: frozenset[str] = frozenset()  # fields of MakeOptions without which it cannot start
     behavior: str | None = None  # robot that `ampl data train-behavior` must have trained, here or where --policy says
+    until: str | None = None  # the level it must have reached
+    rows_per_second: float | None = None  # about, on the machine of docs/benchmarks.md, file written included
 
     @property
     def needs(self) -> str:
@@ -68,6 +71,26 @@ class Recipe:
         options = {"policy"} & self.accepts if self.behavior else self.requires
         trained = [f"train-behavior {self.behavior}"] if self.behavior else []
         return " or ".join([*(f"--{name}" for name in sorted(options)), *trained])
+
+    def how_to(self, task: str) -> str:
+        """The exact commands that re-create the data, and about how long they take, for messages.
+
+        Args:
+            task: name of the task.
+        """
+        needs = "".join(f" --{name} FILE" for name in sorted(self.requires))
+        text = f"`ampl data make {task}{needs}` re-creates it"
+        if self.behavior:
+            from continuous.locomotion.durations import training_time
+            from continuous.locomotion.levels import Level
+
+            level = Level(self.until) if self.until else None
+            until = f" --until {self.until}" if self.until else ""
+            time = training_time(self.behavior, level)
+            text += f" after `ampl data train-behavior {self.behavior}{until}` ({time})"
+        if self.rows_per_second is None:
+            return text
+        return f"{text}, in {about(self.default_steps / self.rows_per_second)}"
 
     def run(self, task: str, options: MakeOptions) -> Made:
         """The data, and how it was made.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROBOTS = ("pen", "door", "hammer", "relocate")
 _EXPERT_STEPS = {robot: 5000 * find_task(f"{robot}-expert-v1").episode_limit for robot in ROBOTS}
+_ROWS_PER_SECOND = {"pen": 6_000, "door": 6_000, "hammer": 3_000, "relocate": 3_000}
 _HUMAN_STEPS = {"pen": 5000, "door": 6729, "hammer": 11310, "relocate": 9942}
 
 
@@ -34,6 +35,7 @@ def _expert_recipe(robot: str) -> Recipe:
         default_steps=_EXPERT_STEPS[robot],
         describe="The clipped mean action of a DAPG policy from an .npz file; 5000 episodes where no steps are given.",
         accepts=frozenset({"steps", "seed"}),
+        rows_per_second=_ROWS_PER_SECOND[robot],
         requires=frozenset({"policy"}),
     )
 
@@ -44,6 +46,7 @@ def _human_recipe(robot: str) -> Recipe:
         default_steps=_HUMAN_STEPS[robot],
         describe="The clipped actions of human demonstrations from an .npz file, played back from their own starts.",
         accepts=frozenset(),
+        rows_per_second=_ROWS_PER_SECOND[robot],
         requires=frozenset({"demonstrations"}),
     )
 

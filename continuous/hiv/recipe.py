@@ -25,7 +25,7 @@ _DESCRIPTION = (
 
 def recipes() -> Mapping[str, Recipe]:
     """The one recipe, by the name of its task."""
-    recipe = Recipe(make=make, default_steps=PUBLISHED_STEPS, describe=_DESCRIPTION)
+    recipe = Recipe(make=make, default_steps=PUBLISHED_STEPS, describe=_DESCRIPTION, rows_per_second=130)
     return {task.name: recipe for task in TASKS.values() if task.family is Family.TREATMENT}
 
 

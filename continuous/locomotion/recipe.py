@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ampl.errors import InvalidFileError
+from continuous.locomotion.durations import training_time
 from continuous.locomotion.levels import LEVEL_RETURNS, Level, policy_file_name
 from continuous.locomotion.made_data import as_data, make_provenance, replay_metadata
 from continuous.locomotion.training_run import TrainingRun, find_training, replay_data
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STEPS = 1_000_000  # rows of the published files, twice that in medium-expert
 MEDIUM_REPLAY_STEPS = {"halfcheetah": 202_000, "hopper": 402_000, "walker2d": 302_000}  # of the published files
+_ROWS_PER_SECOND = {"hopper": 17_000, "halfcheetah": 45_000, "walker2d": 20_000, "ant": 7_000}  # collected and written
+COPIED_PER_SECOND = 60_000  # rows of a replay buffer
 WEIGHTS = Path(__file__).parent / "weights"
 
 
@@ -47,6 +50,7 @@ def _recipe(task: Task) -> Recipe:
                 make=partial(_make_random, task),
                 default_steps=DEFAULT_STEPS,
                 describe="Uniform actions on the -v4 environment with the old contact margins, as D4RL's script.",
+                rows_per_second=_ROWS_PER_SECOND[task.robot],
             )
         case "medium-expert":
             return Recipe(
@@ -54,6 +58,8 @@ def _recipe(task: Task) -> Recipe:
                 default_steps=2 * DEFAULT_STEPS,
                 describe="The medium data up to their last complete episode, then the expert data; half the rows each.",
                 behavior=_to_train(task.robot, Level.MEDIUM, Level.EXPERT),
+                until=Level.EXPERT.value,
+                rows_per_second=_ROWS_PER_SECOND[task.robot],
             )
         case "medium-replay":
             return Recipe(
@@ -63,6 +69,8 @@ def _recipe(task: Task) -> Recipe:
                 "--policy names its folder, otherwise --seed does.",
                 accepts=frozenset({"steps", "seed", "policy"}),
                 behavior=task.robot,
+                until=Level.MEDIUM.value,
+                rows_per_second=COPIED_PER_SECOND,
             )
         case "full-replay":
             return Recipe(
@@ -72,6 +80,7 @@ def _recipe(task: Task) -> Recipe:
                 "--seed does.",
                 accepts=frozenset({"steps", "seed", "policy"}),
                 behavior=task.robot,
+                rows_per_second=COPIED_PER_SECOND,
             )
         case _:
             target = LEVEL_RETURNS[task.robot][Level(task.dataset)]
@@ -82,6 +91,8 @@ def _recipe(task: Task) -> Recipe:
                 "--policy names another.",
                 accepts=frozenset({"steps", "seed", "policy"}),
                 behavior=_to_train(task.robot, Level(task.dataset)),
+                until=task.dataset,
+                rows_per_second=_ROWS_PER_SECOND[task.robot],
             )
 
 
@@ -162,7 +173,7 @@ def _make_medium_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Pro
     """
     from continuous.locomotion.policy import load_policy
 
-    run = find_training(task.name, [task.robot], options)
+    run = find_training(task.name, [task.robot], options, Level.MEDIUM if options.steps is None else None)
     if options.steps is not None:
         return _first_steps(task, options, run, options.steps)
     _, about = load_policy(run.folder / policy_file_name(task.robot, Level.MEDIUM))
@@ -187,11 +198,7 @@ def _make_full_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Prove
 
 def _first_steps(task: Task, options: MakeOptions, run: TrainingRun, rows: int) -> tuple[D4RLData, Provenance]:
     """The buffer after `rows` steps.  Raises InvalidFileError if there were fewer."""
-    if run.steps < rows:
-        raise InvalidFileError(
-            f"{run.folder} has {run.steps} of {rows} steps. Continue with `{run.command} --steps {rows} --out "
-            f"{run.folder}`, or ask for fewer with --steps."
-        )
+    run.check_steps(rows)
     return _replay(task, options, run, rows)
 
 
@@ -211,7 +218,8 @@ def _find_policy(task: Task, options: MakeOptions) -> tuple[TanhGaussianPolicy, 
     if path is None:
         raise InvalidFileError(
             f"no {task.dataset} policy of {task.robot} is shipped. Train one with `ampl data train-behavior "
-            f"{task.robot} --seed {options.seed} --until {task.dataset}`, or name one with --policy."
+            f"{task.robot} --seed {options.seed} --until {task.dataset}`, which takes "
+            f"{training_time(task.robot, Level(task.dataset))}, or name one with --policy."
         )
     policy, about = load_policy(path)
     if (policy.observation_size, policy.action_size) != (task.observation_size, task.action_size):

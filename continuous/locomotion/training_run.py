@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ampl.errors import InvalidFileError
+from continuous.locomotion.durations import training_time
+from continuous.locomotion.levels import Level
 from continuous.locomotion.made_data import as_data, replay_metadata
 from continuous.recipes import MakeOptions
 
@@ -29,14 +31,24 @@ class TrainingRun:
         """What continues it, without its steps and its folder."""
         return f"ampl data train-behavior {self.robot} --seed {self.seed}"
 
+    def check_steps(self, steps: int) -> None:
+        """Raises InvalidFileError unless so many steps have been made."""
+        if self.steps < steps:
+            raise InvalidFileError(
+                f"{self.folder} has {self.steps} of {steps} steps. Continue with `{self.command} --steps {steps} --out "
+                f"{self.folder}`, which takes {training_time(self.robot, steps=steps - self.steps)}, or ask for fewer "
+                "with --steps."
+            )
 
-def find_training(name: str, robots: Sequence[str], options: MakeOptions) -> TrainingRun:
+
+def find_training(name: str, robots: Sequence[str], options: MakeOptions, until: Level | None = None) -> TrainingRun:
     """The training run that a dataset is made of.
 
     Args:
         name: of the task, for messages.
         robots: whose behavior it may be; the first one's folder is looked up where the user names none.
         options: policy (the folder) and seed count.
+        until: the level that a new training must reach; None: it is to make all its steps.
 
     Raises:
         InvalidFileError: there is none, or one of another robot.
@@ -46,8 +58,13 @@ def find_training(name: str, robots: Sequence[str], options: MakeOptions) -> Tra
     from continuous.locomotion.behavior import BLOCK, CHECKPOINT, MANIFEST, behavior_folder
 
     folder = behavior_folder(robots[0], options.seed) if options.policy is None else options.policy
-    command = f"ampl data train-behavior {robots[0]} --seed {options.seed}"
-    hint = f"{name} is made of what training saw: run `{command}` first, or name its folder with --policy."
+    command = f"ampl data train-behavior {robots[0]} --seed {options.seed}" + (
+        f" --until {until.value}" if until else ""
+    )
+    hint = (
+        f"{name} is made of what training saw: run `{command}` first, which takes {training_time(robots[0], until)}, "
+        "or name its folder with --policy."
+    )
     blocks = checkpoint_epochs(folder / CHECKPOINT)
     manifest = read_json(folder / MANIFEST, hint) if blocks else {}
     if not blocks:

@@ -38,6 +38,7 @@ def recipes() -> Mapping[str, Recipe]:
             make=partial(make, task),
             default_steps=DEFAULT_STEPS[task.robot],
             describe=_DESCRIPTION,
+            rows_per_second=150_000,
             accepts=frozenset({"steps", "seed", "noise", "skip_repeated_rows", "reward_of_next_state"}),
         )
         for task in TASKS.values()

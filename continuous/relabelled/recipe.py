@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ampl.errors import InvalidFileError
 from continuous.locomotion.made_data import make_provenance
-from continuous.locomotion.recipe import DEFAULT_STEPS
+from continuous.locomotion.recipe import COPIED_PER_SECOND, DEFAULT_STEPS
 from continuous.locomotion.training_run import find_training, replay_data
 from continuous.recipes import MakeOptions, Recipe
 from continuous.tasks import TASKS, Family, Task
@@ -45,6 +44,7 @@ def _recipe(task: Task) -> Recipe:
         "if the buffer has fewer.",
         accepts=frozenset({"steps", "seed", "policy"}),
         behavior=_BEHAVIORS[task.robot][0],
+        rows_per_second=COPIED_PER_SECOND,
     )
 
 
@@ -58,11 +58,8 @@ def _make(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:
     from continuous.out_of_distribution import relabel
 
     run = find_training(task.name, _BEHAVIORS[task.robot], options)
-    if options.steps is not None and run.steps < options.steps:
-        raise InvalidFileError(
-            f"{run.folder} has {run.steps} of {options.steps} steps. Continue with `{run.command} --steps "
-            f"{options.steps} --out {run.folder}`, or ask for fewer with --steps."
-        )
+    if options.steps is not None:
+        run.check_steps(options.steps)
     rows = min(run.steps, DEFAULT_STEPS) if options.steps is None else options.steps
     data = relabel(task.name, replay_data(run, rows))
     notes = f"replay buffer of SAC on {run.robot} after {rows} steps"

@@ -14,6 +14,7 @@ from continuous.cache import dataset_folders, dataset_path, find_dataset
 from continuous.d4rl_file import write_d4rl
 from continuous.dataset import Batch, DeviceDataset, load_dataset, to_device
 from continuous.download_record import DownloadRecord, file_sha256, write_record
+from continuous.durations import about
 from continuous.episodes import episode_returns
 from continuous.surroundings import describe
 from continuous.tasks import find_task
@@ -121,9 +122,47 @@ def test_a_missing_dataset_says_where_it_belongs_and_how_to_get_it(folder: Path)
     assert "`ampl data make maze2d-umaze-v1` re-creates it" in message
 
 
-def test_a_missing_dataset_that_needs_a_trained_policy_says_so() -> None:
-    with pytest.raises(InvalidFileError, match="re-creates it after `ampl data train-behavior hopper`"):
-        load_dataset(find_task("hopper-expert-v2"))
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("maze2d-umaze-v1", "`ampl data make maze2d-umaze-v1` re-creates it, in about 7 seconds."),
+        ("pen-expert-v1", "`ampl data make pen-expert-v1 --policy FILE` re-creates it, in about a minute."),
+        ("hiv-treatment", "`ampl data make hiv-treatment` re-creates it, in about 30 minutes."),
+        (
+            "hopper-expert-v2",
+            "after `ampl data train-behavior hopper --until expert` (up to about 2 hours), in about a minute.",
+        ),
+        (
+            "hopper-medium-replay-v2",
+            "after `ampl data train-behavior hopper --until medium` (about 10 minutes), in about 7 seconds.",
+        ),
+        (
+            "ant-angle-30",
+            "re-creates it after `ampl data train-behavior ant-angle` (about 2 hours), in about 17 seconds.",
+        ),
+    ],
+)
+def test_a_missing_dataset_names_the_exact_commands_and_about_how_long_they_take(name: str, words: str) -> None:
+    with pytest.raises(InvalidFileError) as caught:
+        load_dataset(find_task(name))
+    assert str(caught.value).endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "about a second"),
+        (6.7, "about 7 seconds"),
+        (28.0, "about 30 seconds"),
+        (58.0, "about a minute"),
+        (1540.0, "about 30 minutes"),
+        (3500.0, "about an hour"),
+        (7300.0, "about 2 hours"),
+        (86_400.0, "about 20 hours"),
+    ],
+)
+def test_durations_are_said_as_roughly_as_they_are_known(seconds: float, words: str) -> None:
+    assert about(seconds) == words
 
 
 def test_a_missing_dataset_without_a_recipe_says_so() -> None:

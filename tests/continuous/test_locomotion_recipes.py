@@ -205,7 +205,7 @@ def test_level_returns_are_those_of_the_published_files() -> None:
 def test_a_missing_policy_names_the_command_that_trains_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(recipe, "WEIGHTS", tmp_path)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidFileError, match="`ampl data train-behavior walker2d --seed 0 --until expert`"):
+    with pytest.raises(InvalidFileError, match="walker2d --seed 0 --until expert`, which takes up to about 2 hours"):
         make("walker2d-expert-v2", steps=10)
 
 
@@ -246,8 +246,11 @@ def test_a_clean_clone_needs_training_for_what_is_not_shipped(monkeypatch: pytes
 
 def test_replay_data_without_training_name_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for task in ("hopper-medium-replay-v2", "hopper-full-replay-v2"):
-        with pytest.raises(InvalidFileError, match="run `ampl data train-behavior hopper --seed 3` first"):
+    for task, words in (
+        ("hopper-medium-replay-v2", "hopper --seed 3 --until medium` first, which takes about 10 minutes"),
+        ("hopper-full-replay-v2", "hopper --seed 3` first, which takes about 2 hours"),
+    ):
+        with pytest.raises(InvalidFileError, match=f"run `ampl data train-behavior {words}, or name its folder"):
             make(task, seed=3)
 
 
