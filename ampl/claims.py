@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ampl.errors import InvalidArgumentError, InvalidFileError, check_at_least
-from ampl.files import check_replaceable, read_json, write_json
+from ampl.files import check_output, read_json, write_json
 
 _SIGNATURE = '"claim"'  # the first key of the first record
 _HINT = "Expected a file written by `ampl verify --json FILE`."
@@ -67,13 +67,13 @@ def write_claims(path: Path, records: Sequence[ClaimRecord]) -> None:
         ForeignFileError: `path` holds something else than claim records.
     """
     check_at_least("number of claim records", len(records), 1)
-    check_claims_replaceable(path)
+    check_claims_output(path)
     write_json(path, [asdict(record) for record in records])
 
 
-def check_claims_replaceable(path: Path) -> None:
-    """Raises ForeignFileError if `path` holds something else than claim records."""
-    check_replaceable(path, _SIGNATURE)
+def check_claims_output(path: Path) -> None:
+    """Raises ForeignFileError if `path` holds something else than claim records, InvalidFileError if it cannot be."""
+    check_output(path, _SIGNATURE)
 
 
 def read_claims(path: Path) -> list[ClaimRecord]:

@@ -6,7 +6,6 @@ Exit codes: what the command returns; 2 for a mistake of the user; 130 after Ctr
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,8 +15,10 @@ from ampl.command_parser import parse, summary
 from ampl.entry_points import COMMANDS, announced, load
 from ampl.errors import AmplError, BrokenEntryPointError, InvalidArgumentError
 from ampl.interruption import Interruption, ending_on_signals
+from ampl.printing import one_line, print_note, printable
 from ampl.processes import limit_spinning
 from ampl.program import command_with
+from ampl.standard_streams import flush_output, standard_streams
 
 USER_ERROR = 2
 _BROKEN_PIPE = 141
@@ -25,19 +26,23 @@ _BROKEN_PIPE = 141
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `ampl` with the given arguments (those of the process if None) and returns the exit code."""
-    _log_to_stderr()
     limit_spinning()
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    with standard_streams():
+        _log_to_stderr()
+        return _exit_code(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _exit_code(words: list[str]) -> int:
+    """Runs a command; whatever it raises that a user can do something about becomes one line."""
     try:
         with ending_on_signals():
             code = _run(words)
-            sys.stdout.flush()
+            flush_output()
     except AmplError as error:
         return _fail(f"error: {error}", USER_ERROR)
     except KeyboardInterrupt as interrupt:
         return _interrupted(Interruption.of(interrupt), words)
     except BrokenPipeError:
-        _close_stdout()
         return _BROKEN_PIPE
     except (MemoryError, RuntimeError) as error:  # numpy's and PyTorch's way to say that memory is short
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
@@ -74,8 +79,8 @@ def _help() -> str:
         try:
             about = summary(load(COMMANDS, name))
         except BrokenEntryPointError as error:
-            about = f"(not available: {error})"
-        lines.append(f"  {name:{width}}  {about}")
+            about = f"(not available: {one_line(str(error))})"
+        lines.append(f"  {printable(name):{width}}  {printable(about)}")
     lines += [
         "",
         "options:",
@@ -89,7 +94,7 @@ class _StderrHandler(logging.Handler):
     """One line a message, to whatever standard error is at that moment (a progress bar may have put itself before)."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"ampl: {record.levelname.lower()}: {_one_line(record.getMessage())}", file=sys.stderr)
+        print_note(f"ampl: {record.levelname.lower()}: {one_line(record.getMessage())}")
 
 
 def _log_to_stderr() -> None:
@@ -101,7 +106,7 @@ def _log_to_stderr() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"ampl: {_one_line(message)}", file=sys.stderr)
+    print_note(f"ampl: {one_line(message)}")
     return code
 
 
@@ -110,16 +115,5 @@ def _interrupted(interruption: Interruption, arguments: Sequence[str]) -> int:
     what = "terminated" if interruption.number == signal.SIGTERM else "interrupted"
     options = interruption.resume_with
     hint = "." if options is None else f"; to go on: {command_with(arguments, options)}"
-    print(f"ampl: {what}{hint}", file=sys.stderr)
+    print_note(f"ampl: {what}{hint}")
     return interruption.exit_code
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
-
-
-def _close_stdout() -> None:
-    """Points standard output to nowhere, so that the interpreter does not complain about the closed pipe at exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

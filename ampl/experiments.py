@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ampl.entry_points import EXPERIMENTS, load
 from ampl.errors import InvalidArgumentError, InvalidFileError
-from ampl.files import check_replaceable
+from ampl.files import check_output
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +52,11 @@ def make_record(name: str, runs: Path) -> Path:
         InvalidArgumentError: a name that cannot be a file name.
         UnknownNameError: no experiment has this name.
         ForeignFileError: something that is no record of ours is in its place.
-        InvalidFileError: the experiment ended without its record.
+        InvalidFileError: it cannot be written to its place, or the experiment ended without its record.
     """
     path = _record_path(name, runs)
     experiment: Experiment = load(EXPERIMENTS, name)
-    check_replaceable(path)
+    check_output(path)
     experiment(path)
     if not path.exists():
         raise InvalidFileError(f"the experiment '{name}' ended without writing {path}. This is a mistake in it.")

@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from ampl.errors import check_at_least
+from ampl.printing import print_note, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -56,6 +57,7 @@ def progress(label: str, total: int | None) -> Iterator[Bar]:
     Raises:
         InvalidArgumentError: total is negative.
     """
+    label = printable(label)
     if total is not None:
         check_at_least(f"total of '{label}'", total, 0)
     with _current_display() as display, display.bar(label, total) as bar:
@@ -98,8 +100,7 @@ class _Lines:
     def write(self) -> None:
         """A line about all open bars, with the time left of the innermost."""
         *outer, inner = self._bars
-        line = " > ".join([*(bar.count() for bar in outer), inner.text()])
-        print(line, file=sys.stderr, flush=True)
+        print_note(" > ".join([*(bar.count() for bar in outer), inner.text()]))
         self.next_line = time.monotonic() + LINE_SECONDS
 
 
@@ -139,7 +140,7 @@ class _LineBar:
     def finish(self) -> None:
         """The last line, of work that was not short."""
         if time.monotonic() - self._start >= QUIET_SECONDS:
-            print(self.text(), file=sys.stderr, flush=True)
+            print_note(self.text())
 
 
 class _Terminal:
@@ -189,7 +190,7 @@ def _terminal() -> Iterator[_Display]:
             yield from super().get_renderables()
             for task in self.tasks:
                 if note := task.fields["note"]:
-                    yield Text(note, no_wrap=True, overflow="ellipsis")
+                    yield Text(printable(note), no_wrap=True, overflow="ellipsis")
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())

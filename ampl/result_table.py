@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ampl.interfaces import Metrics
+from ampl.printing import literal_console, print_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,6 @@ class Column:
 
 def print_results(title: str, columns: Sequence[Column], notes: Sequence[str]) -> None:
     """Prints the table, the notes, and where the results are."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -40,7 +40,6 @@ def print_results(title: str, columns: Sequence[Column], notes: Sequence[str]) -
     for name in dict.fromkeys(name for column in columns for name in column.metrics):
         values = (column.metrics.get(name) for column in columns)
         table.add_row(name, *("" if value is None else f"{value:.4g}" for value in values))
-    console = Console()
-    console.print(table)
+    literal_console().print(table)
     for line in [*notes, *(f"seed {column.seed}: {column.path}" for column in columns)]:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(line)

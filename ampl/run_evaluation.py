@@ -18,7 +18,7 @@ from ampl.catalog import choose
 from ampl.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
 from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest
-from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
+from ampl.files import SIGNATURE, check_output, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics, Wing
 from ampl.manifest import describe_session
 from ampl.run_identity import first_difference
@@ -100,7 +100,7 @@ def evaluate_run(
         AmplError: the wing cannot build the algorithm; the message says why.
     """
     target = path / "evaluation.json"
-    check_replaceable(target)
+    check_output(target)
     config = _read_config(path)
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
     checkpoint = _newest_checkpoint(path)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from ampl.errors import ForeignFileError, InvalidArgumentError, InvalidFileError
+from ampl.printing import print_columns, print_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from continuous.tasks import Task
 
 TaskName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK", help="Name as in D4RL.")]
@@ -36,8 +35,8 @@ class ListTasks:
             needs = "-" if recipe is None else recipe.needs or "yes"
             sizes = (str(task.observation_size), str(task.action_size), str(task.episode_limit))
             rows.append((task.name, *sizes, _state_of_file(task), needs))
-        _print_columns(rows)
-        print(f"files: {', '.join(str(folder) for folder in dataset_folders())}")
+        print_columns(rows)
+        print_line(f"files: {', '.join(str(folder) for folder in dataset_folders())}")
         return 0
 
 
@@ -63,7 +62,7 @@ class Info:
             lines.append(("recipe", f"{recipe.describe} {recipe.default_steps} rows by default."))
             lines.append(("to make it", recipe.how_to(task.name)))
         lines += dataset_card(path, task) if path else [("file", f"none; it belongs at {dataset_path(task)}")]
-        _print_columns(lines)
+        print_columns(lines)
         return 0
 
 
@@ -120,7 +119,7 @@ class Make:
             kept = write_beside(path, data, provenance)
             raise ForeignFileError(f"{error} What this command made is {kept}.") from error
         record_path(path).unlink(missing_ok=True)  # of a download that is no longer there
-        print(f"{path}: {data.n_rows} rows, re-created; `ampl data info {task.name}` prints its card.")
+        print_line(f"{path}: {data.n_rows} rows, re-created; `ampl data info {task.name}` prints its card.")
         return 0
 
 
@@ -149,7 +148,7 @@ class Download:
             timeout=self.timeout, attempts=self.attempts, max_size=self.max_size, sha256=self.sha256
         )
         path, record = download(find_task(self.task), url=self.url, config=config)
-        print(f"{path}: {record.size} bytes, sha256 {record.sha256}")
+        print_line(f"{path}: {record.size} bytes, sha256 {record.sha256}")
         return 0
 
 
@@ -173,14 +172,14 @@ class Check:
 
         found = diagnose(self.file, find_task(self.task) if self.task is not None else None)
         for text in found.facts:
-            print(f"{text}.")
+            print_line(f"{text}.")
         for text in found.oddities:
-            print(f"note: {text}.")
+            print_line(f"note: {text}.")
         if found.problems:
             task = f" as data of {found.task.name}" if found.task else ""
             raise InvalidFileError(f"{self.file} cannot be used{task}: {'; '.join(found.problems)}.")
         what = found.task.name if found.task else "a dataset of unknown task"
-        print(f"{self.file}: {found.rows} rows of {what}, nothing wrong.")
+        print_line(f"{self.file}: {found.rows} rows of {what}, nothing wrong.")
         return 0
 
 
@@ -209,7 +208,7 @@ class TrainBehavior:
         until = Level(self.until) if self.until is not None else None
         with resumable(), saving_first():
             last = train_behavior(self.robot, self.steps, self.seed, out, until=until)[-1]
-        print(f"{out}: {last.steps} steps, mean return {last.return_mean:.1f} over {last.episodes} episodes")
+        print_line(f"{out}: {last.steps} steps, mean return {last.return_mean:.1f} over {last.episodes} episodes")
         return 0
 
 
@@ -235,7 +234,7 @@ class Score:
         task = find_task(self.task)
         found = score_policy_file(task, self.policy, episodes=self.episodes, seed=self.seed, video=self.video)
         rows = [(name, f"{value:.2f}") for name, value in found.metrics(task).items()]
-        _print_columns([("task", task.name), ("policy", str(self.policy or "uniform random")), *rows])
+        print_columns([("task", task.name), ("policy", str(self.policy or "uniform random")), *rows])
         return 0
 
 
@@ -295,10 +294,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
         return None
     found = path.stat()
     return found.st_ino, found.st_mtime_ns
-
-
-def _print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Left-aligned columns with two spaces between; the last one is as long as it likes."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ampl.files import check_replaceable
+from ampl.files import check_output
+from ampl.printing import print_line
 from ampl.progress import progress
 from ampl.randomness import stream
 from ampl.scale import Scale
@@ -39,11 +40,11 @@ def demo(out: Path) -> Sequence[tuple[str, str]]:
     """
     task = find_task(_TASK)
     path = out / "data" / task.file_name
-    check_replaceable(path)
+    check_output(path)
     data, provenance = find_recipe(_TASK).run(_TASK, MakeOptions(steps=_STEPS))
     write_d4rl(path, data, provenance)
     for what, value in dataset_card(path, task):
-        print(f"{what:<16}{value}")
+        print_line(f"{what:<16}{value}")
     return [("dataset, re-created", str(path)), *_reference_scores(task), *_trained_scores(task, path, out)]
 
 

@@ -11,7 +11,7 @@ from ampl.errors import InvalidArgumentError
 from continuous.evaluation import Evaluation, Evaluator, Policy, uniform_policy
 from continuous.simulators.registry import environment_for, simulator_maker
 from continuous.tasks import LOCOMOTION, Family, Task
-from continuous.video import record_video
+from continuous.video import check_video, record_video
 
 
 def score_policy_file(
@@ -29,7 +29,10 @@ def score_policy_file(
     Raises:
         InvalidArgumentError: no policy file can be read for this family, or fewer than one episode.
         InvalidFileError: the policy cannot be read, or belongs to another task.
+        AmplError: the video cannot be made: see `check_video`.
     """
+    if video is not None:
+        check_video(video)
     act = uniform_policy(task.action_size) if policy is None else load_actor(task, policy)
     with Evaluator(simulator_maker(task)(), episodes=episodes) as evaluator:
         evaluation = evaluator.evaluate([act], [seed])[0]

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, MissingPackageError
-from ampl.files import SIGNATURE, check_replaceable, write_atomically
+from ampl.files import SIGNATURE, check_output, write_atomically
 from ampl.randomness import stream
 from continuous.evaluation import Policy
 
@@ -42,15 +42,11 @@ def record_video(
         The episode's return.
 
     Raises:
-        InvalidArgumentError: another suffix, or there is no OpenGL to render with.
-        MissingPackageError: imageio or its plugin is not installed.
-        ForeignFileError: `path` holds something else.
-        InvalidFileError: `path` cannot be written.
+        InvalidArgumentError: there is no OpenGL to render with.
+        AmplError: see `check_video`.
     """
-    if path.suffix not in (".mp4", ".gif"):
-        raise InvalidArgumentError(f"{path} is neither .mp4 nor .gif; give it one of these endings.")
+    check_video(path)
     writer = _writer_module(path.suffix)
-    check_replaceable(path)
     rate, stride = float(environment.metadata["render_fps"]), 1
     while rate > _MOST_FRAMES:
         rate, stride = rate / 2.0, stride * 2
@@ -60,6 +56,21 @@ def record_video(
         _encode(writer, raw, frames, rate)
         write_atomically(path, lambda file: _copy(raw, file))
     return frames.earned
+
+
+def check_video(path: Path) -> None:
+    """Whether a video can be written to `path`, to be asked before the work.
+
+    Raises:
+        InvalidArgumentError: another suffix than .mp4 and .gif.
+        MissingPackageError: imageio or its plugin is not installed.
+        ForeignFileError: `path` holds something else.
+        InvalidFileError: `path` cannot be written.
+    """
+    if path.suffix not in (".mp4", ".gif"):
+        raise InvalidArgumentError(f"{path} is neither .mp4 nor .gif; give it one of these endings.")
+    _writer_module(path.suffix)
+    check_output(path)
 
 
 class _Frames:

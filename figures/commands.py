@@ -42,7 +42,8 @@ class Figure:
 
     def run(self) -> int:
         """Writes the figure and prints the path of each file; raises AmplError, before computing where it can."""
-        from ampl.files import check_replaceable, write_atomically
+        from ampl.files import check_output, write_atomically
+        from ampl.printing import print_line
         from figures.figure2 import Selection
         from figures.registry import find_figure
 
@@ -51,13 +52,14 @@ class Figure:
         self._check_options(product)
         self._check_runs()
         for path in outputs.values():
-            check_replaceable(path)
+            check_output(path)
         selection = Selection(task=self.task, seed=self.seed, paper=self.paper)
         made = product.make(self.runs, selection, outputs)
         for suffix, data in made.files.items():
             write_atomically(outputs[suffix], partial(_copy, data))
         print(made.text, end="")  # last: standard output may be closed
-        print(*(outputs[suffix] for suffix in made.files), sep="\n")
+        for suffix in made.files:
+            print_line(str(outputs[suffix]))
         return 0
 
     def _outputs(self, written_for: Mapping[str, tuple[str, ...]]) -> dict[str, Path]:

@@ -119,7 +119,8 @@ class TableFromRuns:
         table = self.compile(runs)
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
         texts = {".md": table.markdown, ".csv": table.csv}
-        return Made({suffix: texts[suffix]().encode() for suffix in suffixes}, table.terminal(width))
+        shown = table.terminal(width, sys.stdout.encoding or "utf-8")
+        return Made({suffix: texts[suffix]().encode(errors="backslashreplace") for suffix in suffixes}, shown)
 
 
 FIGURES: Mapping[str, Product] = {

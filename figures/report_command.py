@@ -28,7 +28,8 @@ class Report:
 
     def run(self) -> int:
         """Writes the page and prints its path; raises AmplError, before drawing where it can."""
-        from ampl.files import check_replaceable, write_text
+        from ampl.files import check_output, write_text
+        from ampl.printing import print_line
         from ampl.progress import progress
         from figures.registry import FIGURES
         from figures.report import collect
@@ -36,11 +37,11 @@ class Report:
 
         if self.out.suffix.lower() != _SUFFIX:
             raise InvalidArgumentError(f"--out is {self.out}; expected a name that ends in {_SUFFIX}.")
-        check_replaceable(self.out)
+        check_output(self.out)
         with progress("report", len(FIGURES)) as bar:
             contents = collect(self.folder, bar.advance)
         write_text(self.out, page(contents))
-        print(self.out)
+        print_line(str(self.out))
         if contents.left_out:
             logger.info("left out, as the page's last section says: %s", ", ".join(contents.left_out))
         return 0

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ampl.files import SIGNATURE
+from ampl.printing import literal_console
 
 Value = str | int | float | None
 
@@ -45,23 +46,22 @@ class Table:
             writer.writerow([*("" if value is None else value for value in row.values()), SIGNATURE])
         return text.getvalue()
 
-    def terminal(self, width: int) -> str:
-        """As lines for a terminal of `width` characters."""
-        from rich.console import Console
-        from rich.markup import escape
+    def terminal(self, width: int, encoding: str = "utf-8") -> str:
+        """As lines for a terminal of `width` characters; what its encoding does not have is escaped."""
         from rich.table import Table as Grid
 
-        grid = Grid(title=escape(self.title), title_justify="left")
+        grid = Grid(title=self.title, title_justify="left")
         for column in self.columns:
-            grid.add_column(escape(column), overflow="fold")
+            grid.add_column(column, overflow="fold")
         for row in self.rows:
-            grid.add_row(*map(escape, row))
-        console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+            grid.add_row(*row)
+        file = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace", newline="")
+        console = literal_console(file=file, width=width, color_system=None, force_terminal=False)
         console.print(grid)
         for note in self.notes:
-            console.print(escape(f"- {note}"))
-        assert isinstance(console.file, io.StringIO)
-        return console.file.getvalue()
+            console.print(f"- {note}")
+        file.seek(0)
+        return file.read()
 
 
 def _line(cells: tuple[str, ...]) -> str:

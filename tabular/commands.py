@@ -47,11 +47,12 @@ class Verify:
         return self._replay(self.replay) if self.replay else self._check()
 
     def _check(self) -> int:
-        from ampl.claims import check_claims_replaceable, write_claims
+        from ampl.claims import check_claims_output, write_claims
+        from ampl.files import check_output_folder
         from ampl.progress import progress
         from tabular.claims.gallery import check_gallery, write_gallery
         from tabular.claims.registry import select_claims
-        from tabular.claims.report import print_gallery, print_table, summarize, write_report
+        from tabular.claims.report import check_report, print_gallery, print_table, summarize, write_report
         from tabular.claims.runner import case_paths, records, run_claims
 
         check_at_least("--seed", self.seed, 0)
@@ -59,9 +60,12 @@ class Verify:
         claims = select_claims(self.claims)
         specs = self._specs()
         folder = self._case_folder()
-        case_paths(claims, folder)  # refuses foreign files before the work starts
+        check_output_folder(folder)  # all that could not be written in the end is refused before the work starts
+        case_paths(claims, folder)
         if self.json:
-            check_claims_replaceable(self.json)
+            check_claims_output(self.json)
+        if self.report:
+            check_report(self.report)
         if self.gallery:
             check_gallery(self.gallery, claims)
         workers = self.workers or available_cores()

@@ -41,10 +41,10 @@ class Demo:
 
     def _close(self, rows: Sequence[tuple[str, str]], seconds: float) -> None:
         """The closing table: verdicts, the picture of each finding, and the wings' own rows."""
-        from rich.console import Console
         from rich.table import Table
 
         from ampl.claims import Verdict, read_claims
+        from ampl.printing import literal_console
 
         records = read_claims(self.out / "claims.json")
         counts = Counter(record.verdict for record in records)
@@ -62,5 +62,4 @@ class Demo:
             table.add_row(f"picture: {name}", str(self.out / "figures" / f"{name}.png"))
         for what, outcome in rows:
             table.add_row(what, outcome)
-        plain = Console()
-        (plain if plain.is_terminal else Console(width=140)).print(table)
+        literal_console(pipe_width=140).print(table)

@@ -64,6 +64,7 @@ class Train:
         """
         from ampl.arithmetic import choose_arithmetic
         from ampl.catalog import choose, installed_wings, parse_seeds
+        from ampl.files import check_output_folder
         from ampl.interruption import resumable, saving_first
         from ampl.result_table import Column, print_results
         from ampl.run_directory import run_path
@@ -82,8 +83,10 @@ class Train:
         seeds = parse_seeds(self.seeds)
         choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
         wing, variant = choice.wing, choice.variant
-        runs = [run_path(self.out, self.task, self.algorithm, variant, seed) for seed in seeds if self.resume]
-        arithmetic = choose_arithmetic(self.threads, self.precision, runs)
+        places = [run_path(self.out, self.task, self.algorithm, variant, seed) for seed in seeds]
+        for place in places:  # before the data is read
+            check_output_folder(place)
+        arithmetic = choose_arithmetic(self.threads, self.precision, places if self.resume else [])
         with resumable("--resume"):
             algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, arithmetic)
             with saving_first():

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ampl.arithmetic import Arithmetic
-from ampl.files import SIGNATURE, check_replaceable, write_json
+from ampl.files import SIGNATURE, check_output, write_json
 from ampl.manifest import git_state
 from continuous.bench.measuring import EvaluationShare, Measurement
 
@@ -54,8 +54,8 @@ def circumstances(device: str, arithmetic: Arithmetic) -> dict[str, Any]:
 
 
 def check_place(path: Path) -> None:
-    """Raises ForeignFileError if `path` holds something that this program did not write."""
-    check_replaceable(path, f'"written_by": "{SIGNATURE} bench"')
+    """Raises ForeignFileError or InvalidFileError if the report cannot be written to `path`: see `check_output`."""
+    check_output(path, f'"written_by": "{SIGNATURE} bench"')
 
 
 def write_report(

@@ -5,6 +5,7 @@ Each case is saved so that `ampl verify --replay` measures it again. The drawing
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from ampl.claims import ClaimRecord
 from ampl.drawings import Drawing, find_drawing
 from ampl.errors import InvalidArgumentError
-from ampl.files import SIGNATURE, check_replaceable, write_atomically, write_text
+from ampl.files import SIGNATURE, check_output_folder, check_replaceable, write_atomically, write_text
 from ampl.processes import map_in_processes
 from tabular.claims.case import Case, save_case
 from tabular.claims.claim import Claim, Measurement, Relation
@@ -33,11 +34,13 @@ def check_gallery(folder: Path, claims: Sequence[Claim]) -> None:
 
     Raises:
         InvalidArgumentError: `folder` is a file.
+        InvalidFileError: it cannot be written to.
         ForeignFileError: something that is not ours has the name of one of the gallery's files.
         UnknownNameError, BrokenEntryPointError: no package draws counterexamples.
     """
     if folder.exists() and not folder.is_dir():
         raise InvalidArgumentError(f"{folder} is a file; expected a folder. Choose another --gallery.")
+    check_output_folder(folder)
     for name in (_INDEX, *(f"{claim.name}{suffix}" for claim in claims for suffix in (".npz", ".png"))):
         check_replaceable(folder / name)
     find_drawing(_DRAWING)
@@ -101,7 +104,7 @@ def _facts(claim: Claim, measurement: Measurement, path: Path) -> dict[str, str]
     facts["this case"] = _sides(claim, measurement)
     if measurement.settings:
         facts["with"] = measurement.settings
-    facts["rerun"] = f"ampl verify --replay {path}"
+    facts["rerun"] = f"ampl verify --replay {shlex.quote(str(path))}"
     return facts
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from ampl.claims import ClaimRecord, Verdict, read_claims
 from ampl.errors import AmplError, InvalidFileError, UnknownNameError
 from ampl.files import SIGNATURE, check_replaceable, write_text
+from ampl.printing import one_line, print_note
 from tabular.claims.claim import Claim, Relation
 from tabular.claims.registry import CLAIMS
 from tabular.claims.statements import STATEMENTS, Statement, statement_records
@@ -31,7 +32,7 @@ def claims_markdown(records: Sequence[ClaimRecord]) -> str:
         if record.claim not in CLAIMS:
             raise UnknownNameError("claim", record.claim, CLAIMS)
     rows = [
-        f"| `{record.claim}` | {_cell(CLAIMS[record.claim].statement)} | {record.source} | **{record.verdict}** "
+        f"| `{record.claim}` | {_cell(CLAIMS[record.claim].statement)} | {_cell(record.source)} | **{record.verdict}** "
         f"| {worst_in_words(CLAIMS[record.claim], record.worst)} | {record.cases:,} |"
         for record in records
     ]
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
         for path, content in changed:
             write_text(path, content)
     except AmplError as error:
-        print(error, file=sys.stderr)
+        print_note(one_line(str(error)))
         return 2
     return 0
 

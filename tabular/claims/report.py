@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from ampl.claims import ClaimRecord, Verdict, write_claims
-from ampl.files import check_replaceable, write_text
+from ampl.claims import ClaimRecord, Verdict, check_claims_output, write_claims
+from ampl.files import check_output, write_text
+from ampl.printing import literal_console, print_line, styled
 from tabular.claims.case import load_case
 from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.claims.page import claims_markdown, worst_in_words
@@ -22,13 +22,8 @@ _COLORS = {
     Verdict.FAILS_AS_PRINTED: "red",
     Verdict.NOT_DECIDED: "magenta",
 }
+_RECORDS, _PAGE = "claims.json", "claims.md"
 _PIPE_WIDTH = 140  # columns of a table that does not go to a terminal
-
-
-def console() -> Console:
-    """Standard output, wide enough for one row a line when it is not a terminal."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=_PIPE_WIDTH)
 
 
 def print_table(records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord], title: str) -> None:
@@ -39,13 +34,12 @@ def print_table(records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord]
         is_number = name in ("worst", "cases", "not decided")
         table.add_column(name, justify="right" if is_number else "left", no_wrap=name != "source")
     for record in records:
-        verdict = f"[{_COLORS[record.verdict]}]{record.verdict}[/]"
-        if record in surprises:
-            verdict += f" [bold](expected: {record.expected})[/]"
+        surprise = f" (expected: {record.expected})" if record in surprises else ""
+        verdict = styled((record.verdict, _COLORS[record.verdict]), (surprise, "bold"))
         worst = worst_in_words(CLAIMS[record.claim], record.worst) if record.cases else ""
         undecided = [f"{record.undecided:,}"] if has_undecided else []
         table.add_row(record.claim, record.source, verdict, worst, f"{record.cases:,}", *undecided)
-    console().print(table)
+    literal_console(_PIPE_WIDTH).print(table)
 
 
 def summarize(
@@ -64,32 +58,34 @@ def summarize(
         reasons: by claim, why the first of its undecided cases is undecided.
         folder: where the worst cases are.
     """
-    out = console()
+    out = literal_console(_PIPE_WIDTH)
     skipped = [claim.name for claim in claims if claim.name not in {record.claim for record in records}]
     if skipped:
         out.print(f"Not applicable to these MDPs (too large for dense matrices over pairs): {', '.join(skipped)}.")
     for record in records:
         if record.verdict not in (Verdict.HOLDS, Verdict.NOT_DECIDED):
-            out.print("\n".join(_counterexample(record)), highlight=False)
+            for line in _counterexample(record):
+                out.print(line)
     for record in records:
         if record.undecided:
             tried = record.cases + record.undecided
             count = f"not decided: {record.undecided:,} of {tried:,} cases, which count for nothing"
-            out.print(f"{record.claim}: {count} ({escape(reasons[record.claim])})", highlight=False)
+            out.print(f"{record.claim}: {count} ({reasons[record.claim]})")
     if not records:
         out.print("Nothing was checked: no claim applies to these MDPs.")
         return 1
-    out.print(f"Worst cases: {folder}/<claim>.npz; look at one with `ampl verify --replay FILE`.", highlight=False)
+    print_line(f"Worst cases: {folder}/<claim>.npz; look at one with `ampl verify --replay FILE`.")
     for record in surprises:
-        out.print(f"[bold red]{record.claim}: {record.verdict}, expected {record.expected}[/]", highlight=False)
+        out.print(styled((f"{record.claim}: {record.verdict}, expected {record.expected}", "bold red")))
     return 1 if surprises else 0
 
 
-def _counterexample(record: ClaimRecord) -> list[str]:
+def _counterexample(record: ClaimRecord) -> list[str | Text]:
     """What the claim needs, and the worst case found: its size and both sides."""
     claim = CLAIMS[record.claim]
     needs = f"holds if {claim.condition}" if claim.condition else str(record.verdict)
-    lines = [f"[{_COLORS[record.verdict]}]{claim.name}[/]: {claim.statement}", f"    {needs}"]
+    name = styled((claim.name, _COLORS[record.verdict]), (f": {claim.statement}", ""))
+    lines: list[str | Text] = [name, f"    {needs}"]
     if record.counterexample:
         case, _ = load_case(Path(record.counterexample))
         measurement = claim.assess(case)
@@ -97,7 +93,7 @@ def _counterexample(record: ClaimRecord) -> list[str]:
             sides = f"{measurement.left:.4g}, against {measurement.right:.4g}"
             where = f"{case.family}, {case.mdp.n_states} states, {case.mdp.n_actions} action(s), γ = {case.discount:g}"
             lines.append(f"    without: {where}: {sides}")
-    return [line.replace("[0, r_max]", r"\[0, r_max]") for line in lines]
+    return lines
 
 
 def print_replay(path: Path, claim: Claim, measurement: Measurement, recorded: float) -> int:
@@ -116,7 +112,8 @@ def print_replay(path: Path, claim: Claim, measurement: Measurement, recorded: f
         lines.append(f"  with:       {measurement.settings}")
     if claim.condition:
         lines.append(f"  condition:  {claim.condition}: {met}")
-    console().print("\n".join(lines), highlight=False, markup=False)
+    for line in lines:
+        print_line(line)
     return 0 if abs(value - recorded) <= 1e-6 * max(1.0, abs(recorded)) else 1
 
 
@@ -124,12 +121,17 @@ def print_gallery(folder: Path, names: Sequence[str]) -> None:
     """Says which counterexamples were drawn and where."""
     noun = "counterexample" if len(names) == 1 else "counterexamples"
     drawn = f"{len(names)} {noun} ({', '.join(names)})" if names else "no counterexample"
-    console().print(f"Gallery: {drawn}; look at {folder}/index.md.", highlight=False, markup=False)
+    print_line(f"Gallery: {drawn}; look at {folder}/index.md.")
+
+
+def check_report(folder: Path) -> None:
+    """Raises ForeignFileError or InvalidFileError if `write_report` could not write into `folder`."""
+    check_claims_output(folder / _RECORDS)
+    check_output(folder / _PAGE)
 
 
 def write_report(folder: Path, records: Sequence[ClaimRecord]) -> None:
     """Writes claims.json and claims.md into `folder`."""
-    page = folder / "claims.md"
-    check_replaceable(page)
-    write_claims(folder / "claims.json", records)
-    write_text(page, claims_markdown(records))
+    check_report(folder)
+    write_claims(folder / _RECORDS, records)
+    write_text(folder / _PAGE, claims_markdown(records))

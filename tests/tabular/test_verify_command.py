@@ -1,6 +1,7 @@
 """`ampl verify` end to end: records, exit codes, replay, user MDPs, and bad input in one line."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,3 +227,33 @@ def _expecting(claim, verdict):  # type: ignore[no-untyped-def]
     from dataclasses import replace
 
     return replace(claim, expected=verdict)
+
+
+def test_where_nothing_can_be_written_is_known_before_the_first_mdp(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(*_: object) -> None:
+        raise AssertionError("an MDP was tried")
+
+    monkeypatch.setattr(runner, "run_claims", tried)
+    for option in ("--report", "--gallery"):
+        assert "cannot write into" in failure(capsys, option, "/proc/nowhere")
+    assert "cannot write into" in failure(capsys, "--json", "/proc/nowhere/claims.json")
+    Path("runs").write_text("mine")
+    assert "cannot write into runs/verify/cases: Not a directory" in failure(capsys)
+
+
+def test_a_path_with_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("exp [v2]", "a[/b]", ":smile:", "x" * 200):
+        save_mdp(Path(name, "m.npz"), random_mdp(3, 2, np.random.default_rng(0)))
+        report = Path(name, "r")
+        options = ("--cases", "1", "--claims", "occupancy-flow", "--report", str(report))
+        assert verify("--mdp", f"{name}/m.npz", *options) == 0
+        line = f"Worst cases: {report}/cases/<claim>.npz; look at one with `ampl verify --replay FILE`."
+        assert line in capsys.readouterr().out.splitlines()
+
+
+def test_a_pipe_as_an_mdp_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe.npz")
+    assert "a device, a pipe or a socket, not a file" in failure(capsys, "--mdp", "pipe.npz")
+    assert "a device, a pipe or a socket, not a file" in failure(capsys, "--replay", "pipe.npz")
