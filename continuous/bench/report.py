@@ -15,6 +15,7 @@ import torch
 from ampl.arithmetic import Arithmetic
 from ampl.files import SIGNATURE, check_output, write_json
 from ampl.manifest import git_state
+from ampl.printing import print_line
 from continuous.bench.measuring import EvaluationShare, Measurement
 
 _CPU_INFORMATION = Path("/proc/cpuinfo")
@@ -29,7 +30,7 @@ alone by time of the loop, median over rounds; range: over rounds. benchmarks/RE
 def print_report(measurements: Sequence[Measurement], shares: Sequence[EvaluationShare], where: dict[str, Any]) -> None:
     """Prints the machine, the table, its legend and the shares of evaluations."""
     threads = _counted(where["threads"], "thread")
-    print(f"{where['device']}, torch {where['torch']}, {threads}, precision '{where['precision']}'")
+    print_line(f"{where['device']}, torch {where['torch']}, {threads}, precision '{where['precision']}'")
     rows = [_HEAD, *(_row(measurement) for measurement in measurements)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -14,8 +14,9 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from ampl.checkpoints import Checkpoint, is_whole, read_checkpoint, write_checkpoint
 from ampl.errors import InvalidFileError
+from ampl.evaluation_schedule import EvaluationRequest
 from ampl.event_file import EventFile
-from ampl.interfaces import Metrics
+from ampl.interfaces import Evaluation
 from ampl.metrics_table import read_metrics
 from tests.ampl.fake_algorithm import FakeAlgorithm
 from tests.ampl.test_training_driver import directory, recorded_bytes, run
@@ -28,11 +29,11 @@ class Disturbed(FakeAlgorithm):
         super().__init__()
         self._disturb = disturb
 
-    def evaluate(self, episodes: int | None = None) -> Sequence[Metrics]:
-        metrics = super().evaluate(episodes)
+    def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
+        found = super().evaluations(request)
         if self.calls.count("evaluate") == 2:
             self._disturb()
-        return metrics
+        return found
 
 
 def test_a_run_whose_folder_is_removed_ends_at_once_and_makes_no_other(tmp_path: Path) -> None:
