@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def find_datasets(group: h5py.Group, path: Path) -> dict[str, h5py.Dataset]:
         InvalidFileError: a link that leaves the tree, or groups nested in a circle.
     """
     found: dict[str, h5py.Dataset] = {}
-    _collect(group, "", 0, path, found)
+    _collect(group, "", 0, path, found, count(1))
     return found
 
 
@@ -220,17 +221,19 @@ class LazyValues(Mapping[str, Any]):
         return len(self._keys)
 
 
-def _collect(group: h5py.Group, prefix: str, depth: int, path: Path, found: dict[str, h5py.Dataset]) -> None:
+def _collect(
+    group: h5py.Group, prefix: str, depth: int, path: Path, found: dict[str, h5py.Dataset], links: Iterator[int]
+) -> None:
     if depth > _DEPTH:
         raise InvalidFileError(f"{path} has groups nested deeper than {_DEPTH} levels at '{prefix}'; not a D4RL file.")
     for name in group:
         key = f"{prefix}{name}"
+        if next(links) > _KEYS:  # groups count, too: a few that link to one another make millions of ways
+            raise InvalidFileError(f"{path} has more than {_KEYS} keys; not a D4RL file.")
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise InvalidFileError(f"{path}: '{key}' is a link to somewhere else; expected an array.")
         value = group[name]
         if isinstance(value, h5py.Dataset):
             found[key] = value
         elif isinstance(value, h5py.Group):
-            _collect(value, f"{key}/", depth + 1, path, found)
-        if len(found) > _KEYS:
-            raise InvalidFileError(f"{path} has more than {_KEYS} keys; not a D4RL file.")
+            _collect(value, f"{key}/", depth + 1, path, found, links)

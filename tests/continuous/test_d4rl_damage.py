@@ -145,6 +145,22 @@ def test_groups_in_a_circle_are_an_error(tmp_path: Path, arrays: dict[str, Any])
         read_d4rl(path)
 
 
+def test_groups_that_can_be_reached_in_millions_of_ways_are_an_error(
+    tmp_path: Path, arrays: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("continuous.hdf5_arrays._KEYS", 100)
+    path = write_plain(tmp_path / "f", arrays)
+    with h5py.File(path, "a") as file:
+        group = file["infos"]
+        for level in range(7):
+            below = file.create_group(f"level{level}")
+            for number in range(20):
+                group[str(number)] = below
+            group = below
+    with pytest.raises(InvalidFileError, match="more than 100 keys"):
+        read_d4rl(path)
+
+
 def test_an_array_larger_than_its_stored_bytes_is_refused_before_memory_is_taken(
     tmp_path: Path, arrays: dict[str, Any]
 ) -> None:
