@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch.autograd import gradcheck, gradgradcheck
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
-from continuous.networks import FlatParameters, StackedMLP, leaky_relu, linear_initialization
+from continuous.networks import FlatParameters, StackedMLP, affine, leaky_relu, linear_initialization
 
 
 def generators(*seeds: int) -> list[torch.Generator]:
@@ -104,3 +105,21 @@ def test_wrong_sizes_are_named() -> None:
         StackedMLP((1,), (4, 0, 1), leaky_relu, generators(0))
     with pytest.raises(InvalidShapeError, match=r"shape \[2\]; expected \[6\]"):
         FlatParameters((1,), {"a": (2, 3)}).set_seed(0, torch.zeros(2))
+
+
+@pytest.mark.parametrize("columns", [1, 6, 40])
+def test_layers_narrow_and_wide_equal_plain_products_and_their_derivatives(columns: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs, weight, bias = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64, requires_grad=True)
+        for shape in ((4, 5, 3), (2, 2, 3, columns), (2, 2, 1, columns))
+    )
+    torch.testing.assert_close(
+        affine(inputs, weight, bias), inputs @ weight.reshape(4, 3, columns) + bias.reshape(4, 1, columns)
+    )
+    assert affine(inputs, weight, bias).is_contiguous()
+    assert gradcheck(affine, (inputs, weight, bias))
+    assert gradgradcheck(affine, (inputs, weight, bias))  # a penalty on a gradient needs it
+    for fixed in ({0}, {1}):
+        given = [part.detach() if index in fixed else part for index, part in enumerate((inputs, weight, bias))]
+        assert gradcheck(affine, given)
