@@ -11,7 +11,8 @@ from torch import Tensor
 
 from continuous.replay import TransitionTable
 from continuous.standardization import Standardization
-from tests.continuous.small_dynamics import linear_table
+from continuous.streams import SeedStreams
+from tests.continuous.small_dynamics import build, linear_table
 
 
 def changed(**columns: Tensor) -> TransitionTable:
@@ -90,3 +91,17 @@ def test_a_reward_that_never_changes_is_predicted_as_it_is(entries: Tensor) -> N
     standardization, rows = fitted(changed(reward=entries))
     assert rows[:, 5].abs().max() < 1e-5
     torch.testing.assert_close(standardization.reward(torch.full((4, 4), 1e3)), torch.full((4,), 2.5))
+
+
+@pytest.mark.parametrize("size", [0.0, 1.2])
+def test_a_model_never_changes_a_state_that_never_changed_so_its_paths_do_not_end_there(size: float) -> None:
+    table = linear_table()
+    same = torch.full((300,), size)
+    table = changed(state=column(table.state, 1, same), next_state=column(table.next_state, 1, same))
+    model = build([0], table=table)
+    streams = SeedStreams([0], "test")
+    model.fit(table, None, streams)
+    start = table.state[None, :50]
+    following, _, terminal = model.step(start, 0.5 * table.action[None, :50], streams)
+    assert (following[..., 1] == size).all()
+    assert not terminal.all()
