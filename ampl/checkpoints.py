@@ -1,7 +1,8 @@
 """Checkpoints that survive a power cut: two whole ones are kept, each in a folder of its own.
 
-    checkpoint/epoch_0099/   state.safetensors   counters.json
-    checkpoint/epoch_0100/   state.safetensors   counters.json
+    checkpoint/epoch_0099/             state.safetensors   counters.json
+    checkpoint/epoch_0100/             state.safetensors   counters.json
+    checkpoint/epoch_0100_fit_0007/    in the seventh pause of the fit of the model after 100 epochs
 
 A new one is written to a temporary folder, flushed to disk and renamed; only then is the oldest removed. counters.json
 holds a checksum over both files, so a damaged checkpoint is noticed and the one before it used. States may be as large
@@ -19,7 +20,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,9 +32,32 @@ logger = logging.getLogger(__name__)
 
 _KEPT = 2  # the newest, and the one before it
 _TEMPORARY = ".unfinished-"
-_FOLDER = re.compile(r"epoch_(\d{4,})")
+_FOLDER = re.compile(r"epoch_(\d{4,})(?:_fit_(\d{4,}))?")
 _DTYPES = {"bool"} | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 _DTYPES |= {"float16", "float32", "float64", "complex64"}
+
+
+class Place(NamedTuple):
+    """Where in a run a checkpoint is.
+
+    Attributes:
+        epoch: epochs completed, >= 0.
+        pause: of the fit of the model that follows them, >= 1; 0 where no fit is going on. The first fit comes before
+            any epoch, so what is in it is older than `Place(0)`, which has a fitted model.
+    """
+
+    epoch: int
+    pause: int = 0
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Smaller for an older place."""
+        return (-1 if self.epoch == 0 and self.pause else self.epoch, self.pause)
+
+    @property
+    def folder(self) -> str:
+        """Its name."""
+        return f"epoch_{self.epoch:04d}" + (f"_fit_{self.pause:04d}" if self.pause else "")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,11 +68,13 @@ class Checkpoint:
         epoch: epochs completed, >= 0.
         state: the arrays of `Algorithm.state`.
         fit_metrics: what the latest fit of the model returned.
+        pause: of the fit that is going on; 0: none is (see `Place`).
     """
 
     epoch: int
     state: State
     fit_metrics: Mapping[str, float] = field(default_factory=dict)
+    pause: int = 0
 
     def put_into(self, algorithm: Algorithm, index: int) -> None:
         """Puts seed `algorithm.seeds[index]` where it was.
@@ -66,7 +92,7 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes `folder`/epoch_NNNN and then removes all but the two newest.
+    """Writes a folder in `folder` and then removes all but the two newest, and the newest that is not within a fit.
 
     Raises:
         InvalidArgumentError: an array of a type that cannot be stored without pickle.
@@ -80,7 +106,9 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         if array.dtype.name not in _DTYPES:
             raise InvalidArgumentError(f"state '{name}' has dtype {array.dtype}; expected one of {sorted(_DTYPES)}.")
     counters: dict[str, Any] = {"epoch": checkpoint.epoch, "fit_metrics": dict(checkpoint.fit_metrics)}
-    target = folder / f"epoch_{checkpoint.epoch:04d}"
+    if checkpoint.pause:
+        counters["fit_pause"] = checkpoint.pause
+    target = folder / Place(checkpoint.epoch, checkpoint.pause).folder
     temporary = folder / f"{_TEMPORARY}{target.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,18 +129,26 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
         raise InvalidFileError(f"cannot write {target}: {reason}. The previous checkpoint is kept.") from error
-    for old in checkpoint_epochs(folder)[_KEPT:]:
-        _remove(folder / f"epoch_{old:04d}")
+    places = checkpoint_places(folder)
+    for old in places[_KEPT:]:
+        if old.pause or old.epoch != checkpoint_epochs(folder)[0]:
+            _remove(folder / old.folder)
+
+
+def checkpoint_places(folder: Path) -> list[Place]:
+    """Of the checkpoints in `folder`, newest first, damaged ones included; empty if there are none."""
+    names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+    places = (Place(int(match[1]), int(match[2] or 0)) for match in map(_FOLDER.fullmatch, names) if match)
+    return sorted(places, key=lambda place: place.order, reverse=True)
 
 
 def checkpoint_epochs(folder: Path) -> list[int]:
-    """Epochs of the checkpoints in `folder`, newest first, damaged ones included; empty if there are none."""
-    names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
-    return sorted((int(match[1]) for match in map(_FOLDER.fullmatch, names) if match), reverse=True)
+    """Epochs of the checkpoints that are not within a fit, newest first, damaged ones included."""
+    return [place.epoch for place in checkpoint_places(folder) if not place.pause]
 
 
-def read_checkpoint(folder: Path, epoch: int) -> Checkpoint:
-    """Reads `folder`/epoch_NNNN.
+def read_checkpoint(folder: Path, epoch: int, pause: int = 0) -> Checkpoint:
+    """Reads the checkpoint of a place.
 
     Raises:
         InvalidFileError: it is missing, damaged, or its checksum does not fit.
@@ -120,19 +156,19 @@ def read_checkpoint(folder: Path, epoch: int) -> Checkpoint:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    place = folder / f"epoch_{epoch:04d}"
-    counters = _checked_counters(place, epoch)
+    place = folder / Place(epoch, pause).folder
+    counters = _checked_counters(folder, Place(epoch, pause))
     try:
         state: State = load_file(place / "state.safetensors")
-        return Checkpoint(epoch=epoch, state=state, fit_metrics=counters["fit_metrics"])
+        return Checkpoint(epoch=epoch, state=state, fit_metrics=counters["fit_metrics"], pause=pause)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise InvalidFileError(f"{place} is damaged ({type(error).__name__}).") from error
 
 
-def is_whole(folder: Path, epoch: int) -> bool:
-    """Whether `folder`/epoch_NNNN can be read; if it is damaged, a warning says so."""
+def is_whole(folder: Path, epoch: int, pause: int = 0) -> bool:
+    """Whether the checkpoint of a place can be read; if it is damaged, a warning says so."""
     try:
-        _checked_counters(folder / f"epoch_{epoch:04d}", epoch)
+        _checked_counters(folder, Place(epoch, pause))
     except InvalidFileError as error:
         logger.warning("%s Falling back to the checkpoint before it.", error)
         return False
@@ -140,15 +176,15 @@ def is_whole(folder: Path, epoch: int) -> bool:
 
 
 def read_checkpoints(folder: Path) -> dict[int, Checkpoint]:
-    """Every whole checkpoint by epoch, newest first; a damaged one is skipped, and a warning says so."""
+    """Every whole checkpoint that is not within a fit, by epoch, newest first; a warning names a damaged one."""
     return {epoch: read_checkpoint(folder, epoch) for epoch in checkpoint_epochs(folder) if is_whole(folder, epoch)}
 
 
-def remove_checkpoints_after(folder: Path, epoch: int) -> None:
-    """Removes checkpoints newer than `epoch` and unfinished ones: the run continues from `epoch`."""
-    for newer in checkpoint_epochs(folder):
-        if newer > epoch:
-            _remove(folder / f"epoch_{newer:04d}")
+def remove_checkpoints_after(folder: Path, epoch: int, pause: int = 0) -> None:
+    """Removes checkpoints newer than a place and unfinished ones: the run continues from there. Epoch -1: all."""
+    for newer in checkpoint_places(folder):
+        if newer.order > Place(epoch, pause).order:
+            _remove(folder / newer.folder)
     for unfinished in folder.glob(f"{_TEMPORARY}*"):
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -161,13 +197,17 @@ def _remove(checkpoint: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _checked_counters(place: Path, epoch: int) -> dict[str, Any]:
+def _checked_counters(folder: Path, at: Place) -> dict[str, Any]:
     """counters.json without its checksum, which fits; InvalidFileError otherwise."""
+    place = folder / at.folder
     try:
         counters: dict[str, Any] = read_json(place / "counters.json")
         check_regular_file(place / "state.safetensors")
         stored = counters.pop("sha256")
-        fits = stored == _checksum(place / "state.safetensors", counters) and counters["epoch"] == epoch
+        fits = (
+            stored == _checksum(place / "state.safetensors", counters)
+            and (counters["epoch"], counters.get("fit_pause", 0)) == at
+        )
         metrics = counters["fit_metrics"].values()
     except InvalidFileError as error:
         raise InvalidFileError(f"{place} is damaged: {error}") from error

@@ -128,11 +128,11 @@ class _LineBar:
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = self._done / seconds
         if self._total is None:
-            end = f"{_duration(seconds)} so far"
+            end = f"{duration(seconds)} so far"
         elif self._done >= self._total:
-            end = f"done in {_duration(seconds)}"
+            end = f"done in {duration(seconds)}"
         elif self._done:
-            end = f"{_duration((self._total - self._done) / rate)} left"
+            end = f"{duration((self._total - self._done) / rate)} left"
         else:
             end = "time left unknown"
         return f"{self.count()}, {self._note or f'{rate:.3g}/s'}, {end}"
@@ -198,7 +198,7 @@ def _terminal() -> Iterator[_Display]:
         yield _Terminal(display)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Seconds as "12 s", "3 min 05 s" or "2 h 07 min"."""
     whole = round(seconds)
     if whole < 60:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ampl.arithmetic import tell_arithmetic
 from ampl.checkpoint_clock import CheckpointClock
-from ampl.checkpoints import Checkpoint
+from ampl.checkpoints import Checkpoint, Place
 from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
 from ampl.evaluation_schedule import EvaluationSchedule
 from ampl.interfaces import Algorithm, Array, Metrics, Sampled
@@ -69,6 +69,7 @@ class Recorder:
         self.algorithm = algorithm
         self._clock = clock
         self._fit_metrics: list[Metrics] = [{} for _ in algorithm.seeds]
+        self._pause = 0  # of the fit that is going on, see `Place`
         self._newest: list[Metrics] = [{} for _ in algorithm.seeds]  # the newest value of every metric
         self._stopped: dict[int, Result] = {}  # by index of the seed
         self.directories: list[RunDirectory] = []
@@ -101,14 +102,14 @@ class Recorder:
     ) -> None:
         self._close()
 
-    def restore(self, epochs: int) -> int | None:
-        """Puts the algorithm back to the newest epoch that every running seed has a checkpoint of.
+    def restore(self, epochs: int) -> Place | None:
+        """Puts the algorithm back to the newest place that every running seed has a checkpoint of.
 
         Args:
             epochs: how many are asked for in all.
 
         Returns:
-            Epochs completed; None if nothing was trained yet, so that the model needs its first fit.
+            Where it is now; None if nothing was trained yet, so that the model needs its first fit.
 
         Raises:
             InvalidArgumentError: the runs already have more epochs than are asked for.
@@ -121,24 +122,27 @@ class Recorder:
                 self._stopped[index] = result
                 logger.warning("seed %d stays stopped: %s", self.algorithm.seeds[index], result.message)
         self._check_some_run()
-        done = self._common_epoch()
-        if done is not None and done > epochs:
+        place = self._common_place()
+        done = 0 if place is None else place.epoch
+        if done > epochs:
             raise InvalidArgumentError(f"epochs is {epochs}, but {done} are already trained; ask for at least {done}.")
-        if done is not None:
+        if place is not None:
             for index in range(len(self.directories)):
-                self._load(index, done)
+                self._load(index, place)
+            self._pause = place.pause
         for index in self._running:  # of all seeds, before any file is changed
-            self.directories[index].check_records(done or 0)
+            self.directories[index].check_records(done)
         for index in self._running:
-            self.directories[index].start(done or 0)
+            self.directories[index].start(place)
         if done:
             tell_arithmetic(
                 (self.directories[index].earlier_arithmetic for index in self._running), self.algorithm.arithmetic
             )
-        return done
+        return place
 
     def record_fit(self, done: int, metrics: Sequence[Metrics]) -> None:
         """Notes what the fit after `done` epochs returned; it stands in the row of every epoch until the next fit."""
+        self._pause = 0
         for index in self._running:
             self._fit_metrics[index] = metrics[index]
             self._stop_unless_finite(index, done, metrics[index])
@@ -166,6 +170,12 @@ class Recorder:
         self._check_some_run()
         return [np.ones_like(w) if index in self._stopped else w for index, w in enumerate(weights)]
 
+    def recorded_weights(self, done: int) -> list[Array]:
+        """What `record_weights` returned after `done` epochs, for a refit that goes on.  Raises InvalidFileError."""
+        weights = {index: self.directories[index].read_weights(done) for index in self._running}
+        ones = np.ones_like(next(iter(weights.values())))
+        return [weights.get(index, ones) for index in range(len(self.directories))]
+
     def record_epoch(
         self, epoch: int, improvement: Sequence[Metrics], evaluation: Sequence[Metrics] | None
     ) -> list[Metrics]:
@@ -190,12 +200,12 @@ class Recorder:
 
     def save_checkpoints(self, epoch: int, *, now: bool) -> None:
         """Saves every running seed after `epoch` epochs, if it is time or `now`; all at the same epoch."""
-        if not now and not self._clock.is_due():
-            return
-        with self._clock.saving():
-            for index in self._running:
-                self._save(index, epoch)
-        self._check_some_run()
+        self._save_all(Place(epoch), now=now)
+
+    def save_fit(self, done: int, *, now: bool) -> None:
+        """The same in a pause of the fit after `done` epochs."""
+        self._pause += 1
+        self._save_all(Place(done, self._pause), now=now)
 
     def finish(self, epochs: int) -> list[SeedResult]:
         """Writes the samples and results of the seeds that are still running, and returns the results of all."""
@@ -210,50 +220,65 @@ class Recorder:
         ]
 
     @property
+    def in_fit(self) -> bool:
+        """Whether a fit of the model has begun and not ended."""
+        return self._pause > 0
+
+    @property
     def _running(self) -> list[int]:
         return [index for index in range(len(self.directories)) if index not in self._stopped]
 
-    def _common_epoch(self) -> int | None:
-        """The newest epoch of which every running seed has a whole checkpoint; None if the first fit is still to do."""
+    def _save_all(self, place: Place, *, now: bool) -> None:
+        if not now and not self._clock.is_due():
+            return
+        with self._clock.saving():
+            for index in self._running:
+                self._save(index, place)
+        self._check_some_run()
+
+    def _common_place(self) -> Place | None:
+        """The newest of which every running seed has a whole checkpoint; None if the first fit is to be begun."""
         running = {index: self.directories[index] for index in self._running}
-        common = set.intersection(*(set(directory.checkpoint_epochs()) for directory in running.values()))
-        for epoch in sorted(common, reverse=True):
-            whole = [directory.is_whole(epoch) for directory in running.values()]  # with a warning for each damaged one
+        common = set.intersection(*(set(directory.checkpoint_places()) for directory in running.values()))
+        for place in sorted(common, key=lambda place: place.order, reverse=True):
+            whole = [directory.is_whole(place) for directory in running.values()]  # with a warning for each damaged one
             if all(whole):
-                return epoch
+                return place
         newest = {index: self._newest_whole(index, math.inf) for index in running}
-        if not any(newest.values()) and not any(self._has_rows(index) for index in running):
+        beyond = any(place is not None and place.epoch > 0 for place in newest.values())
+        if not beyond and not any(self._has_rows(index) for index in running):
             return None  # no seed got beyond its first fit
         epochs = ", ".join(
-            f"seed {self.algorithm.seeds[index]}: {'none' if epoch is None else epoch}"
-            for index, epoch in newest.items()
+            f"seed {self.algorithm.seeds[index]}: {'none' if place is None else place.epoch}"
+            for index, place in newest.items()
         )
         raise ExistingRunError(
             f"the seeds have no checkpoint of the same epoch that can be read ({epochs}). Resume them one at a time; "
             f"to begin one again, remove its folder below {self.directories[0].path.parent}."
         )
 
-    def _newest_whole(self, index: int, last: float) -> int | None:
+    def _newest_whole(self, index: int, last: float) -> Place | None:
+        """Of a seed after at most `last` epochs, not within a fit."""
         directory = self.directories[index]
-        epochs = (epoch for epoch in directory.checkpoint_epochs() if epoch <= last)
-        return next((epoch for epoch in epochs if directory.is_whole(epoch)), None)
+        places = (place for place in directory.checkpoint_places() if place.epoch <= last and not place.pause)
+        return next((place for place in places if directory.is_whole(place)), None)
 
-    def _load(self, index: int, done: int) -> None:
-        """Puts a seed back to `done` epochs; one that has stopped, to its last good checkpoint until then, if any."""
-        epoch = self._newest_whole(index, done) if index in self._stopped else done
-        if epoch is not None:
-            checkpoint = self.directories[index].read_checkpoint(epoch)
+    def _load(self, index: int, place: Place) -> None:
+        """Puts a seed back to `place`; one that has stopped, to its last good checkpoint until then, if any."""
+        found = self._newest_whole(index, place.epoch) if index in self._stopped else place
+        if found is not None:
+            checkpoint = self.directories[index].read_checkpoint(found)
             checkpoint.put_into(self.algorithm, index)
             self._fit_metrics[index] = checkpoint.fit_metrics
 
-    def _save(self, index: int, epoch: int) -> None:
+    def _save(self, index: int, place: Place) -> None:
         """Saves a seed, unless a NaN in its state shows that it has diverged: the checkpoint before stays the last."""
         state = self.algorithm.state(index)
         broken = next((name for name, array in state.items() if _has_nan(array)), None)
         if broken is not None:
-            self._stop(index, epoch, f"tensor '{broken}'", f"has a NaN after epoch {epoch}")
+            self._stop(index, place.epoch, f"tensor '{broken}'", f"has a NaN after epoch {place.epoch}")
             return
-        checkpoint = Checkpoint(epoch=epoch, state=state, fit_metrics=self._fit_metrics[index])
+        checkpoint = Checkpoint(epoch=place.epoch, pause=place.pause, state=state, fit_metrics=self._fit_metrics[index])
         self.directories[index].save_checkpoint(checkpoint)
 
     def _has_rows(self, index: int) -> bool:

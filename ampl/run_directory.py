@@ -27,7 +27,8 @@ from typing import Any
 from ampl.arithmetic import Arithmetic, last_arithmetic, recorded_sessions
 from ampl.checkpoints import (
     Checkpoint,
-    checkpoint_epochs,
+    Place,
+    checkpoint_places,
     is_whole,
     read_checkpoint,
     remove_checkpoints_after,
@@ -35,7 +36,7 @@ from ampl.checkpoints import (
 )
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
 from ampl.event_file import EventFile
-from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, write_json, write_npz
+from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, read_npz, write_json, write_npz
 from ampl.folder_lock import FolderLock
 from ampl.interfaces import Array, State
 from ampl.manifest import describe_session
@@ -125,17 +126,17 @@ class RunDirectory:
         """What the session before this one was computed with; None if there was none, or no record of it."""
         return last_arithmetic(self._earlier, self.path / "manifest.json")
 
-    def checkpoint_epochs(self) -> list[int]:
-        """Epochs of the checkpoints, newest first, damaged ones included."""
-        return checkpoint_epochs(self.path / "checkpoint")
+    def checkpoint_places(self) -> list[Place]:
+        """Of the checkpoints, newest first, damaged ones included."""
+        return checkpoint_places(self.path / "checkpoint")
 
-    def is_whole(self, epoch: int) -> bool:
-        """Whether the checkpoint of `epoch` can be read; a warning names a damaged one."""
-        return is_whole(self.path / "checkpoint", epoch)
+    def is_whole(self, place: Place) -> bool:
+        """Whether the checkpoint of a place can be read; a warning names a damaged one."""
+        return is_whole(self.path / "checkpoint", *place)
 
-    def read_checkpoint(self, epoch: int) -> Checkpoint:
-        """The checkpoint of `epoch`; InvalidFileError if it is damaged."""
-        return read_checkpoint(self.path / "checkpoint", epoch)
+    def read_checkpoint(self, place: Place) -> Checkpoint:
+        """The checkpoint of a place; InvalidFileError if it is damaged."""
+        return read_checkpoint(self.path / "checkpoint", *place)
 
     def result(self) -> Result | None:
         """How the run ended; None if it has not."""
@@ -149,17 +150,19 @@ class RunDirectory:
         if epoch:
             check_rows(self.path / "metrics.csv", epoch)
 
-    def start(self, epoch: int) -> None:
-        """Begins recording after `epoch` completed epochs; what was recorded beyond them is cut."""
+    def start(self, place: Place | None) -> None:
+        """Begins recording where a checkpoint is; what was recorded beyond it is cut. None: begins anew."""
+        epoch = 0 if place is None else place.epoch
         if self._length_changes:
             write_json(self.path / "config.json", self._config)
         for folder in (self.path, self.path / "weights"):
             for targets in ("*.json", "*.csv", "*.npz"):
                 remove_leftovers(folder, targets)
-        remove_checkpoints_after(self.path / "checkpoint", epoch)
+        remove_checkpoints_after(self.path / "checkpoint", *(place or (-1, 0)))
         for snapshot in (self.path / "weights").glob("epoch_*.npz"):
             number = snapshot.stem.removeprefix("epoch_")
-            if number.isdecimal() and int(number) >= epoch:  # estimated on the way to a later checkpoint
+            fitted_with = place is not None and place.pause > 0 and number == f"{epoch:04d}"
+            if number.isdecimal() and int(number) >= epoch and not fitted_with:  # on the way to a later checkpoint
                 snapshot.unlink()
         (self.path / "result.json").unlink(missing_ok=True)
         self.metrics = MetricsTable(self.path / "metrics.csv", keep_epochs=epoch)
@@ -182,6 +185,11 @@ class RunDirectory:
         """Keeps w, [N], as estimated after `epoch` epochs."""
         self._lock.check_still_there()
         write_npz(self.path / "weights" / f"epoch_{epoch:04d}.npz", {"weights": weights})
+
+    def read_weights(self, epoch: int) -> Array:
+        """w, [N], as estimated after `epoch` epochs.  Raises InvalidFileError."""
+        path = self.path / "weights" / f"epoch_{epoch:04d}.npz"
+        return read_npz(path, "the weights of the fit that was interrupted", ["weights"])["weights"]
 
     def save_samples(self, samples: State) -> None:
         """Keeps what the algorithm shows of itself when training has ended."""

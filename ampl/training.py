@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ampl.checkpoint_clock import CheckpointClock
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.evaluation_schedule import evaluation_schedule
 from ampl.headline import headline
-from ampl.interfaces import Algorithm
+from ampl.interfaces import Algorithm, Array
 from ampl.interruption import stop_if_requested, stop_requested
+from ampl.pauses import at_pauses
 from ampl.progress import progress
 from ampl.recorder import Recorder, SeedResult
 from ampl.scale import AS_PUBLISHED, Scale
@@ -47,7 +49,8 @@ def train(
 ) -> list[SeedResult]:
     """Trains all seeds of an algorithm and records everything; an interrupted run continues bit for bit.
 
-    Inside `ampl.interruption.saving_first`, Ctrl-C and SIGTERM let the epoch end and get a checkpoint first.
+    Inside `ampl.interruption.saving_first`, Ctrl-C and SIGTERM let the epoch end, or a fit come to its next pause, and
+    get a checkpoint first.
 
     Args:
         algorithm: freshly built; its state is replaced when a run is resumed.
@@ -79,17 +82,20 @@ def train(
     ) as recorder:
         for note in algorithm.notes():
             logger.info("%s", note)
-        done = recorder.restore(epochs)
-        if done is None:
-            recorder.record_fit(0, algorithm.fit_model(None))  # Eq. 4
+        place = recorder.restore(epochs)
+        done = 0 if place is None else place.epoch
+        if place is None or (recorder.in_fit and done == 0):
+            _fit(recorder, 0, None)  # Eq. 4
             recorder.save_checkpoints(0, now=True)
-            done = 0
         stop_if_requested()  # what is done so far is saved
         with progress(f"{algorithm.name} on {task}", epochs - done) as bar:
             for epoch in range(done + 1, epochs + 1):
                 if _is_retraining_due(epoch - 1, algorithm.retrain_period):
-                    weights = recorder.record_weights(epoch - 1, algorithm.estimate_weights())  # Eq. 11
-                    recorder.record_fit(epoch - 1, algorithm.fit_model(weights))  # Eq. 6
+                    if recorder.in_fit:  # it was interrupted, and goes on
+                        weights = recorder.recorded_weights(epoch - 1)
+                    else:
+                        weights = recorder.record_weights(epoch - 1, algorithm.estimate_weights())  # Eq. 11
+                    _fit(recorder, epoch - 1, weights)  # Eq. 6
                 start = time.monotonic()
                 improvement = algorithm.improve_policy(epoch)  # Eqs. 12-17
                 steps_per_second = algorithm.steps_per_epoch / max(time.monotonic() - start, 1e-9)
@@ -102,6 +108,20 @@ def train(
                 if stopping:
                     stop_if_requested()
         return recorder.finish(epochs)
+
+
+def _fit(recorder: Recorder, done: int, weights: Sequence[Array] | None) -> None:
+    """Fits the model after `done` epochs, and saves what it has come to in its pauses."""
+
+    def save() -> None:
+        stopping = stop_requested()
+        recorder.save_fit(done, now=stopping)
+        if stopping:
+            stop_if_requested()
+
+    with at_pauses(save):
+        metrics = recorder.algorithm.fit_model(weights)
+    recorder.record_fit(done, metrics)
 
 
 def _is_retraining_due(done: int, period: int | None) -> bool:

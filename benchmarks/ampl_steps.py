@@ -27,7 +27,8 @@ from continuous.arithmetic import fast_arithmetic, threads
 from continuous.critic import CriticConfig, TwinCritic
 from continuous.draws import Sampler
 from continuous.dynamics import DynamicsConfig, EnsembleDynamics
-from continuous.dynamics_fit import LikelihoodLoss, fit_network
+from continuous.dynamics_fit import fit_network
+from continuous.dynamics_loss import LikelihoodLoss
 from continuous.policy import ImplicitPolicyConfig
 from continuous.q_moment import QMomentConfig
 from continuous.regularizer import Discriminator, RegularizerConfig

@@ -24,7 +24,8 @@ from benchmarks.records import command_line, print_table, write_record
 from continuous.arithmetic import fast_arithmetic, threads
 from continuous.damo import DAMO, DAMOConfig
 from continuous.damo_learner import DAMOLearnerConfig
-from continuous.dynamics_fit import LikelihoodLoss, fit_network
+from continuous.dynamics_fit import fit_network
+from continuous.dynamics_loss import LikelihoodLoss
 from continuous.evaluation import Evaluator
 from continuous.model_based import Surroundings
 from continuous.mopo import MOPO, MOPO_DYNAMICS, MOPOConfig

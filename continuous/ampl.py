@@ -27,7 +27,7 @@ from continuous.arithmetic import arithmetic_on
 from continuous.critic import TwinCritic
 from continuous.draws import Sampler
 from continuous.dynamics import EnsembleDynamics, reward_bound, state_bound
-from continuous.dynamics_fit import LikelihoodLoss, ModelLoss
+from continuous.dynamics_loss import LikelihoodLoss, ModelLoss
 from continuous.evaluation import Evaluator
 from continuous.regularizer import Discriminator
 from continuous.repetition import Repetition

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from ampl.interfaces import Metrics
-from continuous.dynamics_fit import LikelihoodLoss, ModelLoss, fit_network
+from continuous.dynamics_fit import Fit, FitState
+from continuous.dynamics_loss import LikelihoodLoss, ModelLoss
 from continuous.dynamics_network import DynamicsConfig as DynamicsConfig
 from continuous.dynamics_network import DynamicsNetwork, Standardization
 from continuous.networks import StackedMLP
@@ -76,6 +77,8 @@ class EnsembleDynamics:
         )
         self.elites = torch.arange(config.elites, device=device).repeat(len(seeds), 1)
         self._copy_elites()
+        self._fit: Fit | None = None  # while it goes on
+        self._begun: dict[int, FitState] = {}  # what a fit that was put back goes on with, by index of the seed
 
     def fit(
         self,
@@ -85,6 +88,9 @@ class EnsembleDynamics:
         loss: ModelLoss | None = None,
     ) -> list[Metrics]:
         """Fits all seeds, going on from where the last fit ended, and chooses the elites.  Eqs. 4 and 6.
+
+        In its pauses (`ampl.pauses`) `state` has the fit in it; after `load_state` of such a state, `fit` goes on with
+        it, if it is given the same dataset, weights and loss.
 
         Args:
             dataset: N transitions, which all seeds share.
@@ -98,7 +104,12 @@ class EnsembleDynamics:
             many looks at the transitions held out the fit took, as "model/epochs".
         """
         rows = self.standardization.fit(dataset, targets=self.config.standardizes_targets)
-        results = fit_network(self.network, rows, weights, generator, loss or LikelihoodLoss())
+        begun, self._begun = self._begun, {}
+        self._fit = Fit(self.network, rows, weights, generator, loss or LikelihoodLoss(), begun)
+        try:
+            results = self._fit.finish()
+        finally:
+            self._fit = None
         holdout_loss = torch.stack([result.holdout_loss for result in results])  # [K, E]
         best = holdout_loss.sort(dim=-1, stable=True)
         self.elites.copy_(best.indices[:, : self.config.elites])
@@ -175,7 +186,9 @@ class EnsembleDynamics:
         """Everything of one seed; the standardization is the same for all."""
         vectors = {name: getattr(self.standardization, name).cpu().numpy().copy() for name in Standardization.names}
         own = {"elites": self.elites[index].cpu().numpy().copy()} | prefixed("standardization", vectors)
-        return own | prefixed("network", self.network.state(index))
+        if self._fit is None:
+            return own | prefixed("network", self.network.state(index))
+        return own | prefixed("network", self._fit.network_state(index)) | prefixed("fit", self._fit.state(index))
 
     def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
         """Puts one seed back to where `state` was taken."""
@@ -183,6 +196,9 @@ class EnsembleDynamics:
         self.standardization.load(without_prefix("standardization", state))
         self.elites[index].copy_(torch.from_numpy(np.array(state["elites"])))
         self._copy_elites()
+        self._begun.pop(index, None)
+        if begun := without_prefix("fit", state):
+            self._begun[index] = begun
 
     def _copy_elites(self) -> None:
         """Gathers the elites' parameters, so that a prediction need not."""

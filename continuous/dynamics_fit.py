@@ -15,70 +15,31 @@ Source: AMPL, Eqs. 4 and 6, and the released codes for the schedule (`DynamicsCo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.errors import InvalidShapeError, check_at_least
-from ampl.progress import progress
-from continuous.dynamics_batches import Batches, BootstrapBatches, FreshBatches
+from ampl.pauses import pause
+from ampl.progress import duration, progress
+from continuous.dynamics_batches import Batches, drawn_batches, restored_batches
+from continuous.dynamics_loss import ModelLoss, SquaredError
 from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork, HoldoutCriterion
 from continuous.repetition import Repetition
-from continuous.streams import SeedStreams
+from continuous.streams import SeedStreams, prefixed, without_prefix
 
 _CHUNK = 2048  # hold-out rows at a time
+_PART = 500  # steps between two pauses at most
 _NEVER = 1e32  # hold-out loss of a member that was not kept yet
 
-
-class ModelLoss(Protocol):
-    """What a fit minimizes, transition by transition."""
-
-    def rows(self, network: DynamicsNetwork, inputs: Tensor, target: Tensor, streams: SeedStreams) -> Tensor:
-        """The loss of every member at every transition, [K, E, B].
-
-        Args:
-            network: K seeds with E members each.
-            inputs: standardized (s, a), [K, E, B, D + A], or [K, 1, B, D + A] for all members.
-            target: standardized (r, s' - s), with D + 1 in place of D + A.
-            streams: for losses that draw.
-        """
-
-    def select(self, seeds: Sequence[int]) -> ModelLoss:
-        """The same loss for networks of some of the seeds."""
-
-
-class LikelihoodLoss:
-    """Negative log likelihood of standardized (r, s' - s): twice the nats for each dimension, without the constant."""
-
-    def rows(self, network: DynamicsNetwork, inputs: Tensor, target: Tensor, streams: SeedStreams) -> Tensor:
-        """[K, E, B]; draws nothing."""
-        mean, log_std = network(inputs)
-        return gaussian_loss(mean, log_std, target).mean(-1)
-
-    def select(self, seeds: Sequence[int]) -> LikelihoodLoss:
-        """Itself: it knows nothing of seeds."""
-        return self
-
-
-class SquaredError:
-    """Squared error of the mean, averaged over the dimensions of (r, s' - s), in the units of the network's targets."""
-
-    def rows(self, network: DynamicsNetwork, inputs: Tensor, target: Tensor, streams: SeedStreams) -> Tensor:
-        """[K, E, B]; draws nothing."""
-        mean, _ = network(inputs)
-        return (mean - target).square().mean(-1)
-
-    def select(self, seeds: Sequence[int]) -> SquaredError:
-        """Itself: it knows nothing of seeds."""
-        return self
-
-
-def gaussian_loss(mean: Tensor, log_std: Tensor, target: Tensor) -> Tensor:
-    """((mean - target) / std)^2 + 2 log std, elementwise."""
-    return ((mean - target) * (-log_std).exp()).square() + 2.0 * log_std
+FitState: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +52,14 @@ class FitResult:
 
 
 def fit_network(
-    network: DynamicsNetwork,
-    rows: Tensor,
-    weights: Tensor | None,
-    streams: SeedStreams,
-    loss: ModelLoss,
+    network: DynamicsNetwork, rows: Tensor, weights: Tensor | None, streams: SeedStreams, loss: ModelLoss
 ) -> list[FitResult]:
-    """Fits all seeds of a network, in place.
+    """Fits all seeds of a network, in place; arguments, results and errors as of `Fit`."""
+    return Fit(network, rows, weights, streams, loss).finish()
+
+
+class Fit:
+    """A fit of all seeds of a network, in place, which can be saved in its pauses (`ampl.pauses`) and go on later.
 
     Args:
         network: K seeds.
@@ -105,47 +67,115 @@ def fit_network(
         weights: w of every transition for each seed, [K, N], >= 0; divided by their mean here. None: all one.
         streams: for the hold-out transitions, the batches and what the loss draws.
         loss: what to minimize.
-
-    Returns:
-        One result a seed.
+        begun: what `state` gave for each seed of a fit that goes on, whose network and streams are as they were then; a
+            seed that is missing is left out. Empty: a new fit.
 
     Raises:
         InvalidArgumentError: too few transitions to hold any out.
         InvalidShapeError: weights of another shape.
     """
-    n_seeds, n_rows = len(streams), len(rows)
-    if weights is not None and weights.shape != (n_seeds, n_rows):
-        raise InvalidShapeError(f"weights have shape {list(weights.shape)}; expected {[n_seeds, n_rows]}.")
-    n_holdout = holdout_size(n_rows, network.config)
-    order = streams.uniform(n_rows).argsort(-1)  # a random order of each seed, [K, N]
-    normalized = None if weights is None else weights / weights.mean(-1, keepdim=True, dtype=torch.float64)
-    run: _Run | None = _Run(
-        network=network.select(range(n_seeds)),
-        rows=rows,
-        weights=None if normalized is None else normalized.to(rows.dtype),
-        training=order[:, n_holdout:],
-        holdout=order[:, :n_holdout],
-        streams=streams,
-        loss=loss,
-        seeds=range(n_seeds),
-    )
-    results: dict[int, FitResult] = {}
-    with progress("looks at the hold-out loss", None) as bar:
-        while run is not None:
-            run.look()
-            bar.show(f"hold-out loss {run.mean_holdout_loss:.4g} of {len(run.seeds)} seeds")
-            bar.advance()
-            ended, going = run.ended()
-            if ended:
-                done = run.select(ended)
-                done.restore()
-                for index, holdout_loss in enumerate(done.holdout_loss().cpu()):
-                    network.load_state(done.seeds[index], done.network.state(index))
-                    results[done.seeds[index]] = FitResult(
-                        holdout_loss=holdout_loss, training_loss=float(done.training_loss[index]), looks=done.looks
-                    )
-                run = run.select(going) if going else None
-    return [results[seed] for seed in range(n_seeds)]
+
+    def __init__(
+        self,
+        network: DynamicsNetwork,
+        rows: Tensor,
+        weights: Tensor | None,
+        streams: SeedStreams,
+        loss: ModelLoss,
+        begun: Mapping[int, FitState] = MappingProxyType({}),
+    ) -> None:
+        n_seeds, n_rows, config = len(streams), len(rows), network.config
+        if weights is not None and weights.shape != (n_seeds, n_rows):
+            raise InvalidShapeError(f"weights have shape {list(weights.shape)}; expected {[n_seeds, n_rows]}.")
+        n_holdout = holdout_size(n_rows, config)
+        if weights is not None:
+            weights = (weights / weights.mean(-1, keepdim=True, dtype=torch.float64)).to(rows.dtype)
+        self._network, self._n_seeds = network, n_seeds
+        self._results = {seed: _result(state) for seed, state in begun.items() if not _goes_on(state)}
+        self._run: _Run | None = None
+        if not begun:
+            order = streams.uniform(n_rows).argsort(-1)  # a random order of each seed, [K, N]
+            self._run = _Run(
+                network=network.select(range(n_seeds)),
+                rows=rows,
+                weights=weights,
+                training=order[:, n_holdout:],
+                holdout=order[:, :n_holdout],
+                streams=streams,
+                loss=loss,
+                seeds=range(n_seeds),
+            )
+        elif going := sorted(set(begun) - set(self._results)):
+            states = [begun[seed] for seed in going]
+            own = SeedStreams.of([streams.generators[seed] for seed in going])
+            training = _stacked(states, "training", rows.device)
+            batches = [without_prefix("batches", state) for state in states]
+            self._run = _Run(
+                network=network.select(going),
+                rows=rows,
+                weights=None if weights is None else weights[going],
+                training=training,
+                holdout=_stacked(states, "holdout", rows.device),
+                streams=own,
+                loss=loss.select(going),
+                seeds=going,
+                batches=restored_batches(config, training, batches, own),
+            )
+            for index, state in enumerate(states):
+                self._run.load_state(index, state)
+
+    def finish(self) -> list[FitResult]:
+        """Makes all steps that are left; one result a seed."""
+        try:
+            with progress("looks at the hold-out loss", None) as bar:
+                while self._run is not None:
+                    looked = self._run.advance()
+                    bar.show(self._run.outlook())
+                    bar.advance(int(looked))
+                    if looked:
+                        self._take_out_ended()
+                    if self._run is not None:
+                        pause()
+        finally:
+            if self._run is not None:
+                self._run.close()
+        return [self._results.get(seed) or self._left_out() for seed in range(self._n_seeds)]
+
+    def state(self, seed: int) -> dict[str, NDArray[Any]]:
+        """In a pause: what one seed goes on with, besides its network and its stream; its result, if it has ended."""
+        if self._run is not None and seed in self._run.seeds:
+            return self._run.state(self._run.seeds.index(seed))
+        result = self._results.get(seed) or self._left_out()
+        numbers = {"training_loss": np.array(result.training_loss), "looks": np.array(result.looks)}
+        return {"holdout_loss": result.holdout_loss.numpy()} | numbers
+
+    def network_state(self, seed: int) -> dict[str, NDArray[Any]]:
+        """In a pause: `DynamicsNetwork.state` of one seed as it is now."""
+        if self._run is not None and seed in self._run.seeds:
+            return self._run.network.state(self._run.seeds.index(seed))
+        return self._network.state(seed)
+
+    def _take_out_ended(self) -> None:
+        run = self._run
+        assert run is not None
+        ended, going = run.ended()
+        if not ended:
+            return
+        done = run.select(ended)
+        done.restore()
+        for index, holdout_loss in enumerate(done.holdout_loss().cpu()):
+            self._network.load_state(done.seeds[index], done.network.state(index))
+            self._results[done.seeds[index]] = FitResult(
+                holdout_loss=holdout_loss, training_loss=float(done.training_loss[index]), looks=done.looks
+            )
+        self._run = run.select(going) if going else None
+        for old in (run, done):
+            old.close()
+
+    def _left_out(self) -> FitResult:
+        """Of a seed that had stopped when its fit went on."""
+        unknown = torch.full((self._network.config.members,), math.nan)
+        return FitResult(holdout_loss=unknown, training_loss=math.nan, looks=0)
 
 
 def holdout_size(n_rows: int, config: DynamicsConfig) -> int:
@@ -189,8 +219,7 @@ class _Run:
         config = network.config
         self.network, self.seeds, self._streams, self._loss = network, list(seeds), streams, loss
         self._rows, self._weights, self._training, self._holdout = rows, weights, training, holdout
-        draw_batches = BootstrapBatches if config.fixed_bootstrap else FreshBatches
-        self._batches: Batches = batches or draw_batches(training, config.members, streams)
+        self._batches = batches or drawn_batches(config, training, streams)
         self._criterion = SquaredError() if config.holdout_criterion is HoldoutCriterion.SQUARED_ERROR else loss
         stack = network.members.parameters.stack  # (K, E)
         self._best = network.members.parameters.frozen()  # every member when it was kept
@@ -199,21 +228,43 @@ class _Run:
         self._loss_sum = torch.zeros(stack, device=network.device)
         self.training_loss = torch.zeros(len(self.seeds))
         self.mean_holdout_loss = math.nan
-        self.looks = self._steps = 0
+        self.looks = self._steps = self._since_look = 0
+        self._steps_per_look = config.steps_per_look or -(-training.shape[1] // config.batch_size)
+        self._start, self._first_step = time.monotonic(), 0  # of this process
         self._repetition = Repetition(self._step, [streams], network.device)
 
-    def look(self) -> None:
-        """Some steps, then a look at the hold-out loss; the only time that the host waits for the device."""
+    def advance(self) -> bool:
+        """Some steps; whether a look at the hold-out loss ended them, where alone the host waits for the device."""
         config = self.network.config
-        pass_steps = -(-self._training.shape[1] // config.batch_size)
-        steps = min(config.steps_per_look or pass_steps, config.max_steps - self._steps)
-        self._loss_sum.zero_()
+        until_look = min(self._steps_per_look - self._since_look, config.max_steps - self._steps)
+        steps = min(until_look, _PART)
         for count, size in self._batches.plan(steps, config.batch_size):
             if size == config.batch_size:
                 self._repetition.run(count)
             else:  # the last batch of a pass
                 self._step(size)
         self._steps += steps
+        self._since_look += steps
+        if steps == until_look:
+            self._look()
+        return steps == until_look
+
+    def outlook(self) -> str:
+        """How the fit goes and when it ends, in a few words."""
+        config = self.network.config
+        step_seconds = (time.monotonic() - self._start) / max(self._steps - self._first_step, 1)
+        looks = config.patience - min(self.looks - last for last in self._last_kept)
+        steps = config.max_steps - self._steps
+        without = looks * self._steps_per_look - self._since_look  # steps, if no member improves any more
+        line = f"hold-out {self.mean_holdout_loss:.4g}, " if self.looks else ""
+        line += "ends in at most "
+        if without < steps:
+            line += f"{looks} looks without improvement (about {duration(without * step_seconds)}), at the latest in "
+        return line + f"{steps:,} steps ({duration(steps * step_seconds)})"
+
+    def _look(self) -> None:
+        config = self.network.config
+        steps, self._since_look = self._since_look, 0
         self.looks += 1
         holdout_loss, training_loss = torch.stack((self.holdout_loss(), self._loss_sum / steps)).cpu()
         self.training_loss = training_loss.mean(-1)
@@ -225,6 +276,7 @@ class _Run:
         for seed in kept.any(-1).nonzero().flatten().tolist():
             self._last_kept[seed] = self.looks
         self.mean_holdout_loss = float(holdout_loss.mean())
+        self._loss_sum.zero_()
 
     def ended(self) -> tuple[list[int], list[int]]:
         """Which of the seeds have ended, and which go on."""
@@ -266,12 +318,43 @@ class _Run:
             seeds=[self.seeds[seed] for seed in seeds],
             batches=self._batches.select(streams, index),
         )
-        for name, view in self._best.views.items():
-            copy._best.views[name].copy_(view[index])
-        copy._best_loss = self._best_loss[index.cpu()]
-        copy._last_kept = [self._last_kept[seed] for seed in seeds]
-        copy.training_loss, copy.looks, copy._steps = self.training_loss[index.cpu()], self.looks, self._steps
+        for place, seed in enumerate(seeds):
+            copy.load_state(place, self._progress(seed))
+        copy.mean_holdout_loss = self.mean_holdout_loss
+        copy._start, copy._first_step = self._start, self._first_step
         return copy
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """What one seed goes on with, besides its network and its stream."""
+        rows = {"training": self._training[index], "holdout": self._holdout[index]}
+        return (
+            {name: row.int().cpu().numpy() for name, row in rows.items()}
+            | self._progress(index)
+            | prefixed("batches", self._batches.state(index))
+        )
+
+    def load_state(self, index: int, state: FitState) -> None:
+        """How far one seed is; its transitions and batches are given to the constructor."""
+        self._best.set_seed(index, torch.from_numpy(np.array(state["best"])))
+        self._best_loss[index] = torch.from_numpy(np.array(state["best_loss"]))
+        self._loss_sum[index] = torch.from_numpy(np.array(state["loss_sum"])).to(self._loss_sum.device)
+        self.training_loss[index] = float(state["training_loss"])
+        self._last_kept[index] = int(state["last_kept"])
+        self.looks, self._steps, self._since_look = (int(state[name]) for name in ("looks", "steps", "since_look"))
+        self._first_step = self._steps
+
+    def close(self) -> None:
+        """Lets go of the step, which refers back to the run: on a GPU its recording holds much memory."""
+        del self._repetition
+
+    def _progress(self, index: int) -> dict[str, NDArray[Any]]:
+        numbers = {"last_kept": self._last_kept[index], "looks": self.looks, "steps": self._steps}
+        return {
+            "best": self._best.of_seed(index).cpu().numpy(),
+            "best_loss": self._best_loss[index].numpy().copy(),
+            "loss_sum": self._loss_sum[index].cpu().numpy().copy(),
+            "training_loss": self.training_loss[index].numpy().copy(),
+        } | {name: np.array(number) for name, number in (numbers | {"since_look": self._since_look}).items()}
 
     def _step(self, batch_size: int | None = None) -> None:
         """One step of every member on its own batch."""
@@ -292,3 +375,22 @@ class _Run:
         if self._weights is None:
             return losses
         return losses * self._weights.gather(1, index.flatten(1)).view(index.shape)
+
+
+def _goes_on(state: FitState) -> bool:
+    """Whether `Fit.state` is of a seed that had not ended."""
+    return "training" in state
+
+
+def _result(state: FitState) -> FitResult:
+    """From `Fit.state` of a seed that has ended."""
+    return FitResult(
+        holdout_loss=torch.from_numpy(np.array(state["holdout_loss"])),
+        training_loss=float(state["training_loss"]),
+        looks=int(state["looks"]),
+    )
+
+
+def _stacked(states: Sequence[FitState], name: str, device: torch.device) -> Tensor:
+    """Indices of each seed, [K, ...]."""
+    return torch.from_numpy(np.stack([state[name] for state in states])).to(device).long()

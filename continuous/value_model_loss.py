@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from continuous.dynamics_fit import gaussian_loss
+from continuous.dynamics_loss import gaussian_loss
 from continuous.dynamics_network import DynamicsNetwork, Standardization
 from continuous.networks import StackedMLP
 from continuous.policy import StackedPolicy
@@ -20,7 +20,7 @@ from continuous.streams import SeedStreams
 
 
 class ValueModelLoss:
-    """A `continuous.dynamics_fit.ModelLoss`: likelihood of the reward, and difference in value of the next state.
+    """A `continuous.dynamics_loss.ModelLoss`: likelihood of the reward, and difference in value of the next state.
 
     Args:
         critic: Q_1, one frozen network of (s, a) a seed (see `TwinCritic.first_head`).

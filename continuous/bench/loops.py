@@ -22,7 +22,8 @@ from continuous.critic import TwinCritic
 from continuous.damo import DAMO
 from continuous.draws import Sampler
 from continuous.dynamics import EnsembleDynamics
-from continuous.dynamics_fit import LikelihoodLoss, fit_network
+from continuous.dynamics_fit import fit_network
+from continuous.dynamics_loss import LikelihoodLoss
 from continuous.mopo import MOPO
 from continuous.policy import StackedPolicy
 from continuous.regularizer import Discriminator

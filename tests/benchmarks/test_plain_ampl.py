@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks.plain_ampl import PlainAMPL
 from continuous.critic import CriticConfig, TwinCritic
 from continuous.dataset import Batch
-from continuous.dynamics_fit import gaussian_loss
+from continuous.dynamics_loss import gaussian_loss
 from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork
 from continuous.networks import StackedMLP
 from continuous.policy import ImplicitPolicyConfig

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmarks.plain_mopo import BATCH, PENALTY_WEIGHT, REAL_ROWS, HostBuffer, PlainMOPO
 from continuous.dataset import Batch
 from continuous.dynamics import EnsembleDynamics
-from continuous.dynamics_fit import gaussian_loss
+from continuous.dynamics_loss import gaussian_loss
 from continuous.mopo import MOPO_DYNAMICS, MOPOConfig
 from continuous.networks import StackedMLP
 from continuous.penalties import PenalizedModel

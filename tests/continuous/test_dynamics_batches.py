@@ -22,7 +22,7 @@ def of_member(steps: list[Tensor], seed: int, member: int) -> list[int]:
 
 
 def test_every_member_walks_through_a_resample_of_its_own_in_a_new_order_each_pass() -> None:
-    batches = BootstrapBatches(TRAINING, MEMBERS, SeedStreams([0, 1], "fit"))
+    batches = BootstrapBatches.drawn(TRAINING, MEMBERS, SeedStreams([0, 1], "fit"))
     passes = [make_steps(batches, 3) for _ in range(4)]
     assert [batch.shape for batch in passes[0]] == [(2, MEMBERS, 8), (2, MEMBERS, 8), (2, MEMBERS, 4)]
     resamples = set()
@@ -40,7 +40,7 @@ def test_every_member_walks_through_a_resample_of_its_own_in_a_new_order_each_pa
 
 def test_a_bootstrap_leaves_out_a_share_of_1_over_e() -> None:
     training = torch.arange(20_000)[None]
-    batches = BootstrapBatches(training, 2, SeedStreams([0], "fit"))
+    batches = BootstrapBatches.drawn(training, 2, SeedStreams([0], "fit"))
     (drawn,) = (batches.next(size) for _, size in batches.plan(1, 20_000))
     for member in range(2):
         left_out = 1.0 - len(drawn[0, member].unique()) / 20_000
@@ -48,8 +48,8 @@ def test_a_bootstrap_leaves_out_a_share_of_1_over_e() -> None:
 
 
 def test_steps_may_stop_within_a_pass_and_go_on_there() -> None:
-    whole = BootstrapBatches(TRAINING, MEMBERS, SeedStreams([0, 1], "fit"))
-    parts = BootstrapBatches(TRAINING, MEMBERS, SeedStreams([0, 1], "fit"))
+    whole = BootstrapBatches.drawn(TRAINING, MEMBERS, SeedStreams([0, 1], "fit"))
+    parts = BootstrapBatches.drawn(TRAINING, MEMBERS, SeedStreams([0, 1], "fit"))
     expected = make_steps(whole, 7)
     found = [batch for steps in (2, 1, 3, 1) for batch in make_steps(parts, steps)]
     assert len(expected) == len(found) == 7
@@ -58,8 +58,8 @@ def test_steps_may_stop_within_a_pass_and_go_on_there() -> None:
 
 def test_a_seed_walks_alike_alone_among_others_and_taken_out_of_them() -> None:
     streams = SeedStreams([4, 5], "fit")
-    among = BootstrapBatches(TRAINING, MEMBERS, streams)
-    alone = BootstrapBatches(TRAINING[1:], MEMBERS, SeedStreams([5], "fit"))
+    among = BootstrapBatches.drawn(TRAINING, MEMBERS, streams)
+    alone = BootstrapBatches.drawn(TRAINING[1:], MEMBERS, SeedStreams([5], "fit"))
     for steps in (2, 5):
         for one, two in zip(make_steps(among, steps), make_steps(alone, steps), strict=True):
             assert torch.equal(one[1:], two)

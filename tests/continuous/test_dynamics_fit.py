@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
-from continuous.dynamics_fit import LikelihoodLoss, fit_network, holdout_size
+from continuous.dynamics_fit import fit_network, holdout_size
+from continuous.dynamics_loss import LikelihoodLoss
 from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork, HoldoutCriterion
 from continuous.streams import SeedStreams
 from tests.continuous.small_dynamics import ROWS, SMALL, build, linear_table, make_network, small

@@ -24,7 +24,8 @@ from continuous.certificates import ModelReturns
 from continuous.damo import DAMO, DAMOConfig
 from continuous.damo_learner import DAMOLearnerConfig
 from continuous.dualdice import DualDICEConfig
-from continuous.dynamics_fit import LikelihoodLoss, _Run
+from continuous.dynamics_fit import _Run
+from continuous.dynamics_loss import LikelihoodLoss
 from continuous.gendice import GenDICEConfig
 from continuous.mopo import MOPOConfig
 from continuous.multi_moment import MultiMomentConfig
