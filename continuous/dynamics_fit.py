@@ -130,10 +130,11 @@ class Fit:
             with progress("looks at the hold-out loss", None) as bar:
                 while self._run is not None:
                     looked = self._run.advance()
-                    bar.show(self._run.outlook())
-                    bar.advance(int(looked))
                     if looked:
                         self._take_out_ended()
+                    if self._run is not None:
+                        bar.show(self._run.outlook())
+                    bar.advance(int(looked))
                     if self._run is not None:
                         pause()
         finally:
@@ -259,7 +260,7 @@ class _Run:
         line = f"hold-out {self.mean_holdout_loss:.4g}, " if self.looks else ""
         line += "ends in at most "
         if without < steps:
-            line += f"{looks} looks without improvement (about {duration(without * step_seconds)}), at the latest in "
+            line += f"{looks} {'look' if looks == 1 else 'looks'} without improvement (about {duration(without * step_seconds)}), at the latest in "
         return line + f"{steps:,} steps ({duration(steps * step_seconds)})"
 
     def _look(self) -> None:

@@ -180,4 +180,4 @@ def test_what_is_shown_bounds_the_end_by_patience_and_by_the_number_of_steps() -
     assert ", ends in at most 3 looks without improvement (about " in shown[0]
     assert "), at the latest in 90 steps (" in shown[0]
     assert "in at most 2 looks without improvement" in shown[1]
-    assert "in at most 1 looks without improvement" in shown[2]
+    assert "in at most 1 look without improvement" in shown[2]
