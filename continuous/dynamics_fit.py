@@ -257,11 +257,15 @@ class _Run:
         looks = config.patience - min(self.looks - last for last in self._last_kept)
         steps = config.max_steps - self._steps
         without = looks * self._steps_per_look - self._since_look  # steps, if no member improves any more
-        line = f"hold-out {self.mean_holdout_loss:.4g}, " if self.looks else ""
-        line += "ends in at most "
+        words = [] if math.isnan(self.mean_holdout_loss) else [f"hold-out {self.mean_holdout_loss:.4g}"]
+        end = f"{steps:,} steps ({duration(steps * step_seconds)})"
         if without < steps:
-            line += f"{looks} {'look' if looks == 1 else 'looks'} without improvement (about {duration(without * step_seconds)}), at the latest in "
-        return line + f"{steps:,} steps ({duration(steps * step_seconds)})"
+            count = "1 look" if looks == 1 else f"{looks} looks"
+            words.append(f"ends in at most {count} without improvement (about {duration(without * step_seconds)})")
+            words.append(f"at the latest in {end}")
+        else:
+            words.append(f"ends in at most {end}")
+        return ", ".join(words)
 
     def _look(self) -> None:
         config = self.network.config
