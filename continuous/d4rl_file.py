@@ -61,6 +61,9 @@ def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
         rows = len(observations)
         if rows == 0:
             raise InvalidFileError(f"{path}: 'observations' has no rows. {HINT}")
+        actions = _read_matrix(datasets, "actions", path)
+        if task is not None:
+            _check_task(observations, actions, task, path)
         terminals, timeouts = find_ends(_read_ends(datasets, columns, path), rows, path)
         stored = timeouts is not None
         if timeouts is None:
@@ -68,7 +71,7 @@ def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
             terminals, timeouts = missing_timeouts(terminals, observations, task, path)
         data: dict[str, Any] = {
             "observations": observations,
-            "actions": _read_matrix(datasets, "actions", path),
+            "actions": actions,
             "rewards": _read_rewards(datasets, path),
             "terminals": terminals,
             "timeouts": timeouts,
@@ -77,8 +80,6 @@ def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
         _check_rows(data, datasets, path)
         infos = LazyValues(path, "infos/", datasets, read_array, HINT)
         metadata = LazyValues(path, "metadata/", datasets, read_scalar, HINT)
-    if task is not None:
-        _check_task(data["observations"], data["actions"], task, path)
     return D4RLData(**data, infos=infos, metadata=metadata, timeouts_stored=stored)
 
 

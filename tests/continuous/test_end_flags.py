@@ -191,6 +191,14 @@ def test_a_maze_file_without_timeouts_gives_what_the_published_form_gives(
         np.testing.assert_allclose(moved, TIMESTEP * found.next_state[:, 2:], atol=1e-5)
 
 
+def test_another_tasks_file_without_timeouts_is_refused_for_its_sizes(tmp_path: Path) -> None:
+    for columns in (2, 3, 11):
+        arrays = standing()
+        arrays["observations"] = arrays["observations"][:, :columns]
+        with pytest.raises(InvalidFileError, match=f"'observations' has {columns} columns; {UMAZE.name} has 4"):
+            read_d4rl(write_plain(tmp_path / f"f{columns}", arrays), UMAZE)
+
+
 def test_the_check_of_a_maze_file_says_where_targets_were_reached_and_where_pairs_are_joined(tmp_path: Path) -> None:
     data = driven()
     found = diagnose(write_plain(tmp_path / "left", as_left_by_d4rls_script(data)), UMAZE)
