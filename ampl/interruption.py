@@ -62,11 +62,16 @@ def saving_first() -> Iterator[None]:
     """Inside, the first signal only asks to stop (`stop_requested`); a second one, or the end of the grace, ends it.
 
     The work inside looks between its steps whether it is asked to, and then saves itself and calls `stop_if_requested`.
+    Signals come to the main thread: in any other one this stops what is inside when the main thread is asked to stop.
 
     Raises:
         Interruption: there was a signal.
     """
     global _requested
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        stop_if_requested()
+        return
 
     def ask(number: int, frame: FrameType | None) -> None:
         global _requested

@@ -12,6 +12,7 @@ inside another is a part of it: a bar below the outer one as long as it lasts, o
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -71,7 +72,8 @@ def _current_display() -> Iterator[_Display]:
     if current is not None:
         yield current
         return
-    with _terminal() if sys.stderr.isatty() else nullcontext(_Lines()) as display:
+    alone = threading.current_thread() is threading.main_thread()  # bars of several threads would overwrite each other
+    with _terminal() if alone and sys.stderr.isatty() else nullcontext(_Lines()) as display:
         token = _display.set(display)
         try:
             yield display

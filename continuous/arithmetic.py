@@ -8,26 +8,69 @@ large temporary is paid for page by page: a third of an update's time.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from typing import Generic, TypeVar
 
 import torch
 
 from ampl.arithmetic import DEFAULT, Arithmetic, Precision
+from ampl.errors import InvalidArgumentError
+
+Value = TypeVar("Value")
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # of mallopt(3)
 
 
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Inside, PyTorch uses `count` threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class _ProcessSetting(Generic[Value]):
+    """A setting of the whole process, also where trainings run in threads of it: the last one inside puts it back.
+
+    Args:
+        option: its name on the command line.
+        read: the setting now.
+        write: changes it.
+    """
+
+    def __init__(self, option: str, read: Callable[[], Value], write: Callable[[Value], None]) -> None:
+        self._option, self._read, self._write = option, read, write
+        self._lock = threading.Lock()
+        self._inside: list[tuple[int, Value]] = []  # threads and what they need, in the order in which they came
+        self._before: list[Value] = []  # what was set before the first of them
+
+    @contextmanager
+    def __call__(self, value: Value) -> Iterator[None]:
+        """Inside, the setting has this value.  Raises InvalidArgumentError: another thread needs another one."""
+        mine = (threading.get_ident(), value)
+        with self._lock:
+            for thread, other in self._inside:
+                if thread != mine[0] and other != value:
+                    raise InvalidArgumentError(
+                        f"{self._option} is {value}, and {other} for another training in this process; expected the "
+                        "same for all trainings side by side."
+                    )
+            if not self._inside:
+                self._before = [self._read()]
+            self._inside.append(mine)
+            self._write(value)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside.reverse()
+                self._inside.remove(mine)  # the last one, where a thread needs the same twice
+                self._inside.reverse()
+                self._write(self._inside[-1][1] if self._inside else self._before[0])
+
+
+_threads = _ProcessSetting("--threads", torch.get_num_threads, torch.set_num_threads)
+_precision = _ProcessSetting("--precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision)
+
+
+def threads(count: int) -> AbstractContextManager[None]:
+    """Inside, PyTorch uses `count` threads.  Raises InvalidArgumentError: another training here uses others."""
+    return _threads(count)
 
 
 @contextmanager
@@ -54,15 +97,13 @@ def arithmetic_on(device: torch.device, arithmetic: Arithmetic) -> AbstractConte
     return fast_arithmetic(arithmetic) if device.type == "cpu" else precision(arithmetic.precision)
 
 
-@contextmanager
-def precision(name: Precision) -> Iterator[None]:
-    """Inside, PyTorch's float32 products have the precision of this name."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(name)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+def precision(name: Precision) -> AbstractContextManager[None]:
+    """Inside, PyTorch's float32 products have the precision of this name.
+
+    Raises:
+        InvalidArgumentError: another training in this process has another one.
+    """
+    return _precision(name)
 
 
 @cache
