@@ -17,6 +17,7 @@ from continuous.d4rl_data import D4RLData
 
 _HOPELESS = 1e6  # times its column's median; nothing else of the column survives in float32
 _SUSPECT = 1e3
+_LARGE_UNITS = 1e4  # a median beyond it; the networks of policies and critics take states and rewards as they are
 _OVERFLOW = 1e12  # its square, summed over an episode and squared again by a critic's loss, leaves float32
 _ROWS = 10_000  # on which medians are measured
 
@@ -31,8 +32,12 @@ def overlarge_numbers(data: D4RLData) -> Iterator[str]:
 def suspect_numbers(data: D4RLData) -> Iterator[str]:
     """The columns with numbers that are worth a look."""
     for what, row, value, median in _largest(data):
-        if _SUSPECT * median < value <= min(_HOPELESS * median, _OVERFLOW):
+        if value > min(_HOPELESS * median, _OVERFLOW):
+            continue
+        if value > _SUSPECT * median:
             yield f"{_described(what, row, value, median)}; a model divides the column by its standard deviation"
+        elif median > _LARGE_UNITS:
+            yield f"half of the numbers of {what} are beyond {median:.3g}; networks learn best in units near 1"
 
 
 def _described(what: str, row: int, value: float, median: float) -> str:

@@ -65,14 +65,22 @@ def test_a_number_that_widens_its_column_is_named_by_the_check_and_by_training(
     assert "column 10 of observations is 2e+04 in size in row 7" in caplog.text
 
 
+@pytest.mark.parametrize("scale", [1e5, 1e10])
+def test_rewards_in_very_large_units_are_mentioned(scale: float) -> None:
+    data = hopper_data(2000)
+    (text,) = suspect_numbers(replace(data, rewards=data.rewards * np.float32(scale)))
+    assert text.startswith("half of the numbers of rewards are beyond 1.")
+    assert list(suspect_numbers(replace(data, rewards=data.rewards * np.float32(1e-10)))) == []
+
+
 def test_sound_columns_are_not_mentioned_even_where_they_are_mostly_zero_or_of_large_units() -> None:
     data = hopper_data(2000)
     sparse = np.where(np.arange(2000) % 500 == 3, 900.0, 0.0).astype(np.float32)
-    large = (1e5 * data.observations[:, 1]).astype(np.float32)
+    large = (1e4 * data.observations[:, 1]).astype(np.float32)
     tiny = np.where(np.arange(2000) % 2 == 0, 1e-20, 30.0).astype(np.float32)
     observations = data.observations.copy()
     observations[:, 2:5] = np.column_stack((sparse, large, tiny))
-    sound = replace(data, observations=observations, rewards=np.float32(1e6) + data.rewards)
+    sound = replace(data, observations=observations, rewards=np.float32(5e3) + data.rewards)
     assert [*overlarge_numbers(sound), *suspect_numbers(sound)] == []
 
 
