@@ -7,11 +7,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 
 import torch
 
+from ampl.step_recording import step_recording_allowed
 from continuous.streams import SeedStreams
 
 logger = logging.getLogger(__name__)
@@ -19,18 +19,7 @@ logger = logging.getLogger(__name__)
 WARM_UP = 3  # eager steps before a recording, as CUDA libraries allocate on their first calls
 TOGETHER = 10  # steps in a recording, so that a replay's own cost counts little; a second one holds a single step
 
-_allowed: ContextVar[bool] = ContextVar("recording_allowed", default=True)
 _one_at_a_time = threading.Lock()  # a recording begins by waiting for the whole device, which another one forbids
-
-
-@contextmanager
-def recording(allowed: bool) -> Iterator[None]:
-    """Inside, repetitions that are made on a GPU record their steps, or never do; outside, they do."""
-    token = _allowed.set(allowed)
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
 
 
 class Repetition:
@@ -45,7 +34,7 @@ class Repetition:
         step: makes one step in place.
         streams: every stream that it draws from.
         device: where its tensors are.
-        capture: whether to record on a GPU, where `recording` allows it; a CPU always runs eagerly.
+        capture: whether to record on a GPU, where `ampl.step_recording` allows it; a CPU always runs eagerly.
     """
 
     def __init__(
@@ -58,7 +47,7 @@ class Repetition:
     ) -> None:
         self._step = step
         self._generators = [generator for stream in streams for generator in stream.generators]
-        self._records = capture and _allowed.get() and torch.device(device).type == "cuda"
+        self._records = capture and step_recording_allowed() and torch.device(device).type == "cuda"
         self._warm_up = WARM_UP if self._records else 0  # steps that are still to be made
         self._stream = torch.cuda.Stream() if self._records else None  # type: ignore[no-untyped-call]
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by how many steps each holds

@@ -46,6 +46,8 @@ class Train:
     precision: Literal["highest", "high", "medium"] | None = None
     """Of matrix products: highest is float32; high is TF32 on a GPU; medium may be bfloat16 (`ampl bench` says what it
     is worth); that of a resumed run, otherwise highest, if not given."""
+    record: Literal["auto", "never"] = "auto"
+    """Steps on a GPU: auto records and replays them, never makes each anew, which is slower (deep tasks only)."""
     checkpoint_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 30.0
     """Least time between two checkpoints; large ones come later, so that saving takes at most 5 % of the time."""
     out: Path = Path("runs")
@@ -69,6 +71,7 @@ class Train:
         from ampl.result_table import Column, print_results
         from ampl.run_directory import run_path
         from ampl.scale import Scale
+        from ampl.step_recording import step_recording
         from ampl.training import train
 
         scale = Scale(
@@ -87,7 +90,7 @@ class Train:
         for place in places:  # before the data is read
             check_output_folder(place)
         arithmetic = choose_arithmetic(self.threads, self.precision, places if self.resume else [])
-        with resumable("--resume"):
+        with resumable("--resume"), step_recording(self.record == "auto"):
             algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, arithmetic)
             with saving_first():
                 results = train(

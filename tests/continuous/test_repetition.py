@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from ampl.step_recording import step_recording
 from continuous import repetition
-from continuous.repetition import Repetition, recording
+from continuous.repetition import Repetition
 from continuous.streams import SeedStreams
 from tests.continuous.fake_gpu import FakeGPU, fake_streams
 
@@ -140,9 +141,9 @@ def test_a_mistake_in_the_step_is_no_failed_recording(monkeypatch: pytest.Monkey
 def test_nothing_is_recorded_where_it_is_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = FakeGPU(monkeypatch)
     drawn = Drawn(gpu)
-    with recording(False):
+    with step_recording(False):
         never = Repetition(drawn.step, [drawn.streams], "cuda")
-        with recording(True):
+        with step_recording(True):
             always = Repetition(drawn.step, [drawn.streams], "cuda")
     never.run(30)
     assert gpu.recordings == []
