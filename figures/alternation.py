@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.records import Numbers, Shape, Texts, read_arrays
-from figures.style import BLACK, BLUE, GRAY, ORANGE, headline, new_figure, panel_title
+from figures.style import BLACK, BLUE, GRAY, ORANGE, headline, literal, new_figure, panel_title
 
 _COLORS = (BLUE, ORANGE)
 
@@ -75,7 +75,9 @@ def draw(path: Path) -> Figure:
         panel_title(grid[0, task], str(record.task[task]))
     for axes, label in zip(grid[:, 0], labels, strict=True):
         axes.set_ylabel(label)
-    handles = [Line2D([], [], color=c, label=f"{n} refits") for c, n in zip(_COLORS, record.variant, strict=True)]
+    handles = [
+        Line2D([], [], color=c, label=literal(f"{n} refits")) for c, n in zip(_COLORS, record.variant, strict=True)
+    ]
     handles += [
         Line2D([], [], color=BLACK, linestyle=":", label="optimal policy"),
         Line2D([], [], color=GRAY, linestyle=":", label="behavior policy"),

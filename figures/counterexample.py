@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_npz
+from ampl.printing import printable
 from figures.render import render
 from figures.style import BLACK, BLUE, GRAY, ORANGE
 
@@ -76,7 +77,7 @@ def counterexample_figure(case: SavedCase, headline: str, facts: Mapping[str, st
     width = max(columns * wide + 2 * _MARGIN, _LEAST_WIDTH)
     facts = {**facts, "reading": _reading(case, drawn)}
     letters = int((width - _LABEL_WIDTH - 2 * _MARGIN) * _LETTERS_PER_INCH)
-    lines = {label: wrap(text, letters, break_on_hyphens=False) or [""] for label, text in facts.items()}
+    lines = {label: wrap(printable(text), letters, break_on_hyphens=False) or [""] for label, text in facts.items()}
     top = _MARGIN + 0.38 + _LINE * sum(len(found) for found in lines.values()) + 0.1
     height = top + rows * high + _MARGIN
     figure = Figure(figsize=(width, height))
@@ -101,7 +102,7 @@ def _reading(case: SavedCase, drawn: int) -> str:
 def _write_facts(figure: Figure, headline: str, lines: Mapping[str, list[str]]) -> None:
     width, height = figure.get_size_inches()
     place: dict[str, Any] = {"parse_math": False, "va": "top"}
-    figure.text(_MARGIN / width, 1 - _MARGIN / height, headline, size=13, weight="bold", **place)
+    figure.text(_MARGIN / width, 1 - _MARGIN / height, printable(headline), size=13, weight="bold", **place)
     down = _MARGIN + 0.38
     for label, found in lines.items():
         figure.text(_MARGIN / width, 1 - down / height, label, size=9.5, color=GRAY, **place)

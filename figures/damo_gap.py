@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from figures.records import Numbers, Shape, Texts, read_arrays
-from figures.style import BLACK, BLUE, GRAY, GREEN, ORANGE, VERMILLION, headline, new_figure, panel_title
+from figures.style import BLACK, BLUE, GRAY, GREEN, ORANGE, VERMILLION, headline, literal, new_figure, panel_title
 
 _LOOKS: tuple[tuple[str, LineStyleType, float], ...] = (
     (BLACK, "-", 2.2),
@@ -125,11 +125,11 @@ def _draw_share(axes: Axes, places: Numbers, share: Numbers, record: DamoGapReco
 
 def _legend(record: DamoGapRecord) -> list[Line2D]:
     values = [
-        Line2D([], [], color=color, linestyle=line, linewidth=width, label=str(name))
+        Line2D([], [], color=color, linestyle=line, linewidth=width, label=literal(str(name)))
         for name, (color, line, width) in zip(record.value_name, _LOOKS, strict=True)
     ]
     kinds = [
-        Line2D([], [], color=VERMILLION, linestyle=line, label=f"share: {name}")
+        Line2D([], [], color=VERMILLION, linestyle=line, label=f"share: {literal(str(name))}")
         for name, line in zip(record.divergence, _SHARE_LOOKS * len(record.divergence), strict=False)
     ]
     return [*values, *kinds]

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from figures.records import Numbers, Shape, Texts, read_arrays
-from figures.style import BLACK, GRAY, headline, new_figure, panel_title, series_look
+from figures.style import BLACK, GRAY, headline, literal, new_figure, panel_title, series_look
 
 _LINEAR = 0.02  # of the right panel's symmetric logarithm, reward units a step
 _TRUTH = "needs the truth"
@@ -86,7 +86,9 @@ def _legend(record: DamoMaximinRecord) -> list[Line2D]:
     for index, name in enumerate(record.method):
         color, marker = series_look(index)
         line: LineStyleType = "--" if _TRUTH in str(name) else "-"
-        handles.append(Line2D([], [], color=color, marker=marker, markersize=5, linestyle=line, label=str(name)))
+        handles.append(
+            Line2D([], [], color=color, marker=marker, markersize=5, linestyle=line, label=literal(str(name)))
+        )
     return handles
 
 

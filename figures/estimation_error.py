@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.records import Numbers, Shape, Texts, read_arrays
-from figures.style import BLACK, GRAY, OLIVE, SERIES_COLORS, headline, new_figure, panel_title, series_look
+from figures.style import BLACK, GRAY, OLIVE, SERIES_COLORS, headline, literal, new_figure, panel_title, series_look
 
 _COLORS = (*SERIES_COLORS, OLIVE)  # there are nine estimators
 _SHRINKING = 0.35  # points of line width from one series to the next, so that curves that coincide all show
@@ -115,7 +115,7 @@ def _legend(record: EstimationErrorRecord) -> list[Line2D]:
     handles = []
     for index, name in enumerate(record.estimator):
         color, marker = _look(index)
-        handles.append(Line2D([], [], color=color, marker=marker, linewidth=2, label=str(name)))
+        handles.append(Line2D([], [], color=color, marker=marker, linewidth=2, label=literal(str(name))))
     slope = Line2D([], [], color=BLACK, linestyle="--", linewidth=1.2, label="slope −1/2")
     return [*handles, slope, Line2D([], [], color=GRAY, alpha=0.25, linewidth=9, label="exact w*")]
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
+from ampl.printing import printable
 from figures.paper_results import FIGURE_2, FIGURE_2_TASK, Quartiles
 from figures.runs import UNKNOWN, Ending, Run, find_runs, read_weights
 from figures.scores import distinct
@@ -151,7 +152,7 @@ def _draw_panel(
     ends += [end for marks in paper for end in (marks.low, marks.high)]
     labels = list(violins) or list(range(1, len(paper) + 1))
     if not violins and not paper:
-        why = "no run" if run is None else fill(run.message, 44)
+        why = "no run" if run is None else fill(printable(run.message), 44)
         axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=GRAY, parse_math=False)
         axes.set(xticks=[], yticks=[])
         return

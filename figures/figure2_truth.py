@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from figures.records import Figure2TruthRecord, Numbers, read_figure2_truth
-from figures.style import BLACK, GRAY, PURPLE, SERIES_MARKERS, WINE, headline, new_figure, panel_title
+from figures.style import BLACK, GRAY, PURPLE, SERIES_MARKERS, WINE, headline, literal, new_figure, panel_title
 from figures.variants import COLORS, LABELS, MAIN
 from figures.violins import LEFT, RIGHT, Distribution, describe, draw_violins, percentage, set_scale
 
@@ -45,7 +45,9 @@ def draw(path: Path) -> Figure:
     errors = halves[1].subgridspec(1, 2)
     _draw_errors(figure.add_subplot(errors[0]), figure.add_subplot(errors[1]), record)
     handles = [Patch(color=GRAY, alpha=0.55, label="exact w* (right halves)")]
-    handles += [Patch(color=_look(record, i)[0], alpha=0.55, label=n) for i, n in enumerate(map(str, record.estimator))]
+    handles += [
+        Patch(color=_look(record, i)[0], alpha=0.55, label=literal(n)) for i, n in enumerate(map(str, record.estimator))
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3 if n_estimators > 3 else 4)
     headline(figure, *_finding(record, estimated, exact))
     return figure

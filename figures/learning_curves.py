@@ -20,7 +20,7 @@ from ampl.metrics_table import Curve, read_curve
 from figures.runs import Run, find_runs
 from figures.scores import distinct, step_range
 from figures.seed_curves import draw_seeds
-from figures.style import SERIES_COLORS, headline, new_figure, panel_title, series_look
+from figures.style import SERIES_COLORS, headline, literal, new_figure, panel_title, series_look
 
 _ALGORITHMS = ("ampl", "mopo", "damo")
 _PUBLISHED = ("main", "mbpo", "nw")
@@ -60,7 +60,7 @@ def draw(folder: Path) -> Figure:
     grid[0, 0].set_ylabel("normalized score   (0-100)")
     grid[1, 0].set_ylabel("critic's value   (reward units)")
     handles = [
-        Line2D([], [], color=_look(index)[0], linestyle=_look(index)[1], label=" ".join(method))
+        Line2D([], [], color=_look(index)[0], linestyle=_look(index)[1], label=literal(" ".join(method)))
         for index, method in enumerate(methods)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)

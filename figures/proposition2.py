@@ -14,7 +14,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.records import Numbers, Proposition2Record, read_proposition2
-from figures.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, VERMILLION, headline, new_figure, panel_title
+from figures.style import (
+    BLACK,
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    headline,
+    literal,
+    new_figure,
+    panel_title,
+)
 
 _FLOOR = 1e-13  # relative error below which only rounding is left: curves end there
 _ROUNDING = 1e-12  # a relative error this far above the guarantee is still rounding
@@ -94,7 +106,7 @@ def _last_iteration(relative: Numbers) -> int:
 def _legend(record: Proposition2Record) -> list[Line2D]:
     """The three measured norms, then the two predictions."""
     measured = [
-        Line2D([], [], color=c, linewidth=w, label=str(n))
+        Line2D([], [], color=c, linewidth=w, label=literal(str(n)))
         for n, c, w in zip(record.norm, _COLORS, _WIDTHS, strict=True)
     ]
     return [

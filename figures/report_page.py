@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ampl import __version__
 from ampl.files import SIGNATURE
+from ampl.printing import printable
 from figures.report import CLAIMS, Contents, Picture
 from figures.table import Table
 
@@ -71,7 +72,7 @@ def page(contents: Contents) -> str:
         f'<meta name="generator" content="{SIGNATURE} {__version__}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        _element("title", escape(_encodable(title), quote=False)),
+        _element("title", escape(_shown(title), quote=False)),
         f"<style>{_STYLE}</style>\n",
     ]
     return "<!DOCTYPE html>\n" + _element("html", _element("head", *head), _element("body", *body), lang="en")
@@ -154,7 +155,7 @@ def _figure(name: str, picture: Picture, folder: Path) -> str:
     source = f"data:{picture.media_type};base64,{b64encode(picture.data).decode()}"
     size = f'width="{picture.width}" height="{picture.height}"'
     least = f'style="min-width: {round(_LEAST_SHARE * picture.width)}px"'
-    image = f'<img src="{source}" {size} {least} alt="{escape(_encodable(picture.text))}">'
+    image = f'<img src="{source}" {size} {least} alt="{escape(_shown(picture.text))}">'
     caption = _element("figcaption", _text(f"`ampl figure {name} --runs {shlex.quote(str(folder))}`"))
     return _element("section", _element("h3", _text(name)), _element("figure", _wide(name, image), caption), id=name)
 
@@ -170,20 +171,20 @@ def _section(key: str, title: str, body: Iterable[str]) -> str:
 
 def _element(name: str, *content: str, **attributes: str) -> str:
     """An element around markup; attributes are escaped, the content is not."""
-    given = "".join(f' {key}="{escape(_encodable(value))}"' for key, value in attributes.items())
+    given = "".join(f' {key}="{escape(_shown(value))}"' for key, value in attributes.items())
     end = "\n" if name in ("section", "ul", "dl", "p", "h1", "h2", "h3", "table", "div") else ""
     return f"<{name}{given}>{''.join(content)}</{name}>{end}"
 
 
 def _text(text: str) -> str:
     """Escaped text; what stands in backquotes is code."""
-    return _CODE.sub(r"<code>\1</code>", escape(_encodable(text), quote=False))
+    return _CODE.sub(r"<code>\1</code>", escape(_shown(text), quote=False))
 
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _encodable(text: str) -> str:
-    """The text without the halves of characters that file names may have where they are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def _shown(text: str) -> str:
+    """The text on one line, with whatever is no visible character as an escape."""
+    return printable(" ".join(text.split()))

@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from ampl.printing import printable
+
 BLACK, GRAY = "#222222", "#7A7A7A"
 BLUE, ORANGE, GREEN, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"  # Okabe and Ito (2008)
 VERMILLION = "#D55E00"  # kept for what is broken: no ordinary series has it
@@ -69,19 +71,27 @@ def headline(figure: Figure, finding: str, detail: str) -> None:
     """Writes at the top left what the figure shows (bold) and how to read it, wrapped; the panels keep below."""
     height = figure.get_figheight()
     width = int(_LETTERS_PER_INCH * figure.get_figwidth())
-    detail = "\n".join(fill(line, width) for line in detail.split("\n"))
+    detail = "\n".join(fill(printable(line), width) for line in detail.split("\n"))
     more = 0.18 * detail.count("\n")  # inches, of the lines after the first
-    figure.text(_MARGIN / figure.get_figwidth(), 1 - 0.12 / height, finding, size=13, weight="bold", va="top")
-    figure.text(_MARGIN / figure.get_figwidth(), 1 - 0.40 / height, detail, size=10, color=GRAY, va="top")
+    place: dict[str, Any] = {"va": "top", "parse_math": False}
+    left = _MARGIN / figure.get_figwidth()
+    figure.text(left, 1 - 0.12 / height, printable(finding), size=13, weight="bold", **place)
+    figure.text(left, 1 - 0.40 / height, detail, size=10, color=GRAY, **place)
     _layout(figure).set(rect=(0, 0, 1, 1 - (0.66 + more) / height))
 
 
 def panel_title(axes: Axes, name: str, *notes: tuple[str, str]) -> None:
     """Titles a panel above its data: a name from a record, taken literally (bold), over notes, each with a color."""
-    axes.set_title(fill(name, 34), loc="left", fontweight="bold", parse_math=False, pad=6 + 13 * len(notes))
+    axes.set_title(fill(printable(name), 34), loc="left", fontweight="bold", parse_math=False, pad=6 + 13 * len(notes))
     for line, (note, color) in enumerate(reversed(notes)):
         place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "parse_math": False}
-        axes.annotate(note, (0, 1), (0, 6 + 13 * line), size=9.5, color=color, **place)
+        axes.annotate(printable(note), (0, 1), (0, 6 + 13 * line), size=9.5, color=color, **place)
+
+
+def literal(text: str) -> str:
+    """A text from outside as a label: no formula between its dollars, and in the legend even if it begins with `_`."""
+    shown = printable(text).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def series_look(index: int) -> tuple[str, str]:

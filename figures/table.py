@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ampl.files import SIGNATURE
+from ampl.markdown import as_markdown, sentence_as_markdown
 from ampl.printing import literal_console
 
 Value = str | int | float | None
@@ -34,8 +35,9 @@ class Table:
     def markdown(self) -> str:
         """As a Markdown page."""
         lines = [_line(self.columns), "|" + "---|" * len(self.columns), *map(_line, self.rows)]
-        notes = [f"- {note}" for note in self.notes]
-        return "\n".join([f"<!-- written by {SIGNATURE} -->", f"# {self.title}", "", *lines, "", *notes]) + "\n"
+        notes = [f"- {sentence_as_markdown(note)}" for note in self.notes]
+        title = f"# {as_markdown(self.title)}"
+        return "\n".join([f"<!-- written by {SIGNATURE} -->", title, "", *lines, "", *notes]) + "\n"
 
     def csv(self) -> str:
         """As CSV with full precision; a last column says who wrote it."""
@@ -65,4 +67,4 @@ class Table:
 
 
 def _line(cells: tuple[str, ...]) -> str:
-    return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(map(as_markdown, cells))} |"

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from figures.records import Numbers, Theorem1Record, read_theorem1
-from figures.style import BLACK, GREEN, VERMILLION, headline, new_figure, panel_title, series_look
+from figures.style import BLACK, GREEN, VERMILLION, headline, literal, new_figure, panel_title, series_look
 
 _ZERO_GAP = 1e-12  # below it a gap is rounding error: not drawn, never a violation
 _TOLERANCE = 1e-9  # relative; a bound met with equality is not broken
@@ -113,7 +113,7 @@ def _legend(record: Theorem1Record) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = []
     for index, family in enumerate(dict.fromkeys(record.family)):
         color, marker = series_look(index)
-        handles.append(Line2D([], [], linestyle="", marker=marker, color=color, label=str(family)))
+        handles.append(Line2D([], [], linestyle="", marker=marker, color=color, label=literal(str(family))))
     return [
         *handles,
         Line2D([], [], color=BLACK, label="gap = bound"),

@@ -17,6 +17,7 @@ from ampl.claims import ClaimRecord
 from ampl.drawings import Drawing, find_drawing
 from ampl.errors import InvalidArgumentError
 from ampl.files import SIGNATURE, check_output_folder, check_replaceable, write_atomically, write_text
+from ampl.markdown import as_code
 from ampl.processes import map_in_processes
 from tabular.claims.case import Case, save_case
 from tabular.claims.claim import Claim, Measurement, Relation
@@ -129,7 +130,7 @@ def _count(number: int, noun: str) -> str:
 
 def _list_items(facts: Mapping[str, str]) -> Iterator[str]:
     for label, text in facts.items():
-        yield f"- {label}: `{text}`" if label == "rerun" else f"- {label}: {text.replace('|', chr(92) + '|')}"
+        yield f"- {label}: {as_code(text)}" if label == "rerun" else f"- {label}: {text.replace('|', chr(92) + '|')}"
 
 
 def _index(sections: Sequence[Sequence[str]]) -> str:

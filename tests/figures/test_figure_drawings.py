@@ -9,11 +9,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib import cbook
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from figures.registry import FIGURES, FromRecord
 from figures.render import render
-from figures.style import look
+from figures.style import headline, literal, look, new_figure, panel_title
 from tests.figures.drawn_text import check_text_is_readable, texts
 from tests.figures.synthetic_records import (
     BOUNDS,
@@ -152,3 +154,19 @@ def test_a_signed_pdf_keeps_its_cross_references(tmp_path: Path) -> None:
     entries = re.findall(rb"(\d{10}) 00000 n", data[start:])
     assert len(entries) > 5
     assert all(re.match(rb"%d 0 obj" % number, data[int(at) :]) for number, at in enumerate(entries, start=1))
+
+
+def test_a_name_from_a_record_is_no_formula_and_stays_in_the_legend() -> None:
+    names = [r"$\frac{1$ and $x^2$", r"\$a", "_hidden", "a\x1b[31m\nb\udcff", "$odd"]
+    with look():
+        figure = new_figure(6, 4)
+        figure.legend(handles=[Line2D([], [], label=literal(name)) for name in names])
+        headline(figure, "Of $x$ and $\\y$", "all of $\\frac{$ it\x1b")
+        panel_title(figure.add_subplot(), "$\\frac{$\x1b", ("$\\frac{$", "black"))
+        svg = render(lambda: figure, [".svg"])[".svg"].decode()
+    [legend] = figure.legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert len(shown) == len(names)
+    assert [cbook.is_math_text(text) for text in shown] == [False] * len(names)
+    assert shown[3] == r"a\x1b[31m\nb\udcff"
+    assert "\x1b" not in svg

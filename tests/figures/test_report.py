@@ -202,6 +202,16 @@ def test_a_hostile_name_stays_text(tmp_path: Path) -> None:
     assert str(runs) in page.text
 
 
+def test_control_characters_are_shown_on_the_page_and_in_its_pictures(tmp_path: Path) -> None:
+    name = "a\x1b[31m\x07b"
+    write_run(tmp_path, name, name, status="stopped", message=name)
+    write_run(tmp_path, UMAZE, name, manifest={"device": name})
+    write_page(tmp_path, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert r"a\x1b[31m\x07b" in text
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
 def test_a_folder_whose_name_is_not_text_can_be_reported(tmp_path: Path) -> None:
     runs = tmp_path / os.fsdecode(b"r\xffns")
     write_claims(runs / "claims.json", [claim("chain-rule")])
