@@ -10,7 +10,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from ampl.processes import limit_spinning
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy and torch are first imported
+limit_spinning()  # likewise; for tests of two threads beside other tests
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
