@@ -28,7 +28,7 @@ from continuous.download_record import (
 from continuous.http_request import TransferError, UnreachableError, check_address
 from continuous.http_transfer import transfer
 from continuous.partial_file import PartialFile, hold_partial
-from continuous.recipes import all_recipes
+from continuous.recipes import all_recipes, find_recipe
 from continuous.tasks import Task
 
 _MEGABYTE = 1_000_000
@@ -82,7 +82,8 @@ def download(
     """
     url, path, config = url or task.url, path or find_dataset(task) or dataset_path(task), config or DownloadConfig()
     if not url:
-        raise InvalidArgumentError(f"no file of {task.name} was ever published. {_other_ways(task, path)}")
+        how = find_recipe(task.name).how_to(task.name)
+        raise InvalidArgumentError(f"no file of {task.name} was ever published. Make one: {how}.")
     check_address(url)
     if not path.exists():
         _make_folder(path.parent)
