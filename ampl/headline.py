@@ -16,10 +16,11 @@ def headline(rows: Sequence[Metrics], steps_per_second: float) -> str:
     """The rows of one epoch in a line.
 
     Args:
-        rows: one a seed that is still running, with the same names; numbers are means over them.
+        rows: one a seed that is still running, with the same names; numbers are means over them. Empty before the
+            first one is recorded.
         steps_per_second: updates of critics and policy, per seed.
     """
-    names = list(rows[0])
+    names = list(rows[0]) if rows else []
     score = next((name for name in names if name == _SCORE), None)
     score = score or next((name for name in names if name.startswith("evaluation/return")), None)
     losses = [name for name in names if "loss" in name and not name.startswith("evaluation/")]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from ampl.arithmetic import tell_arithmetic
 from ampl.checkpoint_clock import CheckpointClock
 from ampl.checkpoints import Checkpoint, Place
 from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
-from ampl.evaluation_schedule import EvaluationSchedule
 from ampl.interfaces import Algorithm, Array, Metrics, Sampled
 from ampl.run_directory import Result, RunDirectory, Status, run_path
 from ampl.scale import Scale
@@ -48,7 +47,7 @@ class Recorder:
         resume: whether runs that are already there may be continued.
         clock: when checkpoints are due; the first fit and the last epoch always get one.
         scale: what the algorithm was built with.
-        schedule: of its evaluations.
+        evaluation: how this session evaluates, for the manifest.
 
     Raises:
         ExistingRunError, ForeignFileError, InvalidFileError: see RunDirectory.
@@ -64,7 +63,7 @@ class Recorder:
         resume: bool,
         clock: CheckpointClock,
         scale: Scale,
-        schedule: EvaluationSchedule,
+        evaluation: Mapping[str, Any],
     ) -> None:
         self.algorithm = algorithm
         self._clock = clock
@@ -86,7 +85,7 @@ class Recorder:
                         arithmetic=algorithm.arithmetic,
                         dataset_sha256=algorithm.dataset_sha256,
                         notes=notes,
-                        evaluation=schedule.as_json(),
+                        evaluation=evaluation,
                         resume=resume,
                     )
                 )
@@ -198,12 +197,17 @@ class Recorder:
         self._check_some_run()
         return [self._newest[index] for index in self._running]
 
-    def save_checkpoints(self, epoch: int, *, now: bool) -> None:
-        """Saves every running seed after `epoch` epochs, if it is time or `now`; all at the same epoch."""
-        self._save_all(Place(epoch), now=now)
+    @property
+    def wants_checkpoints(self) -> bool:
+        """Whether it is time for them."""
+        return self._clock.is_due()
+
+    def save_checkpoints(self, epoch: int) -> None:
+        """Saves every running seed after `epoch` epochs, whose rows are all recorded."""
+        self._save_all(Place(epoch), now=True)
 
     def save_fit(self, done: int, *, now: bool) -> None:
-        """The same in a pause of the fit after `done` epochs."""
+        """The same in a pause of the fit after `done` epochs, if it is time or `now`."""
         self._pause += 1
         self._save_all(Place(done, self._pause), now=now)
 

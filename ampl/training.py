@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ampl.checkpoint_clock import CheckpointClock
 from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.evaluation_queue import choose_workers, evaluation_queue
 from ampl.evaluation_schedule import evaluation_schedule
 from ampl.headline import headline
 from ampl.interfaces import Algorithm, Array
@@ -46,6 +47,7 @@ def train(
     checkpoint_seconds: float = 30.0,
     checkpoint_share: float = 0.05,
     scale: Scale = AS_PUBLISHED,
+    evaluation_workers: int | None = None,
 ) -> list[SeedResult]:
     """Trains all seeds of an algorithm and records everything; an interrupted run continues bit for bit.
 
@@ -62,35 +64,44 @@ def train(
         checkpoint_seconds: least time between two checkpoints, >= 0; the first fit and the last epoch always get one.
         checkpoint_share: largest part of the run that may be spent on checkpoints, in (0, 1]; large ones come later.
         scale: what the algorithm was built with, so that `ampl evaluate` can build it again, and how to evaluate.
+        evaluation_workers: processes that evaluate while training goes on, >= 0; None: see `choose_workers`. Nothing
+            that is recorded depends on it.
 
     Returns:
         One result a seed, in the order of `algorithm.seeds`.
 
     Raises:
-        InvalidArgumentError: epochs < 1, fewer epochs than already trained, seeds that repeat, or a schedule of
-            evaluations that cannot be.
+        InvalidArgumentError: epochs < 1, fewer epochs than already trained, seeds that repeat, or evaluations that
+            cannot be.
         ExistingRunError, ForeignFileError, InvalidFileError: a run directory cannot be used; the message says why.
         DivergedError: every seed produced a metric that is not finite.
+        LostWorkerError: a worker was killed.
         Interruption: a signal asked for it.
     """
     check_at_least("epochs", epochs, 1, "A run of zero epochs trains nothing.")
     _check_seeds(algorithm)
     clock = CheckpointClock(checkpoint_seconds, checkpoint_share)
     schedule = evaluation_schedule(scale, epochs, exact=algorithm.evaluates_exactly)
-    with Recorder(
-        algorithm, task, variant, out, resume=resume, clock=clock, scale=scale, schedule=schedule
-    ) as recorder:
+    workers = choose_workers(evaluation_workers, algorithm)
+    evaluation = {**schedule.as_json(), "workers": workers}
+    with (
+        Recorder(
+            algorithm, task, variant, out, resume=resume, clock=clock, scale=scale, evaluation=evaluation
+        ) as recorder,
+        evaluation_queue(recorder, workers) as rows,
+    ):
         for note in algorithm.notes():
             logger.info("%s", note)
         place = recorder.restore(epochs)
         done = 0 if place is None else place.epoch
         if place is None or (recorder.in_fit and done == 0):
             _fit(recorder, 0, None)  # Eq. 4
-            recorder.save_checkpoints(0, now=True)
+            recorder.save_checkpoints(0)
         stop_if_requested()  # what is done so far is saved
         with progress(f"{algorithm.name} on {task}", epochs - done) as bar:
             for epoch in range(done + 1, epochs + 1):
                 if _is_retraining_due(epoch - 1, algorithm.retrain_period):
+                    rows.record_all()
                     if recorder.in_fit:  # it was interrupted, and goes on
                         weights = recorder.recorded_weights(epoch - 1)
                     else:
@@ -100,10 +111,12 @@ def train(
                 improvement = algorithm.improve_policy(epoch)  # Eqs. 12-17
                 steps_per_second = algorithm.steps_per_epoch / max(time.monotonic() - start, 1e-9)
                 request = schedule.request(epoch)
-                evaluations = None if request is None else [one() for one in algorithm.evaluations(request)]
-                bar.show(headline(recorder.record_epoch(epoch, improvement, evaluations), steps_per_second))
+                rows.add(epoch, improvement, None if request is None else algorithm.evaluations(request))
+                bar.show(headline(rows.newest, steps_per_second))
                 stopping = stop_requested()
-                recorder.save_checkpoints(epoch, now=stopping or epoch == epochs)
+                if stopping or epoch == epochs or recorder.wants_checkpoints:
+                    rows.record_all()
+                    recorder.save_checkpoints(epoch)
                 bar.advance()
                 if stopping:
                     stop_if_requested()

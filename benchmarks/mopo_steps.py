@@ -13,6 +13,7 @@ results/mopo_steps.json.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,12 +27,11 @@ from continuous.damo import DAMO, DAMOConfig
 from continuous.damo_learner import DAMOLearnerConfig
 from continuous.dynamics_fit import fit_network
 from continuous.dynamics_loss import LikelihoodLoss
-from continuous.evaluation import Evaluator
+from continuous.evaluation import Evaluation, task_evaluator
 from continuous.model_based import Surroundings
 from continuous.mopo import MOPO, MOPO_DYNAMICS, MOPOConfig
 from continuous.replay import TransitionTable
 from continuous.rollout import roll_out
-from continuous.simulators.registry import simulator_maker
 from continuous.soft_actor_critic import SoftActorCriticConfig
 from continuous.squashed_gaussian import SquashedGaussianConfig
 from continuous.tasks import find_task
@@ -133,14 +133,13 @@ def deeper_config() -> MOPOConfig:
 def synthetic_task(device: str = "cpu") -> tuple[TransitionTable, Surroundings]:
     """Synthetic data, and surroundings that score on Hopper."""
     task = find_task("hopper-medium-v2")
-    simulator = simulator_maker(task, 1)
     columns = {name: torch.from_numpy(column).to(device) for name, column in synthetic_data().items()}
     columns["terminal"] = columns["terminal"] > 0.0
     table = TransitionTable.from_columns(**columns)
     surroundings = Surroundings(
         termination=never,
-        evaluator=lambda episodes, discount: Evaluator(simulator(), episodes=episodes, discount=discount),
-        score=lambda evaluation: evaluation.metrics(task, discounted=True),
+        evaluator=partial(task_evaluator, task, 1),
+        score=partial(Evaluation.metrics, task=task, discounted=True),
         episode_limit=task.episode_limit,
         description={"source": "synthetic"},
     )

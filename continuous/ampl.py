@@ -8,7 +8,6 @@ whose loop is `ampl.training.train`. Its parts: the model and its (weighted) fit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -21,6 +20,7 @@ from torch import Tensor
 from ampl.arithmetic import DEFAULT, Arithmetic
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Evaluation, Metrics, State
+from continuous.acting import BestOfSeveral
 from continuous.ampl_config import AMPLConfig, ModelObjective
 from continuous.ampl_update import ActorCritic
 from continuous.arithmetic import arithmetic_on
@@ -29,6 +29,7 @@ from continuous.draws import Sampler
 from continuous.dynamics import EnsembleDynamics, reward_bound, state_bound
 from continuous.dynamics_loss import LikelihoodLoss, ModelLoss
 from continuous.evaluation import Evaluator
+from continuous.policy_evaluation import PolicyEvaluation
 from continuous.regularizer import Discriminator
 from continuous.repetition import Repetition
 from continuous.replay import ModelBuffer, TransitionTable
@@ -48,8 +49,8 @@ class AMPL:
         config: every hyperparameter.
         seeds: K of them.
         termination: the task's rule.
-        evaluator: makes the evaluator of the task when it is first needed, for a number of episodes.
-        score: from an evaluation to metrics.
+        evaluator: gives an evaluator of the task in any process, for a number of episodes.
+        score: from an evaluation to metrics, likewise.
         description: what the data is, for config.json.
         dataset_sha256: of the data's file.
         arithmetic: threads and precision.
@@ -173,13 +174,18 @@ class AMPL:
     def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
         """Scores: of several actions that the policy draws at a state, the one of largest min_j Q_j is taken."""
         chosen = self._config.evaluation_episodes if request.episodes is None else request.episodes
-        with self._computing(), self._evaluator(chosen) as evaluator:
-            results = evaluator.evaluate_stack(self._best_action, self.seeds, name=request.stream)
-        metrics = [dict(self._score(result)) for result in results]
-        for index, sound in enumerate(self._learner.is_sound()):
-            if not sound:  # its actions were replaced, so that the others could be scored beside it
-                metrics[index] = dict.fromkeys(metrics[index], math.nan)
-        return [partial(dict, row) for row in metrics]
+        sound = self._learner.is_sound()
+        return [
+            PolicyEvaluation(
+                evaluator=partial(self._evaluator, chosen),
+                score=self._score,
+                policy=self._actor(index),
+                seed=seed,
+                stream=request.stream,
+                sound=sound[index],
+            )
+            for index, seed in enumerate(self.seeds)
+        ]
 
     def state(self, index: int) -> State:
         """Everything of one seed."""
@@ -236,16 +242,13 @@ class AMPL:
             return LikelihoodLoss()
         return ValueModelLoss(self._learner.critic.first_head(), self._learner.policy, self._model.standardization)
 
-    @torch.no_grad()
-    def _best_action(self, observations: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """From [K, E, D] to [K, E, A]."""
-        count = self._config.evaluation_actions
-        n_seeds, episodes, _ = observations.shape
-        states = observations.repeat_interleave(count, dim=1)  # [K, E * count, D]
-        actions = self._learner.policy.act(states, SeedStreams.of(generators))
-        value = self._learner.critic.action_value(states, actions).amin(1).view(n_seeds, episodes, count)
-        best = value.argmax(-1)[..., None, None].expand(-1, -1, 1, actions.shape[-1])
-        return actions.view(n_seeds, episodes, count, -1).gather(2, best)[:, :, 0].nan_to_num()
+    def _actor(self, index: int) -> BestOfSeveral:
+        """One seed's policy as it is evaluated: a copy."""
+        return BestOfSeveral(
+            actor=self._learner.policy.snapshot(index),
+            critic=self._learner.critic.snapshot(index),
+            count=self._config.evaluation_actions,
+        )
 
     def _computing(self) -> AbstractContextManager[None]:
         """How products are computed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ampl.arithmetic import DEFAULT, Arithmetic
@@ -13,9 +14,9 @@ from continuous.ampl import AMPL
 from continuous.ampl_config import AMPLConfig
 from continuous.ampl_presets import PUBLISHED, published_config
 from continuous.dataset import load_dataset
-from continuous.evaluation import Evaluator
+from continuous.evaluation import Evaluation, task_evaluator
 from continuous.offline_data import offline_table, reset_states
-from continuous.simulators.registry import robot_for, simulator_maker
+from continuous.simulators.registry import robot_for
 from continuous.surroundings import describe
 from continuous.tasks import Task, find_task
 from continuous.termination import find_termination
@@ -69,14 +70,13 @@ def assemble(
     """
     robot = robot_for(task)  # before the data, so that a task without one is refused at once
     dataset = load_dataset(task, path=path, mode=TransitionMode.EXACT, device=device)
-    simulator = simulator_maker(task, arithmetic.threads)
     return AMPL(
         offline_table(dataset, reset_states(robot, config.schedule.start_states)),
         config,
         seeds,
         termination=find_termination(task),
-        evaluator=lambda episodes: Evaluator(simulator(), episodes=episodes, device=device),
-        score=lambda evaluation: evaluation.metrics(task),
+        evaluator=partial(task_evaluator, task, arithmetic.threads),
+        score=partial(Evaluation.metrics, task=task),
         description=describe(dataset) | {"scaled": config != published},
         dataset_sha256=dataset.sha256,
         arithmetic=arithmetic,

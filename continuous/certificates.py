@@ -82,7 +82,8 @@ class ModelReturns:
             self._allocate(start)
         self._reset(start)
         for _ in range(self._limit):
-            visit(self._state.clone(), self._act(self._state), self._running.cpu().numpy().copy())
+            columns = (self._state, self._act(self._state), self._running)
+            visit(*(column.cpu().numpy().copy() for column in columns))
             self._step()
 
     def _allocate(self, start: Tensor) -> None:

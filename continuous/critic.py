@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from ampl.errors import check_at_least, check_fraction
+from continuous.acting import Network
 from continuous.dataset import Batch
-from continuous.networks import StackedMLP, leaky_relu
+from continuous.networks import LEAKY_SLOPE, StackedMLP, leaky_relu
 from continuous.optimizer import StackedAdam, clip_norm
 from continuous.policy import HIDDEN
 from continuous.streams import cpu_generator, prefixed, without_prefix
@@ -113,6 +114,10 @@ class TwinCritic:
     def follow(self) -> None:
         """The target twins move towards the online ones."""
         self.target.parameters.follow(self.online.parameters, self.config.target_rate)
+
+    def snapshot(self, index: int) -> Network:
+        """One seed's twins, for evaluation: a copy, with the twins on the leading axis."""
+        return self.online.snapshot(index, LEAKY_SLOPE)
 
     def first_head(self) -> StackedMLP:
         """A frozen copy of Q_1, [K] networks of (s, a)."""

@@ -4,7 +4,9 @@ Every seed has E episodes. Where they start depends on the seed, the name of the
 episode's number only, so a seed's result is the same whatever is evaluated beside it. In training the epoch is in that
 name: ten evaluations see a hundred starts. Under the plain name, "evaluation", all start alike. A policy always sees
 all E rows, those of finished episodes with their last observation: its random numbers do not depend on which episodes
-have ended. Returns are undiscounted; scores are on D4RL's scale, 0 to 100.
+have ended. Returns are undiscounted; scores are on D4RL's scale, 0 to 100. Policies are functions of numpy arrays and
+their products are computed on one thread, so that an evaluation gives the same bytes in every process; nothing here
+imports PyTorch.
 """
 
 from __future__ import annotations
@@ -14,25 +16,23 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from ampl.blas_threads import one_blas_thread
 from ampl.errors import InvalidShapeError, check_at_least, check_fraction
 from ampl.randomness import stream
 from continuous.scores import normalize_score, normalize_spread
+from continuous.simulators.registry import kept_simulator
 from continuous.simulators.robot import Flags, Floats
 from continuous.simulators.simulator import Simulator
 from continuous.tasks import Task
 
-Policy: TypeAlias = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-"""From observations [E, D], float32, and a generator on their device, to actions [E, A]."""
-
-StackedPolicy: TypeAlias = Callable[[torch.Tensor, Sequence[torch.Generator]], torch.Tensor]
-"""The same for K seeds at once: from observations [K, E, D] and one generator a seed, to actions [K, E, A]."""
+Policy: TypeAlias = Callable[[NDArray[np.float32], np.random.Generator], NDArray[Any]]
+"""From observations [E, D] and a generator to actions [E, A]."""
 
 COMMON = "evaluation"  # name of the random streams of evaluations that all start alike
 
-Visitor: TypeAlias = Callable[[torch.Tensor, torch.Tensor, Flags], None]
+Visitor: TypeAlias = Callable[[NDArray[np.float32], NDArray[Any], Flags], None]
 """Gets observations [K, E, D], actions [K, E, A] and which episodes are running, [K, E]."""
 
 
@@ -67,44 +67,43 @@ class Evaluation:
 
 
 class Evaluator:
-    """Runs policies in one task; keeps the simulator between evaluations, and closes it.
+    """Runs policies in one task.
 
     Args:
-        simulator: of the task, from `simulators.registry.simulator_for`.
+        simulator: of the task, from `simulators.registry`; closed with the evaluator in a `with` statement.
         episodes: E, for each seed.
-        device: where the policies act.
         discount: gamma of `Evaluation.discounted_returns`.
 
     Raises:
         InvalidArgumentError: fewer than one episode, or a discount outside [0, 1].
     """
 
-    def __init__(
-        self,
-        simulator: Simulator,
-        *,
-        episodes: int = 10,
-        device: torch.device | str = "cpu",
-        discount: float = 1.0,
-    ) -> None:
+    def __init__(self, simulator: Simulator, *, episodes: int = 10, discount: float = 1.0) -> None:
         check_at_least("episodes", episodes, 1)
         check_fraction("discount", discount)
         self._simulator = simulator
         self._episodes, self._discount = episodes, discount
-        self._device = torch.device(device)
 
     def __enter__(self) -> Evaluator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the simulator's threads."""
         self._simulator.close()
 
-    def evaluate(self, policies: Sequence[Policy], seeds: Sequence[int]) -> list[Evaluation]:
+    def starts(self, seeds: Sequence[int], name: str = COMMON) -> NDArray[np.float32]:
+        """Where the episodes start, [K, E, D]; `name` as for `evaluate`."""
+        return self._reset(seeds, name).astype(np.float32).reshape(len(seeds), self._episodes, -1)
+
+    def evaluate(
+        self, policies: Sequence[Policy], seeds: Sequence[int], name: str = COMMON, visit: Visitor | None = None
+    ) -> list[Evaluation]:
         """One policy for each seed.
+
+        Args:
+            policies: K of them.
+            seeds: K of them.
+            name: of the random streams that start the episodes and that the policies draw from.
+            visit: is told of every step before it is taken.
 
         Returns:
             One evaluation a seed, in their order.
@@ -115,26 +114,8 @@ class Evaluator:
         """
         if len(policies) != len(seeds):
             raise InvalidShapeError(f"{len(policies)} policies for {len(seeds)} seeds; expected one each.")
-        return self.evaluate_stack(_side_by_side(policies), seeds)
-
-    def starts(self, seeds: Sequence[int], name: str = COMMON) -> torch.Tensor:
-        """Where the episodes start, [K, E, D]; `name` as for `evaluate_stack`."""
-        return self._on_device(self._reset(seeds, name)).reshape(len(seeds), self._episodes, -1)
-
-    @torch.no_grad()
-    def evaluate_stack(
-        self, policy: StackedPolicy, seeds: Sequence[int], visit: Visitor | None = None, name: str = COMMON
-    ) -> list[Evaluation]:
-        """One policy that acts for all seeds at once; otherwise like `evaluate`.
-
-        Args:
-            policy: of K seeds.
-            seeds: K of them.
-            visit: is told of every step before it is taken.
-            name: of the random streams that start the episodes and that the policy draws from.
-        """
         shape = (len(seeds), self._episodes)
-        generators = [self._generator(seed, name) for seed in seeds]
+        generators = [stream(seed, f"{name}/actions") for seed in seeds]
         observations = self._reset(seeds, name)  # [K * E, D]
         returns, discounted = np.zeros(len(observations)), np.zeros(len(observations))
         lengths = np.zeros(len(observations), dtype=np.int64)
@@ -143,11 +124,13 @@ class Evaluator:
             running = self._simulator.running
             if not running.any():
                 break
-            seen = self._on_device(observations).reshape(*shape, -1)
-            actions = policy(seen, generators)
+            seen = observations.astype(np.float32).reshape(*shape, -1)
+            with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):  # a policy may have diverged
+                actions = [policy(rows, each) for policy, rows, each in zip(policies, seen, generators, strict=True)]
+            acting = self._stacked(actions)
             if visit is not None:
-                visit(seen, actions, running.reshape(shape))
-            step = self._simulator.step(self._to_host(actions, shape))
+                visit(seen, acting, running.reshape(shape))
+            step = self._simulator.step(acting.reshape(len(observations), -1))
             observations = step.observations
             returns += step.rewards
             discounted += discount * step.rewards
@@ -163,34 +146,24 @@ class Evaluator:
         generators = [stream(seed, f"{name}/start/{episode}") for seed in seeds for episode in range(self._episodes)]
         return self._simulator.reset(generators)
 
-    def _generator(self, seed: int, name: str) -> torch.Generator:
-        start = int(stream(seed, f"{name}/actions").integers(2**62))
-        return torch.Generator(self._device).manual_seed(start)
+    def _stacked(self, actions: Sequence[NDArray[Any]]) -> Floats:
+        """The actions of K policies, [K, E, A].  Raises InvalidShapeError."""
+        expected = (self._episodes, self._simulator.action_size)
+        for found in actions:
+            if found.shape != expected:
+                raise InvalidShapeError(f"a policy's actions are {list(found.shape)}; expected {list(expected)}.")
+        return np.stack(actions).astype(np.float64)
 
-    def _on_device(self, observations: Floats) -> torch.Tensor:
-        return torch.from_numpy(observations.astype(np.float32)).to(self._device)
 
-    def _to_host(self, actions: torch.Tensor, shape: tuple[int, int]) -> Floats:
-        expected = (*shape, self._simulator.action_size)
-        if actions.shape != expected:
-            raise InvalidShapeError(f"the policy's actions are {list(actions.shape)}; expected {list(expected)}.")
-        host: Any = actions.to("cpu", torch.float64).numpy()
-        return host.reshape(-1, expected[-1])
+def task_evaluator(task: Task, threads: int | None, episodes: int, discount: float = 1.0) -> Evaluator:
+    """An evaluator with the simulator that this process keeps for the task; not to be closed."""
+    return Evaluator(kept_simulator(task, threads), episodes=episodes, discount=discount)
 
 
 def uniform_policy(action_size: int) -> Policy:
     """The policy whose return scores 0: every action uniform in [-1, 1]."""
 
-    def act(observations: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        draws = torch.rand(len(observations), action_size, generator=generator, device=observations.device)
-        return 2.0 * draws - 1.0
-
-    return act
-
-
-def _side_by_side(policies: Sequence[Policy]) -> StackedPolicy:
-    def act(observations: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
-        rows = zip(policies, observations, generators, strict=True)
-        return torch.stack([policy(row, generator) for policy, row, generator in rows])
+    def act(observations: NDArray[np.float32], generator: np.random.Generator) -> NDArray[Any]:
+        return generator.uniform(-1.0, 1.0, size=(len(observations), action_size))
 
     return act

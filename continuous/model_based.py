@@ -29,13 +29,14 @@ from continuous.certificates import ModelReturns
 from continuous.dynamics import DynamicsConfig, EnsembleDynamics
 from continuous.evaluation import Evaluator
 from continuous.mixed_sampler import MixedSampler
+from continuous.policy_evaluation import PolicyEvaluation
 from continuous.repetition import Repetition
 from continuous.replay import ModelBuffer, TransitionTable
 from continuous.rollout import Model, paths_at_once, roll_out
 from continuous.squashed_gaussian import SquashedGaussian
 from continuous.streams import SeedStreams, prefixed, without_prefix
 from continuous.termination import Termination
-from continuous.visits import sample_visits
+from continuous.visits import real_visits, sample_visits
 
 _STREAMS = ("model", "rollouts", "updates")
 
@@ -86,8 +87,8 @@ class Surroundings:
 
     Attributes:
         termination: the task's rule.
-        evaluator: makes the task's evaluator when it is needed, for a number of episodes and a discount.
-        score: from an evaluation to metrics.
+        evaluator: gives an evaluator of the task in any process, for a number of episodes and a discount.
+        score: from an evaluation to metrics, likewise.
         episode_limit: most steps of an episode, >= 1.
         description: what the data is, for config.json.
         dataset_sha256: of the data's file.
@@ -244,39 +245,47 @@ class ModelBased(ABC, Generic[LearnerT]):
 
     def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
         """Scores of the policies' best actions, and what model and critics promise from the same starts."""
-        with self.computing(), self._evaluator(request.episodes) as evaluator:
-            results = evaluator.evaluate_stack(self._best_action, self.seeds, name=request.stream)
-            starts = evaluator.starts(self.seeds, request.stream)
-            promised = self._certificates(starts) if request.certificates else []
-        metrics: list[Evaluation] = []
-        for index, (result, sound) in enumerate(zip(results, self.learner.is_sound(), strict=True)):
-            row = {**self._surroundings.score(result), **{name: float(column[index]) for name, column in promised}}
-            # the actions of a seed that is not sound were replaced, so that the others could be scored beside it
-            metrics.append(partial(dict, row if sound else dict.fromkeys(row, math.nan)))
-        return metrics
+        evaluator, sound = self._evaluator(request.episodes), self.learner.is_sound()
+        promised = self._certificates(evaluator().starts(self.seeds, request.stream)) if request.certificates else {}
+        return [
+            PolicyEvaluation(
+                evaluator=evaluator,
+                score=self._surroundings.score,
+                policy=self.learner.policy.snapshot(index),
+                seed=seed,
+                stream=request.stream,
+                sound=sound[index],
+                certificates={name: float(column[index]) for name, column in promised.items()},
+            )
+            for index, seed in enumerate(self.seeds)
+        ]
 
     def samples(self) -> Sequence[State]:
         """Where data, model and policy are; see `continuous.visits`."""
-        with self.computing(), self._evaluator(None) as evaluator:
-            return sample_visits(self.table, self.buffer, evaluator, self._returns(), self._best_action, self.seeds)
+        policies = [self.learner.policy.snapshot(index) for index in range(len(self.seeds))]
+        real = real_visits(self._evaluator(None)(), policies, self.seeds)
+        with self.computing():
+            return sample_visits(self.table, self.buffer, self._returns(), real, self.seeds)
 
-    def _evaluator(self, episodes: int | None) -> Evaluator:
+    def _evaluator(self, episodes: int | None) -> Callable[[], Evaluator]:
         chosen = self._evaluation_episodes if episodes is None else episodes
-        return self._surroundings.evaluator(chosen, self.learner.discount)
+        return partial(self._surroundings.evaluator, chosen, self.learner.discount)
 
     @torch.no_grad()
-    def _certificates(self, start: Tensor) -> list[tuple[str, NDArray[Any]]]:
+    def _certificates(self, states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Metrics of `continuous.certificates`, [K] each, from states [K, E, D]."""
-        found = self._returns()(start)
-        value = self.learner.action_value(start, self._best_action(start, ())).amin(1).mean(-1)
-        return [(name, column.cpu().numpy()) for name, column in {**found, "certificate/value_estimate": value}.items()]
+        start = torch.from_numpy(states).to(self._device)
+        with self.computing():
+            found = self._returns()(start)
+            value = self.learner.action_value(start, self._best_action(start)).amin(1).mean(-1)
+        return {name: column.cpu().numpy() for name, column in {**found, "certificate/value_estimate": value}.items()}
 
     def _returns(self) -> ModelReturns:
         """What follows the policy in the model; kept, for what it recorded on a GPU."""
         if self._model_returns is None:
             self._model_returns = ModelReturns(
                 self.charged_step,
-                lambda state: self._best_action(state, ()),
+                self._best_action,
                 data=self.table.state,
                 discount=self.learner.discount,
                 limit=self._surroundings.episode_limit,
@@ -306,6 +315,6 @@ class ModelBased(ABC, Generic[LearnerT]):
         return arithmetic_on(self._device, self.arithmetic)
 
     @torch.no_grad()
-    def _best_action(self, observations: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    def _best_action(self, observations: Tensor) -> Tensor:
         """From [K, E, D] to [K, E, A]."""
         return self.learner.policy.best_action(observations).nan_to_num()

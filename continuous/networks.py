@@ -12,10 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
+from continuous.acting import Network
+
+LEAKY_SLOPE = 0.01
 
 Gradient: TypeAlias = list[Tensor]
 """Derivatives by each parameter, [*stack, *shape], in the order of `FlatParameters.views`."""
@@ -153,6 +157,27 @@ class StackedMLP:
         """An independent copy that no gradient is computed for."""
         return self._with(self.parameters.frozen())
 
+    def snapshot(self, index: int, slope: float) -> Network:
+        """A copy of one seed's networks for numpy.
+
+        Args:
+            index: on the stack's first axis.
+            slope: of the activation below zero.
+        """
+        values = self.parameters.of_seed(index).cpu().numpy()  # one transfer
+        shapes = {name: tuple(view[index].shape) for name, view in self.parameters.views.items()}
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
+        parts = {
+            name: part.reshape(shape)
+            for (name, shape), part in zip(shapes.items(), np.split(values, ends), strict=True)
+        }
+        layers = range(len(self.widths) - 1)
+        return Network(
+            weights=[parts[f"weight{layer}"] for layer in layers],
+            biases=[parts[f"bias{layer}"] for layer in layers],
+            slope=slope,
+        )
+
     def head(self, index: int) -> StackedMLP:
         """An independent frozen copy of slice `index` of the stack's last axis: one twin of a pair."""
         head = FlatParameters(self.parameters.stack[:-1], self.parameters.shapes, self.parameters.values.device)
@@ -201,8 +226,8 @@ class _NarrowProduct(torch.autograd.Function):
 
 
 def leaky_relu(inputs: Tensor) -> Tensor:
-    """Slope 0.01 below zero, in place."""
-    return torch.nn.functional.leaky_relu(inputs, 0.01, inplace=True)
+    """LEAKY_SLOPE below zero, in place."""
+    return torch.nn.functional.leaky_relu(inputs, LEAKY_SLOPE, inplace=True)
 
 
 def linear_initialization(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ampl.errors import check_at_least
-from continuous.networks import FlatParameters, StackedMLP, leaky_relu
+from continuous.acting import Actor, GaussianActor, ImplicitActor
+from continuous.networks import LEAKY_SLOPE, FlatParameters, StackedMLP, leaky_relu
 from continuous.streams import SeedStreams, cpu_generator
 
 HIDDEN = (400, 300)  # units of every network of AMPL but the dynamics model
@@ -36,6 +37,9 @@ class StackedPolicy(Protocol):
 
     def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
         """One action drawn for each state: [K, B, D] to [K, B, A]."""
+
+    def snapshot(self, index: int) -> Actor:
+        """One seed's policy, for evaluation: a copy."""
 
     def frozen(self) -> StackedPolicy:
         """An independent copy that no gradient is computed for: the target policy."""
@@ -119,6 +123,15 @@ class ImplicitPolicy:
         """[K, B, D] to [K, B, A]."""
         return self.sample(state, self.noise(generator, state.shape[-2]))[0]
 
+    def snapshot(self, index: int) -> ImplicitActor:
+        """One seed's policy, for evaluation: a copy."""
+        return ImplicitActor(
+            network=self._network.snapshot(index, LEAKY_SLOPE),
+            noise_size=self._config.noise_size,
+            scale=self._config.noise_scale,
+            bound=self._config.noise_bound,
+        )
+
     def frozen(self) -> ImplicitPolicy:
         """An independent copy without gradients."""
         copy = ImplicitPolicy.__new__(ImplicitPolicy)
@@ -168,6 +181,11 @@ class GaussianPolicy:
     def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
         """[K, B, D] to [K, B, A]."""
         return self.sample(state, self.noise(generator, state.shape[-2]))[0]
+
+    def snapshot(self, index: int) -> GaussianActor:
+        """One seed's policy, for evaluation: a copy."""
+        network = self._network.snapshot(index, LEAKY_SLOPE)
+        return GaussianActor(network=network, lowest_log_std=LOG_STD_MIN, highest_log_std=LOG_STD_MAX)
 
     def frozen(self) -> GaussianPolicy:
         """An independent copy without gradients."""

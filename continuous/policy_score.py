@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError
 from continuous.evaluation import Evaluation, Evaluator, Policy, uniform_policy
@@ -55,7 +56,8 @@ def load_actor(task: Task, path: Path) -> Policy:
     if task.family is Family.ADROIT:
         from continuous.adroit.policy import read_policy
 
-        return read_policy(path, task.observation_size, task.action_size).act
+        policy = read_policy(path, task.observation_size, task.action_size)
+        return lambda observations, _: policy.act(torch.from_numpy(observations)).numpy()
     if task.family in (*LOCOMOTION, Family.OUT_OF_DISTRIBUTION):
         return _behavior_actor(task, path)
     raise InvalidArgumentError(f"--policy: {task.name} has no policy files; leave it out to score random actions.")
@@ -73,9 +75,9 @@ def _behavior_actor(task: Task, path: Path) -> Policy:
             f"{task.name} has {expected[0]} and {expected[1]}."
         )
 
-    def act(observations: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        noise = torch.randn(len(observations), policy.action_size, generator=generator, device=observations.device)
-        actions, _ = policy.sample(np.asarray(observations.cpu()), noise.cpu())
-        return torch.from_numpy(actions).to(observations.device)
+    def act(observations: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
+        noise = generator.standard_normal((len(observations), policy.action_size), dtype=np.float32)
+        actions, _ = policy.sample(observations, torch.from_numpy(noise))
+        return actions
 
     return act

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
+from continuous.acting import BestAction
 from continuous.networks import FlatParameters, StackedMLP
 from continuous.streams import SeedStreams, cpu_generator
 
@@ -86,8 +87,12 @@ class SquashedGaussian:
         return self.sample(state, self.noise(generator, state.shape[-2]))[0]
 
     def best_action(self, state: Tensor) -> Tensor:
-        """tanh(mean), for evaluation: [K, B, D] to [K, B, A]."""
+        """tanh(mean): [K, B, D] to [K, B, A]."""
         return self._heads(state)[0].tanh()
+
+    def snapshot(self, index: int) -> BestAction:
+        """One seed's best actions, for evaluation: a copy."""
+        return BestAction(network=self._network.snapshot(index, slope=0.0))
 
     def frozen(self) -> SquashedGaussian:
         """An independent copy without gradients."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ampl.arithmetic import Arithmetic
 from continuous.dataset import DeviceDataset, load_dataset
-from continuous.evaluation import Evaluator
+from continuous.evaluation import Evaluation, task_evaluator
 from continuous.model_based import Surroundings
 from continuous.replay import TransitionTable
-from continuous.simulators.registry import simulator_maker
+from continuous.simulators.registry import kept_simulator
 from continuous.tasks import Task
 from continuous.termination import bounded, find_termination
 from continuous.transitions import TransitionMode
@@ -44,13 +45,11 @@ def offline_task(
     """
     dataset = load_dataset(task, mode=transitions, device=device)
     rule = find_termination(task)
-    simulator = simulator_maker(task, arithmetic.threads)
+    kept_simulator(task, arithmetic.threads)  # what the task lacks is said at once
     surroundings = Surroundings(
         termination=rule if largest_state is None else bounded(rule, largest_state),
-        evaluator=lambda episodes, discount: Evaluator(
-            simulator(), episodes=episodes, device=device, discount=discount
-        ),
-        score=lambda evaluation: evaluation.metrics(task, discounted=True),
+        evaluator=partial(task_evaluator, task, arithmetic.threads),
+        score=partial(Evaluation.metrics, task=task, discounted=True),
         episode_limit=task.episode_limit,
         description=describe(dataset) | {"scaled": scaled},
         dataset_sha256=dataset.sha256,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, MissingPackageError
@@ -26,9 +25,7 @@ _MOST_FRAMES = 50.0  # a second
 _FFMPEG = ("-metadata", f"comment={SIGNATURE}", "-movflags", "+faststart")  # the comment comes before the frames
 
 
-def record_video(
-    path: Path, environment: Any, policy: Policy, seed: int, *, device: torch.device | str = "cpu"
-) -> float:
+def record_video(path: Path, environment: Any, policy: Policy, seed: int) -> float:
     """Runs one episode and writes it as a video.
 
     Args:
@@ -36,7 +33,6 @@ def record_video(
         environment: a gymnasium.Env made with render_mode "rgb_array"; it is left open.
         policy: as in `evaluation`.
         seed: of the start and of the policy's draws.
-        device: where the policy acts.
 
     Returns:
         The episode's return.
@@ -50,7 +46,7 @@ def record_video(
     rate, stride = float(environment.metadata["render_fps"]), 1
     while rate > _MOST_FRAMES:
         rate, stride = rate / 2.0, stride * 2
-    frames = _Frames(environment, policy, seed, torch.device(device), stride)
+    frames = _Frames(environment, policy, seed, stride)
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / f"video{path.suffix}"
         _encode(writer, raw, frames, rate)
@@ -76,23 +72,20 @@ def check_video(path: Path) -> None:
 class _Frames:
     """The pictures of one episode, made while they are read."""
 
-    def __init__(self, environment: Any, policy: Policy, seed: int, device: torch.device, stride: int) -> None:
+    def __init__(self, environment: Any, policy: Policy, seed: int, stride: int) -> None:
         self._environment, self._policy, self._seed = environment, policy, seed
-        self._device, self._stride = device, stride
+        self._stride = stride
         self.earned = 0.0
 
-    @torch.no_grad()
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         environment = self._environment
-        generator = torch.Generator(self._device)
-        generator.manual_seed(int(stream(self._seed, "video/actions").integers(2**62)))
+        generator = stream(self._seed, "video/actions")
         observation, _ = environment.reset(seed=int(stream(self._seed, "video/start").integers(2**31)))
         step, ended = 0, False
         while not ended:
             if step % self._stride == 0:
                 yield self._render()
-            row = torch.as_tensor(observation, dtype=torch.float32, device=self._device)[None]
-            action = self._policy(row, generator)[0].to("cpu", torch.float64).numpy()
+            action = self._policy(np.asarray(observation, dtype=np.float32)[None], generator)[0].astype(np.float64)
             observation, reward, terminated, truncated, _ = environment.step(action)
             self.earned += float(reward)
             step, ended = step + 1, terminated or truncated

@@ -11,15 +11,15 @@ One dictionary a seed, written to its run directory as samples.npz when training
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ampl.interfaces import State
 from continuous.certificates import ModelReturns
-from continuous.evaluation import Evaluator, StackedPolicy
+from continuous.evaluation import Evaluator, Policy
 from continuous.replay import ModelBuffer, TransitionTable
 from continuous.simulators.robot import Flags
 from continuous.streams import SeedStreams
@@ -33,9 +33,14 @@ class Visits:
     def __init__(self) -> None:
         self._steps: list[tuple[NDArray[np.float32], NDArray[np.float32], Flags]] = []
 
-    def __call__(self, observations: Tensor, actions: Tensor, running: Flags) -> None:
+    def __call__(self, observations: NDArray[np.float32], actions: NDArray[Any], running: Flags) -> None:
         """One step of all episodes: [K, E, D], [K, E, A] and [K, E]."""
-        self._steps.append((observations.cpu().numpy(), actions.cpu().numpy(), running))
+        self._steps.append((observations, actions.astype(np.float32), running))
+
+    @property
+    def starts(self) -> NDArray[np.float32]:
+        """Where the episodes started, [K, E, D]."""
+        return self._steps[0][0]
 
     def of_seed(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Every state and action of a seed's running episodes, [n, D] and [n, A]."""
@@ -44,20 +49,25 @@ class Visits:
         return np.concatenate(states), np.concatenate(actions)
 
 
+def real_visits(evaluator: Evaluator, policies: Sequence[Policy], seeds: Sequence[int]) -> Visits:
+    """What the policies of K seeds visit in the simulator, from starts that are common to all epochs."""
+    visits = Visits()
+    evaluator.evaluate(policies, seeds, visit=visits)
+    return visits
+
+
 def sample_visits(
     table: TransitionTable,
     buffer: ModelBuffer,
-    evaluator: Evaluator,
     model_returns: ModelReturns,
-    policy: StackedPolicy,
+    real: Visits,
     seeds: Sequence[int],
 ) -> list[State]:
     """The module's samples of every seed; the same bytes each time."""
     streams = SeedStreams(seeds, "visits", table.rows.device)
     rows = {"offline": table.sample(ROWS, streams), "synthetic": buffer.sample(ROWS, streams)}
-    visits = {"model": Visits(), "real": Visits()}
-    model_returns.follow(evaluator.starts(seeds), visits["model"])
-    evaluator.evaluate_stack(policy, seeds, visits["real"])
+    visits = {"model": Visits(), "real": real}
+    model_returns.follow(torch.from_numpy(real.starts).to(table.rows.device), visits["model"])
     samples: list[State] = []
     for index in range(len(seeds)):
         arrays: dict[str, NDArray[np.float32]] = {}

@@ -32,13 +32,16 @@ class Train:
     """Updates in each estimation of the marginal importance weights; as published if not given (deep tasks only)."""
     eval_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Evaluate every N epochs, and each of the last ten; if not given, every tenth epoch of runs of 100 and more, and
-    every epoch of shorter ones (deep tasks only, like the next three)."""
+    every epoch of shorter ones (deep tasks only, like the next four)."""
     eval_episodes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Episodes of each evaluation; as the algorithm's settings say if not given."""
     certificates_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Measure certificates every N epochs, and each of the last ten; with every evaluation if not given."""
     common_starts: bool = False
     """Start the evaluations of all epochs alike; otherwise each epoch has starts of its own."""
+    eval_workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Processes that evaluate while training goes on, at most one a core; none on the CPU, and one for each seed on a
+    GPU, if not given. What is recorded does not depend on it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -102,6 +105,7 @@ class Train:
                     resume=self.resume,
                     checkpoint_seconds=self.checkpoint_seconds,
                     scale=scale,
+                    evaluation_workers=self.eval_workers,
                 )
         print_results(
             f"{self.algorithm} on {self.task}: last epoch",

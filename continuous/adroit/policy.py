@@ -38,7 +38,7 @@ class DapgPolicy:
         hidden = torch.tanh(hidden @ part["w1"].T + part["b1"])  # [B, G]
         return (hidden @ part["w2"].T + part["b2"]) * part["out_scale"] + part["out_shift"]
 
-    def act(self, observations: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def act(self, observations: torch.Tensor) -> torch.Tensor:
         """Mean actions clipped to [-1, 1]; nothing is drawn."""
         return self.mean(observations).clamp(-1.0, 1.0)
 

@@ -16,7 +16,7 @@ from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics
 from continuous.ampl import AMPL
 from continuous.ampl_update import ActorCritic
-from continuous.bench.synthetic import evaluator, surroundings, synthetic_table
+from continuous.bench.synthetic import evaluators, surroundings, synthetic_table
 from continuous.bench.workload import ACTION_SIZE, OBSERVATION_SIZE, Workload
 from continuous.critic import TwinCritic
 from continuous.damo import DAMO
@@ -85,7 +85,7 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic
             config,
             seeds,
             termination=never,
-            evaluator=lambda episodes: evaluator(workload, episodes, where, arithmetic.threads),
+            evaluator=evaluators(workload, arithmetic.threads),
             score=lambda evaluation: {},
             description={},
             arithmetic=arithmetic,
@@ -252,7 +252,7 @@ def _evaluation(
     device: str,
     make: Callable[[str], Callable[[], object]],
 ) -> Loop:
-    """Whole evaluations; the simulator has products of its own, which are not counted.
+    """Whole evaluations; the simulator and the policies, which act in numpy, have products that are not counted.
 
     Part of an evaluation may be recorded on a GPU and would be seen there only once: a second one on the CPU, where
     nothing is, is observed instead.

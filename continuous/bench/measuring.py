@@ -83,7 +83,10 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationShare:
-    """How much of an epoch's time goes to its evaluation: 10 whole episodes a seed beside 1000 updates."""
+    """How much of an epoch's time goes to its evaluation, where it has one that no worker makes.
+
+    It is of 10 whole episodes a seed, beside 1000 updates.
+    """
 
     algorithm: str
     seeds: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from ampl.arithmetic import Arithmetic
@@ -45,7 +47,7 @@ def surroundings(workload: Workload, device: str, arithmetic: Arithmetic) -> Sur
     """What MOPO and DAMO have around them."""
     return Surroundings(
         termination=never,
-        evaluator=lambda episodes, discount: evaluator(workload, episodes, device, arithmetic.threads),
+        evaluator=evaluators(workload, arithmetic.threads),
         score=lambda evaluation: {},
         episode_limit=workload.episode_steps,
         description={},
@@ -53,7 +55,7 @@ def surroundings(workload: Workload, device: str, arithmetic: Arithmetic) -> Sur
     )
 
 
-def evaluator(workload: Workload, episodes: int, device: str, threads: int) -> Evaluator:
-    """Evaluations of so many episodes a seed."""
+def evaluators(workload: Workload, threads: int) -> Callable[..., Evaluator]:
+    """Makes evaluators for a number of episodes, which share one simulator."""
     simulator = BatchSimulator(EndlessHopper(workload.episode_steps), threads)
-    return Evaluator(simulator, episodes=episodes, device=device)
+    return lambda episodes, discount=1.0: Evaluator(simulator, episodes=episodes, discount=discount)

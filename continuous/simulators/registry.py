@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from ampl.errors import InvalidArgumentError
@@ -60,6 +60,20 @@ def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simu
     from continuous.simulators.batch import BatchSimulator
 
     return partial(BatchSimulator, robot_for(task), threads)
+
+
+@lru_cache(maxsize=4)
+def kept_simulator(task: Task, threads: int | None = None) -> Simulator:
+    """The simulator of a task that this process keeps, for one evaluation after the other; never closed.
+
+    Args:
+        task: which.
+        threads: as for `simulator_maker`.
+
+    Raises:
+        MissingPackageError: an Adroit task without gymnasium-robotics.
+    """
+    return simulator_maker(task, threads)()
 
 
 def environment_for(task: Task, render_mode: str | None = None) -> Any:

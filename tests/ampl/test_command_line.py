@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from ampl.cli import main
 from ampl.entry_points import COMMANDS, EXPERIMENTS, WINGS, load, load_all
 from ampl.errors import AmplError, BrokenEntryPointError, ForeignFileError, InvalidFileError, UnknownNameError
 from ampl.experiments import find_or_make_record, make_record
-from ampl.files import read_npz, write_npz
+from ampl.files import read_json, read_npz, write_npz
+from ampl.metrics_table import read_curve
+from ampl.scale import Scale
 from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
 
 
@@ -278,3 +280,24 @@ def test_help_works_without_a_home_and_a_terminal(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     assert not list(home.iterdir())
+
+
+def test_evaluations_are_as_the_options_say(tmp_path: Path) -> None:
+    """Every option in turn, with what the records and the algorithm see of it."""
+    options = ["--eval-every", "4", "--eval-episodes", "7", "--certificates-every", "8", "--common-starts"]
+    arguments = ["train", "fake", "maze-small", "--epochs", "30", "--out", str(tmp_path)]
+    assert main([*arguments, *options, "--eval-workers", "0"]) == 0
+    run = tmp_path / "maze-small" / "fake" / "plain" / "seed0"
+    assert read_json(run / "config.json")["scale"] == asdict(
+        Scale(epochs=30, evaluation_period=4, evaluation_episodes=7, certificate_period=8, common_starts=True)
+    )
+    assert read_json(run / "manifest.json")["evaluation"] == {
+        "every": 4,
+        "certificates_every": 8,
+        "last_epochs": 10,
+        "episodes": 7,
+        "common_starts": True,
+        "workers": 0,
+    }
+    curve = read_curve(run / "metrics.csv", "evaluation/return_raw")
+    assert curve.epochs.tolist() == [4, 8, 12, 16, 20, *range(21, 31)]

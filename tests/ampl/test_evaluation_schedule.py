@@ -109,6 +109,7 @@ def test_a_resumed_run_may_be_evaluated_otherwise_and_each_session_says_how(tmp_
         "last_epochs": 10,
         "episodes": None,
         "common_starts": True,
+        "workers": 0,
     }
     curve = read_curve(directory(tmp_path) / "metrics.csv", RETURN)
     assert curve.epochs.tolist() == [*range(10, 21), *range(31, 41)]

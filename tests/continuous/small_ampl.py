@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from continuous.ampl import AMPL
@@ -14,13 +13,13 @@ from continuous.ampl_config import AMPLConfig
 from continuous.ampl_presets import VARIANTS
 from continuous.critic import CriticConfig
 from continuous.dynamics import DynamicsConfig
-from continuous.evaluation import COMMON, Visitor
 from continuous.policy import ImplicitPolicyConfig
 from continuous.q_moment import QMomentConfig
 from continuous.regularizer import RegularizerConfig
 from continuous.replay import TransitionTable
 from continuous.schedule import Schedule
 from continuous.termination import never
+from tests.continuous.line_task import line_evaluator, line_score
 
 HIDDEN = (16, 12)
 SCHEDULE = Schedule(start_states=50).scaled(epochs=10, steps_per_epoch=8)
@@ -65,36 +64,7 @@ def small_ampl(seeds: Sequence[int] = (0,), variant: str = "main", **changes: An
         small_config(variant, **changes),
         seeds,
         termination=never,
-        evaluator=lambda episodes: LineEvaluator(episodes),  # type: ignore[arg-type, return-value]
-        score=lambda evaluation: evaluation,
+        evaluator=line_evaluator,
+        score=line_score,
         description={"source": "synthetic"},
     )
-
-
-class LineEvaluator:
-    """Scores a policy by how far its actions at random points lead towards zero."""
-
-    def __init__(self, episodes: int) -> None:
-        self._episodes = episodes
-
-    def __enter__(self) -> LineEvaluator:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def starts(self, seeds: Sequence[int], name: str = COMMON) -> torch.Tensor:
-        return torch.linspace(-1.0, 1.0, self._episodes)[:, None].repeat(len(seeds), 1, 2)
-
-    def evaluate_stack(
-        self,
-        policy: Callable[[torch.Tensor, Sequence[torch.Generator]], torch.Tensor],
-        seeds: Sequence[int],
-        visit: Visitor | None = None,
-        name: str = COMMON,
-    ) -> list[Mapping[str, float]]:
-        states = self.starts(seeds)
-        actions = policy(states, [torch.Generator().manual_seed(seed) for seed in seeds])
-        if visit is not None:
-            visit(states, actions, np.ones(states.shape[:2], dtype=bool))
-        return [{"evaluation/score_mean": -float((states[k, :, :1] * actions[k]).mean())} for k in range(len(seeds))]

@@ -24,7 +24,8 @@ from continuous.squashed_gaussian import SquashedGaussianConfig
 from continuous.tasks import find_task
 from continuous.termination import Termination, never
 from continuous.transition_classifier import ClassifierConfig
-from tests.continuous.small_ampl import LineEvaluator, line_table
+from tests.continuous.line_task import line_evaluator, line_score
+from tests.continuous.small_ampl import line_table
 
 SAC = SoftActorCriticConfig(hidden=(12,), policy=SquashedGaussianConfig(hidden=(12,)))
 DYNAMICS = DynamicsConfig(
@@ -38,8 +39,8 @@ SCHEDULE = BranchedSchedule(
 def surroundings(termination: Termination = never, arithmetic: Arithmetic = DEFAULT) -> Surroundings:
     return Surroundings(
         termination=termination,
-        evaluator=lambda episodes, discount: LineEvaluator(episodes),  # type: ignore[arg-type, return-value]
-        score=lambda evaluation: evaluation,
+        evaluator=line_evaluator,
+        score=line_score,
         episode_limit=20,
         description={"source": "synthetic"},
         arithmetic=arithmetic,

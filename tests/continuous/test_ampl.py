@@ -111,17 +111,15 @@ def test_the_warm_start_leaves_the_value_out_of_the_policy() -> None:
 def test_evaluation_takes_the_action_of_largest_smaller_twin_and_leaves_training_alone() -> None:
     algorithm = small_ampl()
     before = algorithm.state(0)
-    states = torch.rand(1, 5, 2, generator=torch.Generator().manual_seed(1))
-    chosen = algorithm._best_action(states, [torch.Generator().manual_seed(2)])
-    repeated = states.repeat_interleave(10, dim=1)
-    noise = torch.Generator().manual_seed(2)
-    drawn = algorithm._learner.policy.sample(repeated, torch.empty(1, 50, 2).normal_(generator=noise).clamp(-3.0, 3.0))[
-        0
-    ]
+    states = torch.rand(5, 2, generator=torch.Generator().manual_seed(1))
+    chosen = algorithm._actor(0)(states.numpy(), np.random.default_rng(2))
+    noise = np.random.default_rng(2).standard_normal((50, 2), dtype=np.float32).clip(-3.0, 3.0)
+    repeated = states.repeat_interleave(10, dim=0)[None]
+    drawn = algorithm._learner.policy.sample(repeated, torch.from_numpy(noise)[None])[0]
     value = algorithm._learner.critic.action_value(repeated, drawn).amin(1)
     for state in range(5):
         best = int(value[0, 10 * state : 10 * state + 10].argmax())
-        torch.testing.assert_close(chosen[0, state], drawn[0, 10 * state + best].detach())
+        np.testing.assert_allclose(chosen[state], drawn[0, 10 * state + best].detach().numpy(), atol=1e-6)
     for evaluation in algorithm.evaluations(EvaluationRequest(epoch=1)):
         evaluation()
     after = algorithm.state(0)

@@ -147,7 +147,8 @@ def test_pytorchs_own_counter_agrees_on_every_loop(seeds: int) -> None:
         with FlopCounterMode(display=False) as counter:
             loop.observed(1)
         assert counter.get_total_flops() == observe(lambda loop=loop: loop.observed(1)).flops, loop.name
-        assert observe_step(loop.observed).flops > 0, loop.name
+        acts_in_numpy = loop.name == "AMPL evaluation"  # and has no certificates: PyTorch sees no product
+        assert (observe_step(loop.observed).flops > 0) != acts_in_numpy, loop.name
 
 
 def test_work_of_a_seed_does_not_depend_on_the_seeds_beside_it() -> None:
@@ -224,7 +225,8 @@ def test_the_command_measures_every_loop_and_writes_what_it_prints(
         (name, count) for name in LOOPS for count in (1, 2)
     }
     assert all(row.keys() == Measurement.__dataclass_fields__.keys() for row in record["rows"])
-    assert all(row["utilization"] > 0.0 and row["needed_seconds"] > 0.0 for row in record["rows"])
+    with_products = [row for row in record["rows"] if row["loop"] != "AMPL evaluation"]  # which is numpy's alone
+    assert all(row["utilization"] > 0.0 and row["needed_seconds"] > 0.0 for row in with_products)
     assert [(share["algorithm"], share["seeds"]) for share in record["evaluation"]] == [
         ("AMPL", 1), ("AMPL", 2), ("MOPO", 1), ("MOPO", 2),
     ]  # fmt: skip

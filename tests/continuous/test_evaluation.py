@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
 from ampl.processes import available_cores
@@ -21,11 +23,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 def noisy_policy(seed: int) -> Policy:
     """A small random network plus noise."""
-    weights = torch.randn(11, 3, generator=torch.Generator().manual_seed(seed))
+    weights = np.random.default_rng(seed).standard_normal((11, 3), dtype=np.float32)
 
-    def act(observations: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        assert not torch.is_grad_enabled()
-        return torch.tanh(observations @ weights) + 0.3 * torch.randn(len(observations), 3, generator=generator)
+    def act(observations: NDArray[np.float32], generator: np.random.Generator) -> NDArray[Any]:
+        assert observations.dtype == np.float32
+        return np.tanh(observations @ weights) + 0.3 * generator.normal(size=(len(observations), 3))
 
     return act
 
@@ -50,18 +52,17 @@ def test_the_same_seed_gives_the_same_bytes_and_other_seeds_other_episodes() -> 
 
 def test_a_batch_of_episodes_equals_a_loop_over_single_ones() -> None:
     """The policy is deterministic, so that the loop needs no shared draws."""
-    weights = torch.randn(11, 3, generator=torch.Generator().manual_seed(3))
+    weights = np.random.default_rng(3).standard_normal((11, 3), dtype=np.float32)
     with Evaluator(BatchSimulator(Hopper()), episodes=6) as evaluator:
-        evaluation = evaluator.evaluate([lambda o, _: torch.tanh(o @ weights)], [2])[0]
+        evaluation = evaluator.evaluate([lambda o, _: np.tanh(o @ weights)], [2], "evaluation/epoch 7")[0]
     environment = environment_for(find_task("hopper-medium-v2"))
     for episode in range(6):
         environment.reset(seed=0)
-        environment.unwrapped.np_random = stream(2, f"evaluation/start/{episode}")
+        environment.unwrapped.np_random = stream(2, f"evaluation/epoch 7/start/{episode}")
         observation, _ = environment.reset()
         total, length, ended = 0.0, 0, False
         while not ended:
-            row = torch.tensor(observation, dtype=torch.float32)[None]
-            action = torch.tanh(row @ weights)[0].double().numpy()
+            action = np.tanh(observation.astype(np.float32)[None] @ weights)[0].astype(np.float64)
             observation, reward, terminated, truncated, _ = environment.step(action)
             total, length, ended = total + reward, length + 1, terminated or truncated
         assert evaluation.returns[episode] == pytest.approx(total, abs=1e-3)  # float32 policies, one row or six
@@ -95,28 +96,26 @@ def test_scores_are_scaled_and_spreads_never_shifted() -> None:
         assert found == {name: value for name, value in metrics.items() if "score" not in name}
 
 
-def test_a_stacked_policy_acts_for_all_seeds_in_one_call() -> None:
-    shapes = []
-
-    def act(observations: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
-        shapes.append((tuple(observations.shape), observations.dtype, len(generators)))
-        return torch.zeros(2, 3, 3)
-
-    with Evaluator(BatchSimulator(Hopper()), episodes=3) as evaluator:
-        evaluations = evaluator.evaluate_stack(act, [0, 1])
-    assert set(shapes) == {((2, 3, 11), torch.float32, 2)}
-    assert len(evaluations) == 2
-    assert evaluations[0].returns.shape == (3,)
+def test_each_name_of_the_random_streams_has_starts_and_draws_of_its_own() -> None:
+    with Evaluator(BatchSimulator(Hopper(), 1), episodes=3) as evaluator:
+        starts = {name: evaluator.starts([0, 1], name) for name in ("evaluation", "evaluation/epoch 1")}
+        found = [evaluator.evaluate([noisy_policy(0)], [0], name)[0].returns for name in starts]
+        again = evaluator.evaluate([noisy_policy(0)], [0])[0].returns
+    assert all(each.shape == (2, 3, 11) and each.dtype == np.float32 for each in starts.values())
+    rows = np.concatenate([each.reshape(-1, 11) for each in starts.values()])
+    assert len(np.unique(rows, axis=0)) == 12
+    np.testing.assert_array_equal(found[0], again)
+    assert not np.array_equal(found[0], found[1])
 
 
 def test_wrong_policies_are_named() -> None:
     with Evaluator(BatchSimulator(Hopper()), episodes=2) as evaluator:
         with pytest.raises(InvalidShapeError, match="1 policies for 2 seeds"):
             evaluator.evaluate([noisy_policy(0)], [0, 1])
-        with pytest.raises(InvalidShapeError, match=r"\[1, 2, 4\]; expected \[1, 2, 3\]"):
+        with pytest.raises(InvalidShapeError, match=r"\[2, 4\]; expected \[2, 3\]"):
             evaluator.evaluate([uniform_policy(4)], [0])
         with pytest.raises(InvalidArgumentError, match="not finite"):
-            evaluator.evaluate([lambda o, _: torch.full((2, 3), float("nan"))], [0])
+            evaluator.evaluate([lambda o, _: np.full((2, 3), np.nan)], [0])
     with pytest.raises(InvalidArgumentError, match="episodes"):
         Evaluator(BatchSimulator(Hopper()), episodes=0)
 

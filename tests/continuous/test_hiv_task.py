@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_array_equal
 
 from ampl.cli import main
@@ -101,7 +100,7 @@ def test_wrong_actions_of_patients_are_named() -> None:
 def test_the_evaluators_return_is_the_environments() -> None:
     """Episodes are cut after 400 days, and a deterministic policy earns the same in all of them."""
     with Evaluator(simulator_maker(TASK, 1)(), episodes=2) as evaluator:
-        found = evaluator.evaluate([lambda states, _: torch.full((len(states), 2), 0.25)], [0])[0]
+        found = evaluator.evaluate([lambda states, _: np.full((len(states), 2), 0.25)], [0])[0]
     environment = environment_for(TASK)
     environment.reset(seed=1)
     total, steps, truncated = 0.0, 0, False

@@ -150,7 +150,7 @@ def test_the_evaluators_return_is_the_sum_of_the_relabelled_rewards(name: str) -
     task, episodes, seed = find_task(name), 2, 7
     act = moving_policy((task.observation_size, task.action_size))
     with Evaluator(simulator_maker(task, 1)(), episodes=episodes) as evaluator:
-        found = evaluator.evaluate([lambda states, _: torch.from_numpy(act(states.numpy()))], [seed])[0]
+        found = evaluator.evaluate([lambda states, _: act(states)], [seed])[0]
     actor: Actor = lambda states: (act(states), np.zeros(len(states)))  # noqa: E731
     for episode in range(episodes):
         simulator = make_simulator(PLAIN[name])

@@ -144,6 +144,18 @@ def test_the_command_trains_each_algorithm(algorithm: str, variant: str, tmp_pat
     assert json.loads((folder / "result.json").read_text())["status"] == "finished"
 
 
+@pytest.mark.parametrize(
+    "option", [("--eval-every", "2"), ("--eval-episodes", "2"), ("--common-starts",), ("--eval-workers", "1")]
+)
+def test_exact_evaluations_take_no_options(
+    option: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["train", "mopo", "gridworld-5x5", *option, "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{option[0]} is given" in line
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_names_and_numbers_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["train", "damo", "frozenlake-8x8", "--variant", "no-err", "--out", str(tmp_path)]) == 2
     assert "Did you mean 'no-er'" in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""Policies as plain numpy arrays that act without PyTorch: what an evaluation is given, in this process or in another.
+
+Each is a copy of one seed's networks, taken with `snapshot` of the trained policy; training on does not change it.
+Those that are evaluated, BestAction and BestOfSeveral, act with zeros where their networks have diverged.
+Letters: E episodes, D observation size, A action size. All arrays are float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float32]
+
+
+class Actor(Protocol):
+    """A policy of one seed."""
+
+    def __call__(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """From observations [E, D] to actions [E, A]; every random number comes from the generator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A multilayer perceptron; with leading axes on its parameters, several of them side by side.
+
+    Attributes:
+        weights: of each layer, [..., in, out].
+        biases: of each layer, [..., 1, out].
+        slope: of the activation below zero, between layers: 0 for ReLU.
+    """
+
+    weights: Sequence[Array]
+    biases: Sequence[Array]
+    slope: float
+
+    def __call__(self, inputs: Array) -> Array:
+        """[B, in] to [..., B, out]."""
+        flowing = inputs
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if layer:
+                flowing = np.maximum(flowing, self.slope * flowing)
+            flowing = np.matmul(flowing, weight) + bias
+        return flowing
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestAction:
+    """tanh of the mean, the first half of the network's outputs: how MOPO and DAMO are evaluated."""
+
+    network: Network
+
+    def __call__(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """Nothing is drawn."""
+        mean, _ = np.split(self.network(observations), 2, axis=-1)
+        return np.nan_to_num(np.tanh(mean))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImplicitActor:
+    """tanh(network(s, noise)); the noise is normal with standard deviation `scale`, cut at `bound`."""
+
+    network: Network
+    noise_size: int
+    scale: float
+    bound: float
+
+    def __call__(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """One action drawn for each observation."""
+        noise = generator.standard_normal((len(observations), self.noise_size), dtype=np.float32)
+        noise = np.clip(self.scale * noise, -self.bound, self.bound)
+        return np.tanh(self.network(np.concatenate((observations, noise), axis=-1)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianActor:
+    """tanh(mean + std * noise); the network gives mean and log standard deviation, which is cut at both ends."""
+
+    network: Network
+    lowest_log_std: float
+    highest_log_std: float
+
+    def __call__(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """One action drawn for each observation."""
+        mean, log_std = np.split(self.network(observations), 2, axis=-1)
+        noise = generator.standard_normal(mean.shape, dtype=np.float32)
+        return np.tanh(mean + np.exp(np.clip(log_std, self.lowest_log_std, self.highest_log_std)) * noise)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOfSeveral:
+    """Of several actions that a policy draws at a state, the one of largest min_j Q_j: how AMPL is evaluated.
+
+    Attributes:
+        actor: draws.
+        critic: of (s, a), with the twins on its leading axis.
+        count: actions to choose from at each state, >= 1.
+    """
+
+    actor: Actor
+    critic: Network
+    count: int
+
+    def __call__(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """The chosen actions."""
+        states = np.repeat(observations, self.count, axis=0)  # [E * count, D]
+        actions = self.actor(states, generator)
+        value = self.critic(np.concatenate((states, actions), axis=-1))[..., 0].min(axis=0)
+        best = value.reshape(-1, self.count).argmax(axis=1)  # [E]
+        choices = actions.reshape(len(observations), self.count, -1)
+        return np.nan_to_num(choices[np.arange(len(observations)), best])
