@@ -96,17 +96,20 @@ class DAMO(ModelBased[DAMOLearner]):
     def update(self) -> None:
         """One update of classifier, critics and actor."""
         streams, rows = self.streams["updates"], self.schedule.batch_size
-        policy = self.learner.policy
         penalized = self.learner.damo.classifier.gradient_penalty > 0.0
+        batch = self.sampler.draw()
+        real, imagined = (source.sample(rows // 2, streams) for source in (self.table, self.buffer))
+        start_state = self.table.sample_starts(rows, streams)
+        noise = self.learner.policy.noise(streams, 3 * rows).chunk(3, dim=1)  # one kernel a seed on a GPU
         self.learner.update_all(
             DAMODraws(
-                batch=self.sampler.draw(),
-                real=self.table.sample(rows // 2, streams),
-                imagined=self.buffer.sample(rows // 2, streams),
-                start_state=self.table.sample_starts(rows, streams),
-                noise=policy.noise(streams, rows),
-                next_noise=policy.noise(streams, rows),
-                start_noise=policy.noise(streams, rows),
+                batch=batch,
+                real=real,
+                imagined=imagined,
+                start_state=start_state,
+                noise=noise[0],
+                next_noise=noise[1],
+                start_noise=noise[2],
                 mixing=streams.uniform(rows // 2) if penalized else None,
             )
         )

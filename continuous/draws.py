@@ -75,16 +75,18 @@ class Sampler:
         rows = streams.integers(self.table.n_transitions - int(self.second_pair_only), n_true)
         true = self.table.gather(rows)
         weight = torch.ones_like(true.reward) if self.weights is None else self.weights.gather(1, rows)
+        noise = self.policy.noise(streams, 4 * size).chunk(4, dim=1)  # one kernel a seed on a GPU
+        target_noise, value_noise, first_noise, second_noise = noise
         return Draws(
             batch=batch,
             fake_state=fake_state,
             true=true,
             true_next=self.table.gather(rows + 1) if self.second_pair_only else true,
             true_weight=weight,
-            target_noise=self.policy.noise(streams, size),
-            value_noise=self.policy.noise(streams, size),
-            first_noise=self.policy.noise(streams, size),
-            second_noise=self.policy.noise(streams, size),
+            target_noise=target_noise,
+            value_noise=value_noise,
+            first_noise=first_noise,
+            second_noise=second_noise,
             model_noise=streams.normal(size, self.table.observation_size + 1),
             model_shift=streams.integers(self.elites, 1),
             label_uniform=streams.uniform(n_true),

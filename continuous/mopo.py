@@ -119,5 +119,6 @@ class MOPO(ModelBased[SoftActorCritic]):
     def update(self) -> None:
         """One update of soft actor-critic."""
         streams, rows = self.streams["updates"], self._config.schedule.batch_size
-        policy = self.learner.policy
-        self.learner.update(self.sampler.draw(), policy.noise(streams, rows), policy.noise(streams, rows))
+        batch = self.sampler.draw()
+        noise, next_noise = self.learner.policy.noise(streams, 2 * rows).chunk(2, dim=1)  # one kernel a seed on a GPU
+        self.learner.update(batch, noise, next_noise)

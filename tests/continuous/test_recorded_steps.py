@@ -104,9 +104,9 @@ def rollout() -> Step:
 
 
 STEPS: dict[str, tuple[Callable[[], Step], int]] = {  # and how many kernels two seeds may take at most
-    "ampl": (ampl, 840),
-    "mopo": (mopo_update, 200),
-    "damo": (damo_update, 325),
+    "ampl": (ampl, 805),
+    "mopo": (mopo_update, 190),
+    "damo": (damo_update, 310),
     "q-moment": (weights(QMomentConfig()), 230),
     "reward test": (weights(QMomentConfig(test_function=RewardTestConfig())), 360),
     "vpm": (weights(VPMConfig()), 160),
