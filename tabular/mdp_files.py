@@ -59,6 +59,8 @@ def mdp_arrays(mdp: FiniteMDP, prefix: str = "") -> dict[str, NDArray[Any]]:
 def mdp_from_arrays(arrays: Mapping[str, NDArray[Any]], source: str, prefix: str = "") -> FiniteMDP:
     """The inverse of `mdp_arrays`; `source` (a file name) is put in front of every message."""
     found = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+    for key in found.keys() - {"name"}:
+        check_real(source, prefix + key, found[key])
     try:
         return FiniteMDP(
             _dynamics(found, source),
@@ -74,6 +76,12 @@ def mdp_from_arrays(arrays: Mapping[str, NDArray[Any]], source: str, prefix: str
         raise type(error)(f"{source}: {error}") from error
     except (TypeError, ValueError, KeyError) as error:
         raise InvalidFileError(f"{source} does not hold a finite MDP: {error}.") from error
+
+
+def check_real(source: str, name: str, array: NDArray[Any]) -> None:
+    """Raises InvalidFileError unless an array holds real numbers, which complex ones, texts and dates are not."""
+    if array.dtype.kind not in "biuf":
+        raise InvalidFileError(f"{source}: array '{name}' has dtype {array.dtype}; expected real numbers.")
 
 
 def _dynamics(found: Mapping[str, NDArray[Any]], source: str) -> Any:

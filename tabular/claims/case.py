@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ampl.errors import AbsoluteContinuityError
+from ampl.errors import AbsoluteContinuityError, InvalidFileError
 from ampl.files import check_replaceable, read_npz, write_npz
 from tabular import occupancy as exact
 from tabular.contraction import ContractionCertificates, contraction_certificates, sup_norm_factor
 from tabular.linear_solvers import NEAR_ONE
 from tabular.mdp import FiniteMDP
-from tabular.mdp_files import OPTIONAL_ARRAYS, mdp_arrays, mdp_from_arrays
+from tabular.mdp_files import OPTIONAL_ARRAYS, check_real, mdp_arrays, mdp_from_arrays
 from tabular.penalized_mdp import value_error
 from tabular.theorem1 import joint_divergence, model_divergence, model_policy_divergence
 from tabular.types import ActionValue, Floats, Occupancy, Policy, StateValue, Weights
@@ -26,6 +26,8 @@ from tabular.weights import WeightOperator, density_ratio
 
 DENSE_PAIRS = 600
 """Largest number of state-action pairs for which claims that need dense matrices over pairs are tried."""
+
+_NUMBERS = {"seed": "iu", "recorded": "f"}  # in a saved case, and the kinds of their dtypes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -211,6 +213,12 @@ def load_case(path: Path, required: tuple[str, ...] = ()) -> tuple[Case, dict[st
     names = (*of_mdp, "model_dynamics", "policy", "behavior", "family", "seed", *required)
     optional = [f"mdp_{name}" for name in OPTIONAL_ARRAYS]
     arrays = read_npz(path, "a case saved by ampl verify", names, optional)
+    for name in ("model_dynamics", "policy", "behavior"):
+        check_real(str(path), name, arrays[name])
+    for name, kinds in _NUMBERS.items():
+        if name in arrays and (arrays[name].shape or arrays[name].dtype.kind not in kinds):
+            found = f"{arrays[name].dtype} {list(arrays[name].shape)}"
+            raise InvalidFileError(f"{path}: array '{name}' is {found}; expected one number.")
     mdp = mdp_from_arrays(arrays, str(path), "mdp_")
     case = Case(
         mdp=mdp,

@@ -257,3 +257,24 @@ def test_a_pipe_as_an_mdp_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     os.mkfifo("pipe.npz")
     assert "a device, a pipe or a socket" in failure(capsys, "--mdp", "pipe.npz")
     assert "a device, a pipe or a socket" in failure(capsys, "--replay", "pipe.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("seed", "one", "array 'seed' is <U3 []; expected one number"),
+        ("seed", [1, 2], r"array 'seed' is int64 [2]; expected one number"),
+        ("recorded", [1.0], r"array 'recorded' is float64 [1]; expected one number"),
+        ("model_dynamics", "x", "array 'model_dynamics' has dtype <U1; expected real numbers"),
+        ("mdp_reward", [1j], "array 'mdp_reward' has dtype complex128; expected real numbers"),
+        ("policy", [b"x"], "array 'policy' has dtype |S1; expected real numbers"),
+    ],
+)
+def test_a_case_with_arrays_of_another_kind_is_one_line(
+    capsys: pytest.CaptureFixture[str], name: str, value: object, words: str
+) -> None:
+    assert quick("--claims", "occupancy-flow", "--report", "r") == 0
+    arrays = dict(np.load("r/cases/occupancy-flow.npz"))
+    np.savez("odd.npz", **arrays | {name: np.array(value)})
+    capsys.readouterr()
+    assert words in failure(capsys, "--replay", "odd.npz")
