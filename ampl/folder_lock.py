@@ -8,6 +8,8 @@ from pathlib import Path
 from ampl.errors import ExistingRunError, InvalidFileError
 from ampl.file_lock import lock
 
+_NAME = ".lock"
+
 
 class FolderLock:
     """Held from construction to `release`; the folder is made if it does not exist.
@@ -18,32 +20,30 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder
-        self._descriptors: list[int] = []  # of the locked file, and of its folder
+        self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._descriptors.append(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644))
-            self._descriptors.append(os.open(folder, os.O_RDONLY))
+            self._descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            self.release()
             raise InvalidFileError(f"cannot write {folder}: {error.strerror}. Choose another --out.") from error
-        if lock(self._descriptors[0]) is False:  # None: a platform or a file system that knows no locks
+        if lock(self._descriptor) is False:  # None: a platform or a file system that knows no locks
             self.release()
             raise ExistingRunError(f"another process is training in {folder}. Wait for it, or choose another --out.")
 
     def check_still_there(self) -> None:
-        """Raises InvalidFileError if the folder was removed or moved since: a write would make a new one."""
+        """Raises InvalidFileError if the folder, or what was in it, was removed or moved since."""
         try:
-            is_there = os.path.samestat(os.stat(self._path), os.fstat(self._descriptors[1]))
+            is_there = os.path.samestat(os.stat(self._folder / _NAME), os.fstat(self._descriptor))
         except OSError:
             is_there = False
         if not is_there:
             raise InvalidFileError(
-                f"{self._path} was removed or moved while it was trained in, so nothing more can be recorded. "
+                f"{self._folder} was removed or moved while it was trained in, so nothing more can be recorded. "
                 "Put it back and add --resume, or train again."
             )
 
     def release(self) -> None:
         """Lets others hold it; the second call does nothing."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -46,6 +46,16 @@ def test_a_run_whose_folder_is_removed_ends_at_once_and_makes_no_other(tmp_path:
     assert not (tmp_path / "walk").exists()
 
 
+def test_a_run_whose_records_are_removed_ends_even_if_its_folder_stays(tmp_path: Path) -> None:
+    def remove_content() -> None:  # as `rm -r` does it that finds a new file when it comes to the folder itself
+        for path in directory(tmp_path).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    with pytest.raises(InvalidFileError, match="was removed or moved"):
+        run(tmp_path, 9, Disturbed(remove_content))
+    assert list(directory(tmp_path).iterdir()) == []
+
+
 def test_a_run_whose_folder_is_moved_goes_on_where_it_is_put_back(tmp_path: Path) -> None:
     run(tmp_path / "whole", 4)
 
