@@ -104,8 +104,9 @@ def test_resuming_cuts_what_is_beyond_the_checkpoint_and_a_torn_line(tmp_path: P
 def test_a_killed_run_continues_bit_for_bit(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tests.ampl.fake_algorithm import FakeAlgorithm\n"
-        "from ampl.training import train\n"
+        "from ampl.scale import Scale; from ampl.training import train\n"
         "train(FakeAlgorithm([0, 1], seconds_an_epoch=0.02), task='walk', variant='plain', epochs=1000,"
+        " scale=Scale(evaluation_period=1),"
         " out=Path(sys.argv[1]), checkpoint_seconds=0.0)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "killed")]

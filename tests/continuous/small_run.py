@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ampl.scale import Scale
 from ampl.training import train
 from tests.continuous.small_ampl import small_ampl
 from tests.continuous.small_model_based import small_damo, small_mopo
@@ -20,6 +21,7 @@ def small_run(algorithm: str, folder: Path, epochs: int, *, resume: bool = False
         epochs=epochs,
         out=folder,
         resume=resume,
+        scale=Scale(evaluation_period=1),  # whatever the number of epochs
         checkpoint_seconds=0.0,
         checkpoint_share=1.0,
     )
