@@ -101,13 +101,13 @@ def read_curve(path: Path) -> list[Evaluation]:
     """
     whole = {"steps", "updates", "episodes"}
     try:
-        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
         points = []
         for row in csv.DictReader(lines):
             values = {name: int(text) if name in whole else float(text) for name, text in row.items()}
             if not all(map(math.isfinite, values.values())):
                 raise ValueError("not finite")
             points.append(Evaluation(**values))  # type: ignore[arg-type]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise InvalidFileError(f"{path} cannot be read as a learning curve ({error}).") from error
     return points

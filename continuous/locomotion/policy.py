@@ -19,6 +19,7 @@ from torch.nn.functional import linear, softplus
 
 from ampl.errors import InvalidFileError, InvalidShapeError
 from ampl.files import SIGNATURE, check_regular_file, check_replaceable, write_atomically
+from ampl.json_text import parse_json
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 LAYERS = ("fc0", "fc1", "last_fc", "last_fc_log_std")
@@ -133,7 +134,9 @@ def load_policy(path: Path) -> tuple[TanhGaussianPolicy, dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             parameters = {name: file.get_tensor(name) for name in NAMES}
-            metadata = json.loads((file.metadata() or {}).get("policy", "{}"))
+            metadata = parse_json((file.metadata() or {}).get("policy", "{}"))
+        if not isinstance(metadata, dict):
+            raise ValueError("what it says of itself is no object")
         return TanhGaussianPolicy(parameters), metadata
     except (SafetensorError, OSError, ValueError) as error:
         raise InvalidFileError(f"{path} cannot be read as a policy ({type(error).__name__}). {expected}") from error

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ampl.errors import InvalidFileError
 from ampl.files import SIGNATURE, check_regular_file, check_replaceable, write_atomically
+from ampl.json_text import parse_json
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
 
@@ -158,9 +159,11 @@ def _read_header(path: Path) -> dict[str, int]:
     check_regular_file(path, expected)
     try:
         with path.open("rb") as file:
-            header = json.loads(file.read(_HEADER))
+            header = parse_json(file.read(_HEADER).decode())
         if header["format"] == f"{SIGNATURE} replay":
-            return {str(name): int(width) for name, width in header["columns"].items()}
+            widths = {str(name): int(width) for name, width in header["columns"].items()}
+            if widths and all(0 < width <= _HEADER for width in widths.values()):
+                return widths
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     raise InvalidFileError(f"{path} is not a replay buffer. {expected}")

@@ -69,9 +69,11 @@ def find_training(name: str, robots: Sequence[str], options: MakeOptions, until:
     manifest = read_json(folder / MANIFEST, hint) if blocks else {}
     if not blocks:
         raise InvalidFileError(f"there is no training run in {folder}. {hint}")
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("seed", options.seed), int):
+        raise InvalidFileError(f"{folder / MANIFEST} is not the manifest of a training run. {hint}")
     if manifest.get("robot") not in robots:
         raise InvalidFileError(f"{folder} holds a training run of {manifest.get('robot')}. {hint}")
-    seed = int(manifest.get("seed", options.seed))
+    seed = manifest.get("seed", options.seed)
     return TrainingRun(folder=folder, robot=manifest["robot"], seed=seed, steps=blocks[0] * BLOCK)
 
 
