@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ampl.spread import spread
 from continuous.d4rl_data import D4RLData, Provenance, Source
 from continuous.d4rl_file import read_d4rl, read_provenance
 from continuous.download_record import DownloadRecord, check_unchanged, file_sha256, read_record
@@ -94,8 +95,8 @@ def _returns(data: D4RLData, task: Task) -> Lines:
         return [*lines, ("return", "none: segments end where the controller reached a target, not with an episode")]
     if not len(returns):
         return [*lines, ("return", "none: no episode is complete")]
-    mean, spread, least, most = returns.mean(), returns.std(), returns.min(), returns.max()
-    lines = [*lines, ("return", f"mean {mean:.2f}, spread {spread:.2f}, min {least:.2f}, max {most:.2f}")]
+    mean, deviation, least, most = returns.mean(), spread(returns), returns.min(), returns.max()
+    lines = [*lines, ("return", f"mean {mean:.2f}, spread {deviation:.2f}, min {least:.2f}, max {most:.2f}")]
     if not task.has_scores:
         return lines
     score = [normalize_score(task, value) for value in (mean, least, most)]
@@ -103,6 +104,7 @@ def _returns(data: D4RLData, task: Task) -> Lines:
         *lines,
         (
             "score (0-100)",
-            f"mean {score[0]:.1f}, spread {normalize_spread(task, spread):.1f}, min {score[1]:.1f}, max {score[2]:.1f}",
+            f"mean {score[0]:.1f}, spread {normalize_spread(task, deviation):.1f}, "
+            f"min {score[1]:.1f}, max {score[2]:.1f}",
         ),
     ]

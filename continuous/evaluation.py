@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ampl.blas_threads import one_blas_thread
 from ampl.errors import InvalidShapeError, check_at_least, check_fraction
 from ampl.randomness import stream
+from ampl.spread import spread
 from continuous.scores import normalize_score, normalize_spread
 from continuous.simulators.registry import kept_simulator
 from continuous.simulators.robot import Flags, Floats
@@ -52,17 +53,17 @@ class Evaluation:
             task: whose scale the scores are on; None, or a task without reference returns, leaves them out.
             discounted: whether the mean discounted return is among them.
         """
-        mean, spread = float(self.returns.mean()), float(self.returns.std())
+        mean, deviation = float(self.returns.mean()), spread(self.returns)
         metrics = {
             "evaluation/return_mean": mean,
-            "evaluation/return_spread": spread,
+            "evaluation/return_spread": deviation,
             "evaluation/length_steps": float(self.lengths.mean()),
         }
         if discounted:
             metrics["evaluation/discounted_return_mean"] = float(self.discounted_returns.mean())
         if task is not None and task.has_scores:
             metrics["evaluation/score_mean"] = normalize_score(task, mean)
-            metrics["evaluation/score_spread"] = normalize_spread(task, spread)
+            metrics["evaluation/score_spread"] = normalize_spread(task, deviation)
         return metrics
 
 

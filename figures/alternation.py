@@ -18,6 +18,7 @@ from figures.records import Numbers, Shape, Texts, read_arrays
 from figures.style import BLACK, BLUE, GRAY, ORANGE, headline, literal, new_figure, panel_title
 
 _COLORS = (BLUE, ORANGE)
+_WIDTHS = (1.4, 3.2)  # the weighted curve is drawn inside the other where they coincide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,11 @@ def draw(path: Path) -> Figure:
     n_tasks = len(record.task)
     figure = new_figure(max(7.0, 3.2 * n_tasks), 9.0)
     grid = figure.subplots(3, n_tasks, sharex=True, squeeze=False)
-    labels = ("true return   (reward a step)", "lower bound   (reward a step)", "E[KL(P*‖P̂)] under π   (nats)")
+    labels = (
+        "true return J(π, P*)\n(reward a step)",
+        "lower bound of J(π, P*)\n(reward a step)",
+        "E[KL(P*‖P̂)] under π\n(nats)",
+    )
     for task in range(n_tasks):
         quantities = (record.true_return, record.lower_bound, record.model_divergence)
         for axes, values in zip(grid[:, task], quantities, strict=True):
@@ -76,7 +81,8 @@ def draw(path: Path) -> Figure:
     for axes, label in zip(grid[:, 0], labels, strict=True):
         axes.set_ylabel(label)
     handles = [
-        Line2D([], [], color=c, label=literal(f"{n} refits")) for c, n in zip(_COLORS, record.variant, strict=True)
+        Line2D([], [], color=color, linewidth=width, label=literal(f"{name} refits"))
+        for color, width, name in zip(_COLORS, _WIDTHS, record.variant, strict=True)
     ]
     handles += [
         Line2D([], [], color=BLACK, linestyle=":", label="optimal policy"),
@@ -92,10 +98,10 @@ def _draw_variants(axes: Axes, record: AlternationRecord, values: Numbers) -> No
     """Medians with quartile bands of both variants, [2, N, E]."""
     for epoch in record.retraining:
         axes.axvline(epoch, color=GRAY, linewidth=0.6, alpha=0.4)
-    for curves, color in zip(values, _COLORS, strict=True):
+    for curves, color, width in reversed(list(zip(values, _COLORS, _WIDTHS, strict=True))):
         low, middle, high = np.quantile(curves, [0.25, 0.5, 0.75], axis=0)
         axes.fill_between(record.epoch, low, high, color=color, alpha=0.18, linewidth=0)
-        axes.plot(record.epoch, middle, color=color, linewidth=1.6)
+        axes.plot(record.epoch, middle, color=color, linewidth=width)
 
 
 def _finding(record: AlternationRecord) -> tuple[str, str]:
@@ -114,10 +120,12 @@ def _finding(record: AlternationRecord) -> tuple[str, str]:
     finding = f"Weighted refits lower the model's divergence on {raised(-record.model_divergence)} of {total} tasks"
     scale = np.maximum(np.abs(record.optimal_return - record.behavior_return), 1e-300)
     share = 100.0 * gains(record.true_return) / scale
-    low, high = f"{share.min():.1g}", f"{share.max():.2g}"
+    low, high = (f"{value:+.2g} %".replace("-", "−") for value in (share.min(), share.max()))
+    vacuous = int((record.lower_bound.max(axis=(1, 2, 3)) < record.behavior_return).sum())
     detail = (
-        f"They raise the lower bound on {raised(record.lower_bound)}, the true return on {raised(record.true_return)}, "
-        f"by {low} to {high} % of the way from behavior policy to optimum (means over the second half of the epochs). "
-        f"Medians and quartiles of {record.true_return.shape[2]} datasets each."
+        f"They raise the lower bound on {raised(record.lower_bound)}, the true return on {raised(record.true_return)}: "
+        f"it changes by {low} to {high} of the way from behavior policy to optimum (means over the second half of the "
+        f"epochs). On {vacuous} the lower bound never reaches the behavior policy's return. Lines and bands: medians "
+        f"and quartiles of {record.true_return.shape[2]} datasets. Scales differ from panel to panel."
     )
     return finding, detail

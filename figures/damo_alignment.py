@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ampl.errors import InvalidFileError
+from ampl.spread import spread_over_seeds
 from figures.damo_runs import ALGORITHM, LABELS, how_to_make, most_complete_tasks
 from figures.point_clouds import Plane, energy_coefficient, fit_plane
 from figures.records import Numbers
@@ -203,7 +204,7 @@ def _finding(task: str, distances: Sequence[Mapping[str, Sequence[float]]], poin
 def _closest(column: Mapping[str, Sequence[float]], resolution: float) -> str:
     """The variants with the smallest mean, and those that noise alone could set apart from it."""
     means = {variant: float(np.mean(values)) for variant, values in column.items()}
-    noise = max(resolution, *(float(np.std(values)) for values in column.values()))
+    noise = max(resolution, *(spread_over_seeds(values) or 0.0 for values in column.values()))
     best = [LABELS[variant] for variant, mean in means.items() if mean - min(means.values()) <= noise]
     if len(best) == len(means):
         return "no variant stands out"

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ampl.errors import InvalidFileError
+from ampl.spread import spread_over_seeds
 from figures.damo_runs import (
     Seed,
     find_seeds,
@@ -31,7 +32,6 @@ from figures.damo_runs import (
 )
 from figures.records import Numbers
 from figures.runs import SCORE_WINDOW
-from figures.scores import spread
 from figures.seed_curves import draw_seeds, fold_far_values
 from figures.style import BLACK, BLUE, GRAY, headline, new_figure, panel_title
 from figures.variants import MAIN
@@ -164,7 +164,7 @@ def _draw_ends(axes: Axes, settings: Sequence[_Setting], ends: Sequence[Numbers]
     if not settings:
         return
     alphas, means = [setting.alpha for setting in settings], [float(each.mean()) for each in ends]
-    bars = [spread(each) or 0.0 for each in ends]
+    bars = [spread_over_seeds(each) or 0.0 for each in ends]
     axes.errorbar(alphas, means, yerr=bars, color=color, linestyle=line, linewidth=1.3, marker="o", markersize=4.5,
                   capsize=3.0, elinewidth=1.1)  # fmt: skip
     mains = [(alpha, mean) for alpha, mean, each in zip(alphas, means, settings, strict=True) if each.variant == MAIN]
@@ -217,4 +217,5 @@ def _doubt(first: _Setting, second: _Setting) -> str:
     if min(first.scores.size, second.scores.size) < 2:
         return " (of single seeds)"
     gap = float(first.scores.mean() - second.scores.mean())
-    return " (within the spread over seeds)" if gap <= float(first.scores.std() + second.scores.std()) else ""
+    spreads = [spread_over_seeds(each.scores) or 0.0 for each in (first, second)]
+    return " (within the spread over seeds)" if gap <= sum(spreads) else ""

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from ampl.errors import InvalidFileError
+from ampl.spread import spread_over_seeds
 from figures.damo_runs import ALGORITHM, Seed, grouped, how_to_make, read_seed, recent
 from figures.records import Numbers
 from figures.runs import SCORE_WINDOW, Ending, find_runs
-from figures.scores import SPREAD_NOTE, Cell, spread, stopped_notes, with_spread
+from figures.scores import SPREAD_NOTE, Cell, stopped_notes, with_spread
 from figures.table import Table, Value
 from figures.variants import MAIN
 
@@ -111,7 +112,8 @@ def _texts(promise: _Promise | None) -> tuple[str, str, str]:
     if promise is None:
         return "", "", ""
     value, truth, bias = (
-        with_spread(float(each.mean()), spread(each)) for each in (promise.value, promise.truth, promise.bias)
+        with_spread(float(each.mean()), spread_over_seeds(each))
+        for each in (promise.value, promise.truth, promise.bias)
     )
     return value, truth, bias
 
@@ -122,7 +124,7 @@ def _values(promise: _Promise | None) -> dict[str, Value]:
     for name in ("value", "true", "bias"):
         numbers = None if promise is None else getattr(promise, {"true": "truth"}.get(name, name))
         found[f"ours_{name}_mean"] = None if numbers is None else float(numbers.mean())
-        found[f"ours_{name}_std"] = None if numbers is None else spread(numbers)
+        found[f"ours_{name}_std"] = None if numbers is None else spread_over_seeds(numbers)
     facts: Sequence[str | None] = (None,) * 5 if promise is None else promise.circumstances
     return found | dict(zip(("seeds", "steps", "data", "device", "commit"), facts, strict=True))
 

@@ -17,7 +17,8 @@ from figures.records import Numbers, Shape, Texts, read_arrays
 from figures.style import BLACK, GRAY, OLIVE, SERIES_COLORS, headline, literal, new_figure, panel_title, series_look
 
 _COLORS = (*SERIES_COLORS, OLIVE)  # there are nine estimators
-_SHRINKING = 0.35  # points of line width from one series to the next, so that curves that coincide all show
+_SHRINKING = 0.5  # points of line width from one series to the next, so that curves that coincide all show
+_NEAREST = np.log(1e-3)  # the experiment counts smaller weights, negative ones too, as 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,8 @@ def draw(path: Path) -> Figure:
         _draw_errors(grid[1, column], record.size, record.return_error[m, c])
         _draw_ranges(grid[2, column], record.log_range[m, c, :, -1], record.true_log_range[m])
         panel_title(grid[0, column], str(record.mdp[m]), (str(record.setting[c]), BLACK))
-    grid[0, 0].set_ylabel("mean |w − w*| under $d_b$")
-    grid[1, 0].set_ylabel("|return error|   (reward units)")
+    grid[0, 0].set_ylabel("mean |w − w*| under $d_b$   (no unit)")
+    grid[1, 0].set_ylabel("|return error|   (reward a step)")
     grid[2, 0].set_ylabel(f"5–95 % range of log w at\nN = {record.size[-1]:,.0f}   (nats)")
     figure.legend(handles=_legend(record), loc="outside lower center", ncols=4)
     headline(figure, *_finding(record))
@@ -99,6 +100,10 @@ def _draw_ranges(axes: Axes, ranges: Numbers, truth: Numbers) -> None:
             axes.plot([index, index], ends, color=color, marker=marker, markersize=6, linewidth=3)
     axes.set_xlim(-0.8, len(ranges) - 0.2)
     axes.set_xticks([])
+    if np.min(ranges) <= _NEAREST + 1e-9:
+        axes.axhline(_NEAREST, color=GRAY, linestyle=":", linewidth=1.0)
+        axes.annotate("w ≤ 0.001", (0.0, _NEAREST), (4, 3), xycoords=("axes fraction", "data"),
+                      textcoords="offset points", size=8.5, color=GRAY)  # fmt: skip
 
 
 def _look(index: int) -> tuple[str, str]:
@@ -126,10 +131,12 @@ def _finding(record: EstimationErrorRecord) -> tuple[str, str]:
     with np.errstate(invalid="ignore"):
         fallen = (median[..., -1] <= 0.1 * median[..., 0]) & np.isfinite(median[..., -1])  # [M, C, E]
     first, last = (np.asarray(fallen[:, setting].all(axis=0)) for setting in (0, -1))  # [E]
-    staying = ", ".join(str(name) for name, falls in zip(record.estimator, first, strict=True) if not falls)
+    staying = "; ".join(f"“{name}”" for name, falls in zip(record.estimator, first, strict=True) if not falls)
     finding = f"With {record.setting[0]}, {first.sum()} of {len(first)} estimators approach the exact weights"
-    detail = f"Error down to a tenth or less from N = {record.size[0]:,.0f} to {record.size[-1]:,.0f}, on every MDP. "
-    detail += f"Not: {staying or 'none'}. With {record.setting[-1]}: {last.sum()} of {len(last)}. "
+    detail = f"Approach: on every MDP the error falls to a tenth or less from N = {record.size[0]:,.0f} to "
+    detail += f"{record.size[-1]:,.0f}. Not: {staying or 'none'}. With {record.setting[-1]}: "
+    detail += f"{last.sum()} of {len(last)}. "
     unanswered = float(np.mean(np.isinf(record.weights_error)))
-    detail += f"Medians of {record.weights_error.shape[-1]} datasets; {unanswered:.1%} of the runs had no answer."
+    detail += f"Medians of {record.weights_error.shape[-1]} datasets; {unanswered:.1%} of the runs had no answer. "
+    detail += "Curves that coincide lie inside one another."
     return finding, detail

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
+from ampl.spread import spread_over_seeds
 from figures.runs import SCORE, SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
 from figures.table import Value
 from figures.variants import ALGORITHM, MAIN, train_command
@@ -109,11 +110,6 @@ def step_range(runs: Iterable[Run]) -> str:
     return (low if low == high else f"{low} to {high}") + scaled
 
 
-def spread(values: Sequence[float] | NDArray[np.float64]) -> float | None:
-    """Standard deviation over seeds, with the divisor n - 1; None for a single seed."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
-
-
 def with_spread(mean: float, std: float | None) -> str:
     """The two as text: "55.8 ± 3.9"; without the second where there is none."""
     return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
@@ -121,12 +117,12 @@ def with_spread(mean: float, std: float | None) -> str:
 
 def score_text(cell: Cell | None) -> str:
     """The mean over seeds and its spread; empty without runs."""
-    return "" if cell is None else with_spread(float(cell.scores.mean()), spread(cell.scores))
+    return "" if cell is None else with_spread(float(cell.scores.mean()), spread_over_seeds(cell.scores))
 
 
 def last_score_text(cell: Cell | None) -> str:
     """Likewise of the last evaluation alone."""
-    return "" if cell is None else with_spread(float(cell.last_scores.mean()), spread(cell.last_scores))
+    return "" if cell is None else with_spread(float(cell.last_scores.mean()), spread_over_seeds(cell.last_scores))
 
 
 def score_values(cell: Cell | None) -> dict[str, Value]:
@@ -136,9 +132,9 @@ def score_values(cell: Cell | None) -> dict[str, Value]:
         return dict.fromkeys((*(f"ours_{name}" for name in names), "seeds", "steps", "data", "device", "commit"))
     return {
         "ours_mean": float(cell.scores.mean()),
-        "ours_std": spread(cell.scores),
+        "ours_std": spread_over_seeds(cell.scores),
         "ours_last_evaluation_mean": float(cell.last_scores.mean()),
-        "ours_last_evaluation_std": spread(cell.last_scores),
+        "ours_last_evaluation_std": spread_over_seeds(cell.last_scores),
         "seeds": cell.seeds,
         "steps": cell.steps,
         "data": cell.data,

@@ -71,7 +71,7 @@ def headline(figure: Figure, finding: str, detail: str) -> None:
     """Writes at the top left what the figure shows (bold) and how to read it, wrapped; the panels keep below."""
     height = figure.get_figheight()
     width = int(_LETTERS_PER_INCH * figure.get_figwidth())
-    detail = "\n".join(fill(printable(line), width) for line in detail.split("\n"))
+    detail = "\n".join(fill(printable(line), width, break_on_hyphens=False) for line in detail.split("\n"))
     more = 0.18 * detail.count("\n")  # inches, of the lines after the first
     place: dict[str, Any] = {"va": "top", "parse_math": False}
     left = _MARGIN / figure.get_figwidth()

@@ -87,7 +87,7 @@ def _verdict(discount: Numbers, broken: NDArray[np.bool_]) -> tuple[str, str]:
     count = np.count_nonzero(broken)
     if count == 0:
         return f"never violated ({len(broken):,} MDPs)", GREEN
-    return f"violated by {count:,} of {len(broken):,} (γ ≤ {discount[broken].max():.3g})", VERMILLION
+    return f"violated by {count:,} of {len(broken):,}, all at γ ≤ {discount[broken].max():.3g}", VERMILLION
 
 
 def _looseness(gap: Numbers, bound: Numbers, visible: NDArray[np.bool_]) -> str:

@@ -40,8 +40,8 @@ _NEAR = 0.005  # share of pi* in the near policy
 _NORMS = tuple(NORMS)
 
 _BOUNDS: dict[str, Callable[[Case], float]] = {
-    "Theorem 1, c = 1/√2 (printed)": lambda case: _theorem1(case, case.divergence, 1.0 / SQRT_2),
-    "Theorem 1, c = √2": lambda case: _theorem1(case, case.divergence, SQRT_2),
+    "Theorem 1 if c = 1/√2": lambda case: _theorem1(case, case.divergence, 1.0 / SQRT_2),
+    "Theorem 1 if c = √2": lambda case: _theorem1(case, case.divergence, SQRT_2),
     "sharp form, c = √(2(1-γ)), model part only": lambda case: _theorem1(
         case, case.model_part, sharp_constant(case.discount)
     ),

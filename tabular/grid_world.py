@@ -180,7 +180,8 @@ def _move_targets(layout: GridLayout) -> Integers:
     padded = np.pad(cell_states, 1, constant_values=-1)
     free = ~(layout.walls | layout.goals)
     end = int(free.sum())
-    index_type = sparse.get_index_dtype(maxval=3 * len(ACTIONS) * (end + 1))  # of the largest CSR array made of these
+    largest = 3 * len(ACTIONS) * (end + 1)  # index in the CSR arrays made of these
+    index_type = np.int32 if largest <= np.iinfo(np.int32).max else np.int64
     targets = np.full((end + 1, len(ACTIONS)), end, dtype=index_type)
     own_state = np.arange(end)
     for action, (down, right) in enumerate(_STEPS):

@@ -4,7 +4,7 @@
                     = E_{d_pi}[KL(P* || P_hat)] + E_{d_pi, s'~P*}[KL(pi_b(.|s') || pi(.|s'))]              (chain rule)
     |J(pi, P*) - J(pi, P_hat)| <= c discount r_max / (1 - discount) sqrt(D_pi)
 
-The constant c is a parameter here, because the printed one is what is in question: c = sqrt(2) always holds,
+The constant c is a parameter here, because the paper's copy at hand does not show it: c = sqrt(2) always holds,
 c = 1/sqrt(2) needs discount >= 3/4 or rewards in [0, r_max], and the smallest that holds is sqrt(2 (1 - discount)),
 already with the model part of D_pi alone.  Source: theory.md, section 4, which has the proofs.
 """

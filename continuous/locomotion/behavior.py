@@ -44,6 +44,7 @@ from ampl.folder_lock import FolderLock
 from ampl.interruption import stop_if_requested, stop_requested
 from ampl.progress import progress
 from ampl.randomness import stream
+from ampl.spread import spread
 from continuous.arithmetic import fast_arithmetic
 from continuous.locomotion.collection import (
     EPISODE_LIMIT,
@@ -227,7 +228,7 @@ class _Training:
         returns = episode_returns(episodes)
         values = {
             "return_mean": returns.mean(),
-            "return_std": returns.std(),
+            "return_std": spread(returns),
             "return_min": returns.min(),
             "return_max": returns.max(),
             "length_mean": np.mean([len(episode["rewards"]) for episode in episodes]),

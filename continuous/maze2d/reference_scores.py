@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.spread import spread
 from continuous.maze2d.controller import Point, WaypointController
 from continuous.maze2d.layouts import Layout, find_layout
 from continuous.maze2d.planner import GridPlanner
@@ -114,7 +115,7 @@ def score_policy(task: Task, policy: ReferencePolicy, episodes: int, generator: 
         returns=returns,
         reached=float(reached.mean()),
         score_mean=normalize_score(task, float(returns.mean())),
-        score_spread=normalize_spread(task, float(returns.std())),
+        score_spread=normalize_spread(task, spread(returns)),
         expected_low=normalize_score(task, anchor.mean - half_width),
         expected_high=normalize_score(task, anchor.mean + half_width),
     )

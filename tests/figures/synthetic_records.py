@@ -11,7 +11,7 @@ from ampl.files import write_npz
 
 FAMILIES = ("random", "near-deterministic", "FrozenLake", "CliffWalking", "Taxi", "fork")
 BOUNDS = (
-    "Theorem 1, c = 1/√2 (as printed)",
+    "Theorem 1 if c = 1/√2",
     "Theorem 1, c = √2",
     "sharp: c = √(2(1−γ))",
     "Bretagnolle–Huber",

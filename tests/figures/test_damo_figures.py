@@ -92,7 +92,8 @@ def test_the_alternation_counts_where_weighting_helps(tmp_path: Path) -> None:
     write_npz(tmp_path / "record.npz", alternation_record())
     text = _texts(alternation.draw, tmp_path / "record.npz")
     assert "on 2 of 2 tasks" in text
-    assert "lower bound on 2, the true return on 2, by 5 to 5 % of the way" in " ".join(text.split())
+    assert "lower bound on 2, the true return on 2: it changes by +5 % to +5 % of the way" in " ".join(text.split())
+    assert "On 2 the lower bound never reaches the behavior policy's return." in " ".join(text.split())
 
 
 @pytest.mark.parametrize(

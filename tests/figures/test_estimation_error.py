@@ -64,7 +64,7 @@ def test_every_estimator_has_a_color_of_its_own(tmp_path: Path) -> None:
 def test_headline_counts_who_approaches_the_truth(tmp_path: Path) -> None:
     shown = texts(drawn(tmp_path / "record.npz"))
     assert "With tabular, 2 of 3 estimators approach the exact weights" in shown
-    assert any("Not: stays." in text for text in shown)
+    assert any("Not: “stays”." in text for text in shown)
     errors = synthetic()["weights_error"]
     errors[1, 0, 0] = 1.0
     shown = texts(drawn(tmp_path / "record.npz", weights_error=errors))
@@ -75,6 +75,14 @@ def test_never_an_answer_draws_no_bar(tmp_path: Path) -> None:
     ranges = synthetic()["log_range"]
     ranges[0, 0, 2] = np.inf
     assert len(drawn(tmp_path / "record.npz", log_range=ranges).axes[8].lines) == 2
+
+
+def test_ranges_that_reach_the_smallest_weight_say_so(tmp_path: Path) -> None:
+    ranges = synthetic()["log_range"]
+    ranges[0, 0, 1, -1, 0] = np.log(1e-3)
+    figure = drawn(tmp_path / "record.npz", log_range=ranges)
+    assert texts(figure).count("w ≤ 0.001") == 1
+    check_text_is_readable(figure)
 
 
 def test_wrong_records_are_one_line(tmp_path: Path) -> None:

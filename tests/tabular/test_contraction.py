@@ -255,3 +255,19 @@ def test_certificates_from_arrays_equal_those_from_sparse_matrices(case: Case) -
         of_sparse = contraction_certificates(WeightOperator(mdp, case.policy, case.behavior))
     assert of_arrays.spectral_radius == pytest.approx(of_sparse.spectral_radius, rel=1e-6, abs=1e-12)
     assert of_arrays.l2_norm == pytest.approx(of_sparse.l2_norm, rel=1e-12, abs=1e-12)
+
+
+def test_norms_worked_out_by_hand() -> None:
+    """Of (2, -1, 5) under d_b = (1/4, 3/4, 0): 1/2 + 3/4, the root of 4/4 + 3/4, and 2, for the 5 is never seen."""
+    function, occupancy = np.array([[2.0, -1.0, 5.0]]), np.array([[0.25, 0.75, 0.0]])
+    expected = {"L1(d_b)": 1.25, "L2(d_b)": np.sqrt(1.75), "sup": 2.0}
+    assert {name: float(norm(function, occupancy)) for name, norm in NORMS.items()} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_grow_in_proportion(norm: str) -> None:
+    function = np.random.default_rng(0).normal(size=(3, 2))
+    occupancy = np.full((3, 2), 1.0 / 6.0)
+    assert NORMS[norm](-3.0 * function, occupancy) == pytest.approx(3.0 * NORMS[norm](function, occupancy))
+    stacked = NORMS[norm](np.stack([function, 2.0 * function]), occupancy)
+    np.testing.assert_allclose(stacked, [NORMS[norm](function, occupancy), NORMS[norm](2.0 * function, occupancy)])

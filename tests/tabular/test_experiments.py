@@ -49,7 +49,7 @@ def test_the_proposition2_record_attains_the_rate_in_l1_and_breaks_the_sup_norm(
     assert error[:, 1, 2].max(axis=-1).min() > 1.5  # far from pi_b the sup-norm error grows at first
 
 
-def test_the_theorem1_record_breaks_only_the_printed_constant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_theorem1_record_breaks_only_the_smaller_constant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = (("random", "random", 40), ("fork", "fork", 30), ("FrozenLake", "frozenlake-4x4", 2))
     monkeypatch.setattr(experiments, "_THEOREM1_CASES", few)
     for name in ("first", "second"):
