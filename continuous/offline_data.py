@@ -15,7 +15,7 @@ from ampl.randomness import stream
 from continuous.dataset import DeviceDataset
 from continuous.replay import TransitionTable
 from continuous.simulators.batch import BatchSimulator
-from continuous.simulators.robot import Robot
+from continuous.simulators.robot import Robot, Snapshot, Start
 
 _CHUNK = 10_000  # simulator resets at a time
 _OFFSET = 1e-3  # reward units, keeps the smallest rescaled reward above zero
@@ -57,17 +57,32 @@ def rescale_rewards(reward: Tensor) -> Tensor:
 def reset_states(robot: Robot, count: int, name: str = "start states") -> Tensor:
     """First observations of `count` episodes, [count, D], the same for every seed of a run.
 
+    MuJoCo is asked only where an observation has something that it derives from the state, as in Adroit.
+
     Args:
         robot: the task's simulator.
         count: how many.
         name: of the random stream.
     """
     generator = stream(0, name)
+    if robot.readings_size == 0:
+        starts = [robot.start(generator) for _ in range(count)]
+        return torch.from_numpy(robot.observe(_snapshot(starts)).astype(np.float32))
     found: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = []
     with BatchSimulator(robot, threads=1) as simulator:
         for size in _chunks(count):
             found.append(simulator.begin([robot.start(generator) for _ in range(size)]))
     return torch.from_numpy(np.concatenate(found).astype(np.float32))
+
+
+def _snapshot(starts: Sequence[Start]) -> Snapshot:
+    """The simulator's states at the starts of episodes of a robot without readings."""
+    return Snapshot(
+        position=np.stack([start.position for start in starts]),
+        velocity=np.stack([start.velocity for start in starts]),
+        readings=np.zeros((len(starts), 0)),
+        placement=np.stack([start.placement for start in starts]),
+    )
 
 
 def _chunks(count: int) -> Sequence[int]:

@@ -1,9 +1,12 @@
 """What AMPL sees of a task: rescaled rewards and simulator resets."""
 
+import numpy as np
 import pytest
 import torch
 
+from ampl.randomness import stream
 from continuous.offline_data import rescale_rewards, reset_states
+from continuous.simulators.batch import BatchSimulator
 from continuous.simulators.registry import robot_for
 from continuous.tasks import find_task
 
@@ -36,3 +39,12 @@ def test_start_states_are_resets_of_the_simulator_and_the_same_every_time() -> N
     assert abs(states[:, 0].mean().item() - 1.25) < 1e-3  # Hopper starts 1.25 m high, give or take 5 mm
     assert 0.0 < states[:, 0].std().item() < 5e-3
     assert len(states.unique(dim=0)) == 300
+
+
+@pytest.mark.parametrize("name", ["hopper-medium-v2", "walker2d-medium-v2", "halfcheetah-medium-v2", "maze2d-umaze-v1"])
+def test_start_states_are_those_of_the_simulator_bit_for_bit(name: str) -> None:
+    robot = robot_for(find_task(name))
+    generator = stream(0, "start states")
+    with BatchSimulator(robot, threads=1) as simulator:
+        expected = simulator.begin([robot.start(generator) for _ in range(50)]).astype(np.float32)
+    assert np.array_equal(reset_states(robot, 50).numpy(), expected)
