@@ -20,7 +20,7 @@ from continuous.replay import ModelBuffer, TransitionTable
 from continuous.streams import SeedStreams
 
 START_BATCH = 2048  # states of the data from which the released code starts at once
-_GPU_ROWS = 2**24  # of all seeds and members: the output of a layer of 200 units is 13 GB
+_GPU_ROWS = 2**22  # of all seeds and members: the output of a layer of 200 units is 3.4 GB
 
 
 class Model(Protocol):
