@@ -1,12 +1,13 @@
 # make run   builds the environment in .venv and runs `ampl demo`
 # make test  builds it and runs the tests; test-full also runs the slow ones
+# make test-lowest  the quick tests of ampl, tabular and figures with every dependency as old as pyproject.toml allows
 # make env (the environment alone), make lint, make bench, make clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-full lint bench clean env
+.PHONY: run test test-full test-lowest lint bench clean env
 
 run: $(STAMP)
 	$(BIN)/ampl demo
@@ -16,6 +17,12 @@ test: $(STAMP)
 
 test-full: $(STAMP)
 	$(BIN)/python -m pytest -n auto
+
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --constraint constraints.txt torch
+	.venv-lowest/bin/pip install --quiet --constraint constraints-lowest.txt --editable ".[dev]"
+	.venv-lowest/bin/python -m pytest -n auto -m "not slow" tests/ampl tests/tabular tests/figures
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -44,4 +51,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv .pytest_cache .hypothesis .mypy_cache .ruff_cache build *.egg-info
+	rm -rf .venv .venv-lowest .pytest_cache .hypothesis .mypy_cache .ruff_cache build *.egg-info
