@@ -15,6 +15,7 @@ class Scale:
         epochs: epochs of the whole run, >= 1; a schedule in epochs (warm start, retraining) shrinks in proportion.
         steps_per_epoch: updates of critics and policy in an epoch, >= 1.
         weight_steps: updates in each estimation of the weights, >= 1.
+        model_steps: updates in each fit of the model at most, >= 1.
         evaluation_period: epochs from one evaluation to the next, >= 1; see `ampl.evaluation_schedule`.
         evaluation_episodes: of each evaluation, >= 1.
         certificate_period: epochs from one set of certificates to the next, >= 1.
@@ -24,6 +25,7 @@ class Scale:
     epochs: int | None = None
     steps_per_epoch: int | None = None
     weight_steps: int | None = None
+    model_steps: int | None = None
     evaluation_period: int | None = None
     evaluation_episodes: int | None = None
     certificate_period: int | None = None
@@ -35,6 +37,7 @@ class Scale:
             ("--epochs", self.epochs),
             ("--steps-per-epoch", self.steps_per_epoch),
             ("--miw-steps", self.weight_steps),
+            ("--model-steps", self.model_steps),
         ):
             if count is not None:
                 check_at_least(option, count, 1, "A run of zero epochs or steps trains nothing.")

@@ -87,7 +87,7 @@ def train_all(queue: Queue, out: Path, device: str, *, precision: str, quick: bo
     """One thread's trainings, one after the other; what fails is said, and the next one begins."""
     options = ["--seeds", "0,1" if quick else SEEDS, "--device", device, "--precision", precision]
     options += ["--out", str(out / "runs"), "--resume"]
-    options += ["--epochs", "3", "--steps-per-epoch", "8"] if quick else []
+    options += ["--epochs", "3", "--steps-per-epoch", "8", "--model-steps", "60"] if quick else []
     with torch.cuda.stream(torch.cuda.Stream() if device == "cuda" else None):
         for training in queue:
             named = [training.algorithm, training.task, "--variant", training.variant]

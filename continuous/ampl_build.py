@@ -85,7 +85,7 @@ def assemble(
 
 
 def scaled(config: AMPLConfig, scale: Scale) -> AMPLConfig:
-    """The same settings with fewer epochs, shorter epochs, or fewer updates of the weights.
+    """The same settings with fewer epochs, shorter epochs, or fewer updates of the weights or the model.
 
     An estimator never makes more updates than it was published with: VPM's are 2000, not 100,000.
     """
@@ -93,7 +93,7 @@ def scaled(config: AMPLConfig, scale: Scale) -> AMPLConfig:
     weights = config.weights
     if weights is not None and scale.weight_steps is not None:
         weights = replace(weights, steps=min(weights.steps, scale.weight_steps))
-    return replace(config, schedule=schedule, weights=weights)
+    return replace(config, schedule=schedule, weights=weights, dynamics=config.dynamics.limited(scale.model_steps))
 
 
 def run_notes(task: Task, published: AMPLConfig, config: AMPLConfig) -> list[str]:

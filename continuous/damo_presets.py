@@ -87,7 +87,7 @@ def build_damo(
     task = find_task(task_name)
     published = published_config(task, variant)
     config = scaled(published, scale)
-    notes = [*scale_notes(published.schedule, config.schedule)]
+    notes = [*scale_notes(published, config)]
     if task.name not in TABLE4:
         notes.append(f"{task.name} is not in DAMO's Table 4; alpha = {_COMMON[0]:g} and h = {_COMMON[1]} are taken")
     notes.append("DAMO's formulas and some settings are reconstructed; see docs/model_based.md")
@@ -108,4 +108,4 @@ def scaled(config: DAMOConfig, scale: Scale) -> DAMOConfig:
     """The same settings with other counts of epochs and updates."""
     check_no_weight_steps(scale)
     schedule = config.schedule.scaled(epochs=scale.epochs, steps_per_epoch=scale.steps_per_epoch)
-    return replace(config, schedule=schedule)
+    return replace(config, schedule=schedule, dynamics=config.dynamics.limited(scale.model_steps))

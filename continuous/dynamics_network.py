@@ -7,7 +7,7 @@ stacked over seeds and members. Source: AMPL, section 3.1, and the released code
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -55,6 +55,10 @@ class DynamicsConfig:
     upper_log_std: float = 0.25  # where these bounds start; they are trained
     lower_log_std: float = -5.0
     standardizes_targets: bool = True  # MOPO's code predicts (r, s' - s) in their own units
+
+    def limited(self, steps: int | None) -> DynamicsConfig:
+        """The same with fits of at most so many updates; None: no other limit."""
+        return self if steps is None else replace(self, max_steps=min(self.max_steps, steps))
 
     def __post_init__(self) -> None:
         """Checks the ranges."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
 from ampl.scale import Scale
 from continuous.branched_schedule import BranchedSchedule
+from continuous.dynamics import DynamicsConfig
 from continuous.mopo import MOPO, MOPOConfig
 from continuous.mopo_presets import preset_notes, published_config
 from continuous.penalties import Penalty, TrueStep
@@ -19,6 +21,18 @@ from continuous.simulators.oracle import Oracle
 from continuous.simulators.registry import robot_for
 from continuous.surroundings import offline_task
 from continuous.tasks import find_task
+
+
+class Scalable(Protocol):
+    """The settings of MOPO or DAMO, as far as a scale changes them."""
+
+    @property
+    def schedule(self) -> BranchedSchedule:
+        """Counts of epochs and updates."""
+
+    @property
+    def dynamics(self) -> DynamicsConfig:
+        """The model and its fit."""
 
 
 def build_mopo(
@@ -42,7 +56,7 @@ def build_mopo(
     task = find_task(task_name)
     published = published_config(task, variant)
     config = scaled(published, scale)
-    notes = [*scale_notes(published.schedule, config.schedule), *preset_notes(task, variant, config)]
+    notes = [*scale_notes(published, config), *preset_notes(task, variant, config)]
     oracle = Oracle(robot_for(task), arithmetic.threads) if config.penalty is Penalty.TRUE_ERROR else None
     table, surroundings = offline_task(
         task,
@@ -70,7 +84,7 @@ def scaled(config: MOPOConfig, scale: Scale) -> MOPOConfig:
     """The same settings with other counts of epochs and updates."""
     check_no_weight_steps(scale)
     schedule = config.schedule.scaled(epochs=scale.epochs, steps_per_epoch=scale.steps_per_epoch)
-    return replace(config, schedule=schedule)
+    return replace(config, schedule=schedule, dynamics=config.dynamics.limited(scale.model_steps))
 
 
 def check_no_weight_steps(scale: Scale) -> None:
@@ -79,11 +93,15 @@ def check_no_weight_steps(scale: Scale) -> None:
         raise InvalidArgumentError("--miw-steps is given; only AMPL estimates importance weights. Leave it out.")
 
 
-def scale_notes(published: BranchedSchedule, schedule: BranchedSchedule) -> list[str]:
+def scale_notes(published: Scalable, config: Scalable) -> list[str]:
     """One line if a run is not as long as published."""
-    if schedule == published:
+    before, after = published.schedule, config.schedule
+    if (after, config.dynamics) == (before, published.dynamics):
         return []
-    return [
-        f"scaled: {schedule.epochs} epochs of {schedule.steps_per_epoch} steps instead of {published.epochs} of "
-        f"{published.steps_per_epoch}"
-    ]
+    line = (
+        f"scaled: {after.epochs} epochs of {after.steps_per_epoch} steps instead of {before.epochs} of "
+        f"{before.steps_per_epoch}"
+    )
+    if config.dynamics != published.dynamics:
+        line += f", at most {config.dynamics.max_steps:,} steps in the fit of the model"
+    return [line]

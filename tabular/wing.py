@@ -54,8 +54,12 @@ class TabularWing:
 
         if device == "cuda":
             raise InvalidArgumentError(f"--device is cuda; {task} is solved exactly on the CPU. Use --device cpu.")
-        if scale.steps_per_epoch is not None or scale.weight_steps is not None:
-            option = "--miw-steps" if scale.steps_per_epoch is None else "--steps-per-epoch"
+        steps = {
+            "--steps-per-epoch": scale.steps_per_epoch,
+            "--miw-steps": scale.weight_steps,
+            "--model-steps": scale.model_steps,
+        }
+        for option in (option for option, count in steps.items() if count is not None):
             raise InvalidArgumentError(f"{option} is given; {task} is solved exactly, without steps. Leave it out.")
         mdp = task_mdp(task, _DISCOUNT)
         if algorithm == "mopo":

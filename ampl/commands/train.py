@@ -30,6 +30,8 @@ class Train:
     """Updates of critics and policy in an epoch; as published if not given (deep tasks only)."""
     miw_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Updates in each estimation of the marginal importance weights; as published if not given (deep tasks only)."""
+    model_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Updates in each fit of the model at most; until it no longer improves if not given (deep tasks only)."""
     eval_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Evaluate every N epochs, and each of the last ten; if not given, every tenth epoch of runs of 100 and more, and
     every epoch of shorter ones (deep tasks only, like the next four)."""
@@ -81,6 +83,7 @@ class Train:
             epochs=self.epochs,
             steps_per_epoch=self.steps_per_epoch,
             weight_steps=self.miw_steps,
+            model_steps=self.model_steps,
             evaluation_period=self.eval_every,
             evaluation_episodes=self.eval_episodes,
             certificate_period=self.certificates_every,

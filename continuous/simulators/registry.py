@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
@@ -62,9 +63,8 @@ def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simu
     return partial(BatchSimulator, robot_for(task), threads)
 
 
-@lru_cache(maxsize=4)
 def kept_simulator(task: Task, threads: int | None = None) -> Simulator:
-    """The simulator of a task that this process keeps, for one evaluation after the other; never closed.
+    """The simulator of a task that this thread keeps, for one evaluation after the other; never closed.
 
     Args:
         task: which.
@@ -73,6 +73,12 @@ def kept_simulator(task: Task, threads: int | None = None) -> Simulator:
     Raises:
         MissingPackageError: an Adroit task without gymnasium-robotics.
     """
+    return _kept_by(threading.get_ident(), task, threads)
+
+
+@lru_cache(maxsize=16)
+def _kept_by(thread: int, task: Task, threads: int | None) -> Simulator:
+    """A simulator for one thread: trainings that run side by side evaluate at the same time."""
     return simulator_maker(task, threads)()
 
 

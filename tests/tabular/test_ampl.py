@@ -77,7 +77,7 @@ def test_the_command_trains_and_refuses_a_gpu(
 
 
 def test_the_command_refuses_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for option in ("--steps-per-epoch", "--miw-steps"):
+    for option in ("--steps-per-epoch", "--miw-steps", "--model-steps"):
         assert main(["train", "ampl", "frozenlake-4x4", option, "100", "--out", str(tmp_path)]) == 2
         assert capsys.readouterr().err == (
             f"ampl: error: {option} is given; frozenlake-4x4 is solved exactly, without steps. Leave it out.\n"
