@@ -112,11 +112,11 @@ def train(
                 steps_per_second = algorithm.steps_per_epoch / max(time.monotonic() - start, 1e-9)
                 request = schedule.request(epoch)
                 rows.add(epoch, improvement, None if request is None else algorithm.evaluations(request))
-                bar.show(headline(rows.newest, steps_per_second))
                 stopping = stop_requested()
                 if stopping or epoch == epochs or recorder.wants_checkpoints:
                     rows.record_all()
                     recorder.save_checkpoints(epoch)
+                bar.show(headline(rows.newest, steps_per_second))
                 bar.advance()
                 if stopping:
                     stop_if_requested()

@@ -60,6 +60,21 @@ def test_workers_change_no_byte_of_the_records(tmp_path: Path) -> None:
         assert recorded_bytes(tmp_path / "here", 20, seed) == recorded_bytes(tmp_path / "beside", 20, seed)
 
 
+def test_the_last_progress_is_of_the_last_epoch_though_its_evaluation_came_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Sequence[Metrics]] = []
+
+    def headline(metrics: Sequence[Metrics], _: float) -> str:
+        shown.append([dict(one) for one in metrics])
+        return ""
+
+    monkeypatch.setattr("ampl.training.headline", headline)
+    results = run(tmp_path, 4, Late([0, 1], certified=True), scale=SCALE, evaluation_workers=1)
+    assert len(shown) == 4
+    assert shown[-1] == [result.result.metrics for result in results]
+
+
 class Recording:
     """A recorder that keeps what it is told."""
 
