@@ -119,6 +119,8 @@ def check_replaceable(path: Path, signature: str = SIGNATURE) -> None:
         signature: a text that every such output of ours has in its first bytes.
     """
     if not path.exists():
+        if path.is_symlink():
+            raise ForeignFileError(f"{path} is a link that leads to no file; it stays. Choose another name.")
         return
     if path.is_dir():
         raise ForeignFileError(f"{path} is a folder; expected a file name. Add a file name to it.")

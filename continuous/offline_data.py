@@ -49,6 +49,8 @@ def rescale_rewards(reward: Tensor) -> Tensor:
     """
     low, high = reward.min(), reward.max()
     span = high - low
+    if span.isinf():  # beyond float32; in a quarter of the unit it is not, and there the offset is nothing
+        return rescale_rewards(reward / 4.0)
     equal = span <= _ROUNDING * torch.maximum(low.abs(), high.abs())
     offset = _OFFSET * (span / _SHORT_SPAN).clamp(max=1.0)
     return (reward - low + offset.where(~equal, _OFFSET)) / span.where(~equal, 1.0)

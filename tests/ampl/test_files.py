@@ -89,6 +89,15 @@ def test_what_is_no_file_is_neither_read_nor_replaced(special: Path) -> None:
         check_replaceable(special)
 
 
+@pytest.mark.parametrize("leads_to", ["missing", "link"])
+def test_a_link_that_leads_to_no_file_is_known_before_the_work(tmp_path: Path, leads_to: str) -> None:
+    link = tmp_path / "link"  # the second one leads to itself
+    link.symlink_to(tmp_path / leads_to)
+    with pytest.raises(ForeignFileError, match="link is a link that leads to no file; it stays"):
+        check_output(link)
+    assert link.is_symlink()
+
+
 def npy_header(shape: tuple[int, ...], dtype: str = "<f8") -> bytes:
     text = repr({"descr": dtype, "fortran_order": False, "shape": shape}).encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text

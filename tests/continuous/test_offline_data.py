@@ -25,6 +25,11 @@ def test_rewards_of_a_small_span_stay_just_above_zero_and_below_one_and_a_hundre
     torch.testing.assert_close(rescale_rewards(reward), torch.tensor([0.008, 0.508, 1.008]))
 
 
+def test_rewards_whose_span_is_beyond_float32_are_rescaled_all_the_same() -> None:
+    rescaled = rescale_rewards(torch.tensor([-3e38, 0.0, 3e38]))
+    torch.testing.assert_close(rescaled, torch.tensor([0.0, 0.5, 1.0]))
+
+
 def test_rewards_that_differ_by_rounding_alone_are_equal() -> None:
     one = torch.ones(2)
     rescaled = rescale_rewards(torch.cat((one, one.nextafter(torch.tensor(2.0)))))
