@@ -8,6 +8,7 @@ kept with their original numbers. Rewards are expectations over the next state: 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -77,19 +78,24 @@ def mdp_from_table(table: Any, initial: np.ndarray, discount: float, name: str) 
 
     Raises:
         InvalidDistributionError: a pair's probabilities do not sum to one, or a next state is outside the table.
-        InvalidShapeError: a state is missing or has no action, or one has another number than an integer from 0.
+        InvalidShapeError: there is no state, one is missing or has no action, an action has another number than an
+            integer from 0, an outcome is no such tuple, or `initial` has another length.
     """
     n_table = len(table)
+    if not n_table:
+        raise InvalidShapeError(f"the table of {name} has no state; expected at least one, numbered from 0.")
+    if np.shape(initial) != (n_table,):
+        raise InvalidShapeError(f"initial of {name} has shape {np.shape(initial)}; its table has {n_table} states.")
     end = n_table  # the absorbing state after every episode
     available = [_available_actions(table, state, name) for state in range(n_table)]
     n_actions = 1 + max(max(actions) for actions in available)
     rows = [
-        (state * n_actions + action, int(following), float(probability), float(reward), bool(terminated))
+        (state * n_actions + action, *outcome)
         for state, actions in enumerate(available)
         for action in range(n_actions)
-        for probability, following, reward, terminated in table[state][action if action in actions else min(actions)]
+        for outcome in _outcomes(table, state, action if action in actions else min(actions), name)
     ]
-    pair, following, probability, reward, terminated = (np.array(column) for column in zip(*rows, strict=True))
+    pair, probability, following, reward, terminated = (np.array(column) for column in zip(*rows, strict=True))
     outside = following[(following < 0) | (following >= n_table)]
     if len(outside):
         raise InvalidDistributionError(f"the table of {name} leads to state {outside[0]}; it has {n_table} states.")
@@ -123,3 +129,21 @@ def _available_actions(table: Any, state: int, name: str) -> frozenset[int]:
             f"the table of {name} has {found} in state {state}; expected at least one, numbered by integers from 0."
         )
     return frozenset(int(number) for number in numbers)
+
+
+def _outcomes(table: Any, state: int, action: int, name: str) -> list[tuple[float, int, float, bool]]:
+    """What a pair leads to: probability, next state, reward and whether the episode ends, each; never empty."""
+    outcomes = table[state][action]
+    try:
+        read = [
+            (float(probability), index(following), float(reward), bool(terminated))
+            for probability, following, reward, terminated in outcomes
+        ]
+    except (TypeError, ValueError):
+        read = []
+    if not read:
+        raise InvalidShapeError(
+            f"the table of {name} has {outcomes!r} for state {state} and action {action}; expected one or more tuples "
+            "(probability, next state, reward, terminated), where the next state is an integer."
+        )
+    return read

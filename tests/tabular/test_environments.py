@@ -270,3 +270,26 @@ def test_an_environment_that_the_installed_version_lacks_is_refused_in_one_line(
         monkeypatch.setattr(module, "registry", registry)
     with pytest.raises(MissingPackageError, match=r"has no CliffWalking-v1: pip install --upgrade gymnasium\."):
         environment_mdp("cliffwalking")
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        [],
+        None,
+        [(1.0, 0, 0.0)],
+        [(1.0, 0, 0.0, False, {})],
+        [(1.0, 0.5, 0.0, False)],
+        [(1.0, 0, None, False)],
+    ],
+)
+def test_outcomes_that_are_no_tuples_of_a_toy_text_table_are_refused(outcomes: Any) -> None:
+    with pytest.raises(InvalidShapeError, match="for state 1 and action 1; expected one or more tuples"):
+        mdp_from_table({0: RAGGED[0], 1: {0: RAGGED[0][0], 1: outcomes}}, np.array([0.5, 0.5]), 0.9, "x")
+
+
+def test_a_table_without_states_or_with_other_start_states_is_refused() -> None:
+    with pytest.raises(InvalidShapeError, match="has no state"):
+        mdp_from_table({}, np.array([]), 0.9, "x")
+    with pytest.raises(InvalidShapeError, match=r"initial of x has shape \(3,\); its table has 2 states"):
+        mdp_from_table(RAGGED, np.ones(3) / 3, 0.9, "x")
