@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from ampl.arithmetic import DEFAULT
 from ampl.checkpoints import Checkpoint, write_checkpoint
 from ampl.errors import AmplError
 from ampl.evaluation_schedule import EvaluationRequest
@@ -32,7 +33,7 @@ from continuous import model_based
 from continuous.dynamics_fit import holdout_size
 from continuous.wing import WING
 
-DEFAULT = ("mopo:halfcheetah-medium-v2:kit", "damo:halfcheetah-medium-v2:main", "ampl:maze2d-umaze-v1:main")
+USUAL = ("mopo:halfcheetah-medium-v2:kit", "damo:halfcheetah-medium-v2:main", "ampl:maze2d-umaze-v1:main")
 FIT_LOOKS = 60
 EVALUATION_PERIOD = 10  # epochs, in full-length runs
 CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 30.0, 0.05
@@ -42,7 +43,7 @@ WEIGHT_STEPS = 50  # of an estimation, that are timed
 def main() -> int:
     """Measures, prints and records; returns the exit code."""
     parser = command_line(__doc__)
-    parser.add_argument("what", nargs="*", default=DEFAULT, metavar="ALGORITHM:TASK:VARIANT[:LOOKS]")
+    parser.add_argument("what", nargs="*", default=USUAL, metavar="ALGORITHM:TASK:VARIANT[:LOOKS]")
     rows = []
     try:
         for what in parser.parse_args().what:
@@ -60,7 +61,7 @@ def main() -> int:
 
 def profile(name: str, task: str, variant: str, fit_looks: int) -> list[dict[str, Any]]:
     """One row a part: its seconds, of what, and of an average epoch."""
-    algorithm: Any = WING.build(name, task, variant, (0,), "cpu", AS_PUBLISHED, 1)
+    algorithm: Any = WING.build(name, task, variant, (0,), "cpu", AS_PUBLISHED, DEFAULT)
     epochs = WING.default_epochs(name, task, variant)
     period = algorithm.retrain_period
     spent: dict[str, float] = defaultdict(float)

@@ -93,7 +93,7 @@ def stages(options: argparse.Namespace, out: Path) -> list[tuple[str, list[str],
             "differences",
             [python, "-m", "benchmarks.gpu_comparison", str(out / "differences.json"), "--device", device]
             + (["--quick"] if options.quick else []),
-            3 * MINUTE,
+            3 * MINUTE if device == "cuda" else 8 * MINUTE,
         ),
     ]
 

@@ -76,7 +76,7 @@ _COMPARABLE = (
 
 def mopo_table1(folder: Path) -> Table:
     """MOPO and MBPO on each v2 dataset, and on each v0 dataset with runs.  Raises InvalidFileError without a score."""
-    cells, stopped = read_scores(folder, [*TASKS, *_V0.values()], ["main", "mbpo"], "mopo")
+    cells, stopped = read_scores(folder, [*_V0.values(), *TASKS], ["main", "mbpo"], "mopo")
     ours = {(cell.task, cell.variant): cell for cell in cells}
     columns = ("dataset", "paper: MOPO (v0)", "paper: MBPO (v0)", "AMPL's paper: MOPO (v2)", "ours: MOPO",
                "ours: MOPO, last evaluation", "ours: MBPO", "ours: MBPO, last evaluation", "seeds", "steps", "data",
