@@ -1,12 +1,14 @@
 """Hypothesis profiles: `quick` by default, `ci` (the same, reproducible) where CI is set, `full` on request.
 
 Choose one with HYPOTHESIS_PROFILE=full or with pytest's --hypothesis-profile=full. Tests run side by side, so each
-process computes on one thread.
+process computes on one thread. A shell that starts the tests in the background lets them ignore Ctrl-C, which tests of
+interruptions send; here it is heard again.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -14,6 +16,9 @@ from ampl.processes import limit_spinning
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy and torch are first imported
 limit_spinning()  # likewise; for tests of two threads beside other tests
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
