@@ -41,7 +41,7 @@ def _moment_determines_weights(case: Case) -> Measurement | None:
     other = condition.farthest_solution(case.weights, case.behavior_occupancy, direction)
     scale = max(1.0, float(np.abs(condition.coefficients).sum()))
     if abs(condition.residual(other)[0]) > 1e-9 * scale:
-        return None  # not a solution within rounding: says nothing
+        return Measurement(left=float("nan"), right=0.0)  # float64 has no second solution: undecided
     distance = NORMS["L1(d_b)"](other - case.weights, case.behavior_occupancy)
     return Measurement(left=float(distance) / 2.0, right=0.0)
 
