@@ -45,7 +45,7 @@ def _printed_value_bound(scale: float) -> Callable[[Case], Measurement]:
 
     def measure(case: Case) -> Measurement:
         bound = scale * case.mdp.reward_bound / (1.0 - case.discount) * next_state_total_variation(case.mdp, case.model)
-        worst = _worst_pair(_error(case), bound)
+        worst = _worst_pair(_error(case), bound + case.value_rounding)
         nonnegative = float(case.mdp.reward.min()) >= 0.0
         return Measurement(left=worst.left, right=worst.right, condition_met=scale > 1.0 or nonnegative)
 
