@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.errors import NotConvergedError
 from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.contraction import NORMS
@@ -40,8 +41,9 @@ def _moment_determines_weights(case: Case) -> Measurement | None:
     direction = case.generator("direction").normal(size=int(condition.support.sum()))
     other = condition.farthest_solution(case.weights, case.behavior_occupancy, direction)
     scale = max(1.0, float(np.abs(condition.coefficients).sum()))
-    if abs(condition.residual(other)[0]) > 1e-9 * scale:
-        return Measurement(left=float("nan"), right=0.0)  # float64 has no second solution: undecided
+    residual = abs(float(condition.residual(other)[0]))
+    if residual > 1e-9 * scale:
+        raise NotConvergedError(f"The second solution of Eq. 10 leaves {residual:.2g}, expected {1e-9 * scale:.2g}.")
     distance = NORMS["L1(d_b)"](other - case.weights, case.behavior_occupancy)
     return Measurement(left=float(distance) / 2.0, right=0.0)
 
