@@ -15,13 +15,13 @@ from scipy import sparse
 from scipy.sparse.linalg import lsmr
 
 from benchmarks.records import command_line, print_table, write_record
-from tabular.divergences import ChiSquared
-from tabular.grid_world import grid_world
-from tabular.inner_minimum import inner_minimum, inner_minimum_closed_form
-from tabular.mdp import FiniteMDP
-from tabular.policy import mix_policies, random_policy, uniform_policy
-from tabular.policy_objectives import MaximinValue
-from tabular.transition_support import TransitionOccupancies, TransitionSupport
+from tabular.alignment.inner_minimum import inner_minimum, inner_minimum_closed_form
+from tabular.alignment.policy_objectives import MaximinValue
+from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
+from tabular.bounds.divergences import ChiSquared
+from tabular.exact.policy import mix_policies, random_policy, uniform_policy
+from tabular.mdps.grid_world import grid_world
+from tabular.mdps.mdp import FiniteMDP
 
 ALPHA = 0.5
 ROUNDS = 3

@@ -31,17 +31,17 @@ from scipy.sparse.linalg import splu
 
 from benchmarks.damo_inner import ALPHA, grid, setting
 from benchmarks.records import command_line, print_table, write_record
-from tabular import definite_systems, linear_solvers
+from tabular.alignment.inner_minimum import inner_minimum, inner_minimum_closed_form
+from tabular.bounds.divergences import ChiSquared
 from tabular.claims.claim import Tally
 from tabular.claims.families import CaseSpec, build_case
 from tabular.claims.registry import CLAIMS
 from tabular.claims.runner import case_specs
-from tabular.divergences import ChiSquared
-from tabular.grid_world import grid_world, shortest_path_policy
-from tabular.inner_minimum import inner_minimum, inner_minimum_closed_form
-from tabular.linear_solvers import LinearSolution
-from tabular.occupancy import solve_state_occupancy
-from tabular.policy import uniform_policy
+from tabular.exact import definite_systems, linear_solvers
+from tabular.exact.linear_solvers import LinearSolution
+from tabular.exact.occupancy import solve_state_occupancy
+from tabular.exact.policy import uniform_policy
+from tabular.mdps.grid_world import grid_world, shortest_path_policy
 
 ROUNDS = 3
 SIDES = (100, 316, 1000)  # cells a side; states are the square

@@ -18,13 +18,13 @@ from scipy.sparse.linalg import spsolve
 
 from benchmarks.occupancy import POLICIES
 from benchmarks.records import command_line
-from tabular.grid_world import grid_world, shortest_path_policy
-from tabular.linear_solvers import solve_discounted
-from tabular.mdp import FiniteMDP
-from tabular.occupancy import state_occupancy, state_value
-from tabular.policy import mix_policies, uniform_policy
+from tabular.exact.linear_solvers import solve_discounted
+from tabular.exact.occupancy import state_occupancy, state_value
+from tabular.exact.policy import mix_policies, uniform_policy
+from tabular.mdps.grid_world import grid_world, shortest_path_policy
+from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats, Policy
-from tabular.weights import WeightOperator
+from tabular.weights.operator import WeightOperator
 
 MEMORY_LIMIT = 8 * 2**30  # bytes of address space a process may take
 REPEATS = 21  # at most, of computations shorter than a second; medians are reported

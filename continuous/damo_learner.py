@@ -5,8 +5,8 @@
     pi:  max  the same, in which the policy enters by a0 and a'
 
 Source: DAMO, sections 5.1-5.3. Its available text has lost the formulas, so all of this is reconstructed, from its
-prose and from OMPO's code, its parent; each choice is a setting. The exact counterparts are `tabular.inner_minimum` for
-Q and `tabular.policy_objectives` for pi.
+prose and from OMPO's code, its parent; each choice is a setting. The exact counterparts are
+`tabular.alignment.inner_minimum` for Q and `tabular.alignment.policy_objectives` for pi.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 For the true w and any test function Q, E[w Q] = gamma E[w Q(s', a')] + (1 - gamma) E[Q(s0, a0)] (Eq. 10). The network
 is moved by small steps until the equation holds for one Q. That is one number for a whole function: which solution is
-found is up to the start, the step size and the network (theory: `tabular/moments.py`).
+found is up to the start, the step size and the network (theory: `tabular/weights/moments.py`).
 
 Source: AMPL, Eqs. 10-11, and the released code for everything that makes it train.
 """

@@ -96,7 +96,7 @@ class Verify:
     def _specs(self) -> list[CaseSpec]:
         from tabular.claims.families import CaseSpec
         from tabular.claims.runner import case_specs
-        from tabular.environments import ENVIRONMENTS
+        from tabular.mdps.environments import ENVIRONMENTS
 
         if self.cases is not None:
             check_at_least("--cases", self.cases, 1, "A run without cases shows nothing.")
@@ -108,7 +108,7 @@ class Verify:
                 from ampl.errors import UnknownNameError
 
                 raise UnknownNameError("environment", self.mdp, [*ENVIRONMENTS, "FILE.npz"])
-            from tabular.mdp_files import load_mdp
+            from tabular.mdps.mdp_files import load_mdp
 
             load_mdp(Path(self.mdp))  # a bad file is reported before any process starts
         count = self.cases or (20 if self.quick else 200)

@@ -18,13 +18,13 @@ class TabularWing:
 
     def tasks(self) -> Sequence[str]:
         """Toy-text environments, grid worlds and random MDPs."""
-        from tabular.tasks import TASKS
+        from tabular.mdps.tasks import TASKS
 
         return list(TASKS)
 
     def algorithms(self) -> Mapping[str, Sequence[str]]:
         """The three papers', each with its ablations."""
-        from tabular import ampl, damo, mopo
+        from tabular.algorithms import ampl, damo, mopo
 
         return {"ampl": ampl.VARIANTS, "mopo": mopo.VARIANTS, "damo": damo.VARIANTS}
 
@@ -47,10 +47,10 @@ class TabularWing:
         Raises:
             InvalidArgumentError: device "cuda", or steps asked for.
         """
-        from tabular.ampl import AMPLConfig, TabularAMPL
-        from tabular.damo import DAMOConfig, TabularDAMO
-        from tabular.mopo import MOPOConfig, TabularMOPO
-        from tabular.tasks import task_mdp
+        from tabular.algorithms.ampl import AMPLConfig, TabularAMPL
+        from tabular.algorithms.damo import DAMOConfig, TabularDAMO
+        from tabular.algorithms.mopo import MOPOConfig, TabularMOPO
+        from tabular.mdps.tasks import task_mdp
 
         if device == "cuda":
             raise InvalidArgumentError(f"--device is cuda; {task} is solved exactly on the CPU. Use --device cpu.")

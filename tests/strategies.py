@@ -13,12 +13,12 @@ from functools import cached_property
 import numpy as np
 from hypothesis import strategies as st
 
-from tabular.generators import random_rows
-from tabular.mdp import FiniteMDP
-from tabular.occupancy import occupancy
-from tabular.policy import mix_policies, random_policy
+from tabular.exact.occupancy import occupancy
+from tabular.exact.policy import mix_policies, random_policy
+from tabular.mdps.generators import random_rows
+from tabular.mdps.mdp import FiniteMDP
 from tabular.types import DenseDynamics, Floats, Occupancy, Policy, Reward, StateDistribution, Weights
-from tabular.weights import exact_weights
+from tabular.weights.operator import exact_weights
 
 DISCOUNTS = (0.5, 0.0, 0.1, 0.75, 0.9, 0.99, 0.999)
 DYNAMICS = ("dense", "half zero", "deterministic", "absorbing", "unreachable", "skewed")

@@ -7,9 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ampl.claims import Verdict
-from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.theorem1 import (
+from tabular.bounds.theorem1 import (
     SQRT_2,
     coupling_bound,
     sharp_constant,
@@ -17,6 +15,8 @@ from tabular.theorem1 import (
     stopped_path_bound,
     theorem1_bound,
 )
+from tabular.claims.case import Case
+from tabular.claims.claim import Claim, Measurement, Relation
 
 
 def _theorem1(constant: float) -> Callable[[Case], Measurement]:

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from ampl.errors import AbsoluteContinuityError, InvalidFileError
 from ampl.files import check_replaceable, read_npz, write_npz
-from tabular import occupancy as exact
-from tabular.contraction import ContractionCertificates, contraction_certificates, sup_norm_factor
-from tabular.linear_solvers import NEAR_ONE
-from tabular.mdp import FiniteMDP
-from tabular.mdp_files import OPTIONAL_ARRAYS, check_real, mdp_arrays, mdp_from_arrays
-from tabular.penalized_mdp import value_error
-from tabular.theorem1 import joint_divergence, model_divergence, model_policy_divergence
+from tabular.bounds.penalized_mdp import value_error
+from tabular.bounds.theorem1 import joint_divergence, model_divergence, model_policy_divergence
+from tabular.exact import occupancy as exact
+from tabular.exact.linear_solvers import NEAR_ONE
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.mdp_files import OPTIONAL_ARRAYS, check_real, mdp_arrays, mdp_from_arrays
 from tabular.types import ActionValue, Floats, Occupancy, Policy, StateValue, Weights
-from tabular.weights import WeightOperator, density_ratio
+from tabular.weights.contraction import ContractionCertificates, contraction_certificates, sup_norm_factor
+from tabular.weights.operator import WeightOperator, density_ratio
 
 DENSE_PAIRS = 600
 """Largest number of state-action pairs for which claims that need dense matrices over pairs are tried."""

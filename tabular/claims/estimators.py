@@ -11,10 +11,10 @@ from ampl.claims import Verdict
 from ampl.errors import NotConvergedError
 from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.contraction import NORMS
-from tabular.estimators.lagrangian import RegularizedLagrangian, dualdice, gendice
-from tabular.estimators.minimax_weight_learning import MinimaxWeightLearning
-from tabular.estimators.problem import EstimationProblem, Estimator, PlugIn, doubly_robust_return
+from tabular.weights.contraction import NORMS
+from tabular.weights.estimators.lagrangian import RegularizedLagrangian, dualdice, gendice
+from tabular.weights.estimators.minimax_weight_learning import MinimaxWeightLearning
+from tabular.weights.estimators.problem import EstimationProblem, Estimator, PlugIn, doubly_robust_return
 
 _PAIRS = 60  # largest case: the solves cost the cube of the number of pairs
 _ITERATIONS = 30

@@ -15,22 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from tabular.claims.case import Case
-from tabular.dataset import sample_dataset
-from tabular.dynamics import maximum_likelihood
-from tabular.environments import ENVIRONMENTS, environment_mdp
-from tabular.generators import (
-    chain_mdp,
-    detour_mdp,
-    fork_mdp,
-    random_dynamics,
-    random_reward,
-    random_rows,
-)
-from tabular.grid_world import grid_world
-from tabular.mdp import FiniteMDP
-from tabular.mdp_files import load_mdp
-from tabular.occupancy import action_value
-from tabular.policy import (
+from tabular.exact.dataset import sample_dataset
+from tabular.exact.dynamics import maximum_likelihood
+from tabular.exact.occupancy import action_value
+from tabular.exact.policy import (
     epsilon_greedy_policy,
     mix_policies,
     optimal_policy,
@@ -38,6 +26,18 @@ from tabular.policy import (
     softmax_policy,
     uniform_policy,
 )
+from tabular.mdps.environments import ENVIRONMENTS, environment_mdp
+from tabular.mdps.generators import (
+    chain_mdp,
+    detour_mdp,
+    fork_mdp,
+    random_dynamics,
+    random_reward,
+    random_rows,
+)
+from tabular.mdps.grid_world import grid_world
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.mdp_files import load_mdp
 from tabular.types import DenseDynamics, Policy, Reward, StateDistribution
 
 DISCOUNTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.75, 0.9, 0.97, 0.99, 0.999)

@@ -12,13 +12,13 @@ from functools import lru_cache
 import numpy as np
 
 from ampl.claims import Verdict
+from tabular.bounds.integral_metrics import L1Distance, LineWasserstein1, MeanDiscrepancy, Wasserstein1
+from tabular.bounds.penalized_mdp import mean_uncertainty, penalized_optimum
+from tabular.bounds.penalty_tradeoff import TradeOff, enumerate_trade_off
+from tabular.bounds.theorem1 import next_state_total_variation
 from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.integral_metrics import L1Distance, LineWasserstein1, MeanDiscrepancy, Wasserstein1
-from tabular.occupancy import expected_return
-from tabular.penalized_mdp import mean_uncertainty, penalized_optimum
-from tabular.penalty_tradeoff import TradeOff, enumerate_trade_off
-from tabular.theorem1 import next_state_total_variation
+from tabular.exact.occupancy import expected_return
 from tabular.types import Floats
 
 _PROGRAM_PAIRS = 6  # a linear program a pair takes time

@@ -8,9 +8,9 @@ from ampl.claims import Verdict
 from ampl.errors import NotConvergedError
 from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.contraction import NORMS
-from tabular.moments import indicator_conditions, moment_conditions, q_moment
-from tabular.occupancy import one_step_value
+from tabular.exact.occupancy import one_step_value
+from tabular.weights.contraction import NORMS
+from tabular.weights.moments import indicator_conditions, moment_conditions, q_moment
 
 _RANK_PAIRS = 120  # the rank of all indicator conditions costs the cube of the number of pairs
 

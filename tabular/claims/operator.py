@@ -7,8 +7,8 @@ import numpy as np
 from ampl.claims import Verdict
 from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.contraction import NORMS, sup_norm_radius
-from tabular.weights import mean_weight
+from tabular.weights.contraction import NORMS, sup_norm_radius
+from tabular.weights.operator import mean_weight
 
 _ITERATIONS = 30
 _ROUNDING = 1e-8  # errors below this share of the first one are left to rounding

@@ -20,8 +20,8 @@ from tabular.claims.case import load_case, save_case
 from tabular.claims.claim import Claim, Measurement, Size, Tally, Undecided
 from tabular.claims.families import FAMILIES, CaseSpec, build_case
 from tabular.claims.registry import CLAIMS
-from tabular.environments import ENVIRONMENTS
-from tabular.mdp import FiniteMDP
+from tabular.mdps.environments import ENVIRONMENTS
+from tabular.mdps.mdp import FiniteMDP
 
 Tallies = dict[str, Tally]
 _CHUNK = 100  # generated cases a task of the process pool

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ampl.errors import AmplError
 from tabular.claims.case import Case
 from tabular.claims.claim import Claim, Measurement
-from tabular.mdp import FiniteMDP
+from tabular.mdps.mdp import FiniteMDP
 from tabular.types import DenseDynamics, Floats, Policy, Reward, StateDistribution
 
 _MOST_PAIRS = 64  # larger cases stay as they are: each trial would take long

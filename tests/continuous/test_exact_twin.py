@@ -12,10 +12,10 @@ from continuous.regularizer import Discriminator, Pairs, RegularizerConfig, raw_
 from continuous.replay import TransitionTable
 from continuous.streams import SeedStreams
 from continuous.termination import never
-from tabular.dynamics import aggregate_states, maximum_likelihood
-from tabular.finite_problem import finite_problem
-from tabular.mdp import FiniteMDP
-from tabular.occupancy import action_value
+from tabular.exact.dynamics import aggregate_states, maximum_likelihood
+from tabular.exact.occupancy import action_value
+from tabular.experiments.finite_problem import finite_problem
+from tabular.mdps.mdp import FiniteMDP
 
 
 @pytest.fixture(autouse=True)

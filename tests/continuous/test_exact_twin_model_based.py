@@ -14,11 +14,11 @@ from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
 from continuous.squashed_gaussian import SquashedGaussianConfig
 from continuous.streams import SeedStreams
 from continuous.transition_classifier import ClassifierConfig, TransitionClassifier
-from tabular.divergences import ChiSquared, Cubic, Divergence
-from tabular.generators import random_mdp
-from tabular.inner_minimum import inner_minimum, inner_minimum_closed_form
-from tabular.policy import deterministic_policy, uniform_policy
-from tabular.transition_support import TransitionOccupancies, TransitionSupport
+from tabular.alignment.inner_minimum import inner_minimum, inner_minimum_closed_form
+from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
+from tabular.bounds.divergences import ChiSquared, Cubic, Divergence
+from tabular.exact.policy import deterministic_policy, uniform_policy
+from tabular.mdps.generators import random_mdp
 
 S, A = 3, 2
 

@@ -13,9 +13,9 @@ from continuous.finite import all_pairs, transition_table
 from continuous.penalties import PenalizedModel, Penalty
 from continuous.streams import SeedStreams
 from continuous.termination import never
-from tabular.finite_problem import finite_problem
-from tabular.mdp import FiniteMDP
-from tabular.penalized_mdp import penalized_mdp
+from tabular.bounds.penalized_mdp import penalized_mdp
+from tabular.experiments.finite_problem import finite_problem
+from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats
 
 S, A = 4, 2

@@ -14,9 +14,9 @@ from continuous.finite import encoded
 from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
 from continuous.squashed_gaussian import SquashedGaussianConfig
 from continuous.streams import SeedStreams
-from tabular.mdp import FiniteMDP
-from tabular.occupancy import one_step_value, state_value
-from tabular.policy import softmax_policy, uniform_policy
+from tabular.exact.occupancy import one_step_value, state_value
+from tabular.exact.policy import softmax_policy, uniform_policy
+from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats
 
 S, GRID, SEEDS = 3, 101, (0, 1)

@@ -17,10 +17,10 @@ from continuous.q_moment import CriticTest, QMoment, QMomentConfig
 from continuous.streams import SeedStreams
 from continuous.vpm import VPMConfig
 from continuous.weights import EstimatorConfig, PowerOutput, WeightNetwork
-from tabular.finite_problem import finite_problem
-from tabular.mdp import FiniteMDP
-from tabular.moments import indicator_conditions, q_moment, weights_error
-from tabular.occupancy import occupancy
+from tabular.exact.occupancy import occupancy
+from tabular.experiments.finite_problem import finite_problem
+from tabular.mdps.mdp import FiniteMDP
+from tabular.weights.moments import indicator_conditions, q_moment, weights_error
 
 SIZES = {"hidden": (32,), "batch_size": 500, "start_batch_size": 500, "discount": 0.8}
 FAVORABLE: dict[

@@ -13,8 +13,8 @@ from ampl.errors import ForeignFileError, InvalidFileError
 from ampl.files import write_npz
 from figures.estimation_error import draw, read_estimation_error
 from figures.style import look
-from tabular import estimation_error as experiment
-from tabular.estimators.registry import ESTIMATORS
+from tabular.experiments.ampl_theory import estimation_error as experiment
+from tabular.weights.estimators.registry import ESTIMATORS
 from tests.figures.drawn_text import check_text_is_readable, texts
 
 

@@ -1,0 +1,1 @@
+"""AMPL, MOPO and DAMO with exact components, behind `ampl.interfaces.Algorithm`."""

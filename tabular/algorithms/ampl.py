@@ -1,0 +1,85 @@
+"""AMPL on a finite MDP, with every component exact: alternating model-policy learning from a sampled dataset.
+
+Source: "A Unified Framework for Alternating Offline Model Training and Policy Learning" (NeurIPS 2022), Algorithm 1,
+whose loop is `ampl.training.train`. What stands in for the deep components, and why:
+
+- dynamics: a tied tabular class, because in the unrestricted one importance weights cancel (theory.md, section 4);
+- weights: the fixed point of T (Eq. 9) on the empirical transitions of the data, normalized to mean one;
+- critic: the exact action value in the model, the limit of Eqs. 12-13;
+- policy: the exact maximizer of Eq. 17 with KL(pi || pi_b) as the regularizer in place of the adversarial JSD,
+  pi proportional to pi_b exp(value_weight Q / mean |Q|).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ampl.errors import check_at_least
+from ampl.interfaces import Array, Metrics
+from tabular.algorithms.exact_algorithm import ExactAlgorithm
+from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner, positive_softmax
+from tabular.exact.dynamics import maximum_likelihood
+from tabular.exact.occupancy import action_value, occupancy
+from tabular.mdps.mdp import FiniteMDP
+
+VARIANTS = ("main", "nw")
+"""Weighted refits (Eq. 6), and refits without weights (Eq. 4)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AMPLConfig(OfflineConfig):
+    """Hyperparameters of tabular AMPL."""
+
+    value_weight: float = 10.0  # lambda of Eq. 17, before division by mean |Q|; dimensionless
+    retrain_period: int | None = 5  # epochs between refits of the model; None: never
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least("value_weight", self.value_weight, 0.0, "0 imitates the behavior policy.")
+
+
+class TabularAMPL(ExactAlgorithm):
+    """AMPL for several seeds.
+
+    Args:
+        mdp: the true MDP, dense.
+        seeds: one dataset each.
+        config: hyperparameters.
+        weighted: whether refits use the weights (Eq. 6) or not (Eq. 4, the ablation "nw").
+    """
+
+    def __init__(self, mdp: FiniteMDP, seeds: Sequence[int], config: AMPLConfig, *, weighted: bool) -> None:
+        super().__init__(
+            "ampl",
+            [_Learner(mdp, config, weighted, seed) for seed in seeds],
+            seeds,
+            asdict(config) | {"discount": mdp.discount, "weighted": weighted},
+            config.retrain_period,
+        )
+
+
+class _Learner(OfflineLearner):
+    def __init__(self, mdp: FiniteMDP, config: AMPLConfig, weighted: bool, seed: int) -> None:
+        super().__init__(mdp, config, seed)
+        self._value_weight = config.value_weight
+        self._weighted = weighted
+        self._empirical = mdp.with_dynamics(maximum_likelihood(self.counts))
+
+    def estimate_weights(self) -> Array:
+        """w(s_i, a_i) = d_pi / d_b on the empirical transitions of the data, [N]; the fixed point of Eq. 9 there."""
+        if not self._weighted:
+            return super().estimate_weights()
+        share = self.data.pair_counts() / self.data.n_transitions
+        visits = occupancy(self._empirical, self.policy)
+        ratio = np.divide(visits, share, out=np.zeros_like(visits), where=share > 0)
+        rows = ratio.ravel()[self.data.pair]
+        return rows / rows.mean()
+
+    def improve_policy(self) -> Metrics:
+        """Exact evaluation in the model, then the closed-form maximizer of Eq. 17."""
+        value = action_value(self.model, self.policy)
+        scale = self._value_weight / max(float(np.abs(value).mean()), 1e-300)  # lambda of Eq. 17
+        return self.change_policy(positive_softmax(np.log(self.estimated_behavior) + scale * value), value)

@@ -1,0 +1,142 @@
+"""MOPO on a finite MDP, with every component exact: model-based policy optimization with a reward penalty.
+
+Source: "MOPO: Model-based Offline Policy Optimization" (NeurIPS 2020), Algorithms 1 and 2. Its pseudo-code is three
+lines: fit the model; subtract lambda u(s, a) from the reward; optimize the policy in the penalized MDP. What stands in
+for the deep components:
+
+- u, main: sqrt(k / n), n the data of the pair's cell and k the next states seen there. The L1 error of n-sample
+  frequencies is at most this in the mean; what the tied class cannot represent it does not see.
+- u, ensemble: the largest L1 distance of a bootstrap refit's rows from the ensemble's mean.
+- u, true-penalty: the true L1 error, which makes it admissible; no-penalty is MBPO.
+- lambda: a share of discount * c, c half the range of the optimal values in the model. Section 4's guarantee needs the
+  whole of it and an admissible u.
+- policy: one step of exact soft policy iteration an epoch, the limit of SAC at a small temperature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ampl.errors import UnknownNameError, check_at_least
+from ampl.interfaces import Array, Metrics, State
+from ampl.randomness import stream
+from tabular.algorithms.exact_algorithm import ExactAlgorithm
+from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner, advantage_scale, positive_softmax
+from tabular.bounds.integral_metrics import L1Distance
+from tabular.bounds.penalized_mdp import mean_uncertainty, penalized_mdp, penalized_return
+from tabular.exact.dynamics import maximum_likelihood
+from tabular.exact.occupancy import action_value, state_value
+from tabular.exact.policy import optimal_policy
+from tabular.mdps.mdp import FiniteMDP
+from tabular.types import Floats
+
+VARIANTS = ("main", "ensemble", "true-penalty", "no-penalty")
+"""How u is estimated; the last is MBPO."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MOPOConfig(OfflineConfig):
+    """Hyperparameters of tabular MOPO."""
+
+    penalty_share: float = 0.1  # lambda as a share of discount * c; 1 is what the guarantee needs
+    n_members: int = 7  # of the ensemble, as in the paper
+    temperature: float = 0.02  # of the policy, in units of the largest advantage
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least("penalty_share", self.penalty_share, 0.0, "0 is MBPO.")
+        check_at_least("n_members", self.n_members, 2, "One model cannot disagree with itself.")
+        check_at_least("temperature", self.temperature, 1e-6)
+
+
+class TabularMOPO(ExactAlgorithm):
+    """MOPO for several seeds.
+
+    Args:
+        mdp: the true MDP, dense.
+        seeds: one dataset each.
+        config: hyperparameters.
+        variant: one of `VARIANTS`.
+
+    Raises:
+        UnknownNameError: another variant.
+    """
+
+    def __init__(self, mdp: FiniteMDP, seeds: Sequence[int], config: MOPOConfig, variant: str = "main") -> None:
+        if variant not in VARIANTS:
+            raise UnknownNameError("variant of tabular MOPO", variant, VARIANTS)
+        super().__init__(
+            "mopo",
+            [_Learner(mdp, config, variant, seed) for seed in seeds],
+            seeds,
+            asdict(config) | {"discount": mdp.discount, "uncertainty": variant},
+        )
+
+
+class _Learner(OfflineLearner):
+    def __init__(self, mdp: FiniteMDP, config: MOPOConfig, variant: str, seed: int) -> None:
+        super().__init__(mdp, config, seed)
+        self._config, self._variant, self._seed = config, variant, seed
+        self.uncertainty: Floats = np.zeros_like(self.policy)
+        self.penalty_weight = 0.0
+
+    def fit_model(self, weights: Array | None) -> Metrics:
+        """Maximum likelihood, then u and lambda, which stay as they are."""
+        metrics = super().fit_model(weights)
+        self.uncertainty = self._estimate_uncertainty()
+        best = state_value(self.model, optimal_policy(self.model))
+        share = 0.0 if self._variant == "no-penalty" else self._config.penalty_share
+        self.penalty_weight = share * self.mdp.discount * L1Distance(centered=True).norm(best)
+        return dict(metrics) | {"model/uncertainty_mean": float(self.uncertainty.ravel()[self.data.pair].mean())}
+
+    def improve_policy(self) -> Metrics:
+        """Exact evaluation in the penalized MDP, and the softmax of its action values."""
+        value = action_value(penalized_mdp(self.model, self.uncertainty, self.penalty_weight), self.policy)
+        return self.change_policy(positive_softmax(value / (self._config.temperature * advantage_scale(value))), value)
+
+    def evaluate(self) -> Metrics:
+        """Beside the truth: the penalized return, which MOPO takes for a lower bound, and E[u] in the model."""
+        return dict(super().evaluate()) | {
+            "evaluation/penalized_return": penalized_return(
+                self.model, self.uncertainty, self.penalty_weight, self.policy
+            ),
+            "evaluation/uncertainty_mean": mean_uncertainty(self.model, self.uncertainty, self.policy),
+        }
+
+    def state(self) -> State:
+        """With u and lambda."""
+        return dict(super().state()) | {
+            "uncertainty": self.uncertainty,
+            "penalty_weight": np.array(self.penalty_weight),
+        }
+
+    def load_state(self, state: State) -> None:
+        """Inverse of `state`."""
+        super().load_state(state)
+        self.uncertainty, self.penalty_weight = state["uncertainty"], float(state["penalty_weight"])
+
+    def _estimate_uncertainty(self) -> Floats:
+        if self._variant == "true-penalty":
+            return L1Distance().distance(self.mdp, self.model)
+        if self._variant == "ensemble":
+            return self._disagreement()
+        pooled = np.zeros((int(self.cells.max()) + 1, self.mdp.n_states))
+        np.add.at(pooled, self.cells.ravel(), self.counts.reshape(-1, self.mdp.n_states))
+        seen, possible = pooled.sum(axis=1), (pooled > 0.0).sum(axis=1)
+        spread = np.sqrt(possible / np.maximum(seen, 1.0))
+        return np.where(seen > 0.0, np.minimum(spread, 2.0), 2.0)[self.cells]
+
+    def _disagreement(self) -> Floats:
+        """max_i |P_i - mean P|_1 over models of bootstrap samples, [S, A].  Source: MOPO, "ens. pen."."""
+        generator = stream(self._seed, "bootstrap")
+        flat = self.counts.ravel()
+        resampled = generator.multinomial(flat.sum(), flat / flat.sum(), size=self._config.n_members)
+        rows = [
+            maximum_likelihood(counts.reshape(self.counts.shape), None, self.cells, smoothing=self._config.smoothing)
+            for counts in resampled
+        ]
+        mean = sum(rows) / len(rows)
+        return np.max([np.abs(row - mean).sum(axis=2) for row in rows], axis=0)

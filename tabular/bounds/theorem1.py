@@ -1,0 +1,229 @@
+"""Theorem 1 of AMPL: how much a model's error can change a policy's return, and the bounds it competes with.
+
+    D_pi(P*, P_hat) = E_{d_b}[w KL(P*(s'|s,a) pi_b(a'|s') || P_hat(s'|s,a) pi(a'|s'))]                     (Theorem 1)
+                    = E_{d_pi}[KL(P* || P_hat)] + E_{d_pi, s'~P*}[KL(pi_b(.|s') || pi(.|s'))]              (chain rule)
+    |J(pi, P*) - J(pi, P_hat)| <= c discount r_max / (1 - discount) sqrt(D_pi)
+
+The constant c is a parameter here, because the paper's copy at hand does not show it: c = sqrt(2) always holds,
+c = 1/sqrt(2) needs discount >= 3/4 or rewards in [0, r_max], and the smallest that holds is sqrt(2 (1 - discount)),
+already with the model part of D_pi alone.  Source: theory.md, section 4, which has the proofs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import rel_entr
+
+from ampl.errors import AbsoluteContinuityError, InvalidShapeError
+from tabular.bounds.divergences import jensen_shannon, kl
+from tabular.exact.occupancy import expected_return, occupancy
+from tabular.mdps.mdp import FiniteMDP
+from tabular.types import Floats, Occupancy, Policy, Weights
+
+SQRT_2 = float(np.sqrt(2.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPolicyDivergence:
+    """D_pi(P*, P_hat) split by the chain rule, in nats.
+
+    Attributes:
+        model_part: E_{d_pi}[KL(P* || P_hat)], the only part the return gap depends on.
+        policy_part: E_{d_pi, s'~P*}[KL(pi_b || pi)](s'), slack: it vanishes only at pi = pi_b.
+    """
+
+    model_part: float
+    policy_part: float
+
+    @property
+    def total(self) -> float:
+        """D_pi(P*, P_hat)."""
+        return self.model_part + self.policy_part
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundSlack:
+    """Where Theorem 1 gives its bound away: gap + model_slack + policy_slack is the bound.  Units of one step's reward.
+
+    Attributes:
+        gap: |J(pi, P*) - J(pi, P_hat)|.
+        model_slack: what Pinsker, Jensen and the horizon lose on the model part of the divergence.
+        policy_slack: what the policy part adds, though the gap does not depend on pi_b.
+    """
+
+    gap: float
+    model_slack: float
+    policy_slack: float
+
+
+def bound_slack(gap: float, parts: ModelPolicyDivergence, discount: float, reward_bound: float) -> BoundSlack:
+    """Splits the slack of Theorem 1 with c = sqrt(2) by the chain rule."""
+    of_model = theorem1_bound(parts.model_part, discount, reward_bound)
+    whole = theorem1_bound(parts.total, discount, reward_bound)
+    return BoundSlack(gap=gap, model_slack=of_model - gap, policy_slack=whole - of_model)
+
+
+def return_gap(mdp: FiniteMDP, model: FiniteMDP, policy: Policy) -> float:
+    """|J(pi, P*) - J(pi, P_hat)|, normalized returns."""
+    return abs(expected_return(mdp, policy) - expected_return(model, policy))
+
+
+def model_policy_divergence(
+    mdp: FiniteMDP, model: FiniteMDP, policy: Policy, behavior: Policy, policy_occupancy: Occupancy | None = None
+) -> ModelPolicyDivergence:
+    """D_pi of Theorem 1 from its two parts; dense or sparse.
+
+    Args:
+        mdp: the true MDP, P*.
+        model: the same MDP under P_hat.
+        policy: pi, [S, A].
+        behavior: pi_b, [S, A].
+        policy_occupancy: d_pi = w d_b under P*, [S, A], if already known.
+
+    Raises:
+        AbsoluteContinuityError: P_hat or pi gives zero probability to something that happens under P* and pi_b.
+    """
+    visits = occupancy(mdp, policy) if policy_occupancy is None else policy_occupancy
+    row_kl = next_state_kl(mdp, model)
+    _check_finite(visits, row_kl)
+    policy_kl = kl(behavior, policy)  # [S']
+    arriving = mdp.push_forward(visits)
+    unbounded = (arriving > 0.0) & np.isinf(policy_kl)
+    if unbounded.any():
+        state = int(np.argmax(unbounded))
+        action = int(np.argmax((behavior[state] > 0.0) & (policy[state] <= 0.0)))
+        raise AbsoluteContinuityError(
+            f"D_pi is infinite: in state {state} the behavior policy takes action {action} and the policy never does. "
+            "Mix some of the behavior policy into the policy, or use the model part alone."
+        )
+    return ModelPolicyDivergence(model_part=_expectation(visits, row_kl), policy_part=_expectation(arriving, policy_kl))
+
+
+def model_divergence(mdp: FiniteMDP, model: FiniteMDP, policy_occupancy: Occupancy) -> float:
+    """The model part alone: E_{d_pi}[KL(P* || P_hat)], nats; infinite where the model misses what the policy meets."""
+    return _expectation(policy_occupancy, next_state_kl(mdp, model))
+
+
+def joint_divergence(
+    mdp: FiniteMDP, model: FiniteMDP, policy: Policy, behavior: Policy, weights: Weights, behavior_occupancy: Occupancy
+) -> float:
+    """D_pi exactly as Theorem 1 prints it: KLs of joints [S', A'], weighted by w and d_b; dense, memory S A S A."""
+    true_joint, model_joint = _next_pair_joints(mdp, model, policy, behavior)
+    return _expectation(weights * behavior_occupancy, kl(true_joint, model_joint))
+
+
+def relaxed_divergences(
+    mdp: FiniteMDP, model: FiniteMDP, policy: Policy, behavior: Policy, behavior_occupancy: Occupancy
+) -> dict[str, float]:
+    """Eq. 8's joints over (s, a, s', a') compared, nats: data P* pi_b d_b against model P_hat pi d_b(s) pi(a|s).
+
+    Returns:
+        `kl` with D_pi <= ||w||_inf kl, and `jsd` in [0, log 2], which the discriminator estimates.
+    """
+    true_joint, model_joint = eq8_joints(mdp, model, policy, behavior, behavior_occupancy)
+    return {"kl": float(kl(true_joint, model_joint)), "jsd": float(jensen_shannon(true_joint, model_joint))}
+
+
+def eq8_joints(
+    mdp: FiniteMDP, model: FiniteMDP, policy: Policy, behavior: Policy, behavior_occupancy: Occupancy
+) -> tuple[Floats, Floats]:
+    """The two distributions over (s, a, s', a') that Eq. 8 compares, flattened, [S*A*S*A] each."""
+    true_joint, model_joint = _next_pair_joints(mdp, model, policy, behavior)
+    state_visits = behavior_occupancy.sum(axis=1, keepdims=True)
+    real = behavior_occupancy[:, :, None] * true_joint
+    imagined = (state_visits * policy)[:, :, None] * model_joint
+    return real.ravel(), imagined.ravel()
+
+
+def theorem1_bound(divergence: float, discount: float, reward_bound: float, constant: float = SQRT_2) -> float:
+    """c discount r_max / (1 - discount) sqrt(D), in units of one step's reward.  Source: AMPL, Theorem 1.
+
+    At discount 0 no dynamics matter and the bound is zero, even where D is infinite.
+    """
+    if discount == 0.0:
+        return 0.0
+    return constant * discount * reward_bound / (1.0 - discount) * float(np.sqrt(max(divergence, 0.0)))
+
+
+def sharp_constant(discount: float) -> float:
+    """sqrt(2 (1 - discount)): the smallest c for which Theorem 1 holds for every MDP with that discount."""
+    return float(np.sqrt(2.0 * (1.0 - discount)))
+
+
+def stopped_path_bound(divergence: float, discount: float, reward_bound: float) -> float:
+    """The sharp form of Theorem 1, never vacuous: the smaller of the Pinsker and the Bretagnolle-Huber bound.
+
+    2 discount r_max min(sqrt(D / (2 (1 - discount))), sqrt(1 - exp(-D / (1 - discount)))), because D / (1 - discount)
+    is the KL divergence of the paths up to a geometric stopping time. For rewards in [0, r_max] halve it.
+    """
+    path_kl = max(divergence, 0.0) / (1.0 - discount)
+    return 2.0 * discount * reward_bound * float(min(np.sqrt(path_kl / 2.0), np.sqrt(-np.expm1(-path_kl))))
+
+
+def coupling_bound(mdp: FiniteMDP, model: FiniteMDP) -> float:
+    """R discount eps / (1 - discount + discount eps), eps = max TV(P*, P_hat), R the range of r: the tight lemma."""
+    error = float(next_state_total_variation(mdp, model).max())
+    return reward_range(mdp) * mdp.discount * error / (1.0 - mdp.discount + mdp.discount * error)
+
+
+def simulation_lemma_bound(mdp: FiniteMDP, model: FiniteMDP) -> float:
+    """R discount eps / (1 - discount), eps = max TV(P*, P_hat), R the range of r: the classical simulation lemma."""
+    error = float(next_state_total_variation(mdp, model).max())
+    return reward_range(mdp) * mdp.discount * error / (1.0 - mdp.discount)
+
+
+def reward_range(mdp: FiniteMDP) -> float:
+    """max r - min r."""
+    return float(np.ptp(mdp.reward))
+
+
+def next_state_kl(mdp: FiniteMDP, model: FiniteMDP) -> Floats:
+    """KL(P*(.|s,a) || P_hat(.|s,a)), [S, A], nats; infinite where the model misses a possible next state."""
+    _check_same_space(mdp, model)
+    if not mdp.is_sparse and not model.is_sparse:
+        return kl(mdp.dynamics, model.dynamics)
+    true_rows, model_rows = mdp.to_sparse().pair_dynamics, model.to_sparse().pair_dynamics
+    rows = np.repeat(np.arange(true_rows.shape[0]), np.diff(true_rows.indptr))
+    matching = np.asarray(model_rows[rows, true_rows.indices]).ravel()
+    terms = rel_entr(true_rows.data, matching)
+    return np.bincount(rows, terms, minlength=true_rows.shape[0]).astype(np.float64).reshape(mdp.reward.shape)
+
+
+def next_state_total_variation(mdp: FiniteMDP, model: FiniteMDP) -> Floats:
+    """sup_A |P*(A|s,a) - P_hat(A|s,a)|, [S, A], in [0, 1]."""
+    _check_same_space(mdp, model)
+    difference = abs(mdp.pair_dynamics - model.pair_dynamics)
+    return np.asarray(difference.sum(axis=1)).reshape(mdp.reward.shape) / 2.0
+
+
+def _next_pair_joints(mdp: FiniteMDP, model: FiniteMDP, policy: Policy, behavior: Policy) -> tuple[Floats, Floats]:
+    """P*(s'|s,a) pi_b(a'|s') and P_hat(s'|s,a) pi(a'|s'), each [S, A, S'*A']."""
+    shape = (mdp.n_states, mdp.n_actions, mdp.n_states * mdp.n_actions)
+    true_joint = (mdp.to_dense().dynamics[..., None] * behavior).reshape(shape)
+    model_joint = (model.to_dense().dynamics[..., None] * policy).reshape(shape)
+    return true_joint, model_joint
+
+
+def _expectation(mass: Floats, values: Floats) -> float:
+    """sum mass * values with 0 * infinity = 0."""
+    return float(np.sum(mass * np.where(mass > 0.0, values, 0.0)))
+
+
+def _check_finite(visits: Occupancy, row_kl: Floats) -> None:
+    unbounded = (visits > 0.0) & np.isinf(row_kl)
+    if unbounded.any():
+        state, action = (int(i) for i in np.argwhere(unbounded)[0])
+        raise AbsoluteContinuityError(
+            f"KL(P* || P_hat) is infinite at (s={state}, a={action}): the model gives zero probability to a next state "
+            "that can follow. Fit it with smoothing > 0."
+        )
+
+
+def _check_same_space(mdp: FiniteMDP, model: FiniteMDP) -> None:
+    if mdp.reward.shape != model.reward.shape:
+        raise InvalidShapeError(
+            f"{mdp.name} has {mdp.reward.shape} states and actions and {model.name} {model.reward.shape}; "
+            "expected the same. Build the model with mdp.with_dynamics."
+        )

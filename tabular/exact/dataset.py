@@ -1,0 +1,116 @@
+"""Transitions sampled from a behavior policy: an offline dataset on a finite MDP, and the counts that summarize it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from ampl.errors import check_at_least
+from tabular.exact.occupancy import occupancy
+from tabular.mdps.mdp import FiniteMDP
+from tabular.types import Floats, Integers, Policy
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TransitionDataset:
+    """N independent transitions with (s, a) ~ d_b, s' ~ P*, a' ~ pi_b, and as many start states from mu0.
+
+    Attributes:
+        state, action, next_state, next_action: [N], integers.
+        reward: [N].
+        start_state: [N], drawn from mu0.
+        n_states, n_actions: of the MDP they came from.
+    """
+
+    state: Integers
+    action: Integers
+    reward: Floats
+    next_state: Integers
+    next_action: Integers
+    start_state: Integers
+    n_states: int
+    n_actions: int
+
+    @property
+    def n_transitions(self) -> int:
+        """N."""
+        return len(self.state)
+
+    @property
+    def pair(self) -> Integers:
+        """Index s*A + a of each transition's pair, [N]."""
+        return self.state * self.n_actions + self.action
+
+    def pair_counts(self) -> Integers:
+        """N(s, a), [S, A]."""
+        counts = np.bincount(self.pair, minlength=self.n_states * self.n_actions)
+        return counts.reshape(self.n_states, self.n_actions)
+
+    def transition_counts(self) -> Integers:
+        """N(s, a, s'), dense [S, A, S']."""
+        flat = np.bincount(self.pair * self.n_states + self.next_state, minlength=self.n_states**2 * self.n_actions)
+        return flat.reshape(self.n_states, self.n_actions, self.n_states)
+
+    def sparse_transition_counts(self) -> sparse.csr_array:
+        """N(s, a, s'), sparse [S*A, S']."""
+        shape = (self.n_states * self.n_actions, self.n_states)
+        return sparse.csr_array((np.ones(self.n_transitions), (self.pair, self.next_state)), shape=shape)
+
+    def sample(self, batch_size: int, generator: np.random.Generator) -> TransitionDataset:
+        """A batch drawn with replacement, as a dataset of `batch_size` rows."""
+        check_at_least("batch_size", batch_size, 1)
+        rows = generator.integers(self.n_transitions, size=batch_size)
+        starts = generator.integers(self.n_transitions, size=batch_size)
+        return TransitionDataset(
+            state=self.state[rows],
+            action=self.action[rows],
+            reward=self.reward[rows],
+            next_state=self.next_state[rows],
+            next_action=self.next_action[rows],
+            start_state=self.start_state[starts],
+            n_states=self.n_states,
+            n_actions=self.n_actions,
+        )
+
+
+def sample_dataset(
+    mdp: FiniteMDP, behavior: Policy, n_transitions: int, generator: np.random.Generator
+) -> TransitionDataset:
+    """Draws an offline dataset from the discounted occupancy of the behavior policy; dense or sparse MDPs."""
+    check_at_least("n_transitions", n_transitions, 1)
+    pairs = _draw(occupancy(mdp, behavior).ravel(), n_transitions, generator)
+    next_state = _draw_next_states(mdp, pairs, generator)
+    return TransitionDataset(
+        state=pairs // mdp.n_actions,
+        action=pairs % mdp.n_actions,
+        reward=mdp.reward.ravel()[pairs],
+        next_state=next_state,
+        next_action=_draw_rows(behavior, next_state, generator),
+        start_state=_draw(mdp.initial, n_transitions, generator),
+        n_states=mdp.n_states,
+        n_actions=mdp.n_actions,
+    )
+
+
+def _draw(probability: Floats, count: int, generator: np.random.Generator) -> Integers:
+    """Indices drawn from one distribution, [count]; never one of probability zero."""
+    return generator.choice(len(probability), size=count, p=probability / probability.sum())
+
+
+def _draw_rows(rows: Floats, which: Integers, generator: np.random.Generator) -> Integers:
+    """One index from each chosen row of [R, C], [len(which)]."""
+    cumulative = rows.cumsum(axis=1)
+    points = generator.random(len(which)) * cumulative[which, -1]
+    return (cumulative[which] <= points[:, None]).sum(axis=1)
+
+
+def _draw_next_states(mdp: FiniteMDP, pairs: Integers, generator: np.random.Generator) -> Integers:
+    """s' ~ P*(. | pair) for each of N pairs, [N]: one sorted search in the running sum of all rows' entries."""
+    rows = mdp.to_sparse().pair_dynamics
+    cumulative = rows.data.cumsum()
+    before = np.concatenate([[0.0], cumulative])[rows.indptr]  # running sum at the start of each row
+    points = before[pairs] + generator.random(len(pairs)) * (before[pairs + 1] - before[pairs])
+    entry = np.searchsorted(cumulative, points, side="right")
+    return rows.indices[np.clip(entry, rows.indptr[pairs], rows.indptr[pairs + 1] - 1)].astype(np.int64)

@@ -1,0 +1,130 @@
+"""What a policy visits and what it earns, exactly.  Source: theory.md, section 1.
+
+    m     = (1 - discount) (I - discount P_pi^T)^-1 mu0       how often each state is visited, sums to 1
+    d     = m(s) pi(a|s)                                      the state-action occupancy
+    V     = (I - discount P_pi)^-1 r_pi                       state values
+    h     = V - E_mu0[V] = (I - discount P_pi)^-1 (r_pi - J)  relative values, without the level J / (1 - discount)
+    J     = <d, r> = (1 - discount) <mu0, V>                  the normalized expected return
+
+Both systems have one unknown a state, so the actions cost nothing. Probabilities of states that cannot be reached are
+exactly zero: reachability is decided on the graph, not by rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import breadth_first_order
+
+from tabular.exact.linear_solvers import LinearSolution, solve_discounted
+from tabular.mdps.mdp import FiniteMDP
+from tabular.types import ActionValue, Floats, Mask, Occupancy, Policy, StateDistribution, StateMatrix, StateValue
+
+ENTRYWISE_STATES = 20_000
+"""Largest sparse MDP whose rarely visited states are worth a direct solve."""
+
+
+def state_occupancy(mdp: FiniteMDP, policy: Policy) -> StateDistribution:
+    """How often the policy visits each state, discounted and normalized, [S]; sums to 1.
+
+    Up to `ENTRYWISE_STATES` states every entry is accurate relative to itself. In larger sparse MDPs states that are
+    reached more rarely than the solver's residual (about 1e-10) may come out as zero.
+
+    Raises:
+        NotConvergedError: the linear solve missed its tolerance.
+    """
+    policy_dynamics = mdp.policy_dynamics(policy)
+    reachable = reachable_states(policy_dynamics, mdp.initial)
+    solution = solve_state_occupancy(mdp, policy_dynamics)
+    rarest = solution.value[reachable].min()
+    if rarest <= solution.residual and mdp.n_states <= ENTRYWISE_STATES:
+        solution = solve_state_occupancy(mdp, policy_dynamics, entrywise=True)
+    return np.where(reachable, np.maximum(solution.value, 0.0), 0.0)
+
+
+def solve_state_occupancy(mdp: FiniteMDP, policy_dynamics: StateMatrix, *, entrywise: bool = False) -> LinearSolution:
+    """The linear solve behind `state_occupancy`, with its L1 residual and the method that was used."""
+    start = (1.0 - mdp.discount) * mdp.initial
+    return solve_discounted(policy_dynamics, start, mdp.discount, transpose=True, entrywise=entrywise)
+
+
+def occupancy(mdp: FiniteMDP, policy: Policy) -> Occupancy:
+    """d_pi(s, a), how often the policy visits each pair, discounted and normalized, [S, A]; sums to 1."""
+    return state_occupancy(mdp, policy)[:, None] * policy
+
+
+def transition_occupancy(mdp: FiniteMDP, policy: Policy) -> Any:
+    """rho_pi(s, a, s') = d_pi(s, a) P*(s'|s, a): dense [S, A, S'], or sparse [S*A, S'] for a sparse MDP."""
+    visits = occupancy(mdp, policy)
+    if mdp.is_sparse:
+        return sparse.dia_array((visits.reshape(1, -1), [0]), shape=(visits.size, visits.size)) @ mdp.dynamics
+    return visits[:, :, None] * mdp.dynamics
+
+
+def state_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
+    """V_pi, the expected discounted sum of rewards from each state, [S]; reward units, without (1 - discount)."""
+    reward = np.einsum("sa,sa->s", policy, mdp.reward)
+    return solve_discounted(mdp.policy_dynamics(policy), reward, mdp.discount, transpose=False).value
+
+
+def relative_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
+    """V_pi(s) - E_mu0[V_pi], [S], reward units: what a start state is worth beside the others.
+
+    Near discount 1 the level that all states share, J / (1 - discount), leaves no digits of V for their differences.
+    """
+    reward = np.einsum("sa,sa->s", policy, mdp.reward)
+    level = float(state_occupancy(mdp, policy) @ reward)
+    value = solve_discounted(mdp.policy_dynamics(policy), reward - level, mdp.discount, transpose=False).value
+    return value - mdp.initial @ value
+
+
+def action_value(mdp: FiniteMDP, policy: Policy) -> ActionValue:
+    """Q_pi(s, a) = r(s, a) + discount E[V_pi(s')], [S, A]; reward units, without (1 - discount)."""
+    return one_step_value(mdp, state_value(mdp, policy))
+
+
+def one_step_value(mdp: FiniteMDP, following: StateValue) -> ActionValue:
+    """r(s, a) + discount E[V(s')], [S, A]: the action value, if V is the policy's state value."""
+    return mdp.reward + mdp.discount * mdp.expect_next(following)
+
+
+def expected_return(mdp: FiniteMDP, policy: Policy) -> float:
+    """J(pi, P*) = (1 - discount) E_mu0[V_pi], normalized: in units of one step's reward.  Source: AMPL, Eq. 1."""
+    return return_from_start(mdp, state_value(mdp, policy))
+
+
+def return_from_start(mdp: FiniteMDP, value: StateValue) -> float:
+    """(1 - discount) E_mu0[V]: the normalized expected return, if V is the policy's state value."""
+    return float((1.0 - mdp.discount) * (mdp.initial @ value))
+
+
+def expected_return_from_occupancy(mdp: FiniteMDP, policy: Policy) -> float:
+    """J(pi, P*) = E_{d_pi}[r]: the other route to the same number.  Source: AMPL, Eq. 1."""
+    return float(np.vdot(occupancy(mdp, policy), mdp.reward))
+
+
+def reachable_states(policy_dynamics: StateMatrix, initial: StateDistribution) -> Mask:
+    """States that a chain started from `initial` can ever visit, [S]: decided on the graph of nonzero entries."""
+    n_states = len(initial)
+    if isinstance(policy_dynamics, np.ndarray) and n_states <= 64:
+        return _reachable_by_closure(policy_dynamics, initial)
+    edges = sparse.csr_array(policy_dynamics > 0.0, dtype=np.float64)  # a new matrix: the caller's keeps its zeros
+    source = sparse.csr_array(initial[None] > 0.0, dtype=np.float64)  # one more node that leads to every start state
+    pad = sparse.csr_array((n_states + 1, 1))
+    graph = sparse.hstack([sparse.vstack([edges, source]), pad], format="csr")
+    visited = breadth_first_order(graph, n_states, return_predecessors=False)
+    reachable = np.zeros(n_states + 1, dtype=bool)
+    reachable[visited] = True
+    return reachable[:-1]
+
+
+def _reachable_by_closure(policy_dynamics: Floats, initial: StateDistribution) -> Mask:
+    edges = policy_dynamics > 0.0
+    reachable: Mask = initial > 0.0
+    while True:
+        grown = reachable | edges[reachable].any(axis=0)
+        if (grown == reachable).all():
+            return reachable
+        reachable = grown

@@ -1,0 +1,85 @@
+"""Policies on finite MDPs: arrays [S, A] whose rows sum to one, and the exact optimal one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ampl.errors import InvalidArgumentError, NotConvergedError, check_at_least, check_fraction
+from tabular.exact.occupancy import one_step_value, relative_value
+from tabular.mdps.generators import random_rows
+from tabular.mdps.mdp import FiniteMDP
+from tabular.types import ActionValue, Floats, Integers, Policy
+
+
+def uniform_policy(mdp: FiniteMDP) -> Policy:
+    """Every action equally likely in every state, [S, A]."""
+    return np.full((mdp.n_states, mdp.n_actions), 1.0 / mdp.n_actions)
+
+
+def random_policy(n_states: int, n_actions: int, generator: np.random.Generator, concentration: float = 1.0) -> Policy:
+    """Rows drawn from a symmetric Dirichlet, [S, A]; a small concentration gives nearly deterministic rows."""
+    return random_rows((n_states, n_actions), generator, concentration)
+
+
+def deterministic_policy(actions: Integers, n_actions: int) -> Policy:
+    """The policy that takes `actions[s]` in state s: [S] to [S, A]."""
+    if actions.min() < 0 or actions.max() >= n_actions:
+        raise InvalidArgumentError(f"actions range over {actions.min()}..{actions.max()}; expected 0..{n_actions - 1}.")
+    return np.eye(n_actions)[actions]
+
+
+def softmax_policy(logits: Floats, temperature: float = 1.0) -> Policy:
+    """pi(a|s) proportional to exp(logits / temperature), [S, A] to [S, A]; temperature > 0 in the logits' unit."""
+    if not temperature > 0.0:
+        raise InvalidArgumentError(f"temperature is {temperature!r}; expected a positive number.")
+    scaled = logits / temperature
+    unnormalized = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return unnormalized / unnormalized.sum(axis=1, keepdims=True)
+
+
+def greedy_policy(value: ActionValue) -> Policy:
+    """The first maximizing action in each state, [S, A] to [S, A]."""
+    return deterministic_policy(value.argmax(axis=1), value.shape[1])
+
+
+def mix_policies(first: Policy, second: Policy, share: float) -> Policy:
+    """(1 - share) first + share second, state by state, [S, A]."""
+    check_fraction("share", share)
+    return (1.0 - share) * first + share * second
+
+
+def epsilon_greedy_policy(value: ActionValue, epsilon: float) -> Policy:
+    """The greedy action with probability 1 - epsilon, otherwise a uniform one, [S, A] to [S, A]."""
+    check_fraction("epsilon", epsilon)
+    return mix_policies(greedy_policy(value), np.full(value.shape, 1.0 / value.shape[1]), epsilon)
+
+
+def maximum_likelihood_policy(counts: Integers) -> Policy:
+    """pi_b(a|s) = N(s, a) / N(s), [S, A] to [S, A]; uniform in states that were never seen."""
+    totals = counts.sum(axis=1, keepdims=True)
+    n_actions = counts.shape[1]
+    return np.where(totals > 0, counts / np.maximum(totals, 1), 1.0 / n_actions)
+
+
+def optimal_policy(mdp: FiniteMDP, max_iterations: int = 1000) -> Policy:
+    """A deterministic policy that is optimal from every state, by policy iteration, [S, A].
+
+    An action is changed only for one that is better by more than rounding, so ties cannot cycle.
+
+    Raises:
+        NotConvergedError: no fixed point after `max_iterations` improvements.
+    """
+    check_at_least("max_iterations", max_iterations, 1)
+    actions = mdp.reward.argmax(axis=1)
+    states = np.arange(mdp.n_states)
+    for _ in range(max_iterations):
+        value = one_step_value(mdp, relative_value(mdp, deterministic_policy(actions, mdp.n_actions)))
+        tie = 1e-11 * float(np.abs(value).max())
+        improves = value.max(axis=1) > value[states, actions] + tie
+        if not improves.any():
+            return deterministic_policy(actions, mdp.n_actions)
+        actions = np.where(improves, value.argmax(axis=1), actions)
+    raise NotConvergedError(
+        f"policy iteration on {mdp.name} still changed {int(improves.sum())} states after {max_iterations} iterations; "
+        "raise max_iterations."
+    )

@@ -1,0 +1,76 @@
+"""The experiment behind figure `alternation`: Algorithm 1 with weighted and with unweighted refits, beside the truth.
+
+Every run goes through `ampl.training.train`, as `ampl train ampl TASK` does, in a folder that is thrown away.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from ampl.files import check_replaceable, write_npz
+from ampl.metrics_table import read_metrics
+from ampl.processes import available_cores, map_in_processes
+from ampl.progress import progress
+from ampl.training import train
+from tabular.algorithms.ampl import AMPLConfig, TabularAMPL
+from tabular.algorithms.offline_learner import behavior_policy
+from tabular.exact.occupancy import expected_return
+from tabular.exact.policy import optimal_policy
+from tabular.mdps.tasks import task_mdp
+
+TASKS = ("random-50x4", "gridworld-5x5", "cliffwalking", "frozenlake-4x4")
+_VARIANTS = ("weighted", "unweighted")
+_SEEDS = tuple(range(10))
+_EPOCHS = 40
+_DISCOUNT = 0.95
+_COLUMNS = ("lower_bound", "return_mean", "divergence_model_nats", "weights_error_l1")
+
+
+def alternation(path: Path) -> None:
+    """Trains AMPL on four MDPs with ten datasets each, with and without weights in the refits.
+
+    Record: `task` [T], `variant` [2], `epoch` [E], `retraining` [R] epochs after which the model was refitted;
+    `lower_bound` and `true_return` [T, 2, N, E] in reward units a step, `model_divergence` [T, 2, N, E] nats,
+    `weights_error` [T, 2, N, E]; `behavior_return` and `optimal_return` [T].
+    """
+    tasks = [(task, variant) for task in TASKS for variant in _VARIANTS]
+    found = []
+    with progress("AMPL: alternating model and policy", len(tasks)) as bar:
+        for columns in map_in_processes(_train, tasks, available_cores()):
+            found.append(columns)
+            bar.advance()
+    values = np.array(found).reshape(len(TASKS), len(_VARIANTS), len(_SEEDS), len(_COLUMNS), _EPOCHS)
+    lower, earned, divergence, error = np.moveaxis(values, 3, 0)
+    mdps = [task_mdp(task, _DISCOUNT) for task in TASKS]
+    period = AMPLConfig().retrain_period or _EPOCHS
+    check_replaceable(path)
+    write_npz(
+        path,
+        {
+            "task": np.array(TASKS),
+            "variant": np.array(_VARIANTS),
+            "epoch": np.arange(1.0, _EPOCHS + 1.0),
+            "retraining": np.arange(float(period), float(_EPOCHS), float(period)),
+            "lower_bound": lower,
+            "true_return": earned,
+            "model_divergence": divergence,
+            "weights_error": error,
+            "behavior_return": np.array(
+                [expected_return(mdp, behavior_policy(mdp, AMPLConfig().behavior_epsilon)) for mdp in mdps]
+            ),
+            "optimal_return": np.array([expected_return(mdp, optimal_policy(mdp)) for mdp in mdps]),
+        },
+    )
+
+
+def _train(which: tuple[str, str]) -> np.ndarray:
+    """Metrics of all seeds, [N, columns, E]."""
+    task, variant = which
+    algorithm = TabularAMPL(task_mdp(task, _DISCOUNT), _SEEDS, AMPLConfig(), weighted=variant == "weighted")
+    with TemporaryDirectory() as folder:
+        runs = train(algorithm, task=task, variant=variant, epochs=_EPOCHS, out=Path(folder), checkpoint_seconds=1e9)
+        tables = [read_metrics(run.path / "metrics.csv") for run in runs]
+    return np.array([[table[f"evaluation/{name}"] for name in _COLUMNS] for table in tables])

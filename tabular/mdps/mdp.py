@@ -1,0 +1,243 @@
+"""Finite Markov decision processes, dense or sparse, in one class.
+
+An MDP is (S, A, P*, r, discount, mu0) with a bound on |r|. Dense dynamics are an array [S, A, S']; sparse dynamics are
+a scipy CSR array [S*A, S'] whose row s*A + a is P*(. | s, a). Every method works on both.
+
+Episodes that end are modelled by an absorbing state: one that stays where it is under every action and earns nothing,
+so that the infinite discounted sum of rewards equals the episode's. Its occupancy is real mass: the share of discounted
+time after the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from ampl.errors import InvalidDiscountError, InvalidDistributionError, InvalidRewardError, InvalidShapeError
+from tabular.types import Dynamics, Floats, Mask, Policy, Reward, StateDistribution, StateMatrix
+
+ROW_TOLERANCE = 1e-9  # how far a row's sum may be from one
+_EXACT = 1e-12  # rows that are farther off are divided by their sum: near discount 1 the rest would add up
+_ROUNDED = 1e-2  # rows that are farther off were not meant to sum to one
+
+
+class FiniteMDP:
+    """A finite MDP with exact dynamics; arrays are checked once, here, and never changed.
+
+    Args:
+        dynamics: P*(s'|s,a), dense [S, A, S'] or sparse [S*A, S']; each row sums to one within `ROW_TOLERANCE`, and is
+            divided by its sum if that is off by more than float64 rounds (`initial` likewise).
+        reward: r(s,a), [S, A].
+        initial: mu0, [S].
+        discount: in [0, 1).
+        reward_bound: r_max with |r| <= r_max; the largest |r| if not given.
+        name: for tables and messages.
+
+    Raises:
+        InvalidShapeError, InvalidDistributionError, InvalidRewardError, InvalidDiscountError: with the offending entry.
+    """
+
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        reward: Reward,
+        initial: StateDistribution,
+        discount: float,
+        *,
+        reward_bound: float | None = None,
+        name: str = "mdp",
+    ) -> None:
+        self.reward: Reward = np.asarray(reward, dtype=np.float64)
+        if self.reward.ndim != 2 or self.reward.size == 0:
+            raise InvalidShapeError(f"reward of {name} has shape {self.reward.shape}; expected [S, A] with S, A >= 1.")
+        self.n_states: int = self.reward.shape[0]
+        self.n_actions: int = self.reward.shape[1]
+        self.dynamics: Dynamics = _checked_dynamics(dynamics, self.n_states, self.n_actions, name)
+        self.initial: StateDistribution = np.asarray(initial, dtype=np.float64)
+        if self.initial.shape != (self.n_states,):
+            raise InvalidShapeError(
+                f"initial of {name} has shape {self.initial.shape}; reward has {self.n_states} states, expected [S]."
+            )
+        check_rows(f"initial of {name}", self.initial[None])
+        self.initial = _with_exact_sums(self.initial)
+        self.discount = float(discount)
+        if not 0.0 <= self.discount < 1.0:
+            raise InvalidDiscountError(f"discount of {name} is {discount!r}; expected a number in [0, 1).")
+        self.reward_bound = _checked_reward_bound(self.reward, reward_bound, name)
+        self.name = name
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the dynamics are a scipy sparse array."""
+        return not isinstance(self.dynamics, np.ndarray)
+
+    @property
+    def pair_dynamics(self) -> StateMatrix:
+        """P* as a matrix over pairs, [S*A, S'], in the storage of this MDP and without a copy."""
+        if self.is_sparse:
+            return self.dynamics
+        return self.dynamics.reshape(self.n_states * self.n_actions, self.n_states)
+
+    @property
+    def absorbing(self) -> Mask:
+        """States that every action keeps where they are, [S]."""
+        pairs = np.arange(self.n_states * self.n_actions)
+        own_state = np.repeat(np.arange(self.n_states), self.n_actions)
+        stays = np.asarray(self.pair_dynamics[pairs, own_state]).reshape(self.n_states, self.n_actions)
+        return np.asarray((stays >= 1.0 - ROW_TOLERANCE).all(axis=1))
+
+    def policy_dynamics(self, policy: Policy) -> StateMatrix:
+        """P_pi(s'|s) = sum_a pi(a|s) P*(s'|s,a), [S, S'], in the storage of this MDP."""
+        self.check_policy(policy)
+        if not self.is_sparse:
+            return np.einsum("sa,sat->st", policy, self.dynamics)
+        n_pairs = self.n_states * self.n_actions
+        first_pair = np.arange(0, n_pairs + 1, self.n_actions)
+        choose = sparse.csr_array((policy.ravel(), np.arange(n_pairs), first_pair), shape=(self.n_states, n_pairs))
+        return choose @ self.dynamics
+
+    def expect_next(self, state_value: Floats) -> Floats:
+        """E[f(s') | s, a] of a function of the state: [S'] to [S, A]."""
+        return np.asarray(self.pair_dynamics @ state_value).reshape(self.n_states, self.n_actions)
+
+    def push_forward(self, mass: Floats) -> Floats:
+        """Where mass on pairs goes in one step: sum_{s,a} P*(s'|s,a) mass(s,a), [S, A] to [S']."""
+        return np.asarray(self.pair_dynamics.T @ mass.ravel())
+
+    def with_dynamics(self, dynamics: Dynamics, name: str | None = None) -> FiniteMDP:
+        """The same reward, initial distribution and discount under other dynamics (a learned model, say)."""
+        return FiniteMDP(
+            dynamics,
+            self.reward,
+            self.initial,
+            self.discount,
+            reward_bound=self.reward_bound,
+            name=name or f"model of {self.name}",
+        )
+
+    def with_discount(self, discount: float) -> FiniteMDP:
+        """The same MDP at another discount."""
+        return FiniteMDP(
+            self.dynamics, self.reward, self.initial, discount, reward_bound=self.reward_bound, name=self.name
+        )
+
+    def to_dense(self) -> FiniteMDP:
+        """This MDP with dense dynamics; memory grows with S * A * S."""
+        if not self.is_sparse:
+            return self
+        dense = self.pair_dynamics.toarray().reshape(self.n_states, self.n_actions, self.n_states)
+        return self.with_dynamics(dense, self.name)
+
+    def to_sparse(self) -> FiniteMDP:
+        """This MDP with sparse dynamics; zeros are dropped."""
+        return self if self.is_sparse else self.with_dynamics(sparse.csr_array(self.pair_dynamics), self.name)
+
+    def check_policy(self, policy: Policy) -> None:
+        """Raises InvalidShapeError or InvalidDistributionError unless `policy` is [S, A] with rows that sum to one."""
+        if np.shape(policy) != (self.n_states, self.n_actions):
+            raise InvalidShapeError(
+                f"policy has shape {np.shape(policy)}; {self.name} has {self.n_states} states and {self.n_actions} "
+                f"actions, expected [{self.n_states}, {self.n_actions}]."
+            )
+        check_rows("policy", policy)
+
+    def __repr__(self) -> str:
+        storage = "sparse" if self.is_sparse else "dense"
+        return f"FiniteMDP({self.name}: {self.n_states} states, {self.n_actions} actions, {storage}, {self.discount})"
+
+
+def check_rows(name: str, rows: Floats, hint: str = "") -> None:
+    """Checks that every row along the last axis is a probability distribution.
+
+    Raises:
+        InvalidDistributionError: naming the first bad row, its value or its sum.
+    """
+    _check_row_sums(name, rows.sum(axis=-1), hint)
+    lowest = rows.min()
+    if not lowest >= 0.0:  # a NaN was caught by the sums
+        index = np.unravel_index(int(rows.argmin()), rows.shape)
+        where = f"{name}[{', '.join(str(i) for i in index)}]"
+        raise InvalidDistributionError(f"{where} is {lowest:g}; probabilities must be >= 0. {hint}".rstrip())
+
+
+def _check_row_sums(name: str, sums: Floats, hint: str) -> None:
+    good = np.abs(sums - 1.0) <= ROW_TOLERANCE  # False for NaN
+    if good.all():
+        return
+    index = tuple(int(i) for i in np.argwhere(~good)[0])
+    where = f"{name}[{', '.join(map(str, index))}]"
+    if not np.isfinite(sums[index]):
+        raise InvalidDistributionError(f"{where} holds NaN or infinite entries; expected probabilities.")
+    excess = float(sums[index]) - 1.0
+    if abs(excess) < _ROUNDED:
+        total = f"1 {'+' if excess > 0.0 else '-'} {abs(excess):.2e}"
+        hint = "If it was rounded (float32, printed digits), normalize it in float64: row / row.sum()."
+    else:
+        total = f"{sums[index]:.9g}"
+    message = f"{where} sums to {total}; every row must sum to 1 within {ROW_TOLERANCE:g}. {hint}"
+    raise InvalidDistributionError(message.rstrip())
+
+
+def _with_exact_sums(rows: Floats) -> Floats:
+    """Checked rows along the last axis; those whose sums are off one by more than `_EXACT` are divided by them."""
+    sums = rows.sum(axis=-1, keepdims=True)
+    off = np.abs(sums - 1.0) > _EXACT
+    return np.where(off, rows / sums, rows) if off.any() else rows
+
+
+_COUNTS_HINT = "If it holds counts, call tabular.exact.dynamics.maximum_likelihood first."
+
+
+def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: str) -> Dynamics:
+    label = f"dynamics of {name}"
+    if not sparse.issparse(dynamics):
+        dense = np.asarray(dynamics, dtype=np.float64)
+        if dense.shape != (n_states, n_actions, n_states):
+            raise InvalidShapeError(
+                f"{label} have shape {dense.shape}; reward is [{n_states}, {n_actions}], "
+                f"expected [{n_states}, {n_actions}, {n_states}]."
+            )
+        check_rows(label, dense, _COUNTS_HINT)
+        return _with_exact_sums(dense)
+    rows = sparse.csr_array(dynamics, dtype=np.float64)
+    if not (rows.has_canonical_format and rows.data.all()):
+        rows = rows.copy()  # in place, the next two would change the caller's arrays
+        rows.sum_duplicates()
+        rows.eliminate_zeros()
+    if rows.shape != (n_states * n_actions, n_states):
+        raise InvalidShapeError(
+            f"{label} have shape {rows.shape}; reward is [{n_states}, {n_actions}], "
+            f"expected a sparse [{n_states * n_actions}, {n_states}] with row s*A + a."
+        )
+    sums = np.asarray(rows.sum(axis=1)).reshape(n_states, n_actions)
+    _check_row_sums(label, sums, _COUNTS_HINT)
+    if rows.nnz and rows.data.min() < 0.0:
+        entry = int(rows.data.argmin())
+        pair = int(np.searchsorted(rows.indptr, entry, side="right")) - 1
+        where = f"{label}[{pair // n_actions}, {pair % n_actions}, {int(rows.indices[entry])}]"
+        raise InvalidDistributionError(f"{where} is {rows.data[entry]:g}; probabilities must be >= 0.")
+    off = np.abs(sums - 1.0) > _EXACT
+    if not off.any():
+        return rows
+    total = np.repeat(np.where(off, sums, 1.0).ravel(), np.diff(rows.indptr))
+    return sparse.csr_array((rows.data / total, rows.indices, rows.indptr), shape=rows.shape)
+
+
+def _checked_reward_bound(reward: Reward, bound: float | None, name: str) -> float:
+    if not np.isfinite(reward).all():
+        state, action = (int(i) for i in np.argwhere(~np.isfinite(reward))[0])
+        raise InvalidRewardError(
+            f"reward of {name}[{state}, {action}] is {reward[state, action]}; every reward must be finite."
+        )
+    largest = float(np.abs(reward).max())
+    if bound is None:
+        return largest
+    if not np.isfinite(bound):
+        raise InvalidRewardError(f"reward_bound of {name} is {bound!r}; expected a finite number, or None for max |r|.")
+    if not largest <= bound:
+        state, action = (int(i) for i in np.unravel_index(int(np.abs(reward).argmax()), reward.shape))
+        raise InvalidRewardError(
+            f"reward of {name}[{state}, {action}] is {reward[state, action]:g}, beyond the stated bound {bound:g}. "
+            "Raise reward_bound or rescale the reward."
+        )
+    return float(bound)

@@ -1,0 +1,171 @@
+"""What every exact algorithm keeps to, in each of its variants, through the shared driver."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ampl.cli import main
+from ampl.errors import InvalidArgumentError, UnknownNameError
+from ampl.metrics_table import read_metrics
+from ampl.training import train
+from tabular.algorithms import ampl, damo, mopo
+from tabular.algorithms.ampl import AMPLConfig, TabularAMPL
+from tabular.algorithms.damo import DAMOConfig, TabularDAMO
+from tabular.algorithms.exact_algorithm import ExactAlgorithm
+from tabular.algorithms.mopo import MOPOConfig, TabularMOPO
+from tabular.algorithms.offline_learner import behavior_policy
+from tabular.exact.occupancy import expected_return
+from tabular.exact.policy import optimal_policy
+from tabular.mdps.generators import random_mdp
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.tasks import TASKS, task_mdp
+
+Build = Callable[[FiniteMDP, list[int]], ExactAlgorithm]
+ALGORITHMS: dict[str, Build] = {
+    **{
+        f"ampl {variant}": lambda mdp, seeds, variant=variant: TabularAMPL(
+            mdp, seeds, AMPLConfig(n_transitions=3000, retrain_period=2), weighted=variant == "main"
+        )
+        for variant in ampl.VARIANTS
+    },
+    **{
+        f"mopo {variant}": lambda mdp, seeds, variant=variant: TabularMOPO(
+            mdp, seeds, MOPOConfig(n_transitions=3000), variant
+        )
+        for variant in mopo.VARIANTS
+    },
+    **{
+        f"damo {variant}": lambda mdp, seeds, variant=variant: TabularDAMO(
+            mdp, seeds, DAMOConfig(n_transitions=3000), variant
+        )
+        for variant in damo.VARIANTS
+    },
+}
+TRUTH = ("return_mean", "return_in_model", "divergence_model_nats", "bound", "lower_bound", "weights_error_l1")
+
+
+def small_mdp() -> FiniteMDP:
+    return random_mdp(6, 2, np.random.default_rng(0), discount=0.9, concentration=0.3, nonnegative_reward=True)
+
+
+@pytest.fixture(params=ALGORITHMS)
+def build(request: pytest.FixtureRequest) -> Build:
+    return ALGORITHMS[request.param]
+
+
+def test_the_same_seed_gives_the_same_bytes_alone_and_beside_others(build: Build, tmp_path: Path) -> None:
+    alone = train(build(small_mdp(), [3]), task="t", variant="v", epochs=3, out=tmp_path / "a")
+    among = train(build(small_mdp(), [1, 3]), task="t", variant="v", epochs=3, out=tmp_path / "b")
+    first, second = (run.path / "metrics.csv" for run in (alone[0], among[1]))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_two_halves_with_a_resume_equal_one_run(build: Build, tmp_path: Path) -> None:
+    whole = train(build(small_mdp(), [0]), task="t", variant="v", epochs=4, out=tmp_path / "whole")
+    train(build(small_mdp(), [0]), task="t", variant="v", epochs=2, out=tmp_path / "halves")
+    halves = train(build(small_mdp(), [0]), task="t", variant="v", epochs=4, out=tmp_path / "halves", resume=True)
+    assert (whole[0].path / "metrics.csv").read_bytes() == (halves[0].path / "metrics.csv").read_bytes()
+
+
+def test_every_epoch_records_the_truth_and_the_bound_holds(build: Build, tmp_path: Path) -> None:
+    run = train(build(small_mdp(), [0]), task="t", variant="v", epochs=3, out=tmp_path)[0]
+    columns = read_metrics(run.path / "metrics.csv")
+    assert {f"evaluation/{name}" for name in TRUTH} <= set(columns)
+    assert {"critic/value_mean", "policy/largest_change", "model/training_loss_nats"} <= set(columns)
+    gap = np.abs(columns["evaluation/return_mean"] - columns["evaluation/return_in_model"])
+    assert np.all(gap <= columns["evaluation/bound"])
+
+
+@pytest.mark.parametrize("name", ["ampl main", "mopo main", "damo main"])
+def test_with_much_data_and_a_free_model_class_the_policy_beats_its_data(name: str, tmp_path: Path) -> None:
+    mdp = small_mdp()
+    configured: dict[str, ExactAlgorithm] = {
+        "ampl main": TabularAMPL(mdp, [0], AMPLConfig(cell_share=1.0), weighted=True),
+        "mopo main": TabularMOPO(mdp, [0], MOPOConfig(cell_share=1.0)),
+        "damo main": TabularDAMO(mdp, [0], DAMOConfig(cell_share=1.0, alpha=0.02)),
+    }
+    run = train(configured[name], task="t", variant="v", epochs=10, out=tmp_path)[0]
+    earned = read_metrics(run.path / "metrics.csv")["evaluation/return_mean"][-1]
+    behavior = expected_return(mdp, behavior_policy(mdp, 0.5))
+    best = expected_return(mdp, optimal_policy(mdp))
+    assert earned > behavior + 0.3 * (best - behavior)
+
+
+def test_mopo_without_penalty_solves_the_model(tmp_path: Path) -> None:
+    algorithm = TabularMOPO(small_mdp(), [0], MOPOConfig(temperature=1e-4), "no-penalty")
+    run = train(algorithm, task="t", variant="v", epochs=8, out=tmp_path)[0]
+    model = algorithm._learners[0].model
+    in_model = read_metrics(run.path / "metrics.csv")["evaluation/return_in_model"][-1]
+    assert in_model == pytest.approx(expected_return(model, optimal_policy(model)), abs=1e-6)
+
+
+def test_mopos_true_penalty_gives_a_lower_bound_at_the_full_coefficient(tmp_path: Path) -> None:
+    algorithm = TabularMOPO(small_mdp(), [0], MOPOConfig(penalty_share=2.0), "true-penalty")
+    run = train(algorithm, task="t", variant="v", epochs=5, out=tmp_path)[0]
+    columns = read_metrics(run.path / "metrics.csv")
+    assert np.all(columns["evaluation/penalized_return"] <= columns["evaluation/return_mean"] + 1e-12)
+
+
+def test_damos_objective_rises_from_epoch_to_epoch(tmp_path: Path) -> None:
+    algorithm = TabularDAMO(small_mdp(), [0], DAMOConfig(n_transitions=3000))
+    run = train(algorithm, task="t", variant="v", epochs=6, out=tmp_path)[0]
+    objective = read_metrics(run.path / "metrics.csv")["policy/objective"]
+    assert np.all(np.diff(objective) >= -1e-9)
+
+
+def test_damo_uses_the_closed_form_on_large_mdps_and_says_so() -> None:
+    small, large = (TabularDAMO(task_mdp(name, 0.9), [0], DAMOConfig(n_transitions=100)) for name in TASKS_BY_SIZE)
+    assert small.config()["closed_form"] is False
+    assert large.config()["closed_form"] is True
+
+
+TASKS_BY_SIZE = ("random-10x3", "gridworld-10x10")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_an_mdp_and_always_the_same(name: str) -> None:
+    first, second = task_mdp(name, 0.9), task_mdp(name, 0.9)
+    np.testing.assert_array_equal(first.dynamics, second.dynamics)
+    np.testing.assert_array_equal(first.reward, second.reward)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "variant"), [("ampl", "nw"), ("mopo", "ensemble"), ("damo", "no-er"), ("damo", "inconsistent")]
+)
+def test_the_command_trains_each_algorithm(algorithm: str, variant: str, tmp_path: Path) -> None:
+    assert main(["train", algorithm, "random-10x3", "--variant", variant, "--epochs", "1", "--out", str(tmp_path)]) == 0
+    folder = tmp_path / "random-10x3" / algorithm / variant / "seed0"
+    assert json.loads((folder / "config.json").read_text())["settings"]["discount"] == 0.99
+    assert json.loads((folder / "result.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "option", [("--eval-every", "2"), ("--eval-episodes", "2"), ("--common-starts",), ("--eval-workers", "1")]
+)
+def test_exact_evaluations_take_no_options(
+    option: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["train", "mopo", "gridworld-5x5", *option, "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{option[0]} is given" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_names_and_numbers_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["train", "damo", "frozenlake-8x8", "--variant", "no-err", "--out", str(tmp_path)]) == 2
+    assert "Did you mean 'no-er'" in capsys.readouterr().err
+    assert main(["train", "mopo", "gridwold-5x5", "--out", str(tmp_path)]) == 2
+    assert "Did you mean 'gridworld-5x5'" in capsys.readouterr().err
+    with pytest.raises(InvalidArgumentError, match="alpha is 0"):
+        DAMOConfig(alpha=0.0)
+    with pytest.raises(InvalidArgumentError, match="n_members is 1"):
+        MOPOConfig(n_members=1)
+    with pytest.raises(UnknownNameError, match="tabular MOPO"):
+        TabularMOPO(small_mdp(), [0], MOPOConfig(), "mian")
+    with pytest.raises(UnknownNameError, match="task"):
+        task_mdp("taxis", 0.9)

@@ -1,0 +1,281 @@
+"""`ampl verify` end to end: records, exit codes, replay, user MDPs, and bad input in one line."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ampl.claims import Verdict, read_claims
+from ampl.cli import main
+from tabular.claims import runner
+from tabular.claims.case import Case
+from tabular.claims.claim import Measurement
+from tabular.claims.registry import CLAIMS
+from tabular.commands import Verify
+from tabular.mdps.generators import random_mdp
+from tabular.mdps.mdp_files import save_mdp
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def verify(*arguments: str) -> int:
+    return main(["verify", "--workers", "1", *arguments])
+
+
+def quick(*arguments: str) -> int:
+    return verify("--mdp", "frozenlake-4x4", "--cases", "2", *arguments)
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["verify", "--workers", "1", *arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_the_help_says_how_many_mdps_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    quick_run, full_run = len(Verify(quick=True)._specs()), len(Verify()._specs())
+    assert main(["verify", "--help"]) == 0
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"About {round(quick_run, -2)} MDPs instead of about {round(full_run, -3):,};" in words
+
+
+def test_the_json_holds_exactly_the_contracted_keys() -> None:
+    assert quick("--json", "claims.json", "--claims", "chain-rule", "theorem1-sharp") == 0
+    records = json.loads(Path("claims.json").read_text())
+    assert [record["claim"] for record in records] == ["chain-rule", "theorem1-sharp"]
+    for record in records:
+        assert list(record) == [
+            *("claim", "source", "verdict", "expected", "worst", "cases", "counterexample"),
+            "undecided",
+        ]
+        assert (record["cases"], record["undecided"]) == (2, 0)
+        assert Path(record["counterexample"]).exists()
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    for name in ("first", "second"):
+        assert verify("--cases", "40", "--quick", "--claims", "theorem1-printed", "--json", f"{name}.json") == 0
+    assert Path("first.json").read_bytes() == Path("second.json").read_bytes()
+
+
+def test_a_saved_worst_case_replays_to_the_recorded_value(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--cases", "5", "--quick", "--claims", "theorem1-printed", "--report", "report") == 0
+    capsys.readouterr()
+    assert main(["verify", "--replay", "report/cases/theorem1-printed.npz"]) == 0
+    shown = capsys.readouterr().out
+    assert "contradicts the claim" in shown
+    assert "not met" in shown
+
+
+def test_the_printed_theorem_fails_on_three_states_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--cases", "5", "--quick", "--claims", "theorem1-printed") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "holds with condition" in shown
+    assert "holds if γ >= 3/4 or rewards in [0, r_max]" in shown
+    assert "fork, 3 states" in shown
+
+
+def test_an_unexpected_verdict_exits_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {**CLAIMS, "chain-rule": _expecting(CLAIMS["chain-rule"], Verdict.FAILS_AS_PRINTED)}
+    monkeypatch.setattr(runner, "CLAIMS", wrong)
+    monkeypatch.setattr("tabular.claims.registry.CLAIMS", wrong)
+    assert verify("--cases", "5", "--quick", "--claims", "chain-rule") == 1
+
+
+def test_the_report_folder_holds_table_and_records() -> None:
+    assert quick("--report", "report", "--claims", "chain-rule", "theorem1-sharp") == 0
+    rows = [line for line in Path("report/claims.md").read_text().splitlines() if line.startswith("| `")]
+    assert len(rows) == 2
+    assert {len(row.replace(r"\|", "").split("|")) for row in rows} == {8}  # bars in |J| do not split cells
+    assert quick("--report", "report", "--claims", "chain-rule") == 0  # our own files may be replaced
+
+
+def test_the_gallery_is_drawn_and_replays(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ("--quick", "--cases", "30", "--claims", "theorem1-printed", "chain-rule", "--gallery", "gallery")
+    for _ in range(2):  # our own files may be replaced
+        assert verify(*chosen) == 0
+    assert sorted(path.name for path in Path("gallery").iterdir()) == [
+        "index.md",
+        "theorem1-printed.npz",
+        "theorem1-printed.png",
+    ]
+    assert "1 counterexample (theorem1-printed)" in " ".join(capsys.readouterr().out.split())
+    assert main(["verify", "--replay", "gallery/theorem1-printed.npz"]) == 0
+    assert "contradicts the claim" in capsys.readouterr().out
+
+
+def test_a_gallery_without_counterexamples_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert quick("--claims", "chain-rule", "--gallery", "gallery") == 0
+    assert "no counterexample" in capsys.readouterr().out
+    assert "Nothing was contradicted." in Path("gallery/index.md").read_text()
+
+
+def test_a_large_mdp_is_in_the_gallery_as_well() -> None:
+    assert quick("--claims", "moment-determines-weights", "--gallery", "gallery") == 0
+    assert Path("gallery/moment-determines-weights.png").exists()
+    assert main(["verify", "--replay", "gallery/moment-determines-weights.npz"]) == 0
+
+
+def test_a_bad_gallery_folder_is_refused_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("notes").write_text("mine")
+    assert "notes is a file; expected a folder" in failure(capsys, "--gallery", "notes")
+    Path("pictures").mkdir()
+    Path("pictures/chain-rule.png").write_bytes(b"mine")
+    assert "not written by ampl" in failure(capsys, "--gallery", "pictures")
+    assert not Path("runs").exists()
+
+
+def test_claims_can_be_checked_on_a_users_own_mdp() -> None:
+    save_mdp(Path("mine.npz"), random_mdp(4, 2, np.random.default_rng(0)))
+    assert verify("--mdp", "mine.npz", "--cases", "3") == 0
+
+
+def own_mdp(discount: float) -> str:
+    generator = np.random.default_rng(0)
+    dynamics, reward = generator.dirichlet(np.ones(5), size=(5, 2)), generator.normal(size=(5, 2))
+    np.savez("own.npz", dynamics=dynamics, reward=reward, initial=np.full(5, 0.2), discount=discount)
+    return "own.npz"
+
+
+def test_a_claim_without_a_solution_is_counted_apart_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def singular(case: Case) -> Measurement:
+        raise np.linalg.LinAlgError("[singular] matrix")
+
+    broken = {**CLAIMS, "chain-rule": replace(CLAIMS["chain-rule"], measure=singular)}
+    monkeypatch.setattr(runner, "CLAIMS", broken)
+    monkeypatch.setattr("tabular.claims.registry.CLAIMS", broken)
+    chosen = ("--claims", "chain-rule", "theorem1-sharp", "--json", "claims.json", "--gallery", "gallery")
+    assert verify("--mdp", own_mdp(0.9), "--cases", "3", "--report", "report", *chosen) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "chain-rule: not decided: 3 of 3 cases, which count for nothing ([singular] matrix)" in shown
+    undecided, decided = read_claims(Path("claims.json"))
+    assert (undecided.verdict, undecided.cases, undecided.undecided) == (Verdict.NOT_DECIDED, 0, 3)
+    assert (undecided.worst, undecided.counterexample) == (0.0, None)
+    assert (decided.verdict, decided.cases, decided.undecided) == (Verdict.HOLDS, 3, 0)
+    assert "1 were not decided" in Path("report/claims.md").read_text()
+
+
+def test_a_discount_next_to_one_is_no_counterexample(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify("--mdp", own_mdp(1.0 - 1e-9), "--cases", "3", "--json", "claims.json") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "nan" not in shown.split()
+    records = read_claims(Path("claims.json"))
+    assert {record.claim for record in records} == set(CLAIMS) - {"mopo-value-error-w1"}  # of at most 6 pairs
+    undecided = {record.claim for record in records if record.undecided}
+    assert undecided <= {"primal-regularization-positive", "moment-determines-weights"}
+
+
+def test_a_case_that_float64_cannot_decide_replays_to_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify("--mdp", own_mdp(0.9), "--cases", "1", "--claims", "chain-rule", "--report", "report") == 0
+    nothing = replace(CLAIMS["chain-rule"], measure=lambda _: Measurement(left=float("nan"), right=0.0))
+    monkeypatch.setattr(runner, "CLAIMS", {"chain-rule": nothing})
+    capsys.readouterr()
+    line = failure(capsys, "--replay", "report/cases/chain-rule.npz")
+    assert "float64 cannot decide the claim 'chain-rule' on it: one side is nan, the other 0" in line
+
+
+def test_unknown_claim_and_environment_names_get_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Did you mean 'theorem1-sharp'" in failure(capsys, "--claims", "theorem1-sharpp")
+    assert "Did you mean 'frozenlake-4x4'" in failure(capsys, "--mdp", "frozenlake-4x5")
+
+
+def test_bad_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--cases" in failure(capsys, "--cases", "0")
+    assert "--seed" in failure(capsys, "--seed", "-1")
+    assert "--cases" in failure(capsys, "--cases", "many")
+
+
+def test_foreign_files_are_never_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("notes.json").write_text('{"mine": 1}')
+    assert "not written by ampl" in failure(capsys, "--quick", "--json", "notes.json")
+    assert json.loads(Path("notes.json").read_text()) == {"mine": 1}
+    Path("report/cases").mkdir(parents=True)
+    Path("report/cases/chain-rule.npz").write_bytes(b"mine")
+    assert "not written by ampl" in failure(capsys, "--quick", "--report", "report")
+
+
+def test_files_that_are_no_cases_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "does not exist" in failure(capsys, "--replay", "absent.npz")
+    Path("text.npz").write_text("hello")
+    assert "cannot be read as .npz" in failure(capsys, "--replay", "text.npz")
+    np.savez("foreign.npz", x=np.zeros(3))
+    assert "lacks the array" in failure(capsys, "--replay", "foreign.npz")
+    assert "lacks the array 'reward'" in failure(capsys, "--mdp", "foreign.npz")
+
+
+def test_a_case_of_an_unknown_claim_or_with_broken_arrays_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert quick("--claims", "chain-rule", "--report", "report") == 0
+    capsys.readouterr()
+    arrays = dict(np.load("report/cases/chain-rule.npz"))
+    np.savez("renamed.npz", **arrays | {"claim": np.array("chain-rules")})
+    assert "does not have" in failure(capsys, "--replay", "renamed.npz")
+    np.savez("broken.npz", **arrays | {"policy": arrays["policy"] * 2})
+    assert "policy[0] sums to 2" in failure(capsys, "--replay", "broken.npz")
+
+
+def _expecting(claim, verdict):  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    return replace(claim, expected=verdict)
+
+
+def test_where_nothing_can_be_written_is_known_before_the_first_mdp(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(*_: object) -> None:
+        raise AssertionError("an MDP was tried")
+
+    monkeypatch.setattr(runner, "run_claims", tried)
+    for option in ("--report", "--gallery"):
+        assert "cannot write into" in failure(capsys, option, "/proc/nowhere")
+    assert "cannot write into" in failure(capsys, "--json", "/proc/nowhere/claims.json")
+    Path("runs").write_text("mine")
+    assert "cannot write into runs/verify/cases: Not a directory" in failure(capsys)
+
+
+def test_a_path_with_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("exp [v2]", "a[/b]", ":smile:", "x" * 200):
+        save_mdp(Path(name, "m.npz"), random_mdp(3, 2, np.random.default_rng(0)))
+        report = Path(name, "r")
+        options = ("--cases", "1", "--claims", "occupancy-flow", "--report", str(report))
+        assert verify("--mdp", f"{name}/m.npz", *options) == 0
+        line = f"Worst cases: {report}/cases/<claim>.npz; look at one with `ampl verify --replay FILE`."
+        assert line in capsys.readouterr().out.splitlines()
+
+
+def test_a_pipe_as_an_mdp_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe.npz")
+    assert "a device, a pipe or a socket" in failure(capsys, "--mdp", "pipe.npz")
+    assert "a device, a pipe or a socket" in failure(capsys, "--replay", "pipe.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("seed", "one", "array 'seed' is <U3 []; expected one number"),
+        ("seed", [1, 2], r"array 'seed' is int64 [2]; expected one number"),
+        ("recorded", [1.0], r"array 'recorded' is float64 [1]; expected one number"),
+        ("model_dynamics", "x", "array 'model_dynamics' has dtype <U1; expected real numbers"),
+        ("mdp_reward", [1j], "array 'mdp_reward' has dtype complex128; expected real numbers"),
+        ("policy", [b"x"], "array 'policy' has dtype |S1; expected real numbers"),
+    ],
+)
+def test_a_case_with_arrays_of_another_kind_is_one_line(
+    capsys: pytest.CaptureFixture[str], name: str, value: object, words: str
+) -> None:
+    assert quick("--claims", "occupancy-flow", "--report", "r") == 0
+    arrays = dict(np.load("r/cases/occupancy-flow.npz"))
+    np.savez("odd.npz", **arrays | {name: np.array(value)})
+    capsys.readouterr()
+    assert words in failure(capsys, "--replay", "odd.npz")
