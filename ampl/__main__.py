@@ -2,6 +2,6 @@
 
 import sys
 
-from ampl.cli import main
+from ampl.command_line.main import main
 
 sys.exit(main())

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.interfaces import Algorithm, Evaluation, Metrics
 from ampl.processes import available_cores, worker_pool
-from ampl.recorder import Recorder
+from ampl.runs.recorder import Recorder
 
 _MOST_WAITING = 10  # epochs whose evaluations are not recorded yet; each keeps a copy of all policies
 

@@ -21,16 +21,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ampl.checkpoint_clock import CheckpointClock
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.evaluation_queue import choose_workers, evaluation_queue
 from ampl.evaluation_schedule import evaluation_schedule
-from ampl.headline import headline
 from ampl.interfaces import Algorithm, Array
 from ampl.interruption import stop_if_requested, stop_requested
 from ampl.pauses import at_pauses
 from ampl.progress import progress
-from ampl.recorder import Recorder, SeedResult
+from ampl.runs.checkpoint_clock import CheckpointClock
+from ampl.runs.headline import headline
+from ampl.runs.recorder import Recorder, SeedResult
 from ampl.scale import AS_PUBLISHED, Scale
 
 logger = logging.getLogger(__name__)

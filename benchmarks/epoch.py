@@ -23,9 +23,9 @@ from typing import Any
 from unittest.mock import patch
 
 from ampl.arithmetic import DEFAULT
-from ampl.checkpoints import Checkpoint, write_checkpoint
 from ampl.errors import AmplError
 from ampl.evaluation_schedule import EvaluationRequest
+from ampl.runs.checkpoints import Checkpoint, write_checkpoint
 from ampl.scale import AS_PUBLISHED
 from benchmarks.records import command_line, print_table, write_record
 from continuous import ampl as deep_ampl

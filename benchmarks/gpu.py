@@ -31,9 +31,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ampl.checkpoints import checkpoint_epochs, is_whole
 from ampl.errors import InvalidFileError
 from ampl.files import read_json, write_json
+from ampl.runs.checkpoints import checkpoint_epochs, is_whole
 from benchmarks.records import command_line
 
 MADE = tuple(f"{robot}-{kind}-v2" for kind in ("medium", "random") for robot in ("halfcheetah", "hopper", "walker2d"))

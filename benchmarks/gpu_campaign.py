@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ampl.command_parser import parse
-from ampl.commands.train import Train
+from ampl.command_line.command_parser import parse
+from ampl.command_line.commands.train import Train
 from ampl.errors import AmplError, InvalidFileError
 from ampl.files import read_json
 from ampl.interruption import Interruption, saving_first, stop_requested

@@ -18,7 +18,7 @@ from benchmarks.records import command_line, print_table, write_record
 
 REPEATS = 7
 HEAVY = ("torch", "scipy", "numpy", "matplotlib", "gymnasium", "mujoco", "h5py", "tensorboard", "tyro", "rich")
-_HELP = "import sys; sys.argv = ['ampl', '--help']; from ampl.cli import main; main()"
+_HELP = "import sys; sys.argv = ['ampl', '--help']; from ampl.command_line.main import main; main()"
 CASES = {
     "python -c pass": "pass",
     "import ampl": "import ampl",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_json
-from ampl.metrics_table import Curve, read_curve
+from ampl.runs.metrics_table import Curve, read_curve
 from figures.records import Numbers
 from figures.runs import SCORE_WINDOW, Ending, Run, find_runs
 from figures.scores import Cell, circumstance_notes

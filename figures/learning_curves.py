@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ampl.errors import InvalidFileError
-from ampl.metrics_table import Curve, read_curve
+from ampl.runs.metrics_table import Curve, read_curve
 from figures.runs import Run, find_runs
 from figures.scores import distinct, step_range
 from figures.seed_curves import draw_seeds

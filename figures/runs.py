@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_json, read_npz
-from ampl.metrics_table import EPOCH, Curve, read_curve
+from ampl.runs.metrics_table import EPOCH, Curve, read_curve
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.typing import LineStyleType
 
-from ampl.metrics_table import Curve
+from ampl.runs.metrics_table import Curve
 from figures.records import Numbers
 
 _FAR = 5.0  # times the reference: beyond it the axis becomes logarithmic

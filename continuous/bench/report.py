@@ -14,8 +14,8 @@ import torch
 
 from ampl.arithmetic import Arithmetic
 from ampl.files import SIGNATURE, check_output, write_json
-from ampl.manifest import git_state
 from ampl.printing import print_line
+from ampl.runs.manifest import git_state
 from continuous.bench.measuring import EvaluationShare, Measurement
 
 _CPU_INFORMATION = Path("/proc/cpuinfo")

@@ -30,7 +30,6 @@ import numpy as np
 import torch
 
 from ampl import __version__
-from ampl.checkpoints import Checkpoint, checkpoint_epochs, read_checkpoints, remove_checkpoints_after, write_checkpoint
 from ampl.errors import (
     DivergedError,
     ExistingRunError,
@@ -40,10 +39,17 @@ from ampl.errors import (
     check_at_least,
 )
 from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
-from ampl.folder_lock import FolderLock
 from ampl.interruption import stop_if_requested, stop_requested
 from ampl.progress import progress
 from ampl.randomness import stream
+from ampl.runs.checkpoints import (
+    Checkpoint,
+    checkpoint_epochs,
+    read_checkpoints,
+    remove_checkpoints_after,
+    write_checkpoint,
+)
+from ampl.runs.folder_lock import FolderLock
 from ampl.spread import spread
 from continuous.arithmetic import fast_arithmetic
 from continuous.locomotion.collection import (

@@ -53,8 +53,8 @@ def find_training(name: str, robots: Sequence[str], options: MakeOptions, until:
     Raises:
         InvalidFileError: there is none, or one of another robot.
     """
-    from ampl.checkpoints import checkpoint_epochs
     from ampl.files import read_json
+    from ampl.runs.checkpoints import checkpoint_epochs
     from continuous.locomotion.behavior import BLOCK, CHECKPOINT, MANIFEST, behavior_folder
 
     folder = behavior_folder(robots[0], options.seed) if options.policy is None else options.policy

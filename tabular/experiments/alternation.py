@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ampl.files import check_replaceable, write_npz
-from ampl.metrics_table import read_metrics
 from ampl.processes import available_cores, map_in_processes
 from ampl.progress import progress
+from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
 from tabular.algorithms.ampl import AMPLConfig, TabularAMPL
 from tabular.algorithms.offline_learner import behavior_policy

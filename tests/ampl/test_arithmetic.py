@@ -12,7 +12,7 @@ import pytest
 
 import ampl.catalog
 from ampl.arithmetic import DEFAULT, Arithmetic, choose_arithmetic, recorded_arithmetic, tell_arithmetic
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from tests.ampl.fake_algorithm import FakeWing
 

@@ -17,10 +17,10 @@ import pytest
 from ampl.errors import DivergedError, InvalidArgumentError, LostWorkerError
 from ampl.evaluation_queue import EvaluationQueue, choose_workers
 from ampl.interfaces import Metrics
-from ampl.recorder import Recorder
+from ampl.runs.recorder import Recorder
 from ampl.scale import Scale
 from tests.ampl.fake_algorithm import FakeAlgorithm
-from tests.ampl.interruption import kill_after_checkpoint
+from tests.ampl.runs.interruption import kill_after_checkpoint
 from tests.ampl.test_training_driver import directory, recorded_bytes, run
 
 SCALE = Scale(evaluation_period=3, certificate_period=6)

@@ -13,10 +13,10 @@ import pytest
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest, evaluation_schedule
 from ampl.interfaces import Metrics
-from ampl.metrics_table import MetricsTable, read_curve, read_metrics
+from ampl.runs.metrics_table import MetricsTable, read_curve, read_metrics
 from ampl.scale import Scale
 from tests.ampl.fake_algorithm import FakeAlgorithm
-from tests.ampl.interruption import run_bytes
+from tests.ampl.runs.interruption import run_bytes
 from tests.ampl.test_training_driver import directory, run
 
 RETURN, PROMISED = "evaluation/return_raw", "certificate/model_return"

@@ -12,13 +12,13 @@ import pytest
 import ampl.catalog
 import ampl.interruption
 from ampl.arithmetic import Arithmetic
-from ampl.checkpoints import checkpoint_epochs
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.interfaces import Metrics
 from ampl.interruption import Interruption, saving_first, stop_requested
+from ampl.runs.checkpoints import checkpoint_epochs
 from ampl.scale import Scale
 from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
-from tests.ampl.interruption import run_bytes
+from tests.ampl.runs.interruption import run_bytes
 
 RUN = Path("maze-small/fake/plain/seed0")
 BOTH = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -137,7 +137,7 @@ def test_a_signal_while_the_data_is_read_ends_at_once(
 def test_a_command_that_does_not_train_ends_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int, word: str
 ) -> None:
-    monkeypatch.setattr("ampl.cli._run", lambda words: signal.raise_signal(number))
+    monkeypatch.setattr("ampl.command_line.main._run", lambda words: signal.raise_signal(number))
     assert main(["verify"]) == code
     assert capsys.readouterr().err == f"ampl: {word}.\n"
 
@@ -147,7 +147,7 @@ def test_ignored_signals_stay_ignored_and_handlers_are_put_back(monkeypatch: pyt
     """As under nohup, or in the background of a shell without job control."""
     before = signal.signal(number, signal.SIG_IGN)
     try:
-        monkeypatch.setattr("ampl.cli._run", lambda words: signal.raise_signal(number) or 0)
+        monkeypatch.setattr("ampl.command_line.main._run", lambda words: signal.raise_signal(number) or 0)
         assert main(["verify"]) == 0
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from ampl.cli import main
+from ampl.command_line.main import main
+from ampl.command_line.standard_streams import standard_streams
 from ampl.interfaces import Metrics
 from ampl.printing import literal_console, one_line, print_columns, print_line, printable, styled
 from ampl.progress import progress
-from ampl.result_table import Column, print_results
-from ampl.standard_streams import standard_streams
+from ampl.runs.result_table import Column, print_results
 
 HOSTILE = "a\x1b[31mRED\x1b]0;title\x07\nampl: error: forged\r\x9b2J\u2028\u202e[b]:smile:[/b]\udcff"
 SHOWN = (
@@ -147,7 +147,7 @@ def test_the_interpreter_ends_quietly_whatever_its_streams_are(redirection: str,
 
 def test_a_command_that_opens_a_file_does_not_get_a_closed_stream_as_its_number(tmp_path: Path) -> None:
     code = (
-        "import os; from ampl.standard_streams import standard_streams\n"
+        "import os; from ampl.command_line.standard_streams import standard_streams\n"
         f"with standard_streams(): descriptor = os.open({str(tmp_path / 'f')!r}, os.O_RDWR | os.O_CREAT)\n"
         "os._exit(descriptor)"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import ampl.catalog
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.interfaces import Metrics
 from ampl.step_recording import step_recording, step_recording_allowed
 from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing

@@ -20,11 +20,11 @@ from ampl.errors import (
 )
 from ampl.files import read_npz
 from ampl.interfaces import State
-from ampl.metrics_table import read_metrics
-from ampl.recorder import SeedResult
+from ampl.runs.metrics_table import read_metrics
+from ampl.runs.recorder import SeedResult
 from ampl.training import train
 from tests.ampl.fake_algorithm import N_TRANSITIONS, FakeAlgorithm
-from tests.ampl.interruption import kill_after_checkpoint, run_bytes
+from tests.ampl.runs.interruption import kill_after_checkpoint, run_bytes
 
 
 def run(out: Path, epochs: int, algorithm: FakeAlgorithm | None = None, **options: Any) -> list[SeedResult]:

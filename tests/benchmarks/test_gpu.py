@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.numpy import load
 
-from ampl.checkpoints import Checkpoint, write_checkpoint
+from ampl.runs.checkpoints import Checkpoint, write_checkpoint
 from benchmarks import gpu
 from benchmarks.gpu_campaign import BY_VALUE, Queue, Training
 from benchmarks.gpu_comparison import FIRST, MADE, NOISE, TF32_TOLERANCE, TOLERANCE, agrees, allows_tf32, compare

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ampl.cli import main
+from ampl.command_line.main import main
 from continuous.alignment import measure_alignment, shifted_actions
 from continuous.check import diagnose
 from continuous.d4rl_data import D4RLData

@@ -13,8 +13,8 @@ import torch
 from ampl.errors import DivergedError
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics
-from ampl.recorder import SeedResult
-from ampl.run_directory import Status
+from ampl.runs.recorder import SeedResult
+from ampl.runs.run_directory import Status
 from ampl.training import train
 from continuous.ampl import AMPL
 from continuous.ampl_presets import VARIANTS

@@ -14,11 +14,11 @@ import torch
 
 import ampl.catalog
 from ampl.arithmetic import Arithmetic
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.interfaces import Algorithm
 from ampl.scale import Scale
 from continuous.arithmetic import arithmetic_on, fast_arithmetic
-from tests.ampl.interruption import run_bytes
+from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.small_model_based import small_mopo
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

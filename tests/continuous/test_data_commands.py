@@ -16,7 +16,7 @@ import pytest
 
 import ampl.entry_points
 import continuous.recipes
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.entry_points import COMMANDS
 from continuous.cache import dataset_path
 from continuous.d4rl_file import D4RLData, Provenance, read_d4rl, read_provenance, write_d4rl

@@ -13,7 +13,7 @@ from ampl.interfaces import Algorithm
 from ampl.training import train
 from continuous.mopo import MOPO
 from continuous.soft_actor_critic import Decay
-from tests.ampl.interruption import run_bytes
+from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.small_ampl import SCHEDULE, line_table, small_ampl
 from tests.continuous.small_model_based import SAC, mopo_config, surroundings, true_line_step
 

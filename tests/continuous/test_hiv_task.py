@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, InvalidShapeError
 from continuous import damo_presets, mopo_presets
 from continuous.check import diagnose

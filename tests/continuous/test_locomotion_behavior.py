@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from ampl.checkpoints import read_checkpoints
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
 from ampl.interruption import Interruption, saving_first
+from ampl.runs.checkpoints import read_checkpoints
 from continuous.locomotion import behavior, levels
 from continuous.locomotion.behavior import BehaviorConfig, train_behavior
 from continuous.locomotion.levels import Evaluation, Level, is_reached, nearest_to, read_curve, write_curve

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ampl.arithmetic import DEFAULT
 from ampl.errors import InvalidArgumentError
-from ampl.metrics_table import read_metrics
+from ampl.runs.metrics_table import read_metrics
 from ampl.scale import Scale
 from ampl.training import train
 from continuous import ampl_build, ampl_presets, damo_presets, mopo_build, mopo_presets

@@ -16,7 +16,7 @@ from continuous.policy_evaluation import PolicyEvaluation
 from continuous.simulators.registry import kept_simulator
 from continuous.squashed_gaussian import SquashedGaussian, SquashedGaussianConfig
 from continuous.tasks import find_task
-from tests.ampl.interruption import run_bytes
+from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.small_ampl import small_ampl
 from tests.continuous.small_model_based import small_mopo
 

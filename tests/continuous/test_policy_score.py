@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from continuous.locomotion.policy import NAMES, TanhGaussianPolicy, save_policy
 from continuous.policy_score import load_actor, score_policy_file

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import ampl.entry_points
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.entry_points import COMMANDS
 from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
 from ampl.randomness import stream

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ampl.cli import main
-from tests.ampl.interruption import kill_after_checkpoint, run_bytes, train_and_kill
+from ampl.command_line.main import main
+from tests.ampl.runs.interruption import kill_after_checkpoint, run_bytes, train_and_kill
 from tests.continuous.small_run import BUILD, small_run
 
 EPOCHS = 10

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 import torch
 
-from ampl.checkpoints import checkpoint_places
 from ampl.interruption import Interruption
 from ampl.pauses import at_pauses, pause
+from ampl.runs.checkpoints import checkpoint_places
 from continuous import dynamics_fit
 from continuous.dynamics import EnsembleDynamics
 from continuous.dynamics_loss import LikelihoodLoss
 from continuous.dynamics_network import DynamicsConfig
 from continuous.streams import SeedStreams
-from tests.ampl.interruption import ROOT, run_bytes
+from tests.ampl.runs.interruption import ROOT, run_bytes
 from tests.continuous.small_dynamics import ROWS, build, linear_table, make_network, small
 from tests.continuous.small_run import small_run
 

@@ -22,7 +22,7 @@ from ampl.interruption import Interruption, saving_first, stop_requested
 from ampl.progress import progress
 from ampl.training import train
 from continuous.arithmetic import fast_arithmetic
-from tests.ampl.interruption import run_bytes
+from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.small_ampl import small_ampl
 from tests.continuous.small_model_based import small_mopo
 

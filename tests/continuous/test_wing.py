@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ampl.cli import main
+from ampl.command_line.main import main
 
 
 def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

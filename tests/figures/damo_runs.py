@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.files import write_npz
-from ampl.metrics_table import MetricsTable
+from ampl.runs.metrics_table import MetricsTable
 from figures.damo_runs import TRUTH, VALUE
 from figures.runs import SCORE
 from tests.figures.synthetic_runs import SETTINGS, write_run

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.files import SIGNATURE, write_json, write_npz
-from ampl.metrics_table import MetricsTable
-from ampl.run_directory import run_path
+from ampl.runs.metrics_table import MetricsTable
+from ampl.runs.run_directory import run_path
 
 WALKER = "walker2d-medium-replay-v2"
 UMAZE = "maze2d-umaze-v1"

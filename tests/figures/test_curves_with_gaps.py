@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ampl.metrics_table import Curve, MetricsTable
+from ampl.runs.metrics_table import Curve, MetricsTable
 from figures.damo_runs import TRUTH, VALUE, find_seeds, recent
 from figures.runs import RETURN, SCORE, find_runs
 from figures.seed_curves import draw_seeds

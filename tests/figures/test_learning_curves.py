@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from ampl.metrics_table import MetricsTable
+from ampl.runs.metrics_table import MetricsTable
 from figures import learning_curves
 from figures.runs import SCORE
 from figures.style import look

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ampl.errors import InvalidFileError
-from ampl.metrics_table import MetricsTable
+from ampl.runs.metrics_table import MetricsTable
 from figures.commands import Figure
 from figures.model_based_tables import mopo_table1
 from figures.mopo_returns import ABLATION_TASKS, METHODS, MOPO_TABLE_2, MOPO_TABLE_3, mopo_table2, mopo_table3

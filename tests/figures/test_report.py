@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ampl.claims import ClaimRecord, Verdict, write_claims
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError
 from ampl.files import SIGNATURE
 from figures import registry

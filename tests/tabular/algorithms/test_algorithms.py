@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, UnknownNameError
-from ampl.metrics_table import read_metrics
+from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
 from tabular.algorithms import ampl, damo, mopo
 from tabular.algorithms.ampl import AMPLConfig, TabularAMPL

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ampl.cli import main
-from ampl.commands.evaluate import Evaluate
-from ampl.metrics_table import read_metrics
+from ampl.command_line.commands.evaluate import Evaluate
+from ampl.command_line.main import main
+from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
 from tabular.algorithms.ampl import AMPLConfig, TabularAMPL
 from tabular.algorithms.offline_learner import tied_cells
@@ -16,7 +16,7 @@ from tabular.exact.occupancy import expected_return
 from tabular.exact.policy import uniform_policy
 from tabular.mdps.environments import environment_mdp
 from tabular.mdps.generators import chain_mdp
-from tests.ampl.interruption import run_bytes, train_and_kill
+from tests.ampl.runs.interruption import run_bytes, train_and_kill
 
 
 def algorithm(seeds: list[int], *, weighted: bool = True) -> TabularAMPL:

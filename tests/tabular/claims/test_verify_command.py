@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ampl.claims import Verdict, read_claims
-from ampl.cli import main
+from ampl.command_line.main import main
 from tabular.claims import runner
 from tabular.claims.case import Case
 from tabular.claims.claim import Measurement

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ampl.program import program
+from ampl.command_line.program import program
 
 DISTRIBUTION = "ampl-testbed"
 _GIT_SECONDS = 10  # a git that hangs (a network drive) must not hold up a run

@@ -14,12 +14,12 @@ import pytest
 import ampl.catalog
 import ampl.entry_points
 from ampl import __version__
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.entry_points import COMMANDS, EXPERIMENTS, WINGS, load, load_all
 from ampl.errors import AmplError, BrokenEntryPointError, ForeignFileError, InvalidFileError, UnknownNameError
 from ampl.experiments import find_or_make_record, make_record
 from ampl.files import read_json, read_npz, write_npz
-from ampl.metrics_table import read_curve
+from ampl.runs.metrics_table import read_curve
 from ampl.scale import Scale
 from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
 
@@ -63,7 +63,7 @@ def announce(monkeypatch: pytest.MonkeyPatch) -> None:
     here = __name__
     entries = [
         EntryPoint("play", f"{here}:Play", COMMANDS),
-        EntryPoint("train", "ampl.commands.train:Train", COMMANDS),
+        EntryPoint("train", "ampl.command_line.commands.train:Train", COMMANDS),
         EntryPoint("broken", "no_such_module:Thing", COMMANDS),
         EntryPoint("fake", f"{here}:wing", WINGS),
         EntryPoint("broken", f"{here}:no_such_wing", WINGS),
@@ -219,7 +219,7 @@ def test_a_broken_entry_point_names_its_distribution(monkeypatch: pytest.MonkeyP
     information = tmp_path / "bad_package-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-package\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[ampl.commands]\nboom = bad_package:Boom\n")
+    (information / "entry_points.txt").write_text("[ampl.command_line.commands]\nboom = bad_package:Boom\n")
     (tmp_path / "bad_package.py").write_text("1 / 0\n")
     monkeypatch.undo()
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -262,7 +262,7 @@ def test_mistakes_with_experiments(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_is_quiet() -> None:
-    code = "import sys; from ampl.cli import main; print('x' * 200000); sys.exit(main(['--version']))"
+    code = "import sys; from ampl.command_line.main import main; print('x' * 200000); sys.exit(main(['--version']))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ampl.claims import ClaimRecord, Verdict, write_claims
-from ampl.cli import main
-from ampl.commands import demo
+from ampl.command_line.commands import demo
+from ampl.command_line.main import main
 
 
 class _Verify:

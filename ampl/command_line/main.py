@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ampl import __version__
-from ampl.command_parser import parse, summary
+from ampl.command_line.command_parser import parse, summary
+from ampl.command_line.program import command_with
+from ampl.command_line.standard_streams import flush_output, standard_streams
 from ampl.entry_points import COMMANDS, announced, load
 from ampl.errors import AmplError, BrokenEntryPointError, InvalidArgumentError
 from ampl.interruption import Interruption, ending_on_signals
 from ampl.printing import one_line, print_note, printable
 from ampl.processes import limit_spinning
-from ampl.program import command_with
-from ampl.standard_streams import flush_output, standard_streams
 
 USER_ERROR = 2
 _BROKEN_PIPE = 141

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ampl.checkpoints import checkpoint_epochs, read_checkpoint
 from ampl.errors import DivergedError
-from ampl.metrics_table import read_metrics
-from ampl.run_directory import Status
+from ampl.runs.checkpoints import checkpoint_epochs, read_checkpoint
+from ampl.runs.metrics_table import read_metrics
+from ampl.runs.run_directory import Status
 from tests.ampl.fake_algorithm import FakeAlgorithm
 from tests.ampl.test_training_driver import damage, directory, recorded_bytes, run
 

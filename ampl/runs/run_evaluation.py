@@ -15,13 +15,13 @@ from typing import Any
 
 from ampl.arithmetic import DEFAULT, Precision, recorded_arithmetic
 from ampl.catalog import choose
-from ampl.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
 from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.files import SIGNATURE, check_output, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics, Wing
-from ampl.manifest import describe_session
-from ampl.run_identity import first_difference
+from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
+from ampl.runs.manifest import describe_session
+from ampl.runs.run_identity import first_difference
 from ampl.scale import Scale
 
 _SEED = re.compile(r"seed(\d+)")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import ampl.catalog
-from ampl.cli import main
-from ampl.run_identity import difference_between_runs, same_length
+from ampl.command_line.main import main
+from ampl.runs.run_identity import difference_between_runs, same_length
 from tests.ampl.fake_algorithm import FakeWing
-from tests.ampl.interruption import run_bytes
+from tests.ampl.runs.interruption import run_bytes
 
 
 def config(epochs: int, *, asked: int | None = None, scaled: bool = True, **settings: Any) -> dict[str, Any]:

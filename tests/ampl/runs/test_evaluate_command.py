@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import ampl.entry_points
-from ampl.checkpoints import Checkpoint
-from ampl.cli import main
+from ampl.command_line.main import main
 from ampl.entry_points import COMMANDS, WINGS
 from ampl.files import write_json
 from ampl.interfaces import Algorithm
-from ampl.run_evaluation import without_streams
+from ampl.runs.checkpoints import Checkpoint
+from ampl.runs.run_evaluation import without_streams
 from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
 from tests.ampl.test_training_driver import damage
 
@@ -27,8 +27,8 @@ wing = FakeWing()
 @pytest.fixture(autouse=True)
 def announce(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [
-        EntryPoint("train", "ampl.commands.train:Train", COMMANDS),
-        EntryPoint("evaluate", "ampl.commands.evaluate:Evaluate", COMMANDS),
+        EntryPoint("train", "ampl.command_line.commands.train:Train", COMMANDS),
+        EntryPoint("evaluate", "ampl.command_line.commands.evaluate:Evaluate", COMMANDS),
         EntryPoint("fake", f"{__name__}:wing", WINGS),
     ]
     monkeypatch.setattr(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ampl.manifest import describe_session
-from ampl.program import command_with, program
+from ampl.command_line.program import command_with, program
+from ampl.runs.manifest import describe_session
 
 
 @pytest.fixture

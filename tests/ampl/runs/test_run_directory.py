@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ampl.checkpoints import Checkpoint, checkpoint_epochs, read_checkpoint, read_checkpoints, write_checkpoint
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError
-from ampl.folder_lock import FolderLock
-from ampl.metrics_table import MetricsTable, read_metrics
+from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, read_checkpoint, read_checkpoints, write_checkpoint
+from ampl.runs.folder_lock import FolderLock
+from ampl.runs.metrics_table import MetricsTable, read_metrics
 from ampl.scale import Scale
 from tests.ampl.fake_algorithm import FakeAlgorithm
 from tests.ampl.test_training_driver import directory, run

@@ -9,12 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ampl.checkpoints import Checkpoint, Place, checkpoint_epochs, checkpoint_places, read_checkpoint, write_checkpoint
 from ampl.interfaces import Array, Metrics, State
 from ampl.interruption import Interruption, saving_first
 from ampl.pauses import at_pauses, pause
+from ampl.runs.checkpoints import (
+    Checkpoint,
+    Place,
+    checkpoint_epochs,
+    checkpoint_places,
+    read_checkpoint,
+    write_checkpoint,
+)
 from tests.ampl.fake_algorithm import FakeAlgorithm
-from tests.ampl.interruption import run_bytes
+from tests.ampl.runs.interruption import run_bytes
 from tests.ampl.test_training_driver import directory, run
 
 PARTS = 4  # of a fit, with a pause after each but the last

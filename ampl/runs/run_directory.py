@@ -25,7 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from ampl.arithmetic import Arithmetic, last_arithmetic, recorded_sessions
-from ampl.checkpoints import (
+from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
+from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, read_npz, write_json, write_npz
+from ampl.interfaces import Array, State
+from ampl.runs.checkpoints import (
     Checkpoint,
     Place,
     checkpoint_places,
@@ -34,14 +37,11 @@ from ampl.checkpoints import (
     remove_checkpoints_after,
     write_checkpoint,
 )
-from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
-from ampl.event_file import EventFile
-from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, read_npz, write_json, write_npz
-from ampl.folder_lock import FolderLock
-from ampl.interfaces import Array, State
-from ampl.manifest import describe_session
-from ampl.metrics_table import MetricsTable, check_rows
-from ampl.run_identity import difference_between_runs, same_length
+from ampl.runs.event_file import EventFile
+from ampl.runs.folder_lock import FolderLock
+from ampl.runs.manifest import describe_session
+from ampl.runs.metrics_table import MetricsTable, check_rows
+from ampl.runs.run_identity import difference_between_runs, same_length
 from ampl.temporary_files import remove_leftovers
 
 _OWN_LEFTOVERS = (".lock", ".config.json.")  # of a start that was interrupted before its config.json
@@ -76,7 +76,7 @@ class RunDirectory:
 
     Args:
         path: the folder; made if it does not exist.
-        config: what identifies the run, JSON values; its length does not (`ampl.run_identity`).
+        config: what identifies the run, JSON values; its length does not (`ampl.runs.run_identity`).
         device: for the manifest.
         arithmetic: for the manifest, which keeps that of every session; None: nothing to say.
         dataset_sha256: for the manifest; a run is not resumed on other data.

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from ampl.checkpoints import Checkpoint, is_whole, read_checkpoint, write_checkpoint
 from ampl.errors import InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest
-from ampl.event_file import EventFile
 from ampl.interfaces import Evaluation
-from ampl.metrics_table import read_metrics
+from ampl.runs.checkpoints import Checkpoint, is_whole, read_checkpoint, write_checkpoint
+from ampl.runs.event_file import EventFile
+from ampl.runs.metrics_table import read_metrics
 from tests.ampl.fake_algorithm import FakeAlgorithm
 from tests.ampl.test_training_driver import directory, recorded_bytes, run
 

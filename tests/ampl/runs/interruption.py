@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ampl.checkpoints import checkpoint_epochs
+from ampl.runs.checkpoints import checkpoint_epochs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def train_and_kill(*arguments: str, run: Path, epoch: int, seconds: float = 120.0) -> int:

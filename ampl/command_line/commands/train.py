@@ -73,8 +73,8 @@ class Train:
         from ampl.catalog import choose, installed_wings, parse_seeds
         from ampl.files import check_output_folder
         from ampl.interruption import resumable, saving_first
-        from ampl.result_table import Column, print_results
-        from ampl.run_directory import run_path
+        from ampl.runs.result_table import Column, print_results
+        from ampl.runs.run_directory import run_path
         from ampl.scale import Scale
         from ampl.step_recording import step_recording
         from ampl.training import train

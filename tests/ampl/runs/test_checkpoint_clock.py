@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-import ampl.checkpoint_clock
-from ampl.checkpoint_clock import CheckpointClock
+import ampl.runs.checkpoint_clock
 from ampl.errors import InvalidArgumentError
+from ampl.runs.checkpoint_clock import CheckpointClock
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(ampl.checkpoint_clock.time, "monotonic", clock)
+    monkeypatch.setattr(ampl.runs.checkpoint_clock.time, "monotonic", clock)
     return clock
 
 

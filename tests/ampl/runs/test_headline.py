@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ampl.headline import headline
+from ampl.runs.headline import headline
 
 
 def test_score_losses_and_speed_are_means_over_the_seeds() -> None:

@@ -43,8 +43,8 @@ class Evaluate:
         """
         from ampl.arithmetic import DEFAULT
         from ampl.catalog import installed_wings
-        from ampl.result_table import Column, print_results
-        from ampl.run_evaluation import RunEvaluation, evaluate_run, find_runs
+        from ampl.runs.result_table import Column, print_results
+        from ampl.runs.run_evaluation import RunEvaluation, evaluate_run, find_runs
 
         DEFAULT.changed(self.threads, self.precision)  # refuses what cannot be before anything is read
         if self.episodes is not None:
