@@ -44,8 +44,8 @@ class Figure:
         """Writes the figure and prints the path of each file; raises AmplError, before computing where it can."""
         from ampl.files import check_output, write_atomically
         from ampl.printing import print_line
-        from figures.figure2 import Selection
         from figures.registry import find_figure
+        from figures.training.ampl_figure2 import Selection
 
         product = find_figure(self.name)
         outputs = self._outputs(product.written_for)

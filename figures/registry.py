@@ -18,30 +18,32 @@ from matplotlib.figure import Figure
 
 from ampl.errors import UnknownNameError
 from ampl.experiments import find_or_make_record
-from figures import (
+from figures.drawing.render import render
+from figures.inputs.table import Table
+from figures.theory import (
     alternation,
-    damo_alignment,
-    damo_alpha,
     damo_gap,
     damo_maximin,
-    damo_training,
-    damo_values,
     estimation_error,
-    figure1,
-    figure2,
     figure2_truth,
-    learning_curves,
-    model_based_tables,
-    mopo_returns,
     mopo_tradeoff,
     proposition2,
-    tables,
     theorem1,
     theorem1_constant,
 )
-from figures.figure2 import Selection
-from figures.render import render
-from figures.table import Table
+from figures.training import (
+    ampl_figure1,
+    ampl_figure2,
+    ampl_tables,
+    damo_alignment,
+    damo_alpha,
+    damo_training,
+    damo_values,
+    learning_curves,
+    model_based_tables,
+    mopo_returns,
+)
+from figures.training.ampl_figure2 import Selection
 
 _PICTURE = {".png": (".png", ".pdf"), ".pdf": (".pdf",), ".svg": (".svg",)}  # suffix of --out: files written
 _WIDTH_WITHOUT_TERMINAL = 180  # characters
@@ -132,12 +134,12 @@ FIGURES: Mapping[str, Product] = {
     "damo-maximin": FromRecord("damo-maximin", damo_maximin.draw),
     "estimation-error": FromRecord("estimation-error", estimation_error.draw),
     "mopo-tradeoff": FromRecord("mopo-tradeoff", mopo_tradeoff.draw),
-    "figure1": FromRuns(figure1.draw),
-    "figure2": FromSelectedRuns(figure2.draw),
+    "figure1": FromRuns(ampl_figure1.draw),
+    "figure2": FromSelectedRuns(ampl_figure2.draw),
     "figure2-truth": FromRecord("figure2-truth", figure2_truth.draw),
     "learning-curves": FromRuns(learning_curves.draw),
-    "table1": TableFromRuns(tables.table1),
-    "table2": TableFromRuns(tables.table2),
+    "table1": TableFromRuns(ampl_tables.table1),
+    "table2": TableFromRuns(ampl_tables.table2),
     "mopo-table1": TableFromRuns(model_based_tables.mopo_table1),
     "mopo-table2": TableFromRuns(mopo_returns.mopo_table2),
     "mopo-table3": TableFromRuns(mopo_returns.mopo_table3),

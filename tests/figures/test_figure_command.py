@@ -13,8 +13,8 @@ import tyro
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
 from figures.commands import Figure
 from figures.registry import FIGURES
-from tests.figures.synthetic_records import write_record
-from tests.figures.synthetic_runs import UMAZE, WALKER, write_run
+from tests.figures.inputs.synthetic_records import write_record
+from tests.figures.inputs.synthetic_runs import UMAZE, WALKER, write_run
 
 NAME = "theorem1-constant"
 

@@ -1,0 +1,1 @@
+"""How figures look: style, rendering, curves of seeds, violins, point clouds."""

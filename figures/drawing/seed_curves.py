@@ -1,0 +1,54 @@
+"""Curves of several seeds in one panel: a line for their mean, a band from the lowest to the highest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.typing import LineStyleType
+
+from ampl.runs.metrics_table import Curve
+from figures.inputs.records import Numbers
+
+_FAR = 5.0  # times the reference: beyond it the axis becomes logarithmic
+
+
+def draw_seeds(
+    axes: Axes,
+    curves: Sequence[Curve],
+    color: str | tuple[float, float, float, float],
+    *,
+    line: LineStyleType = "-",
+    width: float = 1.6,
+    band: bool = True,
+) -> None:
+    """Draws the mean over seeds and the range, at the epochs that all seeds were measured at; nothing without any.
+
+    Args:
+        axes: the panel.
+        curves: of each seed, at least one.
+        color: of line and band.
+        line: its style.
+        width: of the line, in points.
+        band: whether the range is drawn.
+    """
+    epochs = reduce(np.intersect1d, [curve.epochs for curve in curves])
+    if not len(epochs):
+        return
+    stacked = np.stack([curve.values[np.isin(curve.epochs, epochs)] for curve in curves])  # [seeds, epochs]
+    axes.plot(epochs, stacked.mean(axis=0), color=color, linestyle=line, linewidth=width)
+    if band and len(stacked) > 1:
+        axes.fill_between(epochs, stacked.min(axis=0), stacked.max(axis=0), color=to_rgba(color, 0.13), linewidth=0)
+
+
+def fold_far_values(axes: Axes, values: Sequence[Numbers], reference: Sequence[Numbers]) -> bool:
+    """Makes the vertical axis logarithmic beyond the reference where values go five times farther; says whether."""
+    size = max((float(np.abs(each).max()) for each in reference if each.size), default=0.0)
+    most = max((float(np.abs(each).max()) for each in values if each.size), default=0.0)
+    if size <= 0.0 or most <= _FAR * size:
+        return False
+    axes.set_yscale("symlog", linthresh=size)
+    return True

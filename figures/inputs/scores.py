@@ -1,0 +1,181 @@
+"""Seeds of one dataset and variant as one score or return, with the circumstances that it was reached under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampl.errors import InvalidFileError
+from ampl.spread import spread_over_seeds
+from figures.inputs.names import ALGORITHM, MAIN, train_command
+from figures.inputs.runs import SCORE, SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
+from figures.inputs.table import Value
+
+SPREAD_NOTE = "± is the standard deviation over seeds (divisor n - 1 for ours), left out for a single seed."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The scored runs of one dataset and variant, at least one.
+
+    Attributes:
+        task, variant: which.
+        runs: by seed.
+    """
+
+    task: str
+    variant: str
+    runs: tuple[Run, ...]
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """[seeds] score of each seed, 0-100, or return: the mean of its last SCORE_WINDOW evaluations."""
+        return np.array([run.recent_score for run in self.runs])
+
+    @property
+    def last_scores(self) -> NDArray[np.float64]:
+        """[seeds] likewise from the last evaluation alone."""
+        return np.array([run.last_score for run in self.runs])
+
+    @property
+    def seeds(self) -> str:
+        """The seeds, with those that are not finished marked: "0, 1, 2 (unfinished)"."""
+        marks = {run.seed: "" if run.ending is Ending.FINISHED else " (unfinished)" for run in self.runs}
+        return ", ".join(f"{seed}{mark}" for seed, mark in marks.items())
+
+    @property
+    def steps(self) -> str:
+        """Gradient steps of each seed: "1,000,000", or the range where they differ, and whether they were scaled."""
+        return step_range(self.runs)
+
+    @property
+    def data(self) -> str:
+        """Where the data come from."""
+        return distinct(run.data for run in self.runs)
+
+    @property
+    def devices(self) -> str:
+        """What the seeds ran on."""
+        return distinct(run.device for run in self.runs)
+
+    @property
+    def commits(self) -> str:
+        """The git commits they ran at."""
+        return distinct(run.commit for run in self.runs)
+
+
+def read_scores(
+    folder: Path, tasks: Iterable[str], variants: Iterable[str], algorithm: str = ALGORITHM, metric: str = SCORE
+) -> tuple[list[Cell], list[Run]]:
+    """The cells that have runs, and the runs that stopped.
+
+    Args:
+        folder: folder of all runs.
+        tasks: datasets, in the order wanted.
+        variants: likewise.
+        algorithm: whose runs, as on the command line.
+        metric: what their scores are, SCORE or RETURN.
+
+    Raises:
+        InvalidFileError: neither a scored run nor a stopped one is there.
+    """
+    tasks, variants = tuple(tasks), tuple(variants)
+    runs = find_runs(folder, algorithm, tasks, variants, metric)
+    stopped = [run for run in runs if run.ending is Ending.STOPPED]
+    scored: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.scored:
+            scored.setdefault((run.task, run.variant), []).append(run)
+    if not scored and not stopped:
+        known = tasks[-1] if len(tasks) == 1 or algorithm != ALGORITHM else "maze2d-umaze-v1"
+        command = f"{train_command(known, MAIN, algorithm=algorithm)} --out {folder}"
+        which = "scored" if metric == SCORE else "evaluated"
+        raise InvalidFileError(f"no {which} run of the paper's datasets below {folder}. `{command}` makes one.")
+    places = [(task, variant) for task in tasks for variant in variants if (task, variant) in scored]
+    return [Cell(task=task, variant=variant, runs=tuple(scored[task, variant])) for task, variant in places], stopped
+
+
+def step_range(runs: Iterable[Run]) -> str:
+    """The gradient steps of runs: "1,000,000", or "30,000 to 40,000 (scaled)", or unknown."""
+    runs = list(runs)
+    found = [run.steps for run in runs if run.steps is not None]
+    if not found:
+        return UNKNOWN
+    low, high = f"{min(found):,}", f"{max(found):,}"
+    scaled = " (scaled)" if any(run.scaled for run in runs) else ""
+    return (low if low == high else f"{low} to {high}") + scaled
+
+
+def with_spread(mean: float, std: float | None) -> str:
+    """The two as text: "55.8 ± 3.9"; without the second where there is none."""
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+
+
+def score_text(cell: Cell | None) -> str:
+    """The mean over seeds and its spread; empty without runs."""
+    return "" if cell is None else with_spread(float(cell.scores.mean()), spread_over_seeds(cell.scores))
+
+
+def last_score_text(cell: Cell | None) -> str:
+    """Likewise of the last evaluation alone."""
+    return "" if cell is None else with_spread(float(cell.last_scores.mean()), spread_over_seeds(cell.last_scores))
+
+
+def score_values(cell: Cell | None) -> dict[str, Value]:
+    """The same as plain values, with the circumstances; None without runs."""
+    if cell is None:
+        names = ("mean", "std", "last_evaluation_mean", "last_evaluation_std")
+        return dict.fromkeys((*(f"ours_{name}" for name in names), "seeds", "steps", "data", "device", "commit"))
+    return {
+        "ours_mean": float(cell.scores.mean()),
+        "ours_std": spread_over_seeds(cell.scores),
+        "ours_last_evaluation_mean": float(cell.last_scores.mean()),
+        "ours_last_evaluation_std": spread_over_seeds(cell.last_scores),
+        "seeds": cell.seeds,
+        "steps": cell.steps,
+        "data": cell.data,
+        "device": cell.devices,
+        "commit": cell.commits,
+    }
+
+
+def circumstance_notes(cells: Sequence[Cell], labels: Mapping[str, str]) -> list[str]:
+    """Data, steps, seeds, device and commit of the runs of each dataset, a sentence each.
+
+    Args:
+        cells: of any datasets and variants.
+        labels: what the variants are called.
+    """
+    notes = []
+    for task in dict.fromkeys(cell.task for cell in cells):
+        there = [cell for cell in cells if cell.task == task]
+        runs = [run for cell in there for run in cell.runs]
+        seeds = "; ".join(f"{labels[cell.variant]}: {cell.seeds}" for cell in there)
+        notes.append(
+            f"{task}: data {distinct(run.data for run in runs)}; steps {distinct(cell.steps for cell in there)}; "
+            f"seeds of {seeds}; device {distinct(run.device for run in runs)}; "
+            f"commit {distinct(run.commit for run in runs)}."
+        )
+    return notes
+
+
+def distinct(values: Iterable[str]) -> str:
+    """The different values in the order they come, joined."""
+    return ", ".join(dict.fromkeys(values))
+
+
+def window_note(metric: str = SCORE) -> str:
+    """One sentence on what a score, or a return, is."""
+    what, unit = (
+        ("score", "normalized to 0-100") if metric == SCORE else ("return of ours", "undiscounted and not normalized")
+    )
+    return f"A {what} is the mean of a seed's last {SCORE_WINDOW} evaluations (all, if it has fewer), {unit}."
+
+
+def stopped_notes(stopped: Iterable[Run]) -> list[str]:
+    """A sentence for each seed that stopped."""
+    return [f"{run.task}, {run.variant}, seed {run.seed} stopped and is not counted: {run.message}" for run in stopped]

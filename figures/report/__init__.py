@@ -1,0 +1,1 @@
+"""The report: one page of all that a folder of runs holds."""

@@ -1,0 +1,206 @@
+"""What a report holds: everything that the runs, records and claims of a folder fill. Nothing is computed for it.
+
+    DIR/<task>/<algorithm>/<variant>/seed<k>/    runs, from `ampl train`
+    DIR/records/<name>.npz                       what experiments found, from `ampl figure`
+    DIR/claims.json                              verdicts, from `ampl verify` (or verify.json, or verify/*.json)
+
+What cannot be filled is left out and named, with the command that would fill it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from matplotlib.figure import Figure
+
+from ampl.errors import AmplError, InvalidFileError
+from figures.drawing.render import render
+from figures.inputs.table import Table
+from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns, Product, TableFromRuns
+from figures.report.facts import all_runs, caution, claim_table, facts, find_claims, run_table
+from figures.training.ampl_figure2 import Selection
+
+_logger = logging.getLogger(__name__)
+
+CLAIMS = "claims"  # their name among what is left out
+_MEDIA_TYPES: Mapping[str, str] = {".png": "image/png", ".svg": "image/svg+xml"}
+_PIXELS_PER_INCH = 96  # of CSS
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure as the bytes of a file.
+
+    Attributes:
+        media_type: "image/png" or "image/svg+xml", whichever is smaller.
+        data: the file.
+        width, height: natural size in CSS pixels.
+        text: what is written above the panels: the finding, and how to read it.
+    """
+
+    media_type: str
+    data: bytes
+    width: int
+    height: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """All that goes on the page.
+
+    Attributes:
+        folder: that it is of.
+        facts: where it comes from, as pairs of a name and what is to be said.
+        caution: what the scores may not be compared with; empty if nothing speaks against it.
+        runs: one row for the seeds of each algorithm, task and variant; None without runs.
+        claims: one row a claim; None without claims.
+        tables: by name.
+        pictures: by name.
+        left_out: why something is not there, by its name.
+        warnings: on runs that were left out.
+    """
+
+    folder: Path
+    facts: tuple[tuple[str, str], ...]
+    caution: str
+    runs: Table | None
+    claims: Table | None
+    tables: Mapping[str, Table]
+    pictures: Mapping[str, Picture]
+    left_out: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Contents:
+    """Reads, compiles and draws everything that a folder fills.
+
+    Args:
+        folder: folder of runs.
+        advance: called after each of `FIGURES`.
+
+    Raises:
+        InvalidFileError: it is not there, not a folder, or holds neither runs nor records nor claims.
+    """
+    if not folder.is_dir():
+        wrong = "is not a folder" if folder.exists() else "does not exist"
+        raise InvalidFileError(f"{folder} {wrong}. Name a folder that `ampl train ... --out DIR` wrote runs to.")
+    with _warnings_once() as warnings:
+        runs = all_runs(folder)
+        records = [name for name, made in FIGURES.items() if isinstance(made, FromRecord) and _record(folder, made)]
+        if not runs and not records and find_claims(folder) is None:
+            raise InvalidFileError(
+                f"{folder} holds neither runs nor records nor claims that can be read. `ampl demo --out DIR` makes "
+                "some of each in DIR."
+            )
+        left_out: dict[str, str] = {}
+        claims = _kept(CLAIMS, partial(claim_table, folder), left_out)
+        tables: dict[str, Table] = {}
+        pictures: dict[str, Picture] = {}
+        for name, product in FIGURES.items():
+            if isinstance(product, TableFromRuns):
+                table = _kept(name, partial(product.compile, folder), left_out)
+                tables |= {} if table is None else {name: table}
+            else:
+                picture = _kept(name, partial(_picture, product, folder), left_out)
+                pictures |= {} if picture is None else {name: picture}
+            advance()
+    return Contents(
+        folder=folder,
+        facts=facts(folder, runs, records),
+        caution=caution(runs),
+        runs=run_table(runs) if runs else None,
+        claims=claims,
+        tables=tables,
+        pictures=pictures,
+        left_out=left_out,
+        warnings=tuple(warnings),
+    )
+
+
+def _kept(name: str, make: Callable[[], _T], left_out: dict[str, str]) -> _T | None:
+    """What `make` makes; None if it cannot, and then the reason is noted."""
+    try:
+        return make()
+    except AmplError as error:
+        left_out[name] = str(error)
+        return None
+
+
+def _picture(product: Product, folder: Path) -> Picture:
+    """Draws a figure from what is there.  Raises AmplError."""
+    if isinstance(product, FromRecord):
+        record = _record(folder, product)
+        if record is None:
+            command = f"ampl figure NAME --runs {shlex.quote(str(folder))}"
+            raise InvalidFileError(f"no record in {folder / 'records'}. `{command}` computes one and draws it.")
+        return _rendered(partial(product.draw, record))
+    if isinstance(product, FromSelectedRuns):
+        try:
+            return _rendered(partial(product.draw, folder, Selection(paper=True)))
+        except AmplError:  # the paper shows another task
+            return _rendered(partial(product.draw, folder, Selection()))
+    assert isinstance(product, FromRuns)
+    return _rendered(partial(product.draw, folder))
+
+
+def _rendered(draw: Callable[[], Figure]) -> Picture:
+    """Draws a figure in the smaller of two formats, and takes the text above its panels along."""
+    drawn: list[Figure] = []
+
+    def keep() -> Figure:
+        drawn.append(draw())
+        return drawn[-1]
+
+    files = render(keep, _MEDIA_TYPES)
+    suffix = min(files, key=lambda each: len(files[each]))
+    [figure] = drawn
+    return Picture(
+        media_type=_MEDIA_TYPES[suffix],
+        data=files[suffix],
+        width=round(_PIXELS_PER_INCH * figure.get_figwidth()),
+        height=round(_PIXELS_PER_INCH * figure.get_figheight()),
+        text=" ".join(" ".join(text.get_text() for text in figure.texts).split()),
+    )
+
+
+def _record(folder: Path, product: FromRecord) -> Path | None:
+    """The record that a figure is drawn from; None if it is not there."""
+    path = folder / "records" / f"{product.name}.npz"
+    return path if path.exists() else None
+
+
+class _Collector(logging.Handler):
+    """Keeps the text of each warning once, in order."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages[record.getMessage()] = None
+
+
+@contextmanager
+def _warnings_once() -> Iterator[Mapping[str, None]]:
+    """Collects the warnings on damaged runs, which every table and figure repeats; passes each on once, at the end."""
+    package, collector = logging.getLogger("figures"), _Collector()
+    propagate = package.propagate
+    package.addHandler(collector)
+    package.propagate = False
+    try:
+        yield collector.messages
+    finally:
+        package.propagate = propagate
+        package.removeHandler(collector)
+        for message in collector.messages:
+            _logger.warning("%s", message)

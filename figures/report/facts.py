@@ -1,0 +1,170 @@
+"""What a report says before its tables and figures: which runs there are, how they came about, what was checked."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from glob import escape
+from importlib.metadata import version
+from pathlib import Path
+
+from ampl import __version__
+from ampl.claims import ClaimRecord, Verdict, read_claims
+from ampl.errors import InvalidFileError
+from ampl.files import SIGNATURE, read_json
+from figures.inputs.runs import UNKNOWN, Ending, Run, find_runs
+from figures.inputs.scores import distinct, step_range
+from figures.inputs.table import Table
+
+_CLAIMS = ("claims.json", "verify.json", "verify/claims.json", "verify/*.json")  # the first that is there is read
+_RUN_PACKAGES = (SIGNATURE, "torch", "numpy", "gymnasium", "mujoco")
+_PAGE_PACKAGES = ("numpy", "matplotlib")
+_SCALED: Mapping[bool | None, str] = {True: "scaled down", False: "full length", None: UNKNOWN}
+_WORST = (
+    "worst: the largest ratio of left to right side of an inequality (above 1: contradicted), or the largest relative "
+    "difference of an equality, over all cases."
+)
+_CONDITIONAL = (
+    "holds with condition: contradicted as printed, never where the condition is met. fails as printed: contradicted."
+)
+
+
+def all_runs(folder: Path) -> list[Run]:
+    """Every run below a folder that can be read, in the order algorithm, task, variant, seed."""
+    algorithms = sorted({path.parts[-3] for path in folder.glob("*/*/*/seed*") if path.is_dir()})
+    return [run for name in algorithms if name == escape(name) for run in find_runs(folder, name)]
+
+
+def facts(folder: Path, runs: Sequence[Run], records: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Where a report comes from: pairs of a name and what is to be said.
+
+    Args:
+        folder: that the report is of.
+        runs: below it.
+        records: names of the records in it.
+    """
+    found = [("folder", str(folder)), ("runs", _run_count(runs))]
+    if runs:
+        found += [
+            ("data", _counted(run.data for run in runs)),
+            ("schedules", _counted(_SCALED[run.scaled] for run in runs)),
+            ("devices", _counted(run.device for run in runs)),
+            ("commits", _counted(run.commit for run in runs)),
+            ("runs made with", _versions(runs)),
+        ]
+    drawn_with = [f"{SIGNATURE} {__version__}", *(f"{package} {version(package)}" for package in _PAGE_PACKAGES)]
+    return *found, ("records", ", ".join(records) or "none"), ("page made with", ", ".join(drawn_with))
+
+
+def caution(runs: Iterable[Run]) -> str:
+    """A sentence on what the runs' scores may be compared with; empty if nothing speaks against the papers'."""
+    if all(run.data == "original" and run.scaled is False for run in runs):
+        return ""
+    return (
+        "Not all runs are known to be on the original data and of full length. Scores on re-created data, or after "
+        "fewer steps than published, are not the same quantity as the papers'."
+    )
+
+
+def run_table(runs: Iterable[Run]) -> Table:
+    """One row for the seeds of each algorithm, task and variant."""
+    groups: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.task, run.algorithm, run.variant), []).append(run)
+    rows = [
+        (
+            *place,
+            ", ".join(f"{run.seed}{_mark(run)}" for run in seeds),
+            distinct(f"{run.epochs:,}" for run in seeds),
+            step_range(seeds),
+            *(
+                distinct(values)
+                for values in (
+                    (run.data for run in seeds),
+                    (_SCALED[run.scaled] for run in seeds),
+                    (run.device for run in seeds),
+                    (run.commit for run in seeds),
+                )
+            ),
+        )
+        for place, seeds in sorted(groups.items())
+    ]
+    columns = ("task", "algorithm", "variant", "seeds", "epochs", "steps", "data", "schedule", "device", "commit")
+    notes = ("Steps: gradient steps of each seed. A commit with + had changes that were not committed.",)
+    return Table(title="All runs", columns=columns, rows=tuple(rows), notes=notes, values=())
+
+
+def find_claims(folder: Path) -> Path | None:
+    """The file of claim records in a folder; None if there is none."""
+    return next((path for pattern in _CLAIMS for path in sorted(folder.glob(pattern)) if path.is_file()), None)
+
+
+def claim_table(folder: Path) -> Table:
+    """One row a claim, from the records of `ampl verify`.
+
+    Raises:
+        InvalidFileError: there are none, or they cannot be read.
+    """
+    path = find_claims(folder)
+    if path is None:
+        command = f"ampl verify --json {shlex.quote(str(folder / _CLAIMS[0]))}"
+        raise InvalidFileError(f"no record of checked claims in {folder}. `{command}` makes one.")
+    records = read_claims(path)
+    if not records:
+        raise InvalidFileError(f"{path} holds no claim. `ampl verify --json FILE` writes all of them.")
+    counts = Counter(record.verdict for record in records)
+    title = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in Verdict)
+    rows = [
+        (record.claim, _verdict(record), f"{record.cases:,}", f"{record.worst:.3g}", record.source)
+        for record in records
+    ]
+    surprises = sum(record.verdict is not record.expected for record in records)
+    notes = (
+        f"From {path}: {len(records)} claims on up to {max(record.cases for record in records):,} finite MDPs each; "
+        f"{surprises or 'none'} with another verdict than theory gives.",
+        _WORST,
+        _CONDITIONAL,
+        "What each claim says in a sentence is in claims.md, which `ampl verify --report DIR` writes.",
+    )
+    columns = ("claim", "verdict", "cases", "worst", "source")
+    return Table(title=title, columns=columns, rows=tuple(rows), notes=notes, values=())
+
+
+def _verdict(record: ClaimRecord) -> str:
+    surprise = "" if record.verdict is record.expected else f" (expected: {record.expected})"
+    return f"{record.verdict}{surprise}"
+
+
+def _mark(run: Run) -> str:
+    return "" if run.ending is Ending.FINISHED else f" ({run.ending})"
+
+
+def _run_count(runs: Sequence[Run]) -> str:
+    if not runs:
+        return "none"
+    tasks, algorithms = {run.task for run in runs}, {run.algorithm for run in runs}
+    return (
+        f"{len(runs)} ({_counted(str(run.ending) for run in runs)}); tasks: {len(tasks)}; "
+        f"algorithms: {', '.join(sorted(algorithms))}"
+    )
+
+
+def _counted(values: Iterable[str]) -> str:
+    """The different values, the most frequent first, each with how often it occurs."""
+    counts = Counter(values)
+    return ", ".join(f"{value}: {counts[value]}" for value in sorted(counts, key=lambda each: (-counts[each], each)))
+
+
+def _versions(runs: Iterable[Run]) -> str:
+    """Versions of the packages that decide a result, as the manifests say."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        path = run.path / "manifest.json"
+        manifest = read_json(path) if path.exists() else {}
+        versions = manifest.get("versions") if isinstance(manifest, dict) else None
+        for package, number in (versions if isinstance(versions, dict) else {}).items():
+            found.setdefault(package, []).append(str(number))
+    return (
+        "; ".join(f"{package} {distinct(found[package])}" for package in _RUN_PACKAGES if package in found) or UNKNOWN
+    )

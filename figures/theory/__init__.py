@@ -1,0 +1,1 @@
+"""Figures of the theory, from records of exact experiments."""

@@ -1,0 +1,131 @@
+"""Figure `figure2-truth`: the estimators of Figure 2 where the exact weights are known.
+
+Each violin's left half is what an estimator says, its right half the exact weights w* of the same policy at the same
+rows of the data. Below: how far the estimates are from w*, and from the policy's return, at each retraining.
+Source: theory.md, section 3 (a single test function does not determine the weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from figures.drawing.style import BLACK, GRAY, PURPLE, SERIES_MARKERS, WINE, headline, literal, new_figure, panel_title
+from figures.drawing.violins import LEFT, RIGHT, Distribution, describe, draw_violins, percentage, set_scale
+from figures.inputs.names import MAIN
+from figures.inputs.records import Figure2TruthRecord, Numbers, read_figure2_truth
+from figures.training.variants import COLORS, LABELS
+
+_OURS = "AMPL"  # stands in the name of AMPL's own estimator
+_OTHER_COLORS = (WINE, PURPLE, BLACK)  # of estimators that are not in Figure 2
+_FLAT = "w = 1"  # the estimate that needs no estimator
+_PANEL_HEIGHT, _ERROR_HEIGHT = 2.9, 2.5  # inches
+
+
+def draw(path: Path) -> Figure:
+    """Draws the record at `path`.  Raises InvalidFileError."""
+    record = read_figure2_truth(path)
+    n_estimators = len(record.estimator)
+    estimated = [[describe(values) for values in row] for row in record.log_weights]  # [E][R]
+    exact = [describe(values) for values in record.true_log_weights]  # [R]
+    n_columns = 2 if n_estimators in (1, 2, 4) else 3
+    n_rows = -(-n_estimators // n_columns)
+    figure = new_figure(10.8, 1.5 + n_rows * _PANEL_HEIGHT + _ERROR_HEIGHT)
+    halves = figure.add_gridspec(2, 1, height_ratios=[n_rows * _PANEL_HEIGHT, _ERROR_HEIGHT])
+    panels = halves[0].subgridspec(n_rows, n_columns)
+    for index in range(n_estimators):
+        axes = figure.add_subplot(panels[index // n_columns, index % n_columns])
+        _draw_panel(axes, record, index, estimated[index], exact)
+        if index % n_columns == 0:
+            axes.set_ylabel("log w   (nats)")
+    errors = halves[1].subgridspec(1, 2)
+    _draw_errors(figure.add_subplot(errors[0]), figure.add_subplot(errors[1]), record)
+    handles = [Patch(color=GRAY, alpha=0.55, label="exact w* (right halves)")]
+    handles += [
+        Patch(color=_look(record, i)[0], alpha=0.55, label=literal(n)) for i, n in enumerate(map(str, record.estimator))
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if n_estimators > 3 else 4)
+    headline(figure, *_finding(record, estimated, exact))
+    return figure
+
+
+def _draw_panel(
+    axes: Axes, record: Figure2TruthRecord, index: int, estimated: Sequence[Distribution], exact: Sequence[Distribution]
+) -> None:
+    """One estimator beside the truth."""
+    draw_violins(axes, estimated, _look(record, index)[0], LEFT)
+    draw_violins(axes, exact, GRAY, RIGHT)
+    ends = [end for violin in (*estimated, *exact) for end in (*violin.place[:1], *violin.place[-1:])]
+    set_scale(axes, [int(number) for number in record.retraining], ends, room_below=False)
+    axes.set_xlabel("retraining")
+    error = record.error_l1[index].mean()
+    notes = [(f"mean |w − w*| over the data: {error:.3g}", BLACK)]
+    zeros = [
+        (float(np.mean([violin.excluded for violin in each])), name) for each, name in ((estimated, "w"), (exact, "w*"))
+    ]
+    if any(share for share, _ in zeros):
+        shares = ", ".join(f"{percentage(share)} of {name}" for share, name in zeros if share)
+        notes.append((f"exactly zero, left out: {shares}", GRAY))
+    panel_title(axes, str(record.estimator[index]), *notes)
+
+
+def _draw_errors(weights: Axes, returns: Axes, record: Figure2TruthRecord) -> None:
+    """Both errors over the retrainings, a line an estimator."""
+    for axes, errors in ((weights, record.error_l1), (returns, record.return_error)):
+        for index, error in enumerate(errors):
+            color, marker = _look(record, index)
+            axes.plot(record.retraining, error, color=color, marker=marker, markersize=5, linewidth=1.4)
+        set_scale(axes, [int(number) for number in record.retraining], [], room_below=False)
+        axes.set_xlim(record.retraining.min() - 0.4, record.retraining.max() + 0.4)
+        axes.set_ylim(0.0, None)
+        axes.set_xlabel("retraining")
+    weights.plot(record.retraining, _flat_error(record), color=BLACK, linestyle="--", linewidth=1.2, zorder=3)
+    weights.set_ylim(0.0, None)
+    panel_title(weights, "Error of the weights", ("mean |w − w*| over the data; dashed: w = 1 everywhere", BLACK))
+    panel_title(returns, "Error of the return", ("|mean of w r − J|, in reward units", BLACK))
+
+
+def _look(record: Figure2TruthRecord, index: int) -> tuple[str, str]:
+    """Color and marker of an estimator: the color it has in Figure 2, if it is in it."""
+    known = {label: COLORS[variant] for variant, label in LABELS.items()}
+    names = [str(name) for name in record.estimator]
+    others = [name for name in names if name not in known and _OURS not in name]
+    name, marker = names[index], SERIES_MARKERS[index % len(SERIES_MARKERS)]
+    if name in others:
+        return _OTHER_COLORS[others.index(name) % len(_OTHER_COLORS)], marker
+    return known.get(name, COLORS[MAIN]), marker
+
+
+def _flat_error(record: Figure2TruthRecord) -> Numbers:
+    """[R] mean of abs(1 - w*) over the sampled rows."""
+    return np.abs(1.0 - np.exp(record.true_log_weights)).mean(axis=1)
+
+
+def _finding(
+    record: Figure2TruthRecord, estimated: Sequence[Sequence[Distribution]], exact: Sequence[Distribution]
+) -> tuple[str, str]:
+    """Who is closest to the truth, and how the width of AMPL's weights compares: the headline and what is below."""
+    errors = dict(zip(map(str, record.estimator), record.error_l1.mean(axis=1), strict=True))
+    closest = min(errors, key=lambda name: errors[name])
+    flat = float(_flat_error(record).mean())
+    better = sum(error < flat for error in errors.values())
+    finding = f"{closest} comes closest to the exact weights: mean |w − w*| is {errors[closest]:.3g}"
+    detail = f"{_FLAT} everywhere would be off by {flat:.3g}: {better} of {len(errors)} estimators beat it. "
+    detail += f"Violins of {record.log_weights.shape[2]:,} rows, quartiles dashed."
+    widths = [_width(violins) for violins in estimated]
+    detail += "\n" + "; ".join(
+        f"{name} spans {width:.2g} nats of log w where the exact weights span {_width(exact):.2g}"
+        for name, width in zip(errors, widths, strict=True)
+        if _OURS in name
+    )
+    return finding, detail.rstrip()
+
+
+def _width(violins: Sequence[Distribution]) -> float:
+    """Median over the retrainings of the distance between the extremes, zeros left out; NaN if nothing is left."""
+    return float(np.median([violin.high - violin.low for violin in violins]))

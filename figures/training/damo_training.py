@@ -1,0 +1,128 @@
+"""Figure `damo-training`: scores and value estimates of DAMO and its ablations, epoch by epoch. One column a task.
+
+Source: DAMO, Figure 4. Upper row: normalized score; lower row: the critics' value of the evaluation's starts (solid)
+and the discounted return that the policy earns from them in the simulator (dashed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from figures.drawing.seed_curves import draw_seeds, fold_far_values
+from figures.drawing.style import BLACK, GRAY, headline, new_figure, panel_title
+from figures.inputs.names import MAIN
+from figures.inputs.runs import SCORE_WINDOW
+from figures.training.damo_runs import (
+    ABLATIONS,
+    COLORS,
+    LABELS,
+    Seed,
+    find_seeds,
+    grouped,
+    most_complete_tasks,
+    origin,
+    recent,
+    stopped_line,
+)
+
+_MOST_TASKS = 4
+
+Places = Mapping[tuple[str, str], Sequence[Seed]]
+
+
+def draw(folder: Path) -> Figure:
+    """Draws DAMO's runs below `folder`, of four tasks.  Raises InvalidFileError if there are none."""
+    everything = find_seeds(folder, LABELS)
+    all_places = grouped(everything)
+    tasks = most_complete_tasks(all_places, _MOST_TASKS)
+    seeds = [seed for task in tasks for seed in everything if seed.run.task == task]
+    places = grouped(seeds)
+    figure = new_figure(max(8.6, 4.4 * len(tasks)), 8.4)
+    grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
+    for column, task in enumerate(tasks):
+        there = {variant: places[task, variant] for variant in LABELS if (task, variant) in places}
+        _draw_scores(grid[0, column], task, there)
+        _draw_values(grid[1, column], there)
+        grid[1, column].set_xlabel("epoch")
+    grid[0, 0].set_ylabel("normalized score   (0-100)")
+    grid[1, 0].set_ylabel("discounted value   (reward units)")
+    drawn = [variant for variant in LABELS if any(variant == name for _, name in places)]
+    figure.legend(handles=_legend(drawn), loc="outside lower center", ncols=4, columnspacing=1.6)
+    more = len({task for task, _ in all_places}) - len(tasks)
+    detail = "Means over seeds; bands: lowest to highest seed. "
+    detail += f"{more} more tasks with runs are not drawn.\n" if more else "\n"
+    headline(figure, _finding(places), detail + origin(seeds, LABELS) + stopped_line(folder, LABELS, tasks))
+    return figure
+
+
+def _draw_scores(axes: Axes, task: str, there: Mapping[str, Sequence[Seed]]) -> None:
+    scores = {variant: [seed.run.curve for seed in seeds if seed.run.scored] for variant, seeds in there.items()}
+    for variant, curves in scores.items():
+        if curves:
+            draw_seeds(axes, curves, COLORS[variant])
+    means = {
+        variant: np.mean([recent(curve.values) for curve in curves]) for variant, curves in scores.items() if curves
+    }
+    notes = [("no scores recorded", GRAY)]
+    if means:
+        best = max(means, key=lambda variant: means[variant])
+        notes = [(f"highest at the end: {LABELS[best]}, {means[best]:.1f}", COLORS[best])]
+    panel_title(axes, task, *notes)
+
+
+def _draw_values(axes: Axes, there: Mapping[str, Sequence[Seed]]) -> None:
+    found = {variant: [seed for seed in seeds if seed.has_values] for variant, seeds in there.items()}
+    found = {variant: seeds for variant, seeds in found.items() if seeds}
+    for variant, seeds in found.items():
+        draw_seeds(axes, [seed.curve(seed.truth) for seed in seeds], COLORS[variant], line="--", width=1.3, band=False)
+        draw_seeds(axes, [seed.curve(seed.value) for seed in seeds], COLORS[variant])
+    every = [seed for seeds in found.values() for seed in seeds]
+    folded = fold_far_values(axes, [seed.value for seed in every], [seed.truth for seed in every])
+    notes = [("no values recorded", GRAY)]
+    if MAIN in found:
+        value, truth = (_mean(found[MAIN], name) for name in ("value", "truth"))
+        notes = [(f"DAMO at the end: claims {value:.3g}, earns {truth:.3g}", COLORS[MAIN])]
+    elif found:
+        notes = [("no values of DAMO itself", GRAY)]
+    else:
+        axes.set_yticks([])
+    if folded:
+        notes.append(("logarithmic beyond the largest true return", GRAY))
+    panel_title(axes, "Claimed and earned", *notes)
+
+
+def _mean(seeds: Sequence[Seed], name: str) -> float:
+    """Mean over seeds of the last measurements of `value` or `truth`."""
+    return float(np.mean([recent(getattr(seed, name)) for seed in seeds]))
+
+
+def _legend(variants: Sequence[str]) -> list[Line2D]:
+    return [
+        *(Line2D([], [], color=COLORS[variant], label=LABELS[variant]) for variant in variants),
+        Line2D([], [], color=BLACK, linestyle="--", linewidth=1.3, label="dashed: earned in the simulator"),
+    ]
+
+
+def _finding(places: Places) -> str:
+    """Over how many ablations DAMO scores higher, and whose values exceed what is earned."""
+    scores = {
+        place: float(np.mean(values))
+        for place, seeds in places.items()
+        if (values := [seed.run.recent_score for seed in seeds if seed.run.scored])
+    }
+    pairs = [(scores[task, MAIN], score) for (task, variant), score in scores.items()
+             if variant in ABLATIONS and (task, MAIN) in scores]  # fmt: skip
+    finding = "DAMO has no ablation to be compared with"
+    if pairs:
+        finding = f"DAMO scores above its ablations in {sum(one > other for one, other in pairs)} of {len(pairs)} cases"
+    valued = [kept for seeds in places.values() if (kept := [seed for seed in seeds if seed.has_values])]
+    if not valued:
+        return f"{finding} (last {SCORE_WINDOW} evaluations)"
+    over = sum(_mean(seeds, "value") > _mean(seeds, "truth") for seeds in valued)
+    return f"{finding}; critics claim too much in {over} of {len(valued)}"

@@ -1,0 +1,123 @@
+"""Figure `learning-curves`: scores and value estimates of every run, epoch by epoch. One column a task.
+
+Upper row: normalized score, lower row: what the critic says (of the starts of the evaluation's episodes where a run
+records a certificate, otherwise over its batches). Lines are means over seeds, bands reach from the lowest to the
+highest seed. A panel has room for eight variants, those that were published first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ampl.errors import InvalidFileError
+from ampl.runs.metrics_table import Curve, read_curve
+from figures.drawing.seed_curves import draw_seeds
+from figures.drawing.style import SERIES_COLORS, headline, literal, new_figure, panel_title, series_look
+from figures.inputs.runs import Run, find_runs
+from figures.inputs.scores import distinct, step_range
+
+_ALGORITHMS = ("ampl", "mopo", "damo")
+_PUBLISHED = ("main", "mbpo", "nw")
+_CERTIFICATE, _BATCH = "certificate/value_estimate", "critic/value_mean"
+_MOST_TASKS = 6
+_MOST_METHODS = 8  # in a panel
+_Method: TypeAlias = tuple[str, str]  # algorithm and variant
+_Curves: TypeAlias = dict[tuple[str, _Method], list[Run]]
+"""The seeds of each task and method."""
+_Line: TypeAlias = Literal["-", "--", ":", "-."]
+_LINES: tuple[_Line, ...] = ("-", "--", ":", "-.")
+
+
+def draw(folder: Path) -> Figure:
+    """Draws the scored runs below a folder: the first six tasks, eight variants of each; a line names the others.
+
+    Raises:
+        InvalidFileError: there is none.
+    """
+    curves = _curves([run for name in _ALGORITHMS for run in find_runs(folder, name) if run.scored])
+    if not curves:
+        raise InvalidFileError(
+            f"no scored run below {folder}. `ampl train mopo hopper-medium-replay-v2 --out {folder}` makes one."
+        )
+    drawn = _with_room(curves)
+    tasks = sorted({task for task, _ in drawn})
+    methods = list(dict.fromkeys(method for _, method in drawn))
+    figure = new_figure(max(9.0, 4.2 * len(tasks)), 7.4)
+    grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
+    for (task, method), runs in drawn.items():
+        column, (color, line) = tasks.index(task), _look(methods.index(method))
+        draw_seeds(grid[0, column], [run.curve for run in runs], color, line=line)
+        draw_seeds(grid[1, column], _values(runs), color, line=line)
+    for column, task in enumerate(tasks):
+        grid[1, column].set_xlabel("epoch")
+        panel_title(grid[0, column], task)
+    grid[0, 0].set_ylabel("normalized score   (0-100)")
+    grid[1, 0].set_ylabel("critic's value   (reward units)")
+    handles = [
+        Line2D([], [], color=_look(index)[0], linestyle=_look(index)[1], label=literal(" ".join(method)))
+        for index, method in enumerate(methods)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
+    headline(figure, *_finding(drawn, [place for place in curves if place not in drawn]))
+    return figure
+
+
+def _curves(runs: Sequence[Run]) -> _Curves:
+    """What could be drawn, in the order published variants, algorithm, variant, task."""
+    found: _Curves = {}
+    for run in sorted(runs, key=lambda run: run.variant not in _PUBLISHED):
+        found.setdefault((run.task, (run.algorithm, run.variant)), []).append(run)
+    return found
+
+
+def _with_room(curves: _Curves) -> _Curves:
+    """The first tasks, and of each the first methods."""
+    tasks = sorted({task for task, _ in curves})[:_MOST_TASKS]
+    places = [place for task in tasks for place in [each for each in curves if each[0] == task][:_MOST_METHODS]]
+    return {place: runs for place, runs in curves.items() if place in places}
+
+
+def _values(runs: Sequence[Run]) -> list[Curve]:
+    """The critic's values of each seed, of one kind for all seeds; nothing where there is none."""
+    name = _CERTIFICATE if _certified(runs) else _BATCH
+    return [read_curve(run.path / "metrics.csv", name) for run in runs]
+
+
+def _certified(runs: Sequence[Run]) -> bool:
+    return all(len(read_curve(run.path / "metrics.csv", _CERTIFICATE).values) for run in runs)
+
+
+def _look(index: int) -> tuple[str, _Line]:
+    """Color and line style; colors repeat in another style."""
+    return series_look(index)[0], _LINES[index // len(SERIES_COLORS) % len(_LINES)]
+
+
+def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[str, str]:
+    """The best mean score of the last evaluations, and how all runs came about: the headline and the lines below it."""
+    scores = {place: float(np.mean([run.recent_score for run in runs])) for place, runs in drawn.items()}
+    task, method = best = max(scores, key=lambda place: scores[place])
+    finding = f"Highest score drawn: {scores[best]:.1f}, {' '.join(method)} on {task}"
+    runs = [run for there in drawn.values() for run in there]
+    batches = [place for place, there in drawn.items() if not _certified(there)]
+    detail = "Means over seeds of the last evaluations; bands: lowest to highest seed. "
+    detail += "Values: of the starts of evaluation episodes where runs recorded a certificate"
+    detail += f"; otherwise means over batches: {_names(batches)}.\n" if batches else ".\n"
+    detail += f"Data: {distinct(run.data for run in runs)}; steps: {step_range(runs)}; "
+    detail += f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
+    if left_out:
+        detail += f"\nNot drawn, beyond {_MOST_TASKS} tasks and {_MOST_METHODS} variants a task: {_names(left_out)}."
+    return finding, detail
+
+
+def _names(places: Sequence[tuple[str, _Method]]) -> str:
+    """Methods by task."""
+    tasks: dict[str, list[str]] = {}
+    for task, method in places:
+        tasks.setdefault(task, []).append(" ".join(method))
+    return "; ".join(f"{task}: {', '.join(methods)}" for task, methods in sorted(tasks.items()))

@@ -1,0 +1,37 @@
+"""What a figure says, and whether it can be read."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from figures.drawing.style import look
+
+
+def texts(figure: Figure) -> list[str]:
+    return [found.get_text() for found in figure.findobj(Text) if isinstance(found, Text)]
+
+
+def beyond_the_frame(figure: Figure) -> set[Text]:
+    """Labels that are not drawn: of ticks outside the limits, or switched off."""
+    hidden = {text for text in figure.findobj(Text) if isinstance(text, Text) and not text.get_visible()}
+    for axis in [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
+        low, high = sorted(axis.get_view_interval())
+        hidden |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
+    return hidden
+
+
+def check_text_is_readable(figure: Figure) -> None:
+    """Fails if a text leaves the canvas or overlaps another."""
+    with look():
+        figure.draw_without_rendering()
+    hidden = beyond_the_frame(figure)
+    found = [text for text in figure.findobj(Text) if isinstance(text, Text) and text not in hidden]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in found if text.get_text().strip()]
+    for text, box in boxes:
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= figure.bbox.width, text
+        assert box.y1 <= figure.bbox.height, text
+    clashes = [(a, b) for i, (a, one) in enumerate(boxes) for b, other in boxes[:i] if one.overlaps(other)]
+    assert clashes == []

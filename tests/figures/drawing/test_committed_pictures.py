@@ -1,0 +1,74 @@
+"""The pictures in docs that lie beside their record are what the code draws from it: nobody forgot to draw them again.
+
+A few pixels may differ, since versions of matplotlib and its libraries round edges of letters and lines differently.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from ampl.claims import Verdict, read_claims
+from figures.drawing.render import render
+from figures.registry import FIGURES, FromRecord
+from figures.theory import counterexample
+from tabular.claims import gallery
+from tabular.claims.case import load_case
+from tabular.claims.claim import Measurement
+from tabular.claims.registry import CLAIMS
+
+ROOT = Path(__file__).parents[3]
+IMAGES, CASES = Path("docs/images"), Path("docs/counterexamples")
+RECORDED = sorted(path.stem for path in (ROOT / IMAGES).glob("*.npz"))
+COUNTEREXAMPLES = sorted(path.stem for path in (ROOT / CASES).glob("*.npz"))
+
+_CLEARLY, _FEW = 0.25, 2e-3  # difference of a color in [0, 1] that is seen, and the share of pixels that may have it
+
+
+def check_same_picture(drawn: bytes, committed: Path) -> None:
+    """Fails if more than a few pixels differ visibly."""
+    new, old = (matplotlib.image.imread(source) for source in (BytesIO(drawn), committed))
+    assert new.shape == old.shape, f"{committed} has another size than what is drawn now: draw it again"
+    share = float((np.abs(new - old).max(axis=-1) > _CLEARLY).mean())
+    assert share <= _FEW, f"{share:.2%} of the pixels of {committed} differ from what is drawn now: draw it again"
+
+
+def test_the_exact_wings_pictures_have_their_records_beside_them() -> None:
+    assert {"alternation", "estimation-error", "theorem1", "theorem1-constant"} <= set(RECORDED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_committed_picture_is_what_its_record_gives(name: str) -> None:
+    figure = FIGURES[name]
+    assert isinstance(figure, FromRecord)
+    drawn = render(lambda: figure.draw(ROOT / IMAGES / f"{name}.npz"), [".png"])[".png"]
+    check_same_picture(drawn, ROOT / IMAGES / f"{name}.png")
+
+
+def test_there_is_a_counterexample_for_every_claim_that_does_not_simply_hold() -> None:
+    records = read_claims(ROOT / "docs/claims.json")
+    assert sorted(record.claim for record in records if record.verdict is not Verdict.HOLDS) == COUNTEREXAMPLES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COUNTEREXAMPLES)
+def test_a_committed_counterexample_is_drawn_as_it_is_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # the picture names its file
+    (verdict,) = (record.verdict for record in read_claims(Path("docs/claims.json")) if record.claim == name)
+    path = CASES / f"{name}.npz"
+    measurement = CLAIMS[name].assess(load_case(path)[0])
+    assert isinstance(measurement, Measurement)
+    drawn = counterexample.draw(path, f"{name}: {verdict}", gallery._facts(CLAIMS[name], measurement, path))
+    check_same_picture(drawn, path.with_suffix(".png"))
+
+
+def test_a_changed_picture_is_noticed() -> None:
+    path = ROOT / CASES / "theorem1-printed.png"
+    check_same_picture(path.read_bytes(), path)
+    with pytest.raises(AssertionError, match=r"differ|another size"):
+        check_same_picture((ROOT / CASES / "proposition2-sup.png").read_bytes(), path)

@@ -1,0 +1,107 @@
+"""Figure `learning-curves` draws values of the kind it says, eight variants at most, and names what it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from ampl.runs.metrics_table import MetricsTable
+from figures.drawing.style import look
+from figures.inputs.runs import SCORE
+from figures.training import learning_curves
+from tests.figures.drawing.drawn_text import check_text_is_readable, texts
+from tests.figures.inputs.synthetic_runs import write_run
+
+HOPPER = "hopper-medium-replay-v2"
+VARIANTS = ("alpha-0.1", "alpha-0.3", "alpha-1", "alpha-3", "alpha-10", "inconsistent", "main", "no-er", "no-ir")
+
+
+def write(folder: Path, variant: str = "main", seed: int = 0, algorithm: str = "damo", **values: float) -> None:
+    """A run of two epochs with constant values: certificate, start_value_mean, value_mean."""
+    path = write_run(folder, HOPPER, variant, seed, score=[], algorithm=algorithm)
+    names = {"certificate": "certificate/value_estimate"}
+    metrics = {names.get(name, f"critic/{name}"): value for name, value in values.items()}
+    table = MetricsTable(path / "metrics.csv")
+    for epoch in (1, 2):
+        table.append(epoch, {SCORE: 10.0, **metrics})
+
+
+def drawn(folder: Path) -> Figure:
+    with look():
+        figure = learning_curves.draw(folder)
+    check_text_is_readable(figure)
+    return figure
+
+
+def words(figure: Figure) -> str:
+    """All texts, with names that a line break cut at a hyphen in one piece."""
+    return " ".join(" ".join(texts(figure)).split()).replace("- ", "-")
+
+
+def values(figure: Figure) -> list[float]:
+    """The last point of every line in the lower row."""
+    columns = len(figure.axes) // 2
+    return [float(line.get_ydata()[-1]) for axes in figure.axes[columns:] for line in axes.lines]  # type: ignore[index]
+
+
+def methods(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_values_are_certificates_and_otherwise_batch_means(tmp_path: Path) -> None:
+    write(tmp_path, certificate=1.0, start_value_mean=2.0, value_mean=3.0)
+    write(tmp_path, "no-er", start_value_mean=20.0, value_mean=30.0)
+    figure = drawn(tmp_path)
+    assert values(figure) == [1.0, 30.0]
+    assert f"otherwise means over batches: {HOPPER}: damo no-er." in words(figure)
+
+
+def test_where_all_runs_have_a_certificate_no_batch_means_are_mentioned(tmp_path: Path) -> None:
+    write(tmp_path, certificate=1.0, value_mean=3.0)
+    assert "batches" not in words(drawn(tmp_path))
+
+
+def test_seeds_of_one_line_have_one_kind_of_value(tmp_path: Path) -> None:
+    write(tmp_path, seed=0, certificate=1.0, value_mean=30.0)
+    write(tmp_path, seed=1, value_mean=40.0)
+    assert values(drawn(tmp_path)) == [35.0]
+
+
+def test_eight_variants_have_room_and_the_published_ones_come_first(tmp_path: Path) -> None:
+    for variant in VARIANTS:
+        write(tmp_path, variant, value_mean=1.0)
+    write(tmp_path, "mbpo", algorithm="mopo", value_mean=1.0)
+    figure = drawn(tmp_path)
+    assert methods(figure)[:3] == ["mopo mbpo", "damo main", "damo alpha-0.1"]
+    assert [len(axes.lines) for axes in figure.axes] == [8, 8]
+    assert f"tasks and 8 variants a task: {HOPPER}: damo no-er, damo no-ir." in words(figure)
+    assert not {"damo no-er", "damo no-ir"} & set(methods(figure))
+
+
+def test_where_everything_is_drawn_nothing_is_said_to_be_missing(tmp_path: Path) -> None:
+    for variant in VARIANTS[:8]:
+        write(tmp_path, variant, value_mean=1.0)
+    figure = drawn(tmp_path)
+    assert len(methods(figure)) == 8
+    assert "Not drawn" not in words(figure)
+
+
+def test_a_seventh_task_is_named(tmp_path: Path) -> None:
+    tasks: Sequence[str] = ("ant", "halfcheetah", "hammer", "hopper", "pen", "relocate", "walker2d")
+    for task in tasks:
+        write_run(tmp_path, f"{task}-expert-v1", score=[1.0])
+    with look():
+        figure = learning_curves.draw(tmp_path)
+    assert "Not drawn, beyond 6 tasks and 8 variants a task: walker2d-expert-v1: ampl main." in words(figure)
+
+
+@pytest.mark.parametrize("place", [HOPPER, "."])
+def test_the_folder_of_one_task_is_drawn_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    write(tmp_path, value_mean=1.0)
+    write_run(tmp_path, "walker2d-medium-v2", algorithm="damo")
+    monkeypatch.chdir(tmp_path / HOPPER if place == "." else tmp_path)
+    titles = [axes.get_title(loc="left") for axes in drawn(Path(place)).axes]
+    assert titles == [HOPPER, ""]

@@ -1,0 +1,85 @@
+"""Learning curves and MOPO's and DAMO's tables show what runs recorded, and nothing where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ampl.errors import InvalidFileError
+from figures.drawing.style import look
+from figures.inputs.table import Table
+from figures.training import learning_curves
+from figures.training.model_based_tables import TASKS, damo_table2, mopo_table1
+from tests.figures.drawing.drawn_text import check_text_is_readable, texts
+from tests.figures.inputs.synthetic_runs import write_run
+
+HOPPER = "hopper-medium-replay-v2"
+
+
+def runs(folder: Path) -> None:
+    for seed in (0, 1):
+        write_run(folder, HOPPER, "main", seed, score=[10.0 + seed] * 12, algorithm="mopo")
+    write_run(folder, HOPPER, "mbpo", score=[5.0], algorithm="mopo")
+    write_run(folder, HOPPER, "main", score=[20.0, 40.0], algorithm="damo")
+
+
+def by_row(table: Table) -> dict[str, dict[str, str]]:
+    return {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+
+
+def test_mopos_table_has_the_papers_numbers_and_ours(tmp_path: Path) -> None:
+    """MOPO's own numbers, those of MOPO on v2 data in AMPL's Table 1, and ours: mean of ten beside the last."""
+    runs(tmp_path)
+    write_run(tmp_path, HOPPER, "main", 2, score=[10.0] * 11 + [40.0], algorithm="mopo")
+    table = mopo_table1(tmp_path)
+    assert [row[0] for row in table.rows] == list(TASKS)
+    row = by_row(table)[HOPPER]
+    assert (row["paper: MOPO (v0)"], row["paper: MBPO (v0)"]) == ("67.5 ± 24.7", "49.8 ± 30.4")
+    assert row["AMPL's paper: MOPO (v2)"] == "84.8 ± 30.0"
+    assert (row["ours: MOPO"], row["ours: MOPO, last evaluation"]) == ("11.3 ± 1.5", "20.3 ± 17.0")
+    assert (row["ours: MBPO"], row["data"]) == ("5.0", "re-created")
+    empty = by_row(table)["walker2d-random-v2"]
+    assert {name for name, text in empty.items() if text} == {"dataset", "paper: MOPO (v0)", "paper: MBPO (v0)"}
+
+
+def test_runs_on_v0_data_have_rows_of_their_own_beside_the_papers_numbers(tmp_path: Path) -> None:
+    write_run(tmp_path, "walker2d-medium-v0", score=[30.0], algorithm="mopo")
+    table = mopo_table1(tmp_path)
+    assert [row[0] for row in table.rows] == [*TASKS, "walker2d-medium-v0"]
+    row = by_row(table)["walker2d-medium-v0"]
+    assert (row["paper: MOPO (v0)"], row["ours: MOPO"]) == ("17.8 ± 19.3", "30.0")
+    assert row["AMPL's paper: MOPO (v2)"] == ""
+
+
+def test_damos_table_leaves_lost_cells_empty_and_compares_with_the_kit(tmp_path: Path) -> None:
+    runs(tmp_path)
+    write_run(tmp_path, HOPPER, "kit", score=[70.0] * 9 + [60.0], algorithm="mopo")
+    rows = by_row(damo_table2(tmp_path))
+    assert (rows[HOPPER]["paper: DAMO"], rows[HOPPER]["ours: DAMO"]) == ("", "30.0")
+    assert (rows[HOPPER]["ours: DAMO, last evaluation"], rows[HOPPER]["OfflineRL-Kit: MOPO"]) == ("40.0", "92.7 ± 20.7")
+    assert (rows[HOPPER]["ours: MOPO kit"], rows[HOPPER]["ours: MOPO kit, last evaluation"]) == ("69.0", "60.0")
+    assert rows["hopper-medium-expert-v2"]["paper: DAMO"] == "112.3"
+    assert rows["hopper-medium-expert-v2"]["ours: DAMO"] == ""
+
+
+def test_damos_table_needs_one_algorithms_runs_only(tmp_path: Path) -> None:
+    write_run(tmp_path, HOPPER, "main", score=[20.0], algorithm="damo")
+    row = by_row(damo_table2(tmp_path))[HOPPER]
+    assert (row["ours: DAMO"], row["ours: MOPO kit"]) == ("20.0", "")
+
+
+def test_learning_curves_name_the_best_and_how_it_came_about(tmp_path: Path) -> None:
+    runs(tmp_path)
+    with look():
+        figure = learning_curves.draw(tmp_path)
+        check_text_is_readable(figure)
+        found = " ".join(texts(figure))
+    assert f"Highest score drawn: 30.0, damo main on {HOPPER}" in found
+    assert "Data: re-created" in " ".join(found.split())
+
+
+@pytest.mark.parametrize("make", [mopo_table1, damo_table2, learning_curves.draw])
+def test_without_runs_one_line_says_how_to_make_one(make: object, tmp_path: Path) -> None:
+    with pytest.raises(InvalidFileError, match=r"`ampl train (mopo|damo) .*` makes one"):
+        make(tmp_path)  # type: ignore[operator]
