@@ -10,7 +10,7 @@ from ampl.errors import BrokenEntryPointError, UnknownNameError
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = "ampl.command_line.commands"  # name -> dataclass with `run(self) -> int`
+COMMANDS = "ampl.commands"  # name -> dataclass with `run(self) -> int`
 WINGS = "ampl.wings"  # name -> object that implements `ampl.interfaces.Wing`
 EXPERIMENTS = "ampl.experiments"  # name -> `ampl.experiments.Experiment`
 FINITE_PROBLEMS = "ampl.finite_problems"  # name -> `ampl.finite_problem.FiniteProblemProvider`

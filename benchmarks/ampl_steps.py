@@ -22,21 +22,21 @@ import torch
 from ampl.arithmetic import Arithmetic
 from benchmarks.plain_ampl import PlainAMPL
 from benchmarks.records import command_line, print_table, write_record
-from continuous.ampl_update import ActorCritic, PolicyUpdateConfig
-from continuous.arithmetic import fast_arithmetic, threads
-from continuous.critic import CriticConfig, TwinCritic
-from continuous.draws import Sampler
-from continuous.dynamics import DynamicsConfig, EnsembleDynamics
-from continuous.dynamics_fit import fit_network
-from continuous.dynamics_loss import LikelihoodLoss
-from continuous.policy import ImplicitPolicyConfig
-from continuous.q_moment import QMomentConfig
-from continuous.regularizer import Discriminator, RegularizerConfig
-from continuous.repetition import Repetition
-from continuous.replay import ModelBuffer, TransitionTable
-from continuous.rollout import paths_at_once, published_paths, published_transitions, roll_out
-from continuous.streams import SeedStreams
-from continuous.termination import never
+from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
+from continuous.algorithms.ampl.discriminator import Discriminator, RegularizerConfig
+from continuous.algorithms.ampl.draws import Sampler
+from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
+from continuous.algorithms.ampl.update import ActorCritic, PolicyUpdateConfig
+from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics
+from continuous.model.fit import fit_network
+from continuous.model.loss import LikelihoodLoss
+from continuous.model.rollout import paths_at_once, published_paths, published_transitions, roll_out
+from continuous.networks.arithmetic import fast_arithmetic, threads
+from continuous.networks.repetition import Repetition
+from continuous.networks.streams import SeedStreams
+from continuous.replay.buffers import ModelBuffer, TransitionTable
+from continuous.tasks.termination import never
+from continuous.weights.q_moment import QMomentConfig
 
 STATES, ACTIONS, NOISE, ROWS = 11, 3, 50, 50_000
 ROUNDS, LENGTH, TRANSITIONS = 3, 5, 32_000

@@ -23,13 +23,13 @@ import numpy as np
 import torch
 
 from benchmarks.records import command_line, print_table, write_record
-from continuous.d4rl_file import D4RLData, Provenance, read_d4rl, write_d4rl
-from continuous.dataset import load_dataset
-from continuous.download_record import file_sha256
-from continuous.maze2d.layouts import find_layout
-from continuous.maze2d.rewards import Reward
-from continuous.tasks import Family, Task, find_task
-from continuous.transitions import TransitionMode, exact_transitions, model_transitions
+from continuous.data.d4rl_file import D4RLData, Provenance, read_d4rl, write_d4rl
+from continuous.data.dataset import load_dataset
+from continuous.data.download_record import file_sha256
+from continuous.data.transitions import TransitionMode, exact_transitions, model_transitions
+from continuous.environments.maze2d.layouts import find_layout
+from continuous.environments.maze2d.rewards import Reward
+from continuous.tasks.registry import Family, Task, find_task
 
 ROWS = 1_000_000
 LOOP_ROWS = 20_000

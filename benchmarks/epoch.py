@@ -28,9 +28,9 @@ from ampl.evaluation_schedule import EvaluationRequest
 from ampl.runs.checkpoints import Checkpoint, write_checkpoint
 from ampl.scale import AS_PUBLISHED
 from benchmarks.records import command_line, print_table, write_record
-from continuous import ampl as deep_ampl
-from continuous import model_based
-from continuous.dynamics_fit import holdout_size
+from continuous.algorithms import model_based
+from continuous.algorithms.ampl import ampl as deep_ampl
+from continuous.model.fit import holdout_size
 from continuous.wing import WING
 
 USUAL = ("mopo:halfcheetah-medium-v2:kit", "damo:halfcheetah-medium-v2:main", "ampl:maze2d-umaze-v1:main")

@@ -21,11 +21,11 @@ import torch
 
 from ampl.processes import available_cores
 from benchmarks.records import command_line, print_table, write_record
-from continuous.evaluation import Evaluator
-from continuous.locomotion.environments import make_environment
-from continuous.simulators.batch import BatchSimulator
-from continuous.simulators.locomotion import Hopper
-from continuous.simulators.robot import Flags, Snapshot
+from continuous.environments.batch import BatchSimulator
+from continuous.environments.locomotion.gymnasium import make_environment
+from continuous.environments.locomotion.robots import Hopper
+from continuous.environments.robot import Flags, Snapshot
+from continuous.evaluation.evaluator import Evaluator
 
 EPISODES = 50
 REPETITIONS = 3

@@ -38,7 +38,7 @@ from benchmarks.records import command_line
 
 MADE = tuple(f"{robot}-{kind}-v2" for kind in ("medium", "random") for robot in ("halfcheetah", "hopper", "walker2d"))
 QUICK_MADE = ("hopper-random-v2",)
-TESTS = ("tests/continuous/test_repetition.py", "tests/continuous/test_recorded_steps.py")
+TESTS = ("tests/continuous/networks/test_repetition.py", "tests/continuous/algorithms/test_recorded_steps.py")
 POLICY = ("learner/policy", "learner/critic/online", "learner/critic_online")  # tensors of a checkpoint that choose
 POLICY_BYTES = 12 * 2**20  # of all policies in the archive; what does not fit is left out
 MINUTE = 60.0

@@ -29,7 +29,7 @@ from ampl.interruption import Interruption, saving_first, stop_requested
 from benchmarks.gpu_comparison import allows_tf32
 from benchmarks.gpu_probe import widest
 from benchmarks.records import command_line
-from continuous.tasks import find_task
+from continuous.tasks.registry import find_task
 
 SEEDS = "0,1,2,3,4"
 PATIENCE = 600.0  # seconds to wait for datasets that are being made

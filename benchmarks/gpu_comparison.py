@@ -25,20 +25,21 @@ import torch
 from ampl.files import write_json
 from benchmarks.ampl_steps import learner_and_sampler, synthetic_data
 from benchmarks.records import command_line, device_name
-from continuous import dynamics_fit
-from continuous.arithmetic import precision
-from continuous.certificates import ModelReturns
-from continuous.damo import DAMO, DAMOConfig
-from continuous.damo_learner import DAMOLearnerConfig
-from continuous.dynamics import EnsembleDynamics
-from continuous.evaluation import Evaluator
-from continuous.model_based import ModelBased, Surroundings
-from continuous.mopo import MOPO, MOPOConfig
-from continuous.q_moment import QMomentConfig
-from continuous.repetition import WARM_UP, Repetition
-from continuous.replay import TransitionTable
-from continuous.streams import SeedStreams
-from continuous.termination import never
+from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.learner import DAMOLearnerConfig
+from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.mopo.mopo import MOPO, MOPOConfig
+from continuous.algorithms.surroundings import Surroundings
+from continuous.evaluation.certificates import ModelReturns
+from continuous.evaluation.evaluator import Evaluator
+from continuous.model import fit as dynamics_fit
+from continuous.model.ensemble import EnsembleDynamics
+from continuous.networks.arithmetic import precision
+from continuous.networks.repetition import WARM_UP, Repetition
+from continuous.networks.streams import SeedStreams
+from continuous.replay.buffers import TransitionTable
+from continuous.tasks.termination import never
+from continuous.weights.q_moment import QMomentConfig
 
 FIRST, ALL = WARM_UP + 1, 20  # steps: as many as warm up and one that is recorded; and ten recorded at once besides
 TOLERANCE = 1e-4  # between parameters, relative to their largest,

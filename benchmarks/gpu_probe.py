@@ -26,8 +26,8 @@ import torch
 
 from ampl.files import write_json
 from benchmarks.records import command_line, device_name
-from continuous.repetition import Repetition
-from continuous.streams import SeedStreams
+from continuous.networks.repetition import Repetition
+from continuous.networks.streams import SeedStreams
 
 SHAPES = (  # copies, rows, in, out of a batched product
     (10, 256, 256, 256),  # MOPO, five seeds: a critic's hidden layer,
@@ -113,7 +113,7 @@ def products(device: str, *, quick: bool) -> dict[str, dict[str, float]]:
 def trainings(device: str, *, quick: bool) -> dict[str, float]:
     """MOPO updates a second of all trainings together, by how many there are, each on a stream of its own."""
     from benchmarks.gpu_comparison import mopo
-    from continuous.mopo import MOPOConfig
+    from continuous.algorithms.mopo.mopo import MOPOConfig
 
     made = []
     for number in range(1 if quick else max(WIDTHS)):

@@ -21,16 +21,16 @@ import numpy as np
 
 from ampl.randomness import stream
 from benchmarks.records import command_line, print_table, write_record
-from continuous.d4rl_file import write_d4rl
-from continuous.maze2d.collection import CollectionConfig, collect
-from continuous.maze2d.environment import Maze2DEnvironment
-from continuous.maze2d.layouts import find_layout
-from continuous.maze2d.point_mass import PointMass
-from continuous.maze2d.recipe import DEFAULT_STEPS, recipes
-from continuous.maze2d.reference_scores import score_random_and_controller
-from continuous.maze2d.rewards import Reward
-from continuous.recipes import MakeOptions
-from continuous.tasks import TASKS
+from continuous.data.d4rl_file import write_d4rl
+from continuous.data.recipes import MakeOptions
+from continuous.environments.maze2d.environment import Maze2DEnvironment
+from continuous.environments.maze2d.layouts import find_layout
+from continuous.environments.maze2d.point_mass import PointMass
+from continuous.environments.maze2d.rewards import Reward
+from continuous.recreate.maze2d.collection import CollectionConfig, collect
+from continuous.recreate.maze2d.recipe import DEFAULT_STEPS, recipes
+from continuous.recreate.maze2d.reference_scores import score_random_and_controller
+from continuous.tasks.registry import TASKS
 
 SIMULATED_STEPS = 300_000
 ROWS = 300_000

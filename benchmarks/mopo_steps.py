@@ -22,20 +22,20 @@ from ampl.arithmetic import Arithmetic
 from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
 from benchmarks.plain_mopo import PENALTY_WEIGHT, PlainMOPO
 from benchmarks.records import command_line, print_table, write_record
-from continuous.arithmetic import fast_arithmetic, threads
-from continuous.damo import DAMO, DAMOConfig
-from continuous.damo_learner import DAMOLearnerConfig
-from continuous.dynamics_fit import fit_network
-from continuous.dynamics_loss import LikelihoodLoss
-from continuous.evaluation import Evaluation, task_evaluator
-from continuous.model_based import Surroundings
-from continuous.mopo import MOPO, MOPO_DYNAMICS, MOPOConfig
-from continuous.replay import TransitionTable
-from continuous.rollout import roll_out
-from continuous.soft_actor_critic import SoftActorCriticConfig
-from continuous.squashed_gaussian import SquashedGaussianConfig
-from continuous.tasks import find_task
-from continuous.termination import never
+from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.learner import DAMOLearnerConfig
+from continuous.algorithms.mopo.mopo import MOPO, MOPO_DYNAMICS, MOPOConfig
+from continuous.algorithms.sac.learner import SoftActorCriticConfig
+from continuous.algorithms.sac.policy import SquashedGaussianConfig
+from continuous.algorithms.surroundings import Surroundings
+from continuous.evaluation.evaluator import Evaluation, task_evaluator
+from continuous.model.fit import fit_network
+from continuous.model.loss import LikelihoodLoss
+from continuous.model.rollout import roll_out
+from continuous.networks.arithmetic import fast_arithmetic, threads
+from continuous.replay.buffers import TransitionTable
+from continuous.tasks.registry import find_task
+from continuous.tasks.termination import never
 
 STARTS = 10_000  # a fifth of an epoch's
 FILL = 125_000  # transitions at a time

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from ampl.randomness import stream
 from benchmarks.records import command_line, print_table, write_record
-from continuous.arithmetic import fast_arithmetic, one_thread
-from continuous.locomotion.collection import EPISODE_LIMIT, policy_actor, roll_out
-from continuous.locomotion.replay import Batch, ReplayMemory
-from continuous.locomotion.sac import SacConfig, SoftActorCritic
-from continuous.simulators.batch import BatchSimulator
-from continuous.simulators.locomotion import ROBOTS
+from continuous.environments.batch import BatchSimulator
+from continuous.environments.locomotion.robots import ROBOTS
+from continuous.networks.arithmetic import fast_arithmetic, one_thread
+from continuous.recreate.locomotion.collection import EPISODE_LIMIT, policy_actor, roll_out
+from continuous.recreate.online_sac.replay import Batch, ReplayMemory
+from continuous.recreate.online_sac.sac import SacConfig, SoftActorCritic
 
 REPEATS = 5
 UPDATES = 200  # in a block

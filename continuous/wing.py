@@ -55,7 +55,7 @@ class ContinuousWing:
 
     def tasks(self) -> Sequence[str]:
         """Every task of D4RL, and those of MOPO's own."""
-        from continuous.tasks import TASKS
+        from continuous.tasks.registry import TASKS
 
         return list(TASKS)
 
@@ -65,8 +65,10 @@ class ContinuousWing:
 
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         """As the variant's own settings say: a thousand; three thousand for DAMO and for MOPO as in OfflineRL-Kit."""
-        from continuous import ampl_presets, damo_presets, mopo_presets
-        from continuous.tasks import find_task
+        from continuous.algorithms.ampl import presets as ampl_presets
+        from continuous.algorithms.damo import presets as damo_presets
+        from continuous.algorithms.mopo import presets as mopo_presets
+        from continuous.tasks.registry import find_task
 
         presets = {"ampl": ampl_presets, "mopo": mopo_presets, "damo": damo_presets}[algorithm]
         return presets.published_config(find_task(task), variant).schedule.epochs
@@ -89,14 +91,14 @@ class ContinuousWing:
         """
         chosen = choose_device(device)
         if algorithm == "mopo":
-            from continuous.mopo_build import build_mopo
+            from continuous.algorithms.mopo.build import build_mopo
 
             return build_mopo(task, variant, seeds, chosen, scale, arithmetic)
         if algorithm == "damo":
-            from continuous.damo_presets import build_damo
+            from continuous.algorithms.damo.build import build_damo
 
             return build_damo(task, variant, seeds, chosen, scale, arithmetic)
-        from continuous.ampl_build import build_ampl
+        from continuous.algorithms.ampl.build import build_ampl
 
         return build_ampl(task, variant, seeds, chosen, scale, arithmetic)
 

@@ -23,7 +23,7 @@ from benchmarks import gpu
 from benchmarks.gpu_campaign import BY_VALUE, Queue, Training
 from benchmarks.gpu_comparison import FIRST, MADE, NOISE, TF32_TOLERANCE, TOLERANCE, agrees, allows_tf32, compare
 from benchmarks.gpu_probe import PARTS, widest
-from continuous.tasks import find_task
+from continuous.tasks.registry import find_task
 from continuous.wing import WING
 
 ROOT = Path(__file__).parents[2]

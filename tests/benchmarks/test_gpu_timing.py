@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from continuous.bench.loops import Loop
-from continuous.bench.measuring import timed
-from continuous.repetition import Repetition
+from continuous.commands.bench.loops import Loop
+from continuous.commands.bench.measuring import timed
+from continuous.networks.repetition import Repetition
 
 
 def calls(

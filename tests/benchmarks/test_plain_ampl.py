@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from benchmarks.plain_ampl import PlainAMPL
-from continuous.critic import CriticConfig, TwinCritic
-from continuous.dataset import Batch
-from continuous.dynamics_loss import gaussian_loss
-from continuous.dynamics_network import DynamicsConfig, DynamicsNetwork
-from continuous.networks import StackedMLP
-from continuous.policy import ImplicitPolicyConfig
-from continuous.q_moment import CriticTest, QMomentConfig
-from continuous.regularizer import Discriminator, Pairs, RegularizerConfig
+from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
+from continuous.algorithms.ampl.discriminator import Discriminator, Pairs, RegularizerConfig
+from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
+from continuous.model.loss import gaussian_loss
+from continuous.model.network import DynamicsConfig, DynamicsNetwork
+from continuous.networks.stacks import StackedMLP
+from continuous.replay.batch import Batch
+from continuous.weights.q_moment import CriticTest, QMomentConfig
 
 D, A, ROWS, NOISE = 4, 2, 64, 3
 

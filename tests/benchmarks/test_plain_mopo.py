@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_mopo import BATCH, PENALTY_WEIGHT, REAL_ROWS, HostBuffer, PlainMOPO
-from continuous.dataset import Batch
-from continuous.dynamics import EnsembleDynamics
-from continuous.dynamics_loss import gaussian_loss
-from continuous.mopo import MOPO_DYNAMICS, MOPOConfig
-from continuous.networks import StackedMLP
-from continuous.penalties import PenalizedModel
-from continuous.replay import TransitionTable
-from continuous.soft_actor_critic import SoftActorCritic, SoftActorCriticConfig
-from continuous.termination import never
+from continuous.algorithms.mopo.mopo import MOPO_DYNAMICS, MOPOConfig
+from continuous.algorithms.mopo.penalties import PenalizedModel
+from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
+from continuous.model.ensemble import EnsembleDynamics
+from continuous.model.loss import gaussian_loss
+from continuous.networks.stacks import StackedMLP
+from continuous.replay.batch import Batch
+from continuous.replay.buffers import TransitionTable
+from continuous.tasks.termination import never
 
 D, A, ROWS, LOG_TEMPERATURE = 4, 2, 300, -0.7
 FROZEN = SoftActorCriticConfig(

@@ -219,7 +219,7 @@ def test_a_broken_entry_point_names_its_distribution(monkeypatch: pytest.MonkeyP
     information = tmp_path / "bad_package-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-package\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[ampl.command_line.commands]\nboom = bad_package:Boom\n")
+    (information / "entry_points.txt").write_text("[ampl.commands]\nboom = bad_package:Boom\n")
     (tmp_path / "bad_package.py").write_text("1 / 0\n")
     monkeypatch.undo()
     monkeypatch.syspath_prepend(str(tmp_path))

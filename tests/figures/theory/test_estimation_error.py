@@ -13,7 +13,7 @@ from ampl.errors import ForeignFileError, InvalidFileError
 from ampl.files import write_npz
 from figures.drawing.style import look
 from figures.theory.estimation_error import draw, read_estimation_error
-from tabular.experiments.ampl_theory import estimation_error as experiment
+from tabular.experiments import estimation_error as experiment
 from tabular.weights.estimators.registry import ESTIMATORS
 from tests.figures.drawing.drawn_text import check_text_is_readable, texts
 

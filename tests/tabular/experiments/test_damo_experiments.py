@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tabular.experiments.ampl_theory import alternation
-from tabular.experiments.ampl_theory import damo_theory as damo_experiments
+from tabular.experiments import alternation
+from tabular.experiments import damo_theory as damo_experiments
 
 
 @pytest.fixture(autouse=True)

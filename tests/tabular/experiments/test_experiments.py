@@ -9,7 +9,7 @@ from scipy.optimize import approx_fprime
 from ampl.errors import ForeignFileError, InvalidDiscountError
 from tabular.bounds.extremal import _negative_log_ratio, largest_ratio
 from tabular.bounds.theorem1 import sharp_constant
-from tabular.experiments.ampl_theory import ampl_theory as experiments
+from tabular.experiments import ampl_theory as experiments
 
 
 def test_the_gradient_of_the_ratio_is_exact() -> None:

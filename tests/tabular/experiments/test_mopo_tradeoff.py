@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ampl.errors import ForeignFileError
-from tabular.experiments.ampl_theory import mopo_tradeoff as experiment
+from tabular.experiments import mopo_tradeoff as experiment
 from tabular.experiments.mopo_tradeoff import FRACTIONS, mopo_tradeoff
 
 

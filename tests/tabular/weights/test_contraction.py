@@ -14,6 +14,7 @@ from tabular.exact.occupancy import state_occupancy
 from tabular.exact.policy import mix_policies, random_policy, uniform_policy
 from tabular.mdps.generators import chain_mdp, detour_mdp, random_mdp
 from tabular.mdps.mdp import FiniteMDP
+from tabular.weights import contraction
 from tabular.weights.contraction import (
     NORMS,
     contraction_certificates,
@@ -22,7 +23,7 @@ from tabular.weights.contraction import (
     sup_norm_factor,
     sup_norm_radius,
 )
-from tabular.weights.operator import WeightOperator, contraction
+from tabular.weights.operator import WeightOperator
 from tests.strategies import Case, mdp_model_and_policies, mdps, policies
 
 UNIFORM = np.full((2, 2), 0.5)

@@ -1,0 +1,1 @@
+"""AMPL (alternating model-policy learning with marginal importance weights), deep."""

@@ -1,0 +1,194 @@
+"""One iteration of deep AMPL: critics, policy and discriminator, as a function of tensors only.
+
+Reads beside Algorithm 1, lines "critic" to "discriminator", of "A Unified Framework for Alternating Offline Model
+Training and Policy Learning" (NeurIPS 2022). What is random in an iteration is drawn before it, see `draws.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ampl.errors import check_at_least
+from continuous.algorithms.ampl.critic import TwinCritic
+from continuous.algorithms.ampl.discriminator import Discriminator, Pairs, raw_action
+from continuous.algorithms.ampl.draws import Draws
+from continuous.algorithms.ampl.policy import StackedPolicy
+from continuous.model.ensemble import EnsembleDynamics
+from continuous.networks.adam import StackedAdam
+from continuous.networks.streams import prefixed, without_prefix
+
+METRICS = (
+    "critic/loss",
+    "critic/value_mean",
+    "policy/generator_loss",
+    "discriminator/loss",
+    "discriminator/fake_logit_mean",
+    "discriminator/true_logit_mean",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyUpdateConfig:
+    """How the policy is trained, as in the published runs."""
+
+    value_weight: float = 10.0  # lambda of Eq. 17 before division by the mean |Q|, dimensionless
+    regularized: bool = True  # false, an ablation: after the warm start the policy only maximizes Q, undivided
+    value_scale_rate: float = 0.005  # how far the mean |Q| follows in one iteration
+    target_rate: float = 0.005  # how far the target policy follows
+    learning_rate: float = 2e-4  # of Adam
+    betas: tuple[float, float] = (0.4, 0.999)
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("value_weight", "value_scale_rate", "target_rate", "learning_rate"):
+            check_at_least(name, getattr(self, name), 0.0)
+
+
+class ActorCritic:
+    """Policy, critics and discriminator of K seeds, and their joint iteration.
+
+    Args:
+        policy: pi.
+        critic: Q_1 and Q_2.
+        discriminator: of the regularizer.
+        model: gives the second pair of Eq. 14.
+        config: of the policy's update.
+
+    Attributes:
+        target_policy: follows the policy; gives the actions of Eq. 12.
+        value_scale: the running mean |Q|, 0 before the first iteration, [K].
+        sums: of `METRICS` over the iterations since `clear`, [K] each.
+    """
+
+    def __init__(
+        self,
+        policy: StackedPolicy,
+        critic: TwinCritic,
+        discriminator: Discriminator,
+        model: EnsembleDynamics,
+        config: PolicyUpdateConfig,
+    ) -> None:
+        self.policy, self.critic, self.discriminator, self.model = policy, critic, discriminator, model
+        self.config = config
+        self.target_policy = policy.frozen()
+        self._optimizer = StackedAdam(policy.parameters, learning_rate=config.learning_rate, betas=config.betas)
+        n_seeds, device = policy.parameters.stack[0], policy.parameters.values.device
+        self.value_scale = torch.zeros(n_seeds, device=device)
+        self.sums = {name: torch.zeros(n_seeds, device=device) for name in METRICS}
+
+    def update(self, draws: Draws, *, trains_policy: bool, imitates: bool) -> None:
+        """One iteration.
+
+        Args:
+            draws: its batches and noise.
+            trains_policy: whether the policy takes a step; the critics and the discriminator always do.
+            imitates: whether the policy follows the regularizer alone, as in the warm start.
+        """
+        batch = draws.batch  # from D = f D_env + (1 - f) D_model
+        with torch.no_grad():
+            next_action = self.target_policy.sample(batch.next_state, draws.target_noise)[0]
+        critic_loss = self.critic.update(batch, next_action)  # Eqs. 12-13
+
+        with torch.set_grad_enabled(trains_policy):
+            fake, true = self._pairs(draws)  # Eq. 14
+            action = self.policy.sample(batch.state, draws.value_noise)[0]
+            value = self.critic.action_value(batch.state, action).amin(1)  # min_j Q_j(s, pi(s)), [K, B]
+        fake_logits, true_logits = self.discriminator.logits(fake), self.discriminator.logits(true)
+        generator_loss = self.discriminator.generator_loss(fake_logits, fake)  # Eq. 15
+        discriminator_loss = self.discriminator.discriminator_loss(
+            true_logits, true, fake_logits, fake, draws.label_uniform
+        )  # Eq. 16
+        value_scale = value.detach().abs().mean(-1)  # [K]
+        self.value_scale.copy_(torch.where(self.value_scale == 0.0, value_scale, self.value_scale))
+        if trains_policy:
+            loss = self._policy_loss(value, generator_loss, imitates)  # Eq. 17
+            policy_gradient = self.policy.parameters.gradient(loss.sum(), retain_graph=True)
+            self._optimizer.step(policy_gradient)
+        self.discriminator.step(self.discriminator.network.parameters.gradient(discriminator_loss.sum()))
+
+        self.critic.follow()
+        self.target_policy.parameters.follow(self.policy.parameters, self.config.target_rate)
+        self.value_scale.lerp_(value_scale, self.config.value_scale_rate)
+        fake_mean, true_mean = fake_logits.detach().mean(-1), true_logits.detach().mean(-1)
+        means = (critic_loss, value.detach().mean(-1), generator_loss, discriminator_loss, fake_mean, true_mean)
+        for name, mean in zip(METRICS, means, strict=True):
+            self.sums[name] += mean.detach()
+
+    @torch.no_grad()
+    def is_sound(self) -> list[bool]:
+        """Whether all parameters of the policy and the critics are finite, seed by seed."""
+        parameters = (self.policy.parameters, self.critic.online.parameters)
+        return [
+            all(bool(part.of_seed(k).isfinite().all()) for part in parameters) for k in range(len(self.value_scale))
+        ]
+
+    def clear(self) -> None:
+        """Sets the sums of the metrics to zero."""
+        for total in self.sums.values():
+            total.zero_()
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """Everything of one seed but the model."""
+        own = {
+            "policy": self.policy.parameters.of_seed(index).cpu().numpy(),
+            "target_policy": self.target_policy.parameters.of_seed(index).cpu().numpy(),
+            "value_scale": self.value_scale[index].cpu().numpy().copy(),
+        }
+        parts = {"optimizer": self._optimizer, "critic": self.critic, "discriminator": self.discriminator}
+        for name, part in parts.items():
+            own |= prefixed(name, part.state(index))  # type: ignore[attr-defined]
+        return own
+
+    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Puts one seed back to where `state` was taken."""
+        self.policy.parameters.set_seed(index, torch.from_numpy(np.array(state["policy"])))
+        self.target_policy.parameters.set_seed(index, torch.from_numpy(np.array(state["target_policy"])))
+        self.value_scale[index] = float(state["value_scale"])
+        self._optimizer.load_state(index, without_prefix("optimizer", state))
+        self.critic.load_state(index, without_prefix("critic", state))
+        self.discriminator.load_state(index, without_prefix("discriminator", state))
+
+    def _policy_loss(self, value: Tensor, generator_loss: Tensor, imitates: bool) -> Tensor:
+        """-lambda mean Q + L_g with lambda = value_weight / mean |Q|, [K].  Eq. 17."""
+        if imitates:
+            return generator_loss
+        if not self.config.regularized:
+            return -value.mean(-1)
+        return -self.config.value_weight / self.value_scale * value.mean(-1) + generator_loss
+
+    def _pairs(self, draws: Draws) -> tuple[Pairs, Pairs]:
+        """The policy's pairs and the data's.  Eq. 14, or its second half alone."""
+        if self.discriminator.config.second_pair_only:
+            return self._second_pairs(draws)
+        state = draws.fake_state
+        action, raw = self.policy.sample(state, draws.first_noise)
+        next_state, _, terminal = self._model_step(state, action.detach(), draws)
+        next_raw = self.policy.sample(next_state, draws.second_noise)[1]
+        pair = torch.cat((torch.cat((state, raw), -1), torch.cat((next_state, next_raw), -1)), 1)  # [K, 2 B, D + A]
+        present = torch.cat((torch.ones_like(terminal), ~terminal), 1)  # no pair begins where the episode ended
+        weight = torch.ones_like(pair[..., 0])
+        data = torch.cat((draws.true.state, raw_action(draws.true.action)), -1)
+        return Pairs(pair=pair, weight=weight, present=present), Pairs(pair=data, weight=weight, present=present)
+
+    def _second_pairs(self, draws: Draws) -> tuple[Pairs, Pairs]:
+        """(s', a') after the data's (s, a): by model and policy, and by the next row of the data."""
+        first, second = draws.true, draws.true_next
+        next_state, _, terminal = self._model_step(first.state, first.action, draws)
+        next_raw = self.policy.sample(next_state, draws.second_noise)[1]
+        fake = torch.cat((next_state, next_raw), -1)
+        true = torch.cat((second.state, raw_action(second.action)), -1)
+        weight = draws.true_weight * ~first.terminal
+        return (
+            Pairs(pair=fake, weight=weight, present=~terminal),
+            Pairs(pair=true, weight=weight, present=~terminal),
+        )
+
+    def _model_step(self, state: Tensor, action: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+        return self.model.finish(state, *self.model.predict(state, action, draws.model_noise, draws.model_shift))

@@ -1,0 +1,1 @@
+"""DAMO (dual alignment maximin optimization), deep."""

@@ -1,0 +1,1 @@
+"""MOPO (model-based offline policy optimization), deep."""

@@ -1,0 +1,1 @@
+"""Soft actor-critic, the policy learner inside MOPO and DAMO."""

@@ -1,0 +1,105 @@
+"""The policy of soft actor-critic, for stacked seeds: a Gaussian squashed by tanh, with its log probability.
+
+Source: Haarnoja et al. 2018, appendix C; sizes and clipping of MOPO's code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ampl.errors import check_at_least
+from continuous.evaluation.acting import BestAction
+from continuous.networks.stacks import FlatParameters, StackedMLP, relu
+from continuous.networks.streams import SeedStreams, cpu_generator
+
+_LOG_2 = math.log(2.0)
+_LOG_2_PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquashedGaussianConfig:
+    """The network and the bounds of its log standard deviation."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    lowest_log_std: float = -20.0  # MOPO's code; OfflineRL-Kit has -5
+    highest_log_std: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_at_least("highest_log_std", self.highest_log_std, self.lowest_log_std, "It is above lowest_log_std.")
+
+
+class SquashedGaussian:
+    """a = tanh(mean(s) + std(s) noise); a `continuous.algorithms.ampl.policy.StackedPolicy`.
+
+    Args:
+        observation_size: D.
+        action_size: A.
+        config: of the network, whose hidden layers mean and log standard deviation share.
+        seeds: K of them; each draws its own initial parameters.
+        device: where the parameters live.
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        config: SquashedGaussianConfig,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        widths = (observation_size, *config.hidden, 2 * action_size)
+        generators = [cpu_generator(seed, "policy/initialization") for seed in seeds]
+        self._action_size, self._config = action_size, config
+        self._network = StackedMLP((len(seeds),), widths, relu, generators, device)
+
+    @property
+    def parameters(self) -> FlatParameters:
+        """[K, P]."""
+        return self._network.parameters
+
+    def noise(self, streams: SeedStreams, rows: int) -> Tensor:
+        """Standard normal, [K, rows, A]."""
+        return streams.normal(rows, self._action_size)
+
+    def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions and raw actions before the tanh, [K, B, A], at states [K, B, D]."""
+        mean, log_std = self._heads(state)
+        raw = torch.addcmul(mean, log_std.exp(), noise)
+        return raw.tanh(), raw
+
+    def sample_with_log_probability(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions [K, B, A] and the log of their density on (-1, 1)^A, nats, [K, B]."""
+        mean, log_std = self._heads(state)
+        raw = torch.addcmul(mean, log_std.exp(), noise)
+        gaussian = -0.5 * noise.square() - log_std - 0.5 * _LOG_2_PI
+        squashing = 2.0 * (_LOG_2 - raw - softplus(-2.0 * raw))  # log(1 - tanh^2), finite for every raw action
+        return raw.tanh(), (gaussian - squashing).sum(-1)
+
+    def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
+        """One action drawn for each state: [K, B, D] to [K, B, A]."""
+        return self.sample(state, self.noise(generator, state.shape[-2]))[0]
+
+    def best_action(self, state: Tensor) -> Tensor:
+        """tanh(mean): [K, B, D] to [K, B, A]."""
+        return self._heads(state)[0].tanh()
+
+    def snapshot(self, index: int) -> BestAction:
+        """One seed's best actions, for evaluation: a copy."""
+        return BestAction(network=self._network.snapshot(index, slope=0.0))
+
+    def frozen(self) -> SquashedGaussian:
+        """An independent copy without gradients."""
+        copy = SquashedGaussian.__new__(SquashedGaussian)
+        copy._action_size, copy._config, copy._network = self._action_size, self._config, self._network.frozen()
+        return copy
+
+    def _heads(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = self._network(state).chunk(2, dim=-1)
+        return mean, log_std.clamp(self._config.lowest_log_std, self._config.highest_log_std)

@@ -1,0 +1,1 @@
+"""The commands `ampl data`, `ampl bench` and the deep part of `ampl demo`."""

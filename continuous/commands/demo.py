@@ -1,0 +1,76 @@
+"""The deep wing's part of `ampl demo`: a small re-created maze2d dataset, its reference scores, and a scaled AMPL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ampl.files import check_output
+from ampl.printing import print_line
+from ampl.progress import progress
+from ampl.randomness import stream
+from ampl.scale import Scale
+from ampl.training import train
+from continuous.algorithms.ampl.build import assemble, scaled
+from continuous.algorithms.ampl.presets import VARIANTS, main_config
+from continuous.data.cards import dataset_card
+from continuous.data.d4rl_file import write_d4rl
+from continuous.data.recipes import MakeOptions, find_recipe
+from continuous.recreate.maze2d.reference_scores import ReferencePolicy, score_policy
+from continuous.tasks.registry import Task, find_task
+
+_TASK = "maze2d-umaze-v1"
+_STEPS = 100_000
+_EPISODES = 50
+_ESTIMATORS = ("main", "vpm")  # AMPL's estimator of the weights, and one that it was compared with
+_SCALE = Scale(epochs=10, steps_per_epoch=40, weight_steps=50)
+_MODEL_STEPS = 500  # of each fit
+
+
+def demo(out: Path) -> Sequence[tuple[str, str]]:
+    """Makes the data, scores random policy and controller, and trains AMPL with two estimators for ten short epochs.
+
+    Args:
+        out: folder of the demo; the dataset goes to its sub-folder `data`. Training that is already there is taken as
+            it is, or continued.
+
+    Returns:
+        Rows for the closing table: what, and what came out.
+    """
+    task = find_task(_TASK)
+    path = out / "data" / task.file_name
+    check_output(path)
+    data, provenance = find_recipe(_TASK).run(_TASK, MakeOptions(steps=_STEPS))
+    write_d4rl(path, data, provenance)
+    for what, value in dataset_card(path, task):
+        print_line(f"{what:<16}{value}")
+    return [("dataset, re-created", str(path)), *_reference_scores(task), *_trained_scores(task, path, out)]
+
+
+def _reference_scores(task: Task) -> list[tuple[str, str]]:
+    rows = []
+    with progress("scoring reference policies", len(ReferencePolicy)) as bar:
+        for policy in ReferencePolicy:
+            score = score_policy(task, policy, _EPISODES, stream(0, policy.value))
+            verdict = "as expected" if score.as_expected else "NOT as expected"
+            band = f"{score.expected_low:.0f} to {score.expected_high:.0f}"
+            rows.append((f"score: {policy}", f"{score.score_mean:.1f}, {verdict} ({band}, {_EPISODES} episodes)"))
+            bar.advance()
+    return rows
+
+
+def _trained_scores(task: Task, path: Path, out: Path) -> list[tuple[str, str]]:
+    rows = []
+    for variant in _ESTIMATORS:
+        published = VARIANTS[variant](main_config(task))
+        config = scaled(published, _SCALE)
+        config = replace(config, dynamics=replace(config.dynamics, max_steps=_MODEL_STEPS))
+        algorithm = assemble(task, published, config, [0], path=path)
+        (seed,) = train(algorithm, task=task.name, variant=variant, epochs=config.schedule.epochs, out=out, resume=True)
+        score = seed.result.metrics.get("evaluation/score_mean")
+        outcome = (
+            f"stopped: {seed.result.message}" if score is None else f"{score:.1f}, {config.schedule.epochs} epochs"
+        )
+        rows.append((f"score: AMPL, {variant}", f"{outcome} of {config.schedule.steps_per_epoch} steps: far too few"))
+    return rows

@@ -1,0 +1,1 @@
+"""Datasets: reading, checking, downloading, and D4RL's file layout."""

@@ -1,0 +1,81 @@
+"""Diagnoses a dataset file: `ampl data check FILE`. Every column is read, and compared with what its task allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ampl.errors import InvalidFileError
+from continuous.data.alignment import describe_alignment, measure_alignment, shifted_actions
+from continuous.data.d4rl_data import D4RLData, Provenance
+from continuous.data.d4rl_file import read_d4rl, read_provenance
+from continuous.data.download_record import check_unchanged
+from continuous.data.plausibility import find_oddities, find_problems
+from continuous.tasks.registry import TASKS, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What a check found in a file that can be read."""
+
+    path: Path
+    task: Task | None  # which task's data it was compared with; None: nothing tells
+    rows: int
+    problems: list[str]  # reasons not to use it
+    oddities: list[str]  # worth knowing
+    facts: list[str]  # how it was found
+
+
+def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
+    """Reads every column of a file, or of a folder with a Minari dataset, and judges it.
+
+    Args:
+        path: the file.
+        task: what it should hold; guessed from its own record and its name if not given.
+
+    Raises:
+        InvalidFileError: it cannot be read as a dataset at all.
+    """
+    if path.is_dir():
+        from continuous.data.minari_data import read_minari
+
+        return _judge(path, read_minari(path), None, None)
+    check_unchanged(path)
+    provenance = read_provenance(path)
+    task = task or guess_task(path, provenance)
+    data = read_d4rl(path, task)
+    found = _judge(path, data, task, provenance)
+    found.problems.extend(_broken_infos(data))
+    if task is None:
+        found.oddities.append("nothing tells the task, so only the layout was checked; name it with --task")
+    return found
+
+
+def _judge(path: Path, data: D4RLData, task: Task | None, provenance: Provenance | None) -> Diagnosis:
+    problems, oddities = find_problems(data, task, provenance), find_oddities(data, task)
+    alignment = None if problems else measure_alignment(data)
+    facts = [] if alignment is None else [describe_alignment(alignment)]
+    oddities += [] if alignment is None else shifted_actions(alignment)
+    return Diagnosis(path=path, task=task, rows=data.n_rows, problems=problems, oddities=oddities, facts=facts)
+
+
+def guess_task(path: Path, provenance: Provenance | None) -> Task | None:
+    """The task whose recipe made the file, or that has a file of this name."""
+    if provenance is not None and provenance.recipe in TASKS:
+        return TASKS[provenance.recipe]
+    return next((task for task in TASKS.values() if task.file_name == path.name), None)
+
+
+def _broken_infos(data: D4RLData) -> list[str]:
+    problems = []
+    for name in data.infos:
+        try:
+            values = data.infos[name]
+        except InvalidFileError as error:
+            problems.append(str(error))
+            continue
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            problems.append(f"'infos/{name}' is not finite everywhere")
+    return problems

@@ -1,0 +1,201 @@
+"""Local Minari datasets as D4RL data: the same arrays, with the true next observation at the end of every episode.
+
+Minari stores one more observation than actions in each episode, so nothing has to be dropped. Its environments differ
+from D4RL's, equal names or not: the maze has other coordinates, goals and radii, and the `mujoco` sets come from other
+policies. PointMaze and other goal environments have dict observations; their part "observation" is the state, and the
+goal can be appended. The optional package `minari` tells the spaces and the episodes; the arrays are read as those of
+any other HDF5 file, under the same guards. Source: Minari 0.5's storage layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ampl.errors import InvalidFileError, MissingPackageError
+from ampl.files import read_json
+from continuous.data.d4rl_data import D4RLData, Floats
+from continuous.data.dataset import DeviceDataset, to_device
+from continuous.data.episodes import start_states
+from continuous.data.file_guard import check_unpacked
+from continuous.data.hdf5_arrays import find_datasets, find_group, open_hdf5, read_array, unpacked_size
+from continuous.data.plausibility import check_plausible
+from continuous.data.transitions import model_transitions
+
+STATE_KEY = "observation"
+GOAL_KEY = "desired_goal"
+
+
+def load_minari(dataset: str | Path, *, append_goal: bool = False, device: torch.device | str = "cpu") -> DeviceDataset:
+    """A local Minari dataset, ready on a device; arguments and errors as `read_minari`."""
+    data = read_minari(dataset, append_goal=append_goal)
+    check_plausible(data, None, None, f"Minari dataset {dataset}")
+    return to_device(model_transitions(data), start_states(data), device=device)
+
+
+def read_minari(dataset: str | Path, *, append_goal: bool = False) -> D4RLData:
+    """A local Minari dataset as N rows, episodes one after the other.
+
+    Args:
+        dataset: its id ("D4RL/pointmaze/umaze-v2"), or its folder.
+        append_goal: put the desired goal behind the state where observations have one.
+
+    Raises:
+        MissingPackageError: `minari` is not installed.
+        InvalidFileError: no such dataset, damaged, made by another version, or with spaces that are not vectors.
+    """
+    place = _find(dataset)
+    metadata = _read_metadata(place, dataset)
+    path = place / "main_data.hdf5"
+    with open_hdf5(path, f"Expected the Minari dataset {dataset}; fetch it again.") as file:
+        if not 0 <= metadata["total_episodes"] <= len(file):
+            raise InvalidFileError(f"{path} has {len(file)} episodes, not the {metadata['total_episodes']} announced.")
+        source = _open(place, dataset)
+        width, action_size = _check_spaces(source, dataset, append_goal)
+        n_bytes, episodes = 0, []
+        for index in source.episode_indices:
+            columns = _find_columns(file, int(index), path)
+            n_bytes += sum(map(unpacked_size, columns.values()))
+            check_unpacked(path, n_bytes)
+            episodes.append(_read_episode(columns, width, action_size, f"{path}, episode {index}", append_goal))
+    if not episodes:
+        raise InvalidFileError(f"Minari dataset {dataset} has no episodes with steps.")
+    whole: dict[str, Any] = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
+    return D4RLData(**whole, metadata={"minari_id": source.id})
+
+
+def _find(dataset: str | Path) -> Path:
+    """The folder with the metadata and the arrays."""
+    try:
+        import minari
+    except ImportError as error:
+        raise MissingPackageError("Minari datasets need the package minari: `pip install minari`.") from error
+    folder = Path(dataset)
+    places = [folder / "data", folder]
+    if isinstance(dataset, str):
+        places.append(minari.storage.datasets_root_dir.get_dataset_path(dataset) / "data")
+    for place in places:
+        if (place / "metadata.json").is_file():
+            return place
+    if isinstance(dataset, Path):
+        raise InvalidFileError(f"{dataset} holds no Minari dataset: expected a folder with data/metadata.json.")
+    raise InvalidFileError(f"Minari dataset {dataset} is not on this machine; `minari download {dataset}` fetches it.")
+
+
+def _read_metadata(place: Path, dataset: str | Path) -> dict[str, Any]:
+    """What the dataset says of itself, before Minari reads it: without spaces it would import what is named there."""
+    try:
+        metadata = read_json(place / "metadata.json")
+    except InvalidFileError as error:
+        raise InvalidFileError(f"Minari dataset {dataset} cannot be read: {error}") from error
+    expected = {"total_episodes": int, "observation_space": str, "action_space": str, "data_format": str}
+    for key, kind in expected.items():
+        if not isinstance(metadata, dict) or not isinstance(metadata.get(key), kind):
+            raise InvalidFileError(f"Minari dataset {dataset} cannot be read: its metadata.json has no valid '{key}'.")
+    if metadata["data_format"] != "hdf5":
+        raise InvalidFileError(
+            f"Minari dataset {dataset} is stored as {metadata['data_format']!a}; expected hdf5. Save it in that format."
+        )
+    return metadata
+
+
+def _open(place: Path, dataset: str | Path) -> Any:
+    """Minari's view of the dataset, for its spaces and its list of episodes."""
+    import minari
+
+    try:
+        return minari.MinariDataset(place)
+    except Exception as error:  # the package turns damage into nearly every built-in exception
+        why = " ".join(str(error).split())[:160]
+        raise InvalidFileError(f"Minari dataset {dataset} cannot be read ({type(error).__name__}: {why}).") from error
+
+
+def _check_spaces(source: Any, dataset: str | Path, append_goal: bool) -> tuple[int, int]:
+    """Sizes of observations (goal included, if asked for) and actions."""
+    from gymnasium.spaces import Box, Dict
+
+    observations, actions = source.observation_space, source.action_space
+    parts = [observations]
+    if isinstance(observations, Dict):
+        keys = [STATE_KEY, GOAL_KEY] if append_goal else [STATE_KEY]
+        for key in keys:
+            if key not in observations.spaces:
+                raise InvalidFileError(
+                    f"Minari dataset {dataset} has observations {sorted(observations.spaces)}; expected '{key}'."
+                )
+        parts = [observations.spaces[key] for key in keys]
+    elif append_goal:
+        raise InvalidFileError(f"Minari dataset {dataset} has no goals in its observations; load it without them.")
+    for what, space in [("observations", part) for part in parts] + [("actions", actions)]:
+        if not isinstance(space, Box) or len(space.shape) != 1 or space.dtype.kind != "f":
+            raise InvalidFileError(f"Minari dataset {dataset} has {what} in {space}; expected vectors of floats.")
+    return sum(part.shape[0] for part in parts), actions.shape[0]
+
+
+def _find_columns(file: h5py.File, index: int, path: Path) -> dict[str, h5py.Dataset]:
+    """The arrays of one episode; those of "infos" are not used, and stay unread."""
+    datasets = find_datasets(find_group(file, f"episode_{index}", path), path)
+    return {key: dataset for key, dataset in datasets.items() if not key.startswith("infos/")}
+
+
+def _read_episode(
+    columns: Mapping[str, h5py.Dataset], width: int, action_size: int, where: str, append_goal: bool
+) -> dict[str, NDArray[Any]]:
+    """The columns of one episode with T steps; one that just stops counts as cut at its last step."""
+    rewards = _read(columns, "rewards", where)
+    steps = len(rewards)
+    states = _single(_states(columns, append_goal, where), (steps + 1, width), f"{where}: observations")
+    terminals = _flags(columns, "terminations", steps, where)
+    timeouts = _flags(columns, "truncations", steps, where) & ~terminals
+    if steps == 0 or (terminals | timeouts)[:-1].any():
+        raise InvalidFileError(f"{where} has no steps, or goes on after its end; expected one end, at the last step.")
+    timeouts[-1] |= not terminals[-1]
+    return {
+        "observations": states[:-1],
+        "actions": _single(_read(columns, "actions", where), (steps, action_size), f"{where}: actions"),
+        "rewards": _single(rewards, (steps,), f"{where}: rewards"),
+        "terminals": terminals,
+        "timeouts": timeouts,
+        "next_observations": states[1:],
+    }
+
+
+def _states(columns: Mapping[str, h5py.Dataset], append_goal: bool, where: str) -> NDArray[Any]:
+    if "observations" in columns:
+        return _read(columns, "observations", where)
+    keys = (STATE_KEY, GOAL_KEY) if append_goal else (STATE_KEY,)
+    return np.concatenate([_read(columns, f"observations/{key}", where) for key in keys], axis=1)
+
+
+def _read(columns: Mapping[str, h5py.Dataset], key: str, where: str, *, gaps: bool = False) -> NDArray[Any]:
+    """One array with at least one axis, of numbers or flags."""
+    if key not in columns:
+        raise InvalidFileError(f"{where} lacks the array '{key}'; it has {', '.join(sorted(columns)) or 'none'}.")
+    dataset = columns[key]
+    if dataset.dtype.kind not in "fiub" or not dataset.shape:
+        raise InvalidFileError(f"{where}: '{key}' is {dataset.dtype}{list(dataset.shape or ())}; expected numbers.")
+    return read_array(dataset, key, Path(dataset.file.filename), gaps=gaps)
+
+
+def _single(array: Any, shape: tuple[int, ...], where: str) -> Floats:
+    """As float32 of this shape, finite."""
+    with np.errstate(over="ignore"):
+        single: Floats = np.asarray(array, dtype=np.float32)
+    if single.shape != shape:
+        raise InvalidFileError(f"{where} are {list(single.shape)}; expected {list(shape)}.")
+    if not np.isfinite(single).all():
+        raise InvalidFileError(f"{where} are not finite everywhere; remove the episode.")
+    return single
+
+
+def _flags(columns: Mapping[str, h5py.Dataset], key: str, steps: int, where: str) -> NDArray[np.bool_]:
+    flags = _read(columns, key, where, gaps=True)
+    if flags.shape != (steps,) or flags.dtype != np.bool_:
+        raise InvalidFileError(f"{where}: {key} are {flags.dtype}{list(flags.shape)}; expected bool[{steps}].")
+    return flags

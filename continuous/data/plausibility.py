@@ -1,0 +1,185 @@
+"""Whether the numbers of a dataset can be what its task produces: catches files of another task and damaged values.
+
+Shapes alone cannot tell a walker2d file from a halfcheetah one, or one maze from another; these checks can. Each
+allows one row in a thousand to fail by rounding. Source of the facts: D4RL's environments and dataset notes, and the
+HIV task's own reward.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampl.errors import InvalidFileError
+from continuous.data.d4rl_data import D4RLData, Flags, Provenance
+from continuous.data.episodes import find_episodes
+from continuous.data.magnitudes import overlarge_numbers, suspect_numbers
+from continuous.environments.hiv.treatment import HivConfig, clipped_efficacy, treatment_reward
+from continuous.environments.maze2d.layouts import CELL_EDGE, find_layout
+from continuous.environments.maze2d.rewards import Reward
+from continuous.environments.maze2d.steps import repeats, steps
+from continuous.tasks.registry import LOCOMOTION, Family, Task
+from continuous.tasks.termination import find_termination, walker2d
+
+_logger = logging.getLogger(__name__)
+
+_ACTION_SLACK = 1e-3  # beyond [-1, 1]
+_REWARD_SLACK = 1e-4
+_STATE_SLACK = 1e-4
+_TOLERATED = 1000  # one row in so many may fail
+
+
+def find_problems(data: D4RLData, task: Task | None, provenance: Provenance | None) -> list[str]:
+    """Why a dataset cannot be used, as data of a task if one is named; empty if nothing speaks against it."""
+    problems = [*_wrong_actions(data), *overlarge_numbers(data)]
+    if task is None:
+        return problems
+    problems = [*_wrong_recipe(task, provenance), *problems]
+    if task.family in LOCOMOTION:
+        problems += _wrong_robot(data, task)
+    if task.family is Family.MAZE2D:
+        problems += [*_wrong_maze(data, task), *_wrong_rewards(data, task)]
+    if task.family is Family.TREATMENT:
+        problems += _wrong_treatment(data)
+    return problems
+
+
+def check_plausible(data: D4RLData, task: Task | None, provenance: Provenance | None, path: Path | str) -> None:
+    """Raises InvalidFileError with the first of `find_problems`; numbers that are only suspect are logged."""
+    for problem in find_problems(data, task, provenance):
+        raise InvalidFileError(f"{path} cannot be {f'data of {task.name}' if task else 'used'}: {problem}.")
+    for oddity in suspect_numbers(data):
+        _logger.warning("%s: %s.", path, oddity)
+
+
+def find_oddities(data: D4RLData, task: Task | None) -> list[str]:
+    """What is worth knowing about a dataset, but no reason to refuse it."""
+    oddities = [*suspect_numbers(data)]
+    if task is None:
+        return oddities
+    oddities += _odd_episodes(data, task)
+    if task.family in (*LOCOMOTION, Family.TREATMENT):
+        oddities += _odd_next_states(data)
+    if task.family is Family.MAZE2D:
+        oddities += _repeated_rows(data)
+    return oddities
+
+
+def _wrong_recipe(task: Task, provenance: Provenance | None) -> Iterator[str]:
+    if provenance is not None and provenance.recipe != task.name:
+        yield f"it was made by the recipe of {provenance.recipe}, not of {task.name}"
+
+
+def _wrong_actions(data: D4RLData) -> Iterator[str]:
+    largest = float(np.abs(data.actions).max())
+    if largest > 1.0 + _ACTION_SLACK:
+        yield f"an action entry is {largest:g} in size; all lie in [-1, 1]"
+
+
+def _wrong_robot(data: D4RLData, task: Task) -> Iterator[str]:
+    """No step starts from a state where the episode would have ended, and a terminal step leads to one."""
+    terminal = find_termination(task)
+    if _too_many(ended := terminal(data.observations)):
+        yield f"{_rows(ended)} start in states where {task.robot} has ended already; it may be another robot's file"
+    if task.robot == "halfcheetah":
+        if data.terminals.any():
+            yield f"{_rows(data.terminals)} are terminal; {task.robot} never ends by itself"
+        elif not walker2d(data.observations).any():
+            yield "every state has the height and angle of a walker2d; it may be another robot's file"
+    elif data.next_observations is not None:
+        wrong = terminal(data.next_observations) != data.terminals
+        wrong &= ~data.timeouts  # at the time limit a fall counts as time-out
+        if _too_many(wrong):
+            yield f"{_rows(wrong)} have a terminal flag that does not fit their next observation"
+
+
+def _wrong_treatment(data: D4RLData) -> Iterator[str]:
+    """Rewards follow from the actions and the observations after them; no step is terminal."""
+    if data.terminals.any():
+        yield f"{_rows(data.terminals)} are terminal; a treatment never ends by itself"
+    if data.next_observations is None:
+        yield "next_observations are missing; the rewards of a treatment belong to them"
+        return
+    states = np.exp(data.next_observations.astype(np.float64))
+    efficacies = clipped_efficacy(data.actions.astype(np.float64))
+    expected = treatment_reward(states, efficacies, HivConfig.mopo())  # [N]
+    wrong = np.abs(data.rewards - expected) > _REWARD_SLACK * (1.0 + np.abs(expected))
+    if _too_many(wrong):
+        yield f"{_rows(wrong)} have another reward than the treatment's; it may be another task's file"
+
+
+def _odd_next_states(data: D4RLData) -> Iterator[str]:
+    if data.next_observations is None:
+        yield "next_observations are missing; D4RL's files of this family have them"
+        return
+    inside = ~(data.terminals | data.timeouts)[:-1]
+    difference = np.abs(data.next_observations[:-1] - data.observations[1:]).max(axis=1, initial=0.0)
+    wrong = inside & (difference > _STATE_SLACK)
+    if wrong.any():
+        yield f"{_rows(wrong)} have a next observation that differs from the next row's observation"
+
+
+def _wrong_maze(data: D4RLData, task: Task) -> Iterator[str]:
+    layout = find_layout(task.robot)
+    n_rows, n_columns = layout.shape
+    cells = np.floor(data.observations[:, :2].astype(np.float64) + CELL_EDGE)  # [N, 2]
+    inside = np.all((cells >= 0) & (cells < (n_rows, n_columns)), axis=1, keepdims=True)  # [N, 1]
+    i, j = np.where(inside, cells, 0).astype(np.int64).T  # cell (0, 0) is a wall
+    free = np.zeros((n_rows, n_columns), dtype=np.bool_)
+    free[tuple(np.transpose(layout.free_cells))] = True
+    if _too_many(wrong := ~free[i, j]):
+        yield f"{_rows(wrong)} lie inside the walls of {task.robot}; it may be another maze's file"
+
+
+def _wrong_rewards(data: D4RLData, task: Task) -> Iterator[str]:
+    """Rewards belong to the position before each step, as published, or after it, as the environment pays."""
+    expected = Reward(task.dataset).at(data.observations[:, :2], find_layout(task.robot).goal)  # [N]
+    before = np.abs(data.rewards - expected) > _REWARD_SLACK
+    inside = ~(data.terminals | data.timeouts)[:-1]
+    inside[1:] &= inside[:-1]  # after an end the next row may span two steps
+    after = inside & (np.abs(data.rewards[:-1] - expected[1:]) > _REWARD_SLACK)
+    if _too_many(before) and _too_many(after):
+        yield f"{_rows(before)} have another reward than the {task.dataset} one; it may be another task's file"
+
+
+def _repeated_rows(data: D4RLData) -> Iterator[str]:
+    repeated, one_step = repeats(data.observations), steps(data.observations)
+    if repeated.any():
+        yield f"{_rows(repeated)} repeat the observation before them, as in D4RL's own files"
+    if one_step is None:
+        return
+    joined = ~(one_step | data.terminals[:-1] | data.timeouts[:-1])
+    joined[1:] &= ~repeated[:-1]
+    if joined.any():
+        yield f"{_rows(joined)} are not followed by one step of the maze, and no time-out says so"
+
+
+def _odd_episodes(data: D4RLData, task: Task) -> Iterator[str]:
+    if not data.timeouts_stored and task.family is Family.MAZE2D:
+        yield f"time-outs are missing; {_rows(data.timeouts)} count as targets reached: no step of the maze follows"
+    elif not data.timeouts_stored:
+        yield f"time-outs are missing; they are counted from the limit of {task.episode_limit} steps"
+    if _any(both := data.terminals & data.timeouts):
+        yield f"{_rows(both)} have a terminal and a time-out"
+    longest = int(find_episodes(data).length.max())
+    if task.family is not Family.ADROIT and longest > task.episode_limit:
+        yield f"the longest episode has {longest} steps; the time limit is {task.episode_limit}"
+    if task.family is Family.MAZE2D and _any(data.terminals):
+        yield f"{_rows(data.terminals)} are terminal; in the maze that marks targets reached, and no end"
+
+
+def _any(flags: Flags) -> bool:
+    return bool(flags.any())
+
+
+def _too_many(wrong: NDArray[Any]) -> bool:
+    return int(wrong.sum()) > len(wrong) // _TOLERATED
+
+
+def _rows(flags: NDArray[np.bool_]) -> str:
+    return f"{int(flags.sum())} rows (first {int(flags.argmax())})"

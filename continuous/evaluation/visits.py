@@ -1,0 +1,82 @@
+"""Samples of where data, model and policy are, for figures of how well they overlap.
+
+One dictionary a seed, written to its run directory as samples.npz when training ends:
+
+    offline_state, offline_action       rows of the data
+    synthetic_state, synthetic_action   rows of the model's buffer: short branches from states of the data
+    model_state, model_action           visited by the policy's best actions in the model, from where episodes start
+    real_state, real_action             the same in the simulator
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ampl.interfaces import State
+from continuous.environments.robot import Flags
+from continuous.evaluation.certificates import ModelReturns
+from continuous.evaluation.evaluator import Evaluator, Policy
+from continuous.networks.streams import SeedStreams
+from continuous.replay.buffers import ModelBuffer, TransitionTable
+
+ROWS = 1000  # of each kind, at most
+
+
+class Visits:
+    """Collects what episodes visit; a `continuous.evaluation.evaluator.Visitor`."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[NDArray[np.float32], NDArray[np.float32], Flags]] = []
+
+    def __call__(self, observations: NDArray[np.float32], actions: NDArray[Any], running: Flags) -> None:
+        """One step of all episodes: [K, E, D], [K, E, A] and [K, E]."""
+        self._steps.append((observations, actions.astype(np.float32), running))
+
+    @property
+    def starts(self) -> NDArray[np.float32]:
+        """Where the episodes started, [K, E, D]."""
+        return self._steps[0][0]
+
+    def of_seed(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Every state and action of a seed's running episodes, [n, D] and [n, A]."""
+        states = [states[index, running[index]] for states, _, running in self._steps]
+        actions = [actions[index, running[index]] for _, actions, running in self._steps]
+        return np.concatenate(states), np.concatenate(actions)
+
+
+def real_visits(evaluator: Evaluator, policies: Sequence[Policy], seeds: Sequence[int]) -> Visits:
+    """What the policies of K seeds visit in the simulator, from starts that are common to all epochs."""
+    visits = Visits()
+    evaluator.evaluate(policies, seeds, visit=visits)
+    return visits
+
+
+def sample_visits(
+    table: TransitionTable,
+    buffer: ModelBuffer,
+    model_returns: ModelReturns,
+    real: Visits,
+    seeds: Sequence[int],
+) -> list[State]:
+    """The module's samples of every seed; the same bytes each time."""
+    streams = SeedStreams(seeds, "visits", table.rows.device)
+    rows = {"offline": table.sample(ROWS, streams), "synthetic": buffer.sample(ROWS, streams)}
+    visits = {"model": Visits(), "real": real}
+    model_returns.follow(torch.from_numpy(real.starts).to(table.rows.device), visits["model"])
+    samples: list[State] = []
+    for index in range(len(seeds)):
+        arrays: dict[str, NDArray[np.float32]] = {}
+        for name, batch in rows.items():
+            arrays[f"{name}_state"] = batch.state[index].cpu().numpy()
+            arrays[f"{name}_action"] = batch.action[index].cpu().numpy()
+        for name, visited in visits.items():
+            state, action = visited.of_seed(index)
+            chosen = torch.linspace(0, len(state) - 1, min(ROWS, len(state))).long().numpy()  # evenly over the episodes
+            arrays[f"{name}_state"], arrays[f"{name}_action"] = state[chosen], action[chosen]
+        samples.append(arrays)
+    return samples

@@ -1,0 +1,253 @@
+"""Networks as stacks: any number of independent copies (seeds, ensemble members, twins) in one batched matrix product.
+
+Parameters have the stack's axes in front: weights [*stack, in, out], biases [*stack, 1, out]. All of a network's lie in
+one flat vector, each parameter of all copies in one piece: a batched product needs no copy, and a target average is one
+operation. Copies never mix: a copy's output is the same whatever stands beside it, up to the rounding of the product.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ampl.errors import InvalidArgumentError, InvalidShapeError
+from continuous.evaluation.acting import Network
+
+LEAKY_SLOPE = 0.01
+HIDDEN = (400, 300)  # units of every network of AMPL but the dynamics model
+
+Gradient: TypeAlias = list[Tensor]
+"""Derivatives by each parameter, [*stack, *shape], in the order of `FlatParameters.views`."""
+
+Initialize: TypeAlias = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
+"""From the widths in and out of a layer to one copy's weight [in, out] and bias [1, out]."""
+
+_NARROW = 16  # columns of a product's result
+
+
+class FlatParameters:
+    """Named parameters of every copy, views of one vector.
+
+    Args:
+        stack: leading axes, the seeds first, such as (seeds, members).
+        shapes: of one copy's parameters, by name.
+        device: where they live.
+
+    Attributes:
+        values: all of them, [total], outside of any gradient computation.
+        views: by name, [*stack, *shape]; leaves of gradient computations that share the memory of `values`.
+    """
+
+    def __init__(
+        self, stack: Sequence[int], shapes: Mapping[str, Sequence[int]], device: torch.device | str = "cpu"
+    ) -> None:
+        self.stack = tuple(stack)
+        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        copies = math.prod(self.stack)
+        self.values = torch.zeros(copies * sum(map(math.prod, self.shapes.values())), device=device)
+        self.views = self._split(trainable=True)
+
+    def gradient(self, loss: Tensor, *, retain_graph: bool = False) -> Gradient:
+        """Derivatives of a scalar by all parameters; a sum over copies gives each copy its own."""
+        return list(torch.autograd.grad(loss, list(self.views.values()), retain_graph=retain_graph))
+
+    def frozen(self) -> FlatParameters:
+        """An independent copy that no gradient is computed for, as target networks are."""
+        copy = FlatParameters.__new__(FlatParameters)
+        copy.stack, copy.shapes = self.stack, self.shapes
+        copy.values = self.values.clone()
+        copy.views = copy._split(trainable=False)
+        return copy
+
+    def copy_(self, other: FlatParameters) -> None:
+        """Takes the values of another one of the same shapes."""
+        self.values.copy_(other.values)
+
+    def follow(self, other: FlatParameters, rate: float) -> None:
+        """Moves the share `rate` of the way to another one, as target networks do."""
+        self.values.lerp_(other.values, rate)
+
+    @torch.no_grad()
+    def of_seed(self, index: int) -> Tensor:
+        """A copy of one seed's parameters, in the order of `views`, as a vector."""
+        return torch.cat([view[index].flatten() for view in self.views.values()])
+
+    @torch.no_grad()
+    def set_seed(self, index: int, values: Tensor) -> None:
+        """Puts one seed's parameters, as `of_seed` gave them.  Raises InvalidShapeError."""
+        sizes = [view[index].numel() for view in self.views.values()]
+        if values.shape != (sum(sizes),):
+            raise InvalidShapeError(f"stored parameters have shape {list(values.shape)}; expected [{sum(sizes)}].")
+        for view, part in zip(self.views.values(), torch.split(values, sizes), strict=True):
+            view[index] = part.view(view[index].shape).to(view.device)
+
+    def _split(self, *, trainable: bool) -> dict[str, Tensor]:
+        views, first, copies = {}, 0, math.prod(self.stack)
+        for name, shape in self.shapes.items():
+            last = first + copies * math.prod(shape)
+            view = self.values[first:last].view(*self.stack, *shape)
+            views[name] = view.requires_grad_() if trainable else view
+            first = last
+        return views
+
+
+class StackedMLP:
+    """Independent multilayer perceptrons, one for each index of the stack.
+
+    Args:
+        stack: leading axes.
+        widths: layer sizes from input to output, at least two, each >= 1.
+        activation: between layers, none after the last; it may work in place.
+        generators: on the CPU, one a copy, in row-major order of the stack: a copy's start depends on its own only.
+        device: where the parameters live.
+        initialize: draws each layer.
+
+    Raises:
+        InvalidArgumentError: sizes below one, or another number of generators than copies.
+    """
+
+    def __init__(
+        self,
+        stack: Sequence[int],
+        widths: Sequence[int],
+        activation: Callable[[Tensor], Tensor],
+        generators: Sequence[torch.Generator],
+        device: torch.device | str = "cpu",
+        initialize: Initialize | None = None,
+    ) -> None:
+        _check_sizes(stack, widths, generators)
+        shapes: dict[str, tuple[int, int]] = {}
+        for layer, (fan_in, fan_out) in enumerate(pairwise(widths)):
+            shapes |= {f"weight{layer}": (fan_in, fan_out), f"bias{layer}": (1, fan_out)}
+        self.widths = tuple(widths)
+        self.activation = activation
+        self.parameters = FlatParameters(stack, shapes, device)
+        draw = initialize or linear_initialization
+        copies = [[draw(*pair, generator) for pair in pairwise(widths)] for generator in generators]
+        for layer in range(len(widths) - 1):
+            for part, name in enumerate((f"weight{layer}", f"bias{layer}")):
+                drawn = torch.stack([copy[layer][part] for copy in copies])
+                self.parameters.views[name].detach().copy_(drawn.view(*self.parameters.stack, *drawn.shape[1:]))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """[*stack, B, in] to [*stack, B, out]; missing leading axes broadcast over the stack.
+
+        Raises:
+            InvalidShapeError: the last axis is not `in`.
+        """
+        if inputs.shape[-1] != self.widths[0]:
+            raise InvalidShapeError(
+                f"input has {inputs.shape[-1]} features; the network expects {self.widths[0]} on the last axis."
+            )
+        views, last = self.parameters.views, len(self.widths) - 2
+        stack, rows = self.parameters.stack, inputs.shape[-2]
+        flowing = inputs.expand(*stack, rows, self.widths[0]).reshape(-1, rows, self.widths[0])  # [copies, B, in]
+        for layer in range(last + 1):
+            flowing = affine(flowing, views[f"weight{layer}"], views[f"bias{layer}"])
+            if layer < last:
+                flowing = self.activation(flowing)
+        return flowing.view(*stack, rows, self.widths[-1])
+
+    def frozen(self) -> StackedMLP:
+        """An independent copy that no gradient is computed for."""
+        return self._with(self.parameters.frozen())
+
+    def snapshot(self, index: int, slope: float) -> Network:
+        """A copy of one seed's networks for numpy.
+
+        Args:
+            index: on the stack's first axis.
+            slope: of the activation below zero.
+        """
+        values = self.parameters.of_seed(index).cpu().numpy()  # one transfer
+        shapes = {name: tuple(view[index].shape) for name, view in self.parameters.views.items()}
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
+        parts = {
+            name: part.reshape(shape)
+            for (name, shape), part in zip(shapes.items(), np.split(values, ends), strict=True)
+        }
+        layers = range(len(self.widths) - 1)
+        return Network(
+            weights=[parts[f"weight{layer}"] for layer in layers],
+            biases=[parts[f"bias{layer}"] for layer in layers],
+            slope=slope,
+        )
+
+    def head(self, index: int) -> StackedMLP:
+        """An independent frozen copy of slice `index` of the stack's last axis: one twin of a pair."""
+        head = FlatParameters(self.parameters.stack[:-1], self.parameters.shapes, self.parameters.values.device)
+        for name, view in head.views.items():
+            view.detach().copy_(self.parameters.views[name].select(len(head.stack), index))
+        return self._with(head.frozen())
+
+    def _with(self, parameters: FlatParameters) -> StackedMLP:
+        copy = StackedMLP.__new__(StackedMLP)
+        copy.widths, copy.activation, copy.parameters = self.widths, self.activation, parameters
+        return copy
+
+
+def affine(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """inputs @ weight + bias for every copy: [copies, B, in] to [copies, B, out], weight and bias with any stack.
+
+    The result is flat because an activation in place on a view of it would cost the backward pass two copies.
+    """
+    matrix = weight.reshape(-1, *weight.shape[-2:])  # [copies, in, out]
+    narrow = matrix.shape[-1] <= _NARROW and inputs.device.type == "cpu"
+    multiply: Callable[[Tensor, Tensor], Tensor] = _NarrowProduct.apply if narrow else torch.bmm
+    return multiply(inputs, matrix).add_(bias.reshape(-1, 1, bias.shape[-1]))
+
+
+class _NarrowProduct(torch.autograd.Function):
+    """torch.bmm where the result has few columns: a CPU is several times faster at the transpose of such products.
+
+    Its derivatives can be differentiated again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, matrix: Tensor) -> Tensor:
+        ctx.save_for_backward(inputs, matrix)
+        transposed = torch.bmm(matrix.mT, inputs.mT)  # [copies, out, B]
+        return transposed.mT.clone(memory_format=torch.contiguous_format)  # no view, so that it can be added to
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        inputs, matrix = ctx.saved_tensors
+        by_inputs = by_matrix = None
+        if ctx.needs_input_grad[0]:
+            by_inputs = slope * matrix.mT if matrix.shape[-1] == 1 else torch.bmm(slope, matrix.mT)
+        if ctx.needs_input_grad[1]:
+            by_matrix = torch.bmm(slope.mT, inputs).mT.contiguous()
+        return by_inputs, by_matrix
+
+
+def relu(inputs: Tensor) -> Tensor:
+    """max(x, 0), in place."""
+    return inputs.relu_()
+
+
+def leaky_relu(inputs: Tensor) -> Tensor:
+    """LEAKY_SLOPE below zero, in place."""
+    return torch.nn.functional.leaky_relu(inputs, LEAKY_SLOPE, inplace=True)
+
+
+def linear_initialization(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """torch's default for Linear: weight and bias uniform within 1 / sqrt(fan_in)."""
+    bound = 1.0 / math.sqrt(fan_in)
+    weight = torch.rand(fan_in, fan_out, generator=generator).mul_(2.0 * bound).sub_(bound)
+    bias = torch.rand(1, fan_out, generator=generator).mul_(2.0 * bound).sub_(bound)
+    return weight, bias
+
+
+def _check_sizes(stack: Sequence[int], widths: Sequence[int], generators: Sequence[torch.Generator]) -> None:
+    if len(widths) < 2:
+        raise InvalidArgumentError(f"widths are {list(widths)}; expected at least an input and an output size.")
+    if min(*stack, *widths) < 1:
+        raise InvalidArgumentError(f"stack {list(stack)} of widths {list(widths)}: every size must be >= 1.")
+    if len(generators) != math.prod(stack):
+        raise InvalidArgumentError(f"{len(generators)} generators for {math.prod(stack)} copies; expected one each.")

@@ -1,0 +1,1 @@
+"""The HIV treatment data, re-created."""

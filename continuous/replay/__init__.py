@@ -1,0 +1,1 @@
+"""Batches of transitions for updates: from the data, from rollouts, and mixed."""

@@ -1,0 +1,1 @@
+"""The tasks: names, termination rules and normalized scores."""

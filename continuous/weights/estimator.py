@@ -1,0 +1,242 @@
+"""Marginal importance weights, deep: the network w(s, a) and what every estimator of it has in common.
+
+An estimator keeps its networks and optimizers from one retraining to the next, as a run of AMPL does. Its result is
+one weight a transition, of mean one over the data, whatever the scale of its network. The estimators are in
+`q_moment.py` (AMPL's), `multi_moment.py` (ours), `vpm.py`, `gendice.py` and `dualdice.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from ampl.errors import check_at_least, check_fraction
+from ampl.progress import progress
+from continuous.networks.repetition import Repetition
+from continuous.networks.stacks import HIDDEN, StackedMLP, leaky_relu, linear_initialization
+from continuous.networks.streams import SeedStreams, cpu_generator, prefixed, without_prefix
+from continuous.replay.buffers import TransitionTable
+
+_CHUNK = 16_384  # rows at a time when the whole dataset is weighted
+_LAST_BOUND = 3e-3  # half-width of the last layer's initial weights
+_TINY = 1e-8
+_SHOWN_STEPS = 500  # between two updates of the progress display
+
+
+class Policy(Protocol):
+    """What an estimator needs of pi: `continuous.algorithms.ampl.policy.StackedPolicy`."""
+
+    def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
+        """One action drawn for each state: [K, B, D] to [K, B, A]."""
+
+
+class Critic(Protocol):
+    """What an estimator needs of the critic: `continuous.algorithms.ampl.critic.TwinCritic`."""
+
+    def first_head(self) -> StackedMLP:
+        """A frozen copy of Q_1, [K] networks of (s, a)."""
+
+    def first_head_target(self) -> StackedMLP:
+        """A frozen copy of its target."""
+
+
+class Output(Protocol):
+    """From the network's last layer to a weight."""
+
+    def __call__(self, last: Tensor) -> Tensor:
+        """Elementwise, >= 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerOutput:
+    """(softplus(z - 1e-8) + 1e-8) ** power; flat at (ln 2) ** power before training.  Source: the released code."""
+
+    power: float  # alpha, > 0
+
+    def __call__(self, last: Tensor) -> Tensor:
+        """Elementwise."""
+        return (softplus(last - _TINY) + _TINY) ** self.power
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClippedOutput:
+    """Soft clamp into (1e-8, 500), by two softplus.  Source: the released code, for VPM, GenDICE and DualDICE."""
+
+    largest: float = 500.0
+
+    def __call__(self, last: Tensor) -> Tensor:
+        """Elementwise."""
+        below = self.largest - softplus(self.largest - last)
+        return _TINY + softplus(below - _TINY)
+
+
+class WeightNetwork:
+    """w(s, a) of K seeds.
+
+    Args:
+        observation_size: D.
+        action_size: A.
+        output: makes weights of the last layer.
+        hidden: units of the hidden layers.
+        seeds: K of them; each draws its own initial parameters.
+        device: where the parameters live.
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        output: Output,
+        hidden: Sequence[int],
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        generators = [cpu_generator(seed, "weights/initialization") for seed in seeds]
+        widths = (observation_size + action_size, *hidden, 1)
+        self._output = output
+        self.network = StackedMLP((len(seeds),), widths, leaky_relu, generators, device, _small_last_layer)
+        self.parameters = self.network.parameters
+
+    def __call__(self, state: Tensor, action: Tensor) -> Tensor:
+        """w at states [..., B, D] and actions [..., B, A]: [K, B]."""
+        return self._output(self.network(torch.cat((state, action), dim=-1)))[..., 0]
+
+    def frozen(self) -> WeightNetwork:
+        """An independent copy that no gradient is computed for."""
+        copy = WeightNetwork.__new__(WeightNetwork)
+        copy._output, copy.network = self._output, self.network.frozen()
+        copy.parameters = copy.network.parameters
+        return copy
+
+    @torch.no_grad()
+    def of_table(self, table: TransitionTable) -> Tensor:
+        """w at every transition, [K, N]."""
+        chunks = zip(table.state.split(_CHUNK), table.action.split(_CHUNK), strict=True)  # type: ignore[no-untyped-call]
+        return torch.cat([self(state, action) for state, action in chunks], dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorConfig(ABC):
+    """What every estimator can be told."""
+
+    steps: int = 100_000  # updates in each estimation
+    batch_size: int = 1024  # transitions in each update
+    start_batch_size: int = 2048  # start states in each update
+    discount: float = 0.99  # gamma
+    hidden: tuple[int, ...] = HIDDEN
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("steps", "batch_size", "start_batch_size"):
+            check_at_least(name, getattr(self, name), 1)
+        check_fraction("discount", self.discount)
+
+    @abstractmethod
+    def build(
+        self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
+    ) -> WeightEstimator:
+        """The estimator of K seeds, freshly initialized.
+
+        Args:
+            observation_size: D.
+            action_size: A.
+            seeds: K of them.
+            model: `continuous.model.ensemble.EnsembleDynamics`, for a test function that is its reward; else ignored.
+            device: where everything lives.
+        """
+
+
+class WeightEstimator(ABC):
+    """One of the estimators; an `ampl.interfaces.WeightEstimator` for stacked seeds.
+
+    Args:
+        config: how long and on what.
+        network: w.
+    """
+
+    def __init__(self, config: EstimatorConfig, network: WeightNetwork) -> None:
+        self.config, self.network = config, network
+
+    def estimate(self, dataset: TransitionTable, policy: Policy, critic: Critic, generator: SeedStreams) -> Tensor:
+        """One weight a transition, [K, N], >= 0, of mean one over the data of each seed.  Source: AMPL, Eq. 11.
+
+        Args:
+            dataset: N transitions and the start states.
+            policy: pi, whose weights are wanted.
+            critic: of pi.
+            generator: for batches and actions.
+        """
+        step = self.start(dataset, policy, critic, generator)
+        repetition = Repetition(step, [generator], dataset.rows.device)
+        with progress("estimating weights", self.config.steps) as bar:
+            for first in range(0, self.config.steps, _SHOWN_STEPS):
+                steps = min(_SHOWN_STEPS, self.config.steps - first)
+                repetition.run(steps)
+                bar.advance(steps)
+        return normalize_weights(self.network.of_table(dataset))
+
+    @abstractmethod
+    def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
+        """Prepares an estimation and returns one update of it, a closure over fixed tensors."""
+
+    @abstractmethod
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """Everything of one seed that outlasts an estimation."""
+
+    @abstractmethod
+    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Puts one seed back to where `state` was taken."""
+
+
+def normalize_weights(weights: Tensor) -> Tensor:
+    """Divided by the mean of each seed, [K, N]."""
+    return (weights / weights.mean(dim=-1, keepdim=True, dtype=torch.float64)).to(weights.dtype)
+
+
+class Stateful(Protocol):
+    """A part with a state of its own: an optimizer."""
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """Of one seed."""
+
+    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Inverse of `state`."""
+
+
+def join_states(
+    index: int, networks: Mapping[str, StackedMLP], parts: Mapping[str, Stateful]
+) -> dict[str, NDArray[Any]]:
+    """The state of one seed, of networks and other parts by name."""
+    state = {name: network.parameters.of_seed(index).cpu().numpy() for name, network in networks.items()}
+    for name, part in parts.items():
+        state |= prefixed(name, part.state(index))
+    return state
+
+
+def load_states(
+    index: int,
+    networks: Mapping[str, StackedMLP],
+    parts: Mapping[str, Stateful],
+    state: Mapping[str, NDArray[Any]],
+) -> None:
+    """Inverse of `join_states`."""
+    for name, network in networks.items():
+        network.parameters.set_seed(index, torch.from_numpy(np.array(state[name])))
+    for name, part in parts.items():
+        part.load_state(index, without_prefix(name, state))
+
+
+def _small_last_layer(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """torch's default, but weights uniform within 3e-3 and no bias for the layer with one output."""
+    weight, bias = linear_initialization(fan_in, fan_out, generator)
+    if fan_out > 1:
+        return weight, bias
+    return weight * (_LAST_BOUND * fan_in**0.5), torch.zeros_like(bias)

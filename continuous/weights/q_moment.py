@@ -1,0 +1,209 @@
+"""AMPL's estimator of the weights: one moment equation, with the critic as its test function.
+
+For the true w and any test function Q, E[w Q] = gamma E[w Q(s', a')] + (1 - gamma) E[Q(s0, a0)] (Eq. 10). The network
+is moved by small steps until the equation holds for one Q. That is one number for a whole function: which solution is
+found is up to the start, the step size and the network (theory: `tabular/weights/moments.py`).
+
+Source: AMPL, Eqs. 10-11, and the released code for everything that makes it train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from ampl.errors import check_at_least, check_fraction
+from continuous.networks.adam import StackedAdam, clip_norm
+from continuous.networks.stacks import StackedMLP
+from continuous.networks.streams import SeedStreams
+from continuous.replay.buffers import TransitionTable
+from continuous.weights.barrier import barrier_gradient
+from continuous.weights.estimator import (
+    Critic,
+    EstimatorConfig,
+    Policy,
+    PowerOutput,
+    WeightEstimator,
+    WeightNetwork,
+    join_states,
+    load_states,
+)
+
+
+class MomentLoss(Enum):
+    """How the two sides of Eq. 10 are compared."""
+
+    HUBER = "huber"  # code: of the two expectations, with delta 1
+    SQUARED = "squared"  # the paper's Eq. 11
+
+
+class MomentFunction(Protocol):
+    """What Eq. 10 is tested with, at both sides of the equation."""
+
+    def left(self, state: Tensor, action: Tensor) -> Tensor:
+        """Q(s, a), [K, B]."""
+
+    def right(self, state: Tensor, action: Tensor) -> Tensor:
+        """The slowly moving Q at start and next states, [K, B]."""
+
+    def follow(self, rate: float) -> None:
+        """Moves the right-hand side's copy towards the left-hand side's."""
+
+
+class CriticTest:
+    """Q_1 on the left; on the right a copy that starts as the actor-critic's target and follows Q_1."""
+
+    def __init__(self, critic: Critic) -> None:
+        self._online, self._target = critic.first_head(), critic.first_head_target()
+
+    def left(self, state: Tensor, action: Tensor) -> Tensor:
+        """Q_1, [K, B]."""
+        return self._online(torch.cat((state, action), dim=-1))[..., 0]
+
+    def right(self, state: Tensor, action: Tensor) -> Tensor:
+        """Its copy, [K, B]."""
+        return self._target(torch.cat((state, action), dim=-1))[..., 0]
+
+    def follow(self, rate: float) -> None:
+        """The copy moves towards Q_1."""
+        self._target.parameters.follow(self._online.parameters, rate)
+
+
+class RewardTest:
+    """The model's sampled reward on both sides: the ablation "reward test function"."""
+
+    def __init__(self, model: Any, streams: SeedStreams) -> None:
+        self._model, self._streams = model, streams
+
+    def left(self, state: Tensor, action: Tensor) -> Tensor:
+        """The reward that the model draws, [K, B]."""
+        reward: Tensor = self._model.step(state, action, self._streams)[1]
+        return reward
+
+    right = left
+
+    def follow(self, rate: float) -> None:
+        """Nothing follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticTestConfig:
+    """The critic is the test function."""
+
+    def build(self, critic: Critic, model: Any, streams: SeedStreams) -> MomentFunction:
+        """For one estimation."""
+        return CriticTest(critic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardTestConfig:
+    """The model's reward is the test function."""
+
+    def build(self, critic: Critic, model: Any, streams: SeedStreams) -> MomentFunction:
+        """For one estimation."""
+        return RewardTest(model, streams)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QMomentConfig(EstimatorConfig):
+    """Hyperparameters of the published runs; what the paper does not have is marked."""
+
+    weight_power: float = 0.5  # code: alpha, exponent of the network's output; 0.2 for Maze2D and Adroit
+    learning_rate: float = 1e-6  # of Adam
+    target_rate: float = 0.01  # how far the targets of w and Q follow in one update
+    test_function: CriticTestConfig | RewardTestConfig = field(default_factory=CriticTestConfig)
+    loss: MomentLoss = MomentLoss.HUBER
+    huber_delta: float = 1.0
+    masks_terminals: bool = True  # code: nothing follows a terminal; the paper's Eq. 11 has no mask
+    mean_bound: float = 10.0  # code: bound on E[w], by a dynamic barrier; infinity switches it off
+    gradient_norm: float = 1.0  # code
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        super().__post_init__()
+        for name in ("weight_power", "learning_rate", "huber_delta", "mean_bound", "gradient_norm"):
+            check_at_least(name, getattr(self, name), 0.0)
+        check_fraction("target_rate", self.target_rate)
+
+    def build(
+        self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
+    ) -> QMoment:
+        """The estimator of K seeds."""
+        output = PowerOutput(power=self.weight_power)
+        network = WeightNetwork(observation_size, action_size, output, self.hidden, seeds, device)
+        return QMoment(self, network, model)
+
+
+class QMoment(WeightEstimator):
+    """The estimator; the weights' target network and the optimizer outlast an estimation."""
+
+    config: QMomentConfig
+
+    def __init__(self, config: QMomentConfig, network: WeightNetwork, model: Any) -> None:
+        super().__init__(config, network)
+        self._model = model
+        self._target = network.frozen()
+        self._optimizer = StackedAdam(network.parameters, learning_rate=config.learning_rate)
+
+    def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
+        """One update of Eq. 11."""
+        config = self.config
+        test_function = config.test_function.build(critic, self._model, streams)
+
+        def update() -> None:
+            left, right = self.sides(table, policy, test_function, streams)
+            weights, value = left
+            loss = self.loss((weights * value).mean(-1), right)  # [K]
+            mean = weights.mean(-1)  # G
+            loss_gradient = self.network.parameters.gradient(loss.sum(), retain_graph=True)
+            wall = self.network.parameters.gradient(mean.sum())
+            gradient = barrier_gradient(loss_gradient, wall, mean.detach() - config.mean_bound)
+            self._optimizer.step(clip_norm(gradient, config.gradient_norm))
+            self._target.parameters.follow(self.network.parameters, config.target_rate)
+            test_function.follow(config.target_rate)
+
+        return update
+
+    def sides(
+        self, table: TransitionTable, policy: Policy, test_function: MomentFunction, streams: SeedStreams
+    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """Both sides of Eq. 10 on one batch.
+
+        Returns:
+            On the left w and Q at the data's pairs, [K, B] each, w with a gradient; the whole right side, [K].
+        """
+        config, size = self.config, self.config.batch_size
+        batch = table.sample(size, streams)
+        with torch.no_grad():
+            states = torch.cat((batch.next_state, table.sample_starts(config.start_batch_size, streams)), dim=1)
+            value = test_function.right(states, policy.act(states, streams))
+            continues = ~batch.terminal if config.masks_terminals else torch.ones_like(batch.terminal)
+            later = (continues * value[:, :size] * self._target(batch.state, batch.action)).mean(-1)
+            right = (1.0 - config.discount) * value[:, size:].mean(-1) + config.discount * later
+            left = test_function.left(batch.state, batch.action)
+        return (self.network(batch.state, batch.action), left), right
+
+    def loss(self, left: Tensor, right: Tensor) -> Tensor:
+        """Of the two expectations, elementwise."""
+        if self.config.loss is MomentLoss.SQUARED:
+            return (left - right).square()
+        return huber_loss(left, right, reduction="none", delta=self.config.huber_delta)
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """Network, target and optimizer of one seed."""
+        return join_states(index, self._networks, {"optimizer": self._optimizer})
+
+    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Puts one seed back to where `state` was taken."""
+        load_states(index, self._networks, {"optimizer": self._optimizer}, state)
+
+    @property
+    def _networks(self) -> dict[str, StackedMLP]:
+        return {"network": self.network.network, "target": self._target.network}

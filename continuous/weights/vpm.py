@@ -1,0 +1,133 @@
+"""VPM, the variational power method: the weights as the fixed point of a power iteration with small inner problems.
+
+Source: Wen et al. 2020, "Batch Stationary Distribution Estimation"; numbers as in AMPL's released code, which runs 2000
+updates whatever it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ampl.errors import check_at_least
+from continuous.networks.adam import StackedAdam
+from continuous.networks.stacks import FlatParameters, StackedMLP
+from continuous.networks.streams import SeedStreams
+from continuous.replay.buffers import TransitionTable
+from continuous.weights.estimator import (
+    ClippedOutput,
+    Critic,
+    EstimatorConfig,
+    Policy,
+    WeightEstimator,
+    WeightNetwork,
+    join_states,
+    load_states,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VPMConfig(EstimatorConfig):
+    """Hyperparameters of the published runs."""
+
+    steps: int = 2000  # k = 1, 2, ...
+    learning_rate: float = 3e-4  # of Adam, for the weights and the multiplier
+    inner_steps: int = 10  # updates for each step of the power iteration
+    normalization: float = 1.0  # lambda, weight of the constraint E[w] = 1
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        super().__post_init__()
+        check_at_least("learning_rate", self.learning_rate, 0.0)
+        check_at_least("inner_steps", self.inner_steps, 1)
+        check_at_least("normalization", self.normalization, 0.0)
+
+    def build(
+        self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
+    ) -> VPM:
+        """The estimator of K seeds."""
+        return VPM(self, WeightNetwork(observation_size, action_size, ClippedOutput(), self.hidden, seeds, device))
+
+
+class VPM(WeightEstimator):
+    """The estimator; network, its copy, the multiplier of E[w] = 1 and both optimizers outlast an estimation."""
+
+    config: VPMConfig
+
+    def __init__(self, config: VPMConfig, network: WeightNetwork) -> None:
+        super().__init__(config, network)
+        values = network.parameters.values
+        self._previous = network.frozen()  # of the power iteration
+        self._multiplier = FlatParameters((network.parameters.stack[0],), {"multiplier": (1,)}, values.device)
+        self._multiplier.values.fill_(1.0)
+        self._optimizer = StackedAdam(network.parameters, learning_rate=config.learning_rate)
+        self._multiplier_optimizer = StackedAdam(self._multiplier, learning_rate=config.learning_rate)
+
+    def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
+        """Update k = 1, 2, ...; the critic is not used."""
+        count = torch.zeros((), device=table.rows.device)  # on the device, so that a recorded update can count
+
+        def update() -> None:
+            count.add_(1.0)
+            objective, multiplier_objective = self.objectives(table, policy, count.rsqrt(), streams)
+            gradient = self.network.parameters.gradient(objective.sum())
+            multiplier_gradient = self._multiplier.gradient(multiplier_objective.sum())
+            self._optimizer.step(gradient)
+            self._multiplier_optimizer.step(multiplier_gradient)
+            ends = count % self.config.inner_steps == 0  # after update 10, 20, ..., as in the released code
+            current, previous = self.network.parameters.values, self._previous.parameters.values
+            previous.copy_(torch.where(ends, current, previous))
+
+        return update
+
+    def objectives(
+        self, table: TransitionTable, policy: Policy, step_size: Tensor, streams: SeedStreams
+    ) -> tuple[Tensor, Tensor]:
+        """What weights and multiplier minimize on one batch, [K] each.
+
+        Args:
+            table: the data.
+            policy: pi.
+            step_size: alpha_k of the power iteration, 1 / sqrt(k), a scalar.
+            streams: for the batch.
+        """
+        config = self.config
+        batch, starts = table.sample(config.batch_size, streams), table.sample_starts(config.start_batch_size, streams)
+        with torch.no_grad():
+            states = torch.cat((batch.state, batch.next_state, starts), dim=1)
+            acted = policy.act(states[:, config.batch_size :], streams)
+            previous = self._previous(batch.state, batch.action)  # [K, B]
+        weights = self.network(states, torch.cat((batch.action, acted), dim=1))
+        here, later, first = weights.split(  # type: ignore[no-untyped-call]
+            [config.batch_size, config.batch_size, config.start_batch_size], dim=1
+        )
+        flow = (1.0 - config.discount) * first.mean(-1) + config.discount * (later * previous).mean(-1)
+        square = 0.5 * here.square().mean(-1)
+        pull = (1.0 - step_size) * (here * previous).mean(-1) + step_size * flow
+        multiplier = self._multiplier.views["multiplier"][:, 0]  # v, [K]
+        excess = 2.0 * multiplier.detach() * (here.mean(-1) - 1.0) - multiplier.detach().square()
+        own = 2.0 * multiplier * (here.mean(-1).detach() - 1.0) - multiplier.square()
+        return square - pull + config.normalization * excess, -config.normalization * own
+
+    def state(self, index: int) -> dict[str, NDArray[Any]]:
+        """Everything of one seed."""
+        own = {"multiplier": self._multiplier.of_seed(index).cpu().numpy()}
+        return own | join_states(index, self._networks, self._optimizers)
+
+    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """Puts one seed back to where `state` was taken."""
+        self._multiplier.set_seed(index, torch.tensor(state["multiplier"]))
+        load_states(index, self._networks, self._optimizers, state)
+
+    @property
+    def _networks(self) -> dict[str, StackedMLP]:
+        return {"network": self.network.network, "previous": self._previous.network}
+
+    @property
+    def _optimizers(self) -> dict[str, StackedAdam]:
+        return {"optimizer": self._optimizer, "multiplier_optimizer": self._multiplier_optimizer}

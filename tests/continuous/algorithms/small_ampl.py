@@ -1,0 +1,70 @@
+"""A deep AMPL small enough for tests: tiny networks, synthetic data on a line, an evaluator without MuJoCo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from continuous.algorithms.ampl.ampl import AMPL
+from continuous.algorithms.ampl.config import AMPLConfig
+from continuous.algorithms.ampl.critic import CriticConfig
+from continuous.algorithms.ampl.discriminator import RegularizerConfig
+from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
+from continuous.algorithms.ampl.presets import VARIANTS
+from continuous.algorithms.ampl.schedule import Schedule
+from continuous.model.ensemble import DynamicsConfig
+from continuous.replay.buffers import TransitionTable
+from continuous.tasks.termination import never
+from continuous.weights.q_moment import QMomentConfig
+from tests.continuous.algorithms.line_task import line_evaluator, line_score
+
+HIDDEN = (16, 12)
+SCHEDULE = Schedule(start_states=50).scaled(epochs=10, steps_per_epoch=8)
+
+
+def line_table(rows: int = 400) -> TransitionTable:
+    """A point on a line with two observed coordinates: it moves by its action and is paid for being near zero."""
+    generator = torch.Generator().manual_seed(0)
+    state = torch.rand(rows, 2, generator=generator) * 2.0 - 1.0
+    action = torch.rand(rows, 1, generator=generator) * 2.0 - 1.0
+    next_state = state + 0.1 * action + 0.01 * torch.randn(rows, 2, generator=generator)
+    return TransitionTable.from_columns(
+        state=state,
+        action=action,
+        reward=(1.0 - state.abs().mean(1)).clamp(0.001, 1.0),
+        next_state=next_state,
+        terminal=torch.zeros(rows, dtype=torch.bool),
+        start_state=torch.rand(50, 2, generator=generator) * 2.0 - 1.0,
+    )
+
+
+def small_config(variant: str = "main", **changes: Any) -> AMPLConfig:
+    config = AMPLConfig(
+        policy=ImplicitPolicyConfig(noise_size=2, hidden=HIDDEN),
+        critic=CriticConfig(hidden=HIDDEN),
+        regularizer=RegularizerConfig(hidden=HIDDEN),
+        dynamics=DynamicsConfig(hidden=8, steps_per_look=8, patience=2, batch_size=16),
+        weights=QMomentConfig(weight_power=0.5, steps=6, batch_size=32, start_batch_size=16),
+        schedule=SCHEDULE,
+        batch_size=32,
+        rollout_length=2,
+    )
+    config = VARIANTS[variant](config)
+    if config.weights is not None:
+        config = replace(config, weights=replace(config.weights, steps=6))
+    return replace(config, **changes)
+
+
+def small_ampl(seeds: Sequence[int] = (0,), variant: str = "main", **changes: Any) -> AMPL:
+    return AMPL(
+        line_table(),
+        small_config(variant, **changes),
+        seeds,
+        termination=never,
+        evaluator=line_evaluator,
+        score=line_score,
+        description={"source": "synthetic"},
+    )

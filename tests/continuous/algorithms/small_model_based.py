@@ -1,0 +1,73 @@
+"""A deep MOPO and a deep DAMO small enough for tests: tiny networks, synthetic data, an evaluator without MuJoCo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from ampl.arithmetic import DEFAULT, Arithmetic
+from continuous.algorithms.branched_schedule import BranchedSchedule
+from continuous.algorithms.damo.classifier import ClassifierConfig
+from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.learner import DAMOLearnerConfig
+from continuous.algorithms.damo.presets import VARIANTS as DAMO_VARIANTS
+from continuous.algorithms.mopo.mopo import MOPO, MOPOConfig
+from continuous.algorithms.mopo.penalties import Penalty
+from continuous.algorithms.mopo.presets import VARIANTS as MOPO_VARIANTS
+from continuous.algorithms.sac.learner import SoftActorCriticConfig
+from continuous.algorithms.sac.policy import SquashedGaussianConfig
+from continuous.algorithms.surroundings import Surroundings
+from continuous.model.ensemble import DynamicsConfig
+from continuous.replay.buffers import TransitionTable
+from continuous.tasks.registry import find_task
+from continuous.tasks.termination import Termination, never
+from tests.continuous.algorithms.line_task import line_evaluator, line_score
+from tests.continuous.algorithms.small_ampl import line_table
+
+SAC = SoftActorCriticConfig(hidden=(12,), policy=SquashedGaussianConfig(hidden=(12,)))
+DYNAMICS = DynamicsConfig(
+    members=3, elites=2, hidden=8, steps_per_look=8, patience=2, batch_size=16, standardizes_targets=False
+)
+SCHEDULE = BranchedSchedule(
+    epochs=10, steps_per_epoch=6, starts_per_step=5, rollout_length=3, retained_epochs=2, batch_size=32
+)
+
+
+def surroundings(termination: Termination = never, arithmetic: Arithmetic = DEFAULT) -> Surroundings:
+    return Surroundings(
+        termination=termination,
+        evaluator=line_evaluator,
+        score=line_score,
+        episode_limit=20,
+        description={"source": "synthetic"},
+        arithmetic=arithmetic,
+    )
+
+
+def mopo_config(variant: str = "main") -> MOPOConfig:
+    config = MOPOConfig(penalty_weight=0.5, penalty=Penalty.MAX_STD, learner=SAC, dynamics=DYNAMICS, schedule=SCHEDULE)
+    changed = MOPO_VARIANTS[variant](config, find_task("hopper-medium-v2"))
+    return replace(changed, learner=SAC, schedule=SCHEDULE, dynamics=replace(changed.dynamics, hidden=8))
+
+
+def damo_config(variant: str = "main") -> DAMOConfig:
+    learner = DAMOLearnerConfig(alpha=0.5, classifier=ClassifierConfig(hidden=(12,)), learner=SAC)
+    return DAMO_VARIANTS[variant](DAMOConfig(learner=learner, dynamics=DYNAMICS, schedule=SCHEDULE))
+
+
+def small_mopo(
+    seeds: Sequence[int] = (0,), variant: str = "main", table: TransitionTable | None = None, **around: Any
+) -> MOPO:
+    return MOPO(table or line_table(), mopo_config(variant), seeds, surroundings(**around), true_line_step)
+
+
+def true_line_step(state: Tensor, action: Tensor) -> Tensor:
+    """How the point of `line_table` moves on average."""
+    return state + 0.1 * action
+
+
+def small_damo(seeds: Sequence[int] = (0,), variant: str = "main") -> DAMO:
+    return DAMO(line_table(), damo_config(variant), seeds, surroundings())

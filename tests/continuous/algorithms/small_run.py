@@ -1,0 +1,31 @@
+"""Trains a small deep algorithm into a folder: `python -m MODULE ALGORITHM FOLDER EPOCHS`, this one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ampl.scale import Scale
+from ampl.training import train
+from tests.continuous.algorithms.small_ampl import small_ampl
+from tests.continuous.algorithms.small_model_based import small_damo, small_mopo
+
+BUILD = {"ampl": small_ampl, "mopo": small_mopo, "damo": small_damo}
+
+
+def small_run(algorithm: str, folder: Path, epochs: int, *, resume: bool = False) -> None:
+    train(
+        BUILD[algorithm]([0, 1]),  # type: ignore[operator]
+        task="line",
+        variant="main",
+        epochs=epochs,
+        out=folder,
+        resume=resume,
+        scale=Scale(evaluation_period=1),  # whatever the number of epochs
+        checkpoint_seconds=0.0,
+        checkpoint_share=1.0,
+    )
+
+
+if __name__ == "__main__":
+    small_run(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

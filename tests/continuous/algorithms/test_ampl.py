@@ -1,0 +1,154 @@
+"""Deep AMPL as a whole: variants, seeds that do not know of each other, and its place in the driver."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ampl.errors import DivergedError
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.interfaces import Metrics
+from ampl.runs.recorder import SeedResult
+from ampl.runs.run_directory import Status
+from ampl.training import train
+from continuous.algorithms.ampl.ampl import AMPL
+from continuous.algorithms.ampl.presets import VARIANTS
+from continuous.wing import ContinuousWing
+from tests.continuous.algorithms.small_ampl import small_ampl, small_config
+
+EPOCHS = 10  # of which nine are followed by a refit
+
+
+def run(algorithm: AMPL, out: Path, epochs: int = EPOCHS, **options: object) -> list[dict[str, str]]:
+    results = train(algorithm, task="line", variant="main", epochs=epochs, out=out, **options)  # type: ignore[arg-type]
+    with (results[0].path / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_every_variant_trains_with_nine_refits_and_finite_metrics(variant: str, tmp_path: Path) -> None:
+    algorithm = small_ampl(variant=variant)
+    rows = run(algorithm, tmp_path)
+    assert len(rows) == EPOCHS
+    assert all(np.isfinite(float(value)) for row in rows for value in row.values())
+    snapshots = sorted((tmp_path / "line/ampl/main/seed0/weights").glob("*.npz"))
+    assert len(snapshots) == (0 if variant == "nw" else 9)
+    for path in snapshots:
+        weights = np.load(path)["weights"]
+        assert weights.shape == (400,)
+        assert abs(weights.mean() - 1.0) < 1e-5
+
+
+def test_variants_differ_from_main_in_what_they_are_named_for() -> None:
+    configs = {variant: small_config(variant) for variant in VARIANTS}
+    different = {variant: config.as_json() for variant, config in configs.items()}
+    assert len({str(config) for config in different.values()}) == len(VARIANTS)
+    assert configs["nw"].weights is None
+    assert configs["no-rollouts"].schedule.real_fraction == 1.0
+    assert configs["wpr"].regularizer.weighted
+    assert not configs["kl-dual"].regularizer.weighted
+    assert configs["kl-dual"].regularizer.objective == configs["kl-dual-wpr"].regularizer.objective
+    assert not configs["no-regularizer"].policy_update.regularized
+
+
+def test_the_wing_lists_exactly_the_variants_there_are() -> None:
+    assert list(ContinuousWing().algorithms()["ampl"]) == list(VARIANTS)
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        run(small_ampl(), tmp_path / name)
+    first, second = (tmp_path / name / "line/ampl/main/seed0" for name in ("first", "second"))
+    assert (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes()
+    state = f"checkpoint/epoch_{EPOCHS:04d}/state.safetensors"
+    assert (first / state).read_bytes() == (second / state).read_bytes()
+
+
+def test_twice_as_many_epochs_equal_half_of_them_resumed(tmp_path: Path) -> None:
+    run(small_ampl(), tmp_path / "whole", EPOCHS)
+    run(small_ampl(), tmp_path / "halves", EPOCHS // 2)
+    run(small_ampl(), tmp_path / "halves", EPOCHS, resume=True)
+    whole, halves = (tmp_path / name / "line/ampl/main/seed0" for name in ("whole", "halves"))
+    assert (whole / "metrics.csv").read_bytes() == (halves / "metrics.csv").read_bytes()
+    state = f"checkpoint/epoch_{EPOCHS:04d}/state.safetensors"
+    assert (whole / state).read_bytes() == (halves / state).read_bytes()
+
+
+def test_seed_3_alone_equals_seed_3_among_five(tmp_path: Path) -> None:
+    """A hundred iterations, with the fits, weights and rollouts between them."""
+    alone, among = small_ampl([3]), small_ampl([0, 1, 2, 3, 4])
+    for each in (alone, among):
+        each.fit_model(None)
+        for epoch in range(1, 14):
+            each.improve_policy(epoch)
+    one, other = alone.state(0), among.state(3)
+    for name in one:
+        if name.startswith("streams/"):
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+        else:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_the_warm_start_leaves_the_value_out_of_the_policy() -> None:
+    """With a regularizer that says nothing, a policy in its warm start stands still, and moves afterwards."""
+    algorithm = small_ampl()
+    algorithm.fit_model(None)
+    network = algorithm._learner.discriminator.network.parameters
+    network.values.zero_()
+    algorithm._learner.discriminator.step = lambda gradient: None  # type: ignore[method-assign]
+    before = algorithm._learner.policy.parameters.values.clone()
+    algorithm.improve_policy(1)
+    assert torch.equal(algorithm._learner.policy.parameters.values, before)
+    algorithm.improve_policy(2)
+    assert not torch.equal(algorithm._learner.policy.parameters.values, before)
+
+
+def test_evaluation_takes_the_action_of_largest_smaller_twin_and_leaves_training_alone() -> None:
+    algorithm = small_ampl()
+    before = algorithm.state(0)
+    states = torch.rand(5, 2, generator=torch.Generator().manual_seed(1))
+    chosen = algorithm._actor(0)(states.numpy(), np.random.default_rng(2))
+    noise = np.random.default_rng(2).standard_normal((50, 2), dtype=np.float32).clip(-3.0, 3.0)
+    repeated = states.repeat_interleave(10, dim=0)[None]
+    drawn = algorithm._learner.policy.sample(repeated, torch.from_numpy(noise)[None])[0]
+    value = algorithm._learner.critic.action_value(repeated, drawn).amin(1)
+    for state in range(5):
+        best = int(value[0, 10 * state : 10 * state + 10].argmax())
+        np.testing.assert_allclose(chosen[state], drawn[0, 10 * state + best].detach().numpy(), atol=1e-6)
+    for evaluation in algorithm.evaluations(EvaluationRequest(epoch=1)):
+        evaluation()
+    after = algorithm.state(0)
+    assert all(np.array_equal(before[name], after[name], equal_nan=True) for name in before)
+
+
+def test_a_seed_that_breaks_stops_with_the_name_of_its_metric_and_the_others_go_on(tmp_path: Path) -> None:
+    class Breaking(AMPL):
+        def improve_policy(self, epoch: int) -> Sequence[Metrics]:
+            if epoch == 2:
+                self._learner.critic.online.parameters.views["weight0"].detach()[-1] = torch.nan
+            return super().improve_policy(epoch)
+
+    def trained(seeds: list[int], out: Path) -> list[SeedResult]:
+        algorithm = small_ampl(seeds)
+        algorithm.__class__ = Breaking
+        return train(algorithm, task="line", variant="main", epochs=3, out=out)
+
+    going, stopped = (result.result for result in trained([0, 1], tmp_path))
+    assert (going.status, going.epochs) == (Status.FINISHED, 3)
+    assert (stopped.status, stopped.epochs) == (Status.STOPPED, 1)
+    assert "'critic/loss' of seed 1 is nan in epoch 2" in stopped.message
+    with pytest.raises(DivergedError, match="every seed has stopped"):
+        trained([1], tmp_path / "alone")
+
+
+def test_the_paper_settings_are_in_the_configuration_that_is_written() -> None:
+    settings = small_ampl().config()
+    assert settings["critic"]["lower_share"] == 0.75
+    assert settings["regularizer"]["objective"] == "jensen-shannon"
+    assert settings["weights"]["kind"] == "QMomentConfig"
+    assert settings["schedule"]["retrain_period"] == 1

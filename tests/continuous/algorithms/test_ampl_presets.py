@@ -1,0 +1,90 @@
+"""The published runs' settings, and what scaling changes of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ampl.scale import Scale
+from continuous.algorithms.ampl.build import run_notes, scaled
+from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
+from continuous.algorithms.ampl.presets import PUBLISHED, VARIANTS, main_config, preset
+from continuous.tasks.registry import find_task
+from continuous.weights.q_moment import QMomentConfig
+from continuous.weights.vpm import VPMConfig
+
+
+@pytest.mark.parametrize(
+    ("task", "length", "noise_size", "power", "noise_scale"),
+    [
+        ("halfcheetah-medium-expert-v2", 5, 50, 0.5, 1.0),
+        ("hopper-medium-v2", 1, 50, 0.5, 1.0),
+        ("walker2d-medium-replay-v2", 5, 50, 0.5, 1.0),
+        ("maze2d-umaze-v1", 3, 2, 0.2, 1.0),
+        ("maze2d-large-v1", 1, 50, 0.2, 1.0),
+        ("pen-cloned-v1", 5, 1, 0.2, 1e-3),
+        ("door-expert-v1", 1, 10, 0.2, 1.0),
+        ("pen-human-v1", 1, 1, 0.2, 1e-3),
+    ],
+)
+def test_settings_of_the_published_runs(
+    task: str, length: int, noise_size: int, power: float, noise_scale: float
+) -> None:
+    config = main_config(find_task(task))
+    assert isinstance(config.policy, ImplicitPolicyConfig)
+    assert isinstance(config.weights, QMomentConfig)
+    assert (config.rollout_length, config.weights.weight_power) == (length, power)
+    assert (config.policy.noise_size, config.policy.noise_scale) == (noise_size, noise_scale)
+
+
+def test_hyperparameters_of_the_published_runs() -> None:
+    config = main_config(find_task("hopper-medium-v2"))
+    assert (config.batch_size, config.policy_update.value_weight, config.schedule.real_fraction) == (512, 10.0, 0.5)
+    assert config.policy_update.learning_rate == config.regularizer.learning_rate == 2e-4
+    assert config.policy_update.betas == config.regularizer.betas == (0.4, 0.999)
+    critic, dynamics, weights = config.critic, config.dynamics, config.weights
+    assert (critic.learning_rate, critic.target_rate, critic.discount) == (3e-4, 0.005, 0.99)
+    assert (critic.lower_share, critic.huber_delta, critic.gradient_norm) == (0.75, 500.0, 0.1)
+    assert (dynamics.learning_rate, dynamics.batch_size, dynamics.members, dynamics.elites) == (1e-3, 128, 7, 5)
+    assert isinstance(weights, QMomentConfig)
+    assert (weights.steps, weights.learning_rate, weights.batch_size) == (100_000, 1e-6, 1024)
+    assert (weights.start_batch_size, weights.target_rate, weights.mean_bound) == (2048, 0.01, 10.0)
+    assert not config.shared_rollout_action
+
+
+def test_all_sixteen_datasets_are_tasks_and_others_take_their_family_s_settings() -> None:
+    assert len(PUBLISHED) == 16
+    assert all(find_task(name).name == name for name in PUBLISHED)
+    assert preset(find_task("hopper-random-v2")).weight_power == 0.5
+    assert preset(find_task("hammer-human-v1")).noise_scale == 1e-3
+
+
+def test_scaling_changes_only_counts_and_never_lengthens_an_estimation() -> None:
+    task = find_task("maze2d-umaze-v1")
+    published = main_config(task)
+    small = scaled(published, Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
+    assert (small.schedule.epochs, small.schedule.retrain_period) == (50, 5)
+    assert small.schedule.steps_per_epoch == 104
+    assert small.dynamics == published.dynamics
+    assert small.weights is not None
+    assert small.weights.steps == 500
+    assert (small.critic, small.policy, small.regularizer) == (
+        published.critic,
+        published.policy,
+        published.regularizer,
+    )
+    assert scaled(published, Scale()) == published
+    vpm = VARIANTS["vpm"](published).weights
+    assert isinstance(vpm, VPMConfig)
+    assert vpm.steps == 2000
+    unchanged = scaled(VARIANTS["vpm"](published), Scale(weight_steps=10_000)).weights
+    assert unchanged == vpm
+
+
+@pytest.mark.parametrize(
+    ("variant", "rest"), [("main", ", retraining every 5 epochs, 500 weight steps instead of 100,000"), ("nw", "")]
+)
+def test_only_what_is_retrained_is_said_to_be(variant: str, rest: str) -> None:
+    task = find_task("maze2d-umaze-v1")
+    published = VARIANTS[variant](main_config(task))
+    config = scaled(published, Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
+    assert run_notes(task, published, config) == [f"scaled: 50 epochs of 104 steps instead of 1000 of 1000{rest}"]

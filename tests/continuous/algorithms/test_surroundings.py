@@ -1,0 +1,83 @@
+"""What MOPO and DAMO see of a task: which transitions, which start states, and what the user is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from ampl.arithmetic import DEFAULT
+from ampl.scale import Scale
+from continuous.algorithms.damo import presets as damo_presets
+from continuous.algorithms.mopo import presets as mopo_presets
+from continuous.algorithms.offline_task import offline_task
+from continuous.data.cache import dataset_path
+from continuous.data.d4rl_file import write_d4rl
+from continuous.data.transitions import TransitionMode
+from continuous.tasks.registry import find_task
+from tests.continuous.data.d4rl_samples import HOPPER, hopper_data, made_by
+
+ROWS = 210
+
+
+@pytest.fixture(autouse=True)
+def _dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "cache"))
+    write_d4rl(dataset_path(HOPPER), hopper_data(ROWS), made_by(HOPPER))
+
+
+def fallen_share(transitions: TransitionMode) -> float:
+    """Of the terminal rows, how many end below Hopper's height."""
+    table, _ = offline_task(HOPPER, device="cpu", arithmetic=DEFAULT, scaled=True, notes=(), transitions=transitions)
+    rows = table.gather(torch.arange(table.n_transitions))
+    assert rows.terminal.sum() >= 14
+    return float((rows.next_state[rows.terminal][:, 0] < 0.7).float().mean())
+
+
+def test_true_next_states_end_where_the_episode_does_and_d4rls_are_the_next_episodes() -> None:
+    assert fallen_share(TransitionMode.MODEL) == 1.0
+    assert fallen_share(TransitionMode.EXACT) == 0.0
+
+
+def test_only_mopos_code_on_d4rl_takes_the_next_row_for_the_next_state() -> None:
+    hopper, jump = find_task("hopper-medium-v2"), find_task("halfcheetah-jump")
+    main = mopo_presets.main_config(hopper)
+    assert main.transitions is TransitionMode.EXACT
+    assert mopo_presets.VARIANTS["mbpo"](main, hopper).transitions is TransitionMode.EXACT
+    assert mopo_presets.VARIANTS["kit"](main, hopper).transitions is TransitionMode.MODEL
+    for task in (jump, find_task("ant-angle-60"), find_task("hiv-treatment")):
+        assert mopo_presets.main_config(task).transitions is TransitionMode.MODEL
+    assert damo_presets.main_config(hopper).transitions is TransitionMode.MODEL
+
+
+@pytest.mark.parametrize(("variant", "count"), [("main", ROWS - 1), ("episode-starts", ROWS // 7)])
+def test_damos_start_states_are_the_datas_or_where_its_episodes_begin(variant: str, count: int) -> None:
+    damo = damo_presets.build_damo(
+        HOPPER.name, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1, weight_steps=None), DEFAULT
+    )
+    starts = damo.table.start_state
+    rows = hopper_data(ROWS).observations
+    assert abs(len(starts) - count) <= 15
+    begin = torch.from_numpy(rows[::7] if variant == "episode-starts" else rows)
+    assert all(bool((start == begin).all(1).any()) for start in starts)
+
+
+@pytest.mark.parametrize(
+    ("task", "variant", "expected"),
+    [
+        ("hopper-medium-v2", "main", []),
+        ("hopper-medium-v2", "kit", []),
+        ("ant-angle-45", "mbpo", []),
+        ("hopper-expert-v2", "main", ["MOPO gives no settings", "h = 5 and lambda = 1 are reconstructed"]),
+        ("hiv-treatment", "mbpo", ["MOPO gives no settings", "h = 5 and lambda = 0 are reconstructed"]),
+        ("hopper-random-v2", "kit", ["OfflineRL-Kit gives no settings", "MOPO's h = 5 and lambda = 1 are taken"]),
+    ],
+)
+def test_settings_that_no_source_gives_are_announced(task: str, variant: str, expected: Sequence[str]) -> None:
+    found = find_task(task)
+    config = mopo_presets.VARIANTS[variant](mopo_presets.main_config(found), found)
+    notes = mopo_presets.preset_notes(found, variant, config)
+    assert len(notes) == bool(expected)
+    assert all(part in notes[0] for part in expected)

@@ -1,0 +1,38 @@
+"""Damaged files: every mutation of a valid file is either refused with an AmplError, or changes nothing that is used.
+
+Bytes: flips, overwritten and cut-out stretches, truncations. Content: keys dropped, renamed, retyped, reshaped, numbers
+made wrong, flags as floats, the wrong task. Each batch runs in a process of its own, since a crash of the HDF5 library
+would take the test with it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.continuous.data.file_mutations import KINDS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def run_batch(kind: str, count: int, folder: Path) -> None:
+    command = [sys.executable, "-m", "tests.continuous.data.file_mutations", kind, str(count), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, f"{kind}: exit code {done.returncode}\n{done.stdout}\n{done.stderr[-3000:]}"
+    assert done.stdout.split()[:2] == ["mutations", str(count)]
+    refused = int(done.stdout.split()[3])
+    assert refused == 0 if kind == "allowed" else refused > count // 3  # the mutations do damage
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_mutated_file_is_refused_or_read_unchanged(kind: str, tmp_path: Path) -> None:
+    run_batch(kind, 60, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_thousands_of_mutated_files_are_refused_or_read_unchanged(kind: str, tmp_path: Path) -> None:
+    run_batch(kind, 400, tmp_path)
