@@ -15,36 +15,29 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from ampl.errors import check_at_least
 from ampl.printing import print_note, printable
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
 QUIET_SECONDS = 3.0  # before the first line
 LINE_SECONDS = 30.0  # between two lines
 
-
-class Bar(Protocol):
-    """What the body of `with progress(...)` gets."""
-
-    def advance(self, steps: int = 1) -> None:
-        """Counts steps as done."""
-
-    def show(self, note: str) -> None:
-        """Says from now on how the work goes: a few words with the latest numbers, in place of the rate."""
-
-
-class _Display(Protocol):
-    def bar(self, label: str, total: int | None) -> AbstractContextManager[Bar]:
-        """The display of some work, inside of those that are open."""
-
-
-_display: ContextVar[_Display | None] = ContextVar("progress_display", default=None)
+_open_display: ContextVar[_Display | None] = ContextVar("progress_display", default=None)
 
 
 @contextmanager
@@ -58,146 +51,103 @@ def progress(label: str, total: int | None) -> Iterator[Bar]:
     Raises:
         InvalidArgumentError: total is negative.
     """
-    label = printable(label)
     if total is not None:
         check_at_least(f"total of '{label}'", total, 0)
-    with _current_display() as display, display.bar(label, total) as bar:
-        yield bar
-
-
-@contextmanager
-def _current_display() -> Iterator[_Display]:
-    """The display that is open, or a new one."""
-    current = _display.get()
-    if current is not None:
-        yield current
-        return
-    alone = threading.current_thread() is threading.main_thread()  # bars of several threads would overwrite each other
-    with _terminal() if alone and sys.stderr.isatty() else nullcontext(_Lines()) as display:
-        token = _display.set(display)
+    display = _open_display.get()
+    with _Display() if display is None else nullcontext(display) as display:
+        token = _open_display.set(display)
         try:
-            yield display
+            with display.bar(printable(label), total) as bar:
+                yield bar
         finally:
-            _display.reset(token)
+            _open_display.reset(token)
 
 
-class _Lines:
-    """Without a terminal: a line now and then, by whichever bar advances first when it is time."""
+class Bar:
+    """What the body of `with progress(...)` gets."""
 
-    def __init__(self) -> None:
-        self.next_line = time.monotonic() + QUIET_SECONDS
-        self._bars: list[_LineBar] = []
-
-    @contextmanager
-    def bar(self, label: str, total: int | None) -> Iterator[Bar]:
-        bar = _LineBar(self, label, total)
-        self._bars.append(bar)
-        try:
-            yield bar
-        finally:
-            self._bars.pop()
-        if not self._bars:
-            bar.finish()
-
-    def write(self) -> None:
-        """A line about all open bars, with the time left of the innermost."""
-        *outer, inner = self._bars
-        print_note(" > ".join([*(bar.count() for bar in outer), inner.text()]))
-        self.next_line = time.monotonic() + LINE_SECONDS
-
-
-class _LineBar:
-    def __init__(self, display: _Lines, label: str, total: int | None) -> None:
-        self._display, self._label, self._total = display, label, total
-        self._start = time.monotonic()
-        self._done = 0
-        self._note = ""
-
-    def advance(self, steps: int = 1) -> None:
-        self._done += steps
-        if time.monotonic() >= self._display.next_line:
-            self._display.write()
-
-    def show(self, note: str) -> None:
-        self._note = note
-
-    def count(self) -> str:
-        """How far it is: "epochs: 3/50"."""
-        return f"{self._label}: {self._done}" + ("" if self._total is None else f"/{self._total}")
-
-    def text(self) -> str:
-        """Everything: "epochs: 3/50, 0.2/s, 3 min 55 s left"."""
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        rate = self._done / seconds
-        if self._total is None:
-            end = f"{duration(seconds)} so far"
-        elif self._done >= self._total:
-            end = f"done in {duration(seconds)}"
-        elif self._done:
-            end = f"{duration((self._total - self._done) / rate)} left"
-        else:
-            end = "time left unknown"
-        return f"{self.count()}, {self._note or f'{rate:.3g}/s'}, {end}"
-
-    def finish(self) -> None:
-        """The last line, of work that was not short."""
-        if time.monotonic() - self._start >= QUIET_SECONDS:
-            print_note(self.text())
-
-
-class _Terminal:
-    """On a terminal: a bar for each work that is open, the inner ones below."""
-
-    def __init__(self, display: Progress) -> None:
-        self._display = display
-
-    @contextmanager
-    def bar(self, label: str, total: int | None) -> Iterator[Bar]:
-        depth = len(self._display.tasks)
-        task = self._display.add_task("  " * depth + label, total=total, note="")
-        try:
-            yield _TerminalBar(self._display, task)
-        finally:
-            self._display.remove_task(task)
-
-
-class _TerminalBar:
-    def __init__(self, display: Progress, task: TaskID) -> None:
+    def __init__(self, display: _Display, task: TaskID) -> None:
         self._display, self._task = display, task
 
     def advance(self, steps: int = 1) -> None:
+        """Counts steps as done."""
         self._display.advance(self._task, steps)
+        self._display.write_line_if_due()
 
     def show(self, note: str) -> None:
-        self._display.update(self._task, note=note)
+        """Says from now on how the work goes: a few words with the latest numbers, in place of the rate."""
+        self._display.update(self._task, note=printable(note))
 
 
-@contextmanager
-def _terminal() -> Iterator[_Display]:
-    from rich.console import Console, RenderableType
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
+class _Display(Progress):
+    """Rich's display with a line for each note; without a terminal it is disabled, and writes plain lines instead."""
 
-    class WithNotes(Progress):
+    def __init__(self) -> None:
+        alone = threading.current_thread() is threading.main_thread()  # bars of several threads overwrite each other
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn())
+        super().__init__(
+            *(*columns, TimeElapsedColumn(), TimeRemainingColumn()),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not (alone and sys.stderr.isatty()),
+            get_time=lambda: time.monotonic(),
+        )
+        self._next_line = time.monotonic() + QUIET_SECONDS
+
+    @contextmanager
+    def bar(self, label: str, total: int | None) -> Iterator[Bar]:
+        """A bar below those that are open, for as long as the body runs."""
+        indent = "" if self.disable else "  " * len(self.tasks)
+        number = self.add_task(indent + label, total=total, note="")
+        try:
+            yield Bar(self, number)
+            *outer, task = self.tasks
+            if self.disable and not outer and _seconds(task) >= QUIET_SECONDS:
+                print_note(_text(task))
+        finally:
+            self.remove_task(number)
+
+    def write_line_if_due(self) -> None:
+        """A line about all open bars, with the time left of the innermost."""
+        if self.disable and time.monotonic() >= self._next_line:
+            *outer, inner = self.tasks
+            print_note(" > ".join([*map(_count, outer), _text(inner)]))
+            self._next_line = time.monotonic() + LINE_SECONDS
+
+    def stop(self) -> None:
+        """Removes the bars; a disabled display of Rich before 15 would write an empty line here."""
+        if not self.disable:
+            super().stop()
+
+    def get_renderables(self) -> Iterator[RenderableType]:
         """The bars, and below them what was to be shown, each cut to a line."""
+        yield from super().get_renderables()
+        for task in self.tasks:
+            if note := task.fields["note"]:
+                yield Text(note, no_wrap=True, overflow="ellipsis")
 
-        def get_renderables(self) -> Iterator[RenderableType]:
-            yield from super().get_renderables()
-            for task in self.tasks:
-                if note := task.fields["note"]:
-                    yield Text(printable(note), no_wrap=True, overflow="ellipsis")
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
-    with WithNotes(*columns, *times, console=Console(stderr=True), transient=True) as display:
-        yield _Terminal(display)
+def _count(task: Task) -> str:
+    """How far it is: "epochs: 3/50"."""
+    return f"{task.description}: {task.completed}" + ("" if task.total is None else f"/{task.total}")
+
+
+def _text(task: Task) -> str:
+    """Everything: "epochs: 3/50, 0.2/s, 3 min 55 s left"."""
+    rate = task.completed / _seconds(task)
+    if task.total is None:
+        end = f"{duration(_seconds(task))} so far"
+    elif task.completed >= task.total:
+        end = f"done in {duration(_seconds(task))}"
+    elif task.completed:
+        end = f"{duration((task.total - task.completed) / rate)} left"
+    else:
+        end = "time left unknown"
+    return f"{_count(task)}, {task.fields['note'] or f'{rate:.3g}/s'}, {end}"
+
+
+def _seconds(task: Task) -> float:
+    return max(task.elapsed or 0.0, 1e-9)
 
 
 def duration(seconds: float) -> str:
