@@ -32,12 +32,9 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m benchmarks.occupancy
-	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.ampl_steps
-	$(BIN)/python -m benchmarks.damo_inner
 	$(BIN)/python -m benchmarks.mopo_steps
 	$(BIN)/ampl bench --threads 1 --json benchmarks/results/bench.json
-	$(BIN)/python -m benchmarks.history
 
 env: $(STAMP)
 
