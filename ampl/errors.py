@@ -75,11 +75,18 @@ class LostWorkerError(AmplError):
 
 
 class UnknownNameError(AmplError):
-    """A name that is not in a registry; the message lists the nearest match and the valid names."""
+    """A name that is not in a registry; the message lists the nearest match and the valid names.
 
-    def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
+    Args:
+        kind: what it would name.
+        name: it.
+        valid: the names that there are.
+        also: other forms of them, which may be the nearest.
+    """
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str], also: Iterable[str] = ()) -> None:
         names = sorted(valid)
-        near = get_close_matches(name, names, n=1, cutoff=0.4)
+        near = get_close_matches(name, {*names, *also}, n=1, cutoff=0.4)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(names)}.")
 

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from ampl.errors import check_at_least
+from ampl.settings import settings_as_json
 from continuous.algorithms.ampl.critic import CriticConfig
 from continuous.algorithms.ampl.discriminator import RegularizerConfig
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
 from continuous.algorithms.ampl.schedule import Schedule
 from continuous.algorithms.ampl.update import PolicyUpdateConfig
-from continuous.algorithms.settings import settings_as_json
 from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics
 from continuous.weights.estimator import EstimatorConfig, WeightEstimator
 

@@ -23,11 +23,11 @@ from enum import StrEnum
 from torch import Tensor
 
 from ampl.errors import check_at_least
+from ampl.settings import settings_as_json
 from continuous.algorithms.branched_schedule import BranchedSchedule
 from continuous.algorithms.damo.learner import DAMODraws, DAMOLearner, DAMOLearnerConfig
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo.mopo import MOPO_DYNAMICS
-from continuous.algorithms.settings import settings_as_json
 from continuous.algorithms.surroundings import Surroundings
 from continuous.data.transitions import TransitionMode
 from continuous.model.ensemble import DynamicsConfig

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from ampl.errors import check_at_least
 from ampl.interfaces import Policy as ActingPolicy
+from ampl.settings import settings_as_json
 from continuous.algorithms.branched_schedule import BranchedSchedule
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty, TrueStep
 from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
-from continuous.algorithms.settings import settings_as_json
 from continuous.algorithms.surroundings import Surroundings
 from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
