@@ -26,6 +26,7 @@ from typing import Any
 
 from ampl.arithmetic import Arithmetic, last_arithmetic, recorded_sessions
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
+from ampl.file_lock import FolderLock
 from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, read_npz, write_json, write_npz
 from ampl.interfaces import Array, State
 from ampl.runs.checkpoints import (
@@ -38,7 +39,6 @@ from ampl.runs.checkpoints import (
     write_checkpoint,
 )
 from ampl.runs.event_file import EventFile
-from ampl.runs.folder_lock import FolderLock
 from ampl.runs.manifest import describe_session
 from ampl.runs.metrics_table import MetricsTable, check_rows
 from ampl.runs.run_identity import difference_between_runs, same_length

@@ -38,6 +38,7 @@ from ampl.errors import (
     UnknownNameError,
     check_at_least,
 )
+from ampl.file_lock import FolderLock
 from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
 from ampl.interruption import stop_if_requested, stop_requested
 from ampl.progress import progress
@@ -49,7 +50,6 @@ from ampl.runs.checkpoints import (
     remove_checkpoints_after,
     write_checkpoint,
 )
-from ampl.runs.folder_lock import FolderLock
 from ampl.spread import spread
 from continuous.environments.batch import BatchSimulator
 from continuous.networks.arithmetic import fast_arithmetic

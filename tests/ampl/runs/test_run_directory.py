@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError
+from ampl.file_lock import FolderLock
 from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, read_checkpoint, read_checkpoints, write_checkpoint
-from ampl.runs.folder_lock import FolderLock
 from ampl.runs.metrics_table import MetricsTable, read_metrics
 from ampl.scale import Scale
 from tests.ampl.fake_algorithm import FakeAlgorithm
