@@ -227,6 +227,9 @@ class Wing(Protocol):
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         """Epochs of a full run of a variant, >= 1."""
 
+    def settings(self, algorithm: str, task: str, variant: str) -> Any:
+        """Every setting of a variant on a task, as published: a tree of frozen dataclasses, see `ampl.settings`."""
+
     def build(
         self,
         algorithm: str,
@@ -247,7 +250,8 @@ class Wing(Protocol):
             variant: likewise, of this algorithm.
             seeds: each >= 0, no two equal.
             device: "auto", "cpu" or "cuda".
-            scale: how much smaller than published. A wing whose runs can be extended ignores its epochs.
+            scale: how much smaller than published, and `Scale.settings` to apply to `settings` first, with
+                `ampl.settings.apply_settings`. A wing whose runs can be extended ignores its epochs.
             arithmetic: threads and precision. A wing that computes exactly ignores it.
 
         Raises:

@@ -1,10 +1,12 @@
-"""What a run was asked to do differently: how much smaller than published it is, and how it is evaluated."""
+"""What a run was asked to do differently: how much smaller it is, how it is evaluated, which settings it changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from ampl.errors import check_at_least
+from ampl.errors import InvalidArgumentError, check_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,8 @@ class Scale:
         evaluation_episodes: of each evaluation, >= 1.
         certificate_period: epochs from one set of certificates to the next, >= 1.
         common_starts: whether evaluations of all epochs start their episodes alike.
+        settings: what differs from the variant's own settings, from `ampl.settings.changed_settings`. They come first:
+            the other fields scale what results.
     """
 
     epochs: int | None = None
@@ -30,6 +34,7 @@ class Scale:
     evaluation_episodes: int | None = None
     certificate_period: int | None = None
     common_starts: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises InvalidArgumentError, in the words of the command line, for a count below one."""
@@ -48,6 +53,8 @@ class Scale:
         ):
             if count is not None:
                 check_at_least(option, count, 1)
+        if not isinstance(self.settings, Mapping):
+            raise InvalidArgumentError(f"settings are {self.settings!r}; expected values by key.")
 
 
 AS_PUBLISHED = Scale()

@@ -70,13 +70,15 @@ def expected(annotation: Any) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """The value as JSON has it; a dataclass carries its class name under "kind"."""
+    """The value as JSON has it, infinity as "inf"; a dataclass carries its class name under "kind"."""
     if is_dataclass(value) and not isinstance(value, type):
         return {"kind": type(value).__name__} | {
             each.name: json_value(getattr(value, each.name)) for each in fields(value)
         }
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, float) and math.isinf(value):
+        return value_text(value)
     return [json_value(item) for item in value] if isinstance(value, tuple | list) else value
 
 

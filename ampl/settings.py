@@ -21,6 +21,7 @@ from ampl.setting_values import UnreadableValueError, expected, is_readable, jso
 NO_DEFAULT = MISSING
 """Stands for the default of a setting that each dataset or variant has its own value of."""
 
+_LENGTH = "schedule.epochs"
 _LONGEST = 150  # characters of the settings in a folder's name
 _HASH = 10  # of them for the hash of longer ones
 _SAFE = "+-._,"  # in the name of a folder on every system, beside letters and digits
@@ -110,6 +111,29 @@ def changed_settings(published: _ConfigT, config: _ConfigT) -> dict[str, Any]:
         for setting in sorted(list_settings(config), key=lambda each: each.key)
         if before[setting.key] != setting.value
     }
+
+
+def requested_settings(published: Any, texts: Sequence[str]) -> dict[str, Any]:
+    """What `--set` asks for and the published settings do not have, as `changed_settings` gives it.
+
+    Raises:
+        UnknownNameError, InvalidArgumentError: see `parse_assignments` and `apply_settings`; or the run's length is
+            asked for, which is an option of its own.
+    """
+    changed = changed_settings(published, apply_settings(published, parse_assignments(texts)))
+    if _LENGTH in changed:
+        raise InvalidArgumentError(f"--set has {_LENGTH}, the length of the run. Use --epochs {changed[_LENGTH]}.")
+    return changed
+
+
+def variant_folder(variant: str, changed: Mapping[str, Any]) -> str:
+    """The folder of a variant's runs: "main", or "main,penalty_weight=2.5"."""
+    return f"{variant},{settings_text(changed)}" if changed else variant
+
+
+def variant_label(variant: str, changed: Mapping[str, Any]) -> str:
+    """A variant with what differs from its own settings, for people: "main, penalty_weight=2.5"."""
+    return ", ".join([variant, *(f"{key}={value_text(value)}" for key, value in sorted(changed.items()))])
 
 
 def settings_text(changed: Mapping[str, Any]) -> str:

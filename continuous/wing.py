@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ampl.errors import InvalidArgumentError
 
@@ -65,13 +65,17 @@ class ContinuousWing:
 
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         """As the variant's own settings say: a thousand; three thousand for DAMO and for MOPO as in OfflineRL-Kit."""
+        return self.settings(algorithm, task, variant).schedule.epochs
+
+    def settings(self, algorithm: str, task: str, variant: str) -> Any:
+        """The published settings: an `AMPLConfig`, a `MOPOConfig` or a `DAMOConfig`."""
         from continuous.algorithms.ampl import presets as ampl_presets
         from continuous.algorithms.damo import presets as damo_presets
         from continuous.algorithms.mopo import presets as mopo_presets
         from continuous.tasks.registry import find_task
 
         presets = {"ampl": ampl_presets, "mopo": mopo_presets, "damo": damo_presets}[algorithm]
-        return presets.published_config(find_task(task), variant).schedule.epochs
+        return presets.published_config(find_task(task), variant)
 
     def build(
         self,
@@ -89,6 +93,8 @@ class ContinuousWing:
             InvalidArgumentError: device "cuda" without a usable GPU, or a scale that the schedule cannot take.
             InvalidFileError: the dataset is not there, or damaged; the message says how to get it.
         """
+        if scale.settings:
+            raise InvalidArgumentError(f"--set is given; {algorithm} on {task} cannot be told settings yet.")
         chosen = choose_device(device)
         if algorithm == "mopo":
             from continuous.algorithms.mopo.build import build_mopo

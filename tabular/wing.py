@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
 from ampl.interfaces import Algorithm
 from ampl.scale import Scale
+from ampl.settings import apply_settings
+
+if TYPE_CHECKING:
+    from tabular.algorithms.offline_learner import OfflineConfig
 
 _EPOCHS = 20
 _DISCOUNT = 0.99
@@ -31,6 +36,14 @@ class TabularWing:
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         """Exact policy iteration settles within a few epochs of each refit; twenty see three refits."""
         return _EPOCHS
+
+    def settings(self, algorithm: str, task: str, variant: str) -> OfflineConfig:
+        """The same for every task and variant."""
+        from tabular.algorithms.ampl import AMPLConfig
+        from tabular.algorithms.damo import DAMOConfig
+        from tabular.algorithms.mopo import MOPOConfig
+
+        return {"ampl": AMPLConfig, "mopo": MOPOConfig, "damo": DAMOConfig}[algorithm]()
 
     def build(
         self,
@@ -61,12 +74,14 @@ class TabularWing:
         }
         for option in (option for option, count in steps.items() if count is not None):
             raise InvalidArgumentError(f"{option} is given; {task} is solved exactly, without steps. Leave it out.")
+        config = apply_settings(self.settings(algorithm, task, variant), scale.settings)
         mdp = task_mdp(task, _DISCOUNT)
-        if algorithm == "mopo":
-            return TabularMOPO(mdp, seeds, MOPOConfig(), variant)
-        if algorithm == "damo":
-            return TabularDAMO(mdp, seeds, DAMOConfig(), variant)
-        return TabularAMPL(mdp, seeds, AMPLConfig(), weighted=variant == "main")
+        if isinstance(config, MOPOConfig):
+            return TabularMOPO(mdp, seeds, config, variant)
+        if isinstance(config, DAMOConfig):
+            return TabularDAMO(mdp, seeds, config, variant)
+        assert isinstance(config, AMPLConfig)
+        return TabularAMPL(mdp, seeds, config, weighted=variant == "main")
 
 
 WING = TabularWing()

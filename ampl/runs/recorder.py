@@ -75,7 +75,7 @@ class Recorder:
         settings, notes = dict(algorithm.config()), algorithm.notes()
         try:
             for seed in algorithm.seeds:
-                path = run_path(out, task, algorithm.name, variant, seed)
+                path = run_path(out, task, algorithm.name, variant, seed, scale.settings)
                 names = {"task": task, "algorithm": algorithm.name, "variant": variant, "seed": seed}
                 self.directories.append(
                     RunDirectory(

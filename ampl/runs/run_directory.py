@@ -1,5 +1,7 @@
 """The run directory of one seed: `<out>/<task>/<algorithm>/<variant>/seed<k>/`.
 
+Where settings differ from the variant's own, its folder says so: `<variant>,penalty_weight=2.5/`.
+
     config.json      task, algorithm, variant, seed, every hyperparameter, resolved, and the scale that was asked for
     manifest.json    versions, git commit, device, dataset checksum, command, notes, time, threads and precision
     metrics.csv      a row an epoch
@@ -41,7 +43,8 @@ from ampl.runs.checkpoints import (
 from ampl.runs.event_file import EventFile
 from ampl.runs.manifest import describe_session
 from ampl.runs.metrics_table import MetricsTable, check_rows
-from ampl.runs.run_identity import difference_between_runs, same_length
+from ampl.runs.run_identity import difference_between_runs, recorded_settings, same_length
+from ampl.settings import variant_folder
 from ampl.temporary_files import remove_leftovers
 
 _OWN_LEFTOVERS = (".lock", ".config.json.")  # of a start that was interrupted before its config.json
@@ -107,6 +110,7 @@ class RunDirectory:
         self._session = describe_session(device, dataset_sha256) | {
             "evaluation": dict(evaluation),
             "notes": list(notes),
+            "settings": recorded_settings(self._config),
         }
         self._arithmetic = arithmetic
         self._length_changes = True  # for a run that is not there yet
@@ -245,9 +249,11 @@ class RunDirectory:
         write_json(self.path / "manifest.json", self._session | counted)
 
 
-def run_path(out: Path, task: str, algorithm: str, variant: str, seed: int) -> Path:
-    """Where the run of one seed is."""
-    return out / task / algorithm / variant / f"seed{seed}"
+def run_path(
+    out: Path, task: str, algorithm: str, variant: str, seed: int, settings: Mapping[str, Any] | None = None
+) -> Path:
+    """Where the run of one seed is; `settings` are those that differ from the variant's own."""
+    return out / task / algorithm / variant_folder(variant, settings or {}) / f"seed{seed}"
 
 
 def _holds_run(path: Path) -> bool:

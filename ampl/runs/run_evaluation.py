@@ -34,6 +34,7 @@ class RunEvaluation:
     Attributes:
         path: the run directory.
         task, algorithm, variant, seed: what was trained.
+        settings: those that differ from the variant's own.
         epoch: epochs completed at the checkpoint that was evaluated.
         starts: where episodes started, in words; empty for an exact evaluation.
         notes: of the algorithm.
@@ -44,6 +45,7 @@ class RunEvaluation:
     task: str
     algorithm: str
     variant: str
+    settings: Mapping[str, Any]
     seed: int
     epoch: int
     starts: str
@@ -130,6 +132,7 @@ def evaluate_run(
         task=task,
         algorithm=name,
         variant=variant,
+        settings=scale.settings,
         seed=seed,
         epoch=checkpoint.epoch,
         starts=starts,

@@ -28,6 +28,13 @@ def difference_between_runs(there: Any, here: Any) -> str | None:
     )
 
 
+def recorded_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in a run's config.json that were asked for and differ from the variant's own, by key."""
+    scale = config.get("scale")
+    settings = scale.get("settings") if isinstance(scale, dict) else None
+    return dict(settings) if isinstance(settings, dict) else {}
+
+
 def same_length(there: Any, here: Any) -> bool:
     """Whether two configurations ask for as many epochs."""
     found, asked = _flat(there), _flat(here)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ampl.arithmetic import Arithmetic
-from ampl.errors import InvalidArgumentError
+from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Evaluation, Metrics, State
 from ampl.randomness import generator_from_state, generator_state, stream
 from ampl.scale import Scale
+from ampl.settings import apply_settings
 
 N_TRANSITIONS = 8
 
@@ -103,6 +105,21 @@ def measure(place: Array, certificates: bool) -> Metrics:
     return {"evaluation/return_raw": float(place.prod())} | promised
 
 
+@dataclass(frozen=True, kw_only=True)
+class FakeModelConfig:
+    size: int = 3  # numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeConfig:
+    step_size: float = 0.1  # of the walk
+    fancy: bool
+    model: FakeModelConfig = FakeModelConfig()
+
+    def __post_init__(self) -> None:
+        check_at_least("step_size", self.step_size, 0.0)
+
+
 class FakeWing:
     def tasks(self) -> Sequence[str]:
         return ["maze-small", "maze-large"]
@@ -112,6 +129,9 @@ class FakeWing:
 
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         return 3
+
+    def settings(self, algorithm: str, task: str, variant: str) -> FakeConfig:
+        return FakeConfig(fancy=variant == "fancy")
 
     def build(
         self,
@@ -126,5 +146,6 @@ class FakeWing:
         if device == "cuda":
             raise InvalidArgumentError("--device is cuda, but this wing runs on the CPU only; use auto or cpu.")
         notes = [] if scale.steps_per_epoch is None else [f"scaled: epochs of {scale.steps_per_epoch} steps"]
-        step_size = (scale.steps_per_epoch or 10) / 100
+        config = apply_settings(self.settings(algorithm, task, variant), scale.settings)
+        step_size = config.step_size * (scale.steps_per_epoch or 10) / 10
         return FakeAlgorithm(seeds, step_size=step_size, notes=notes, arithmetic=arithmetic)

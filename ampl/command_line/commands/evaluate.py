@@ -45,6 +45,7 @@ class Evaluate:
         from ampl.catalog import installed_wings
         from ampl.runs.result_table import Column, print_results
         from ampl.runs.run_evaluation import RunEvaluation, evaluate_run, find_runs
+        from ampl.settings import variant_label
 
         DEFAULT.changed(self.threads, self.precision)  # refuses what cannot be before anything is read
         if self.episodes is not None:
@@ -68,7 +69,8 @@ class Evaluate:
                     raise
                 logger.error("%s", error)
         print_results(
-            f"{found[0].algorithm} on {found[0].task}, {found[0].variant}: evaluated again",
+            f"{found[0].algorithm} on {found[0].task}, {variant_label(found[0].variant, found[0].settings)}: "
+            "evaluated again",
             [
                 Column(
                     seed=run.seed,

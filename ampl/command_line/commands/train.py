@@ -13,7 +13,8 @@ import tyro
 class Train:
     """Trains an algorithm on a task and records everything in run directories.
 
-    Each seed gets OUT/TASK/ALGORITHM/VARIANT/seedK with its settings, metrics, weights, checkpoints and result.
+    Each seed gets OUT/TASK/ALGORITHM/VARIANT/seedK with its settings, metrics, weights, checkpoints and result; what
+    --set changes stands in the name of the variant's folder, like main,penalty_weight=2.5.
     """
 
     algorithm: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM")]
@@ -22,6 +23,10 @@ class Train:
     """What to train it on: a finite MDP, or a task of `ampl data list`; a wrong name lists them all."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Variant of the algorithm; its first one if not given, and a wrong one lists them all."""
+    set: Annotated[
+        tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE [KEY=VALUE ...]")
+    ] = ()
+    """Settings to change, like penalty_weight=2.5; `ampl settings ALGORITHM TASK` lists them all."""
     seeds: str = "0"
     """Seeds, trained side by side: integers with commas between them."""
     epochs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -76,9 +81,14 @@ class Train:
         from ampl.runs.result_table import Column, print_results
         from ampl.runs.run_directory import run_path
         from ampl.scale import Scale
+        from ampl.settings import requested_settings, variant_label
         from ampl.step_recording import step_recording
         from ampl.training import train
 
+        choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
+        wing, variant = choice.wing, choice.variant
+        texts = [text for group in self.set for text in group or ("",)]
+        settings = requested_settings(wing.settings(self.algorithm, self.task, variant), texts) if texts else {}
         scale = Scale(
             epochs=self.epochs,
             steps_per_epoch=self.steps_per_epoch,
@@ -88,11 +98,10 @@ class Train:
             evaluation_episodes=self.eval_episodes,
             certificate_period=self.certificates_every,
             common_starts=self.common_starts,
+            settings=settings,
         )
         seeds = parse_seeds(self.seeds)
-        choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
-        wing, variant = choice.wing, choice.variant
-        places = [run_path(self.out, self.task, self.algorithm, variant, seed) for seed in seeds]
+        places = [run_path(self.out, self.task, self.algorithm, variant, seed, settings) for seed in seeds]
         for place in places:  # before the data is read
             check_output_folder(place)
         arithmetic = choose_arithmetic(self.threads, self.precision, places if self.resume else [])
@@ -111,7 +120,7 @@ class Train:
                     evaluation_workers=self.eval_workers,
                 )
         print_results(
-            f"{self.algorithm} on {self.task}: last epoch",
+            f"{self.algorithm} on {self.task}, {variant_label(variant, settings)}: last epoch",
             [
                 Column(
                     seed=seed.seed,

@@ -64,6 +64,9 @@ class SmallWing:
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         return 2
 
+    def settings(self, algorithm: str, task: str, variant: str) -> None:
+        """Nothing that can be changed."""
+
     def build(
         self,
         algorithm: str,

@@ -1,0 +1,28 @@
+"""Every setting of deep AMPL, MOPO and DAMO can be listed and set: written as text, it comes back as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from ampl.setting_values import is_readable, value_text
+from ampl.settings import apply_settings, changed_settings, list_settings
+from continuous.wing import WING
+
+TASK = "hopper-medium-v2"
+VARIANTS = [(algorithm, variant) for algorithm, variants in WING.algorithms().items() for variant in variants]
+
+
+@pytest.mark.parametrize(("algorithm", "variant"), VARIANTS)
+def test_every_setting_written_as_text_comes_back(algorithm: str, variant: str) -> None:
+    config = WING.settings(algorithm, TASK, variant)
+    texts = {
+        setting.key: value_text(setting.value) for setting in list_settings(config) if is_readable(setting.annotation)
+    }
+    assert len(texts) > 40
+    assert apply_settings(config, texts) == config
+
+
+def test_a_variant_that_only_changes_a_number_is_a_setting_of_the_main_one() -> None:
+    main, other = (WING.settings("damo", "hopper-medium-v2", variant) for variant in ("main", "alpha-0.3"))
+    assert apply_settings(main, {"alpha": "0.3"}) == other
+    assert changed_settings(main, other) == {"learner.alpha": 0.3}
