@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ampl.finite_problem import FiniteProblem
-from continuous.experiments.figure2_truth import figure2_truth as experiments
+from continuous.experiments import figure2_truth as experiments
 from continuous.experiments.finite import TableCritic, TablePolicy, all_pairs, lookup_network, transition_table
 from continuous.networks.streams import SeedStreams
 from continuous.weights.dualdice import DualDICEConfig

@@ -16,8 +16,10 @@ from ampl.errors import InvalidArgumentError
 from ampl.runs.metrics_table import read_metrics
 from ampl.scale import Scale
 from ampl.training import train
+from continuous.algorithms import scaling
 from continuous.algorithms.ampl import build as ampl_build
 from continuous.algorithms.ampl import presets as ampl_presets
+from continuous.algorithms.damo import build as damo_build
 from continuous.algorithms.damo import presets as damo_presets
 from continuous.algorithms.damo.classifier import ClassifierConfig
 from continuous.algorithms.damo.damo import DAMO
@@ -224,11 +226,11 @@ def test_a_fit_of_the_model_can_be_limited_and_says_so() -> None:
     published = mopo_presets.main_config(find_task("hopper-medium-v2"))
     small = mopo_build.scaled(published, Scale(model_steps=500))
     assert small == replace(published, dynamics=replace(published.dynamics, max_steps=500))
-    (note,) = mopo_build.scale_notes(published, small)
+    (note,) = scaling.scale_notes(published, small)
     assert note.startswith("scaled: ")
     assert note.endswith(", at most 500 steps in the fit of the model")
     assert mopo_build.scaled(published, Scale(model_steps=10**9)) == published
-    for scaled, own in ((damo_presets.scaled, damo_presets), (ampl_build.scaled, ampl_presets)):
+    for scaled, own in ((damo_build.scaled, damo_presets), (ampl_build.scaled, ampl_presets)):
         config = own.main_config(find_task("hopper-medium-v2"))
         assert scaled(config, Scale(model_steps=500)).dynamics.max_steps == 500  # type: ignore[operator]
 
@@ -238,10 +240,10 @@ def test_scaling_keeps_the_model_transitions_of_an_update_and_says_so() -> None:
     small = mopo_build.scaled(published, Scale(epochs=3, steps_per_epoch=100, weight_steps=None))
     assert small.schedule.rollout_starts == 5000
     assert small.dynamics == published.dynamics
-    assert mopo_build.scale_notes(published, small) == ["scaled: 3 epochs of 100 steps instead of 1000 of 1000"]
+    assert scaling.scale_notes(published, small) == ["scaled: 3 epochs of 100 steps instead of 1000 of 1000"]
     damo = damo_presets.main_config(find_task("hopper-medium-v2"))
-    assert damo_presets.scaled(damo, Scale(epochs=3, steps_per_epoch=100)).dynamics == damo.dynamics
-    assert mopo_build.scale_notes(published, published) == []
+    assert damo_build.scaled(damo, Scale(epochs=3, steps_per_epoch=100)).dynamics == damo.dynamics
+    assert scaling.scale_notes(published, published) == []
 
 
 def test_bad_settings_are_one_line() -> None:

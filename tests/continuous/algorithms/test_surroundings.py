@@ -10,6 +10,7 @@ import torch
 
 from ampl.arithmetic import DEFAULT
 from ampl.scale import Scale
+from continuous.algorithms.damo import build as damo_build
 from continuous.algorithms.damo import presets as damo_presets
 from continuous.algorithms.mopo import presets as mopo_presets
 from continuous.algorithms.offline_task import offline_task
@@ -54,7 +55,7 @@ def test_only_mopos_code_on_d4rl_takes_the_next_row_for_the_next_state() -> None
 
 @pytest.mark.parametrize(("variant", "count"), [("main", ROWS - 1), ("episode-starts", ROWS // 7)])
 def test_damos_start_states_are_the_datas_or_where_its_episodes_begin(variant: str, count: int) -> None:
-    damo = damo_presets.build_damo(
+    damo = damo_build.build_damo(
         HOPPER.name, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1, weight_steps=None), DEFAULT
     )
     starts = damo.table.start_state
