@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ampl.errors import BrokenEntryPointError, UnknownNameError
+from ampl.shadowed_packages import check_not_shadowed
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,12 @@ _KINDS = {
 
 
 def announced(group: str) -> dict[str, EntryPoint]:
-    """Every entry point of a group by name, sorted, without importing any; of equal names the first on the path."""
+    """Every entry point of a group by name, sorted, without importing any; of equal names the first on the path.
+
+    Raises:
+        ShadowedPackageError: a file of the user's would be imported in place of a package.
+    """
+    check_not_shadowed()
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=group):
         found.setdefault(entry.name, entry)

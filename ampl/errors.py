@@ -62,6 +62,10 @@ class BrokenEntryPointError(AmplError):
     """An installed package announces a command, wing or experiment that cannot be imported."""
 
 
+class ShadowedPackageError(AmplError):
+    """A file of the user's has the name of a package of ours, or of one we need, and would be imported in its place."""
+
+
 class ExistingRunError(AmplError):
     """A run directory is already taken: by a run that was not asked to resume, or by another configuration."""
 
