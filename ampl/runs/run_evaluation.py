@@ -170,7 +170,10 @@ def _newest_checkpoint(path: Path) -> Checkpoint:
     if newest is not None:
         return read_checkpoint(folder, newest)
     if not epochs and not (path / "result.json").exists():
-        raise InvalidFileError(f"{path} has no checkpoint yet; the first one appears after the first fit of the model.")
+        raise InvalidFileError(
+            f"{path} has no policy yet: the first fit of its model has not ended. To go on, add --resume to the "
+            "command in its manifest.json."
+        )
     what = "has only damaged checkpoints" if epochs else "ended, but its checkpoint is not there: removed, or not kept"
     raise InvalidFileError(
         f"{path} {what}. Copy its folder 'checkpoint' back from where it was trained, or train anew with the command "

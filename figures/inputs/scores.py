@@ -92,7 +92,7 @@ def read_scores(
             scored.setdefault((run.task, run.variant), []).append(run)
     if not scored and not stopped:
         known = tasks[-1] if len(tasks) == 1 or algorithm != ALGORITHM else "maze2d-umaze-v1"
-        command = f"{train_command(known, MAIN, algorithm=algorithm)} --out {folder}"
+        command = train_command(known, MAIN, algorithm=algorithm, out=folder)
         which = "scored" if metric == SCORE else "evaluated"
         raise InvalidFileError(f"no {which} run of the paper's datasets below {folder}. `{command}` makes one.")
     places = [(task, variant) for task in tasks for variant in variants if (task, variant) in scored]

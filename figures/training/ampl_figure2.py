@@ -80,7 +80,7 @@ def draw(folder: Path, selection: Selection) -> Figure:
 def _choose_task(folder: Path, runs: Sequence[Run], selection: Selection) -> str:
     tasks = sorted({run.task for run in runs})
     if not tasks:
-        command = f"{train_command(selection.task or FIGURE_2_TASK, MAIN)} --out {folder}"
+        command = train_command(selection.task or FIGURE_2_TASK, MAIN, out=folder)
         raise InvalidFileError(
             f"no run below {folder} has weights of VPM, GenDICE, DualDICE or main. `{command}` makes one."
         )

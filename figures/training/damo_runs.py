@@ -124,7 +124,7 @@ def read_alpha(run: Run) -> float:
 
 def how_to_make(folder: Path, task: str = SAMPLE_TASK, variant: str = MAIN) -> str:
     """The command that makes a run, in backquotes."""
-    return f"`{train_command(task, variant, algorithm=ALGORITHM)} --out {folder}`"
+    return f"`{train_command(task, variant, algorithm=ALGORITHM, out=folder)}`"
 
 
 def recent(values: Numbers) -> float:

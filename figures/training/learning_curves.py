@@ -19,6 +19,7 @@ from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds
 from figures.drawing.style import SERIES_COLORS, headline, literal, new_figure, panel_title, series_look
+from figures.inputs.names import MAIN, train_command
 from figures.inputs.runs import Run, find_runs
 from figures.inputs.scores import distinct, step_range
 
@@ -42,9 +43,8 @@ def draw(folder: Path) -> Figure:
     """
     curves = _curves([run for name in _ALGORITHMS for run in find_runs(folder, name) if run.scored])
     if not curves:
-        raise InvalidFileError(
-            f"no scored run below {folder}. `ampl train mopo hopper-medium-replay-v2 --out {folder}` makes one."
-        )
+        command = train_command("hopper-medium-replay-v2", MAIN, algorithm="mopo", out=folder)
+        raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
     drawn = _with_room(curves)
     tasks = sorted({task for task, _ in drawn})
     methods = list(dict.fromkeys(method for _, method in drawn))

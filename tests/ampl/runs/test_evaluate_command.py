@@ -165,7 +165,9 @@ def test_a_run_without_a_checkpoint_is_named(variant: Path, capsys: pytest.Captu
     assert "ended, but its checkpoint is not there: removed, or not kept" in message
     assert "with the command in its manifest.json" in message
     (variant / "seed0" / "result.json").unlink()
-    assert "no checkpoint yet; the first one appears" in mistake(capsys, variant / "seed0")
+    message = mistake(capsys, variant / "seed0")
+    assert "the first fit of its model has not ended" in message
+    assert "add --resume to the command in its manifest.json" in message
 
 
 @pytest.mark.parametrize(

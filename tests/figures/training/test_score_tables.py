@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from figures.inputs.paper_results import DOMAIN_MEANS, FIGURE_1, TABLE_1, VARIAN
 from figures.inputs.table import Table
 from figures.training import ampl_figure1 as figure1
 from figures.training.ampl_tables import table1, table2
+from figures.training.mopo_returns import mopo_table2
 from tests.figures.drawing.drawn_text import check_text_is_readable, texts
 from tests.figures.inputs.synthetic_runs import UMAZE, WALKER, write_run
 
@@ -145,11 +147,14 @@ def test_a_table_is_written_before_it_is_printed(tmp_path: Path, monkeypatch: py
 
 
 def test_without_any_scored_run_one_line_says_what_makes_one(tmp_path: Path) -> None:
-    write_run(tmp_path, "frozenlake-4x4", score=[50.0])
-    for make in (table1, table2, figure1.draw):
-        with pytest.raises(InvalidFileError, match=r"no scored run .* `ampl train ampl .*` makes one") as caught:
-            make(tmp_path)
+    folder = tmp_path / "my runs"
+    write_run(folder, "frozenlake-4x4", score=[50.0])
+    for make in (table1, table2, figure1.draw, mopo_table2):
+        with pytest.raises(InvalidFileError, match=r"no .*run .* `ampl train .*` makes one") as caught:
+            make(folder)
         assert "\n" not in str(caught.value)
+        command = str(caught.value).split("`")[1]
+        assert shlex.split(command)[-2:] == ["--out", str(folder)]
 
 
 def test_figure_1_has_a_bar_of_ours_where_something_was_run_and_the_papers_everywhere(tmp_path: Path) -> None:
