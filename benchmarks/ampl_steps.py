@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,20 +21,14 @@ import torch
 from ampl.arithmetic import Arithmetic
 from benchmarks.plain_ampl import PlainAMPL
 from benchmarks.records import command_line, print_table, write_record
-from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
-from continuous.algorithms.ampl.discriminator import Discriminator, RegularizerConfig
 from continuous.algorithms.ampl.draws import Sampler
-from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
-from continuous.algorithms.ampl.update import ActorCritic, PolicyUpdateConfig
-from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics
-from continuous.model.fit import fit_network
-from continuous.model.loss import LikelihoodLoss
+from continuous.algorithms.ampl.update import ActorCritic
+from continuous.commands.bench.loops import PUBLISHED, fit_steps, synthetic_table, untrained_ampl
 from continuous.model.rollout import paths_at_once, published_paths, published_transitions, roll_out
 from continuous.networks.arithmetic import fast_arithmetic, threads
 from continuous.networks.repetition import Repetition
 from continuous.networks.streams import SeedStreams
-from continuous.replay.buffers import ModelBuffer, TransitionTable
-from continuous.tasks.termination import never
+from continuous.replay.buffers import ModelBuffer
 from continuous.weights.q_moment import QMomentConfig
 
 STATES, ACTIONS, NOISE, ROWS = 11, 3, 50, 50_000
@@ -115,20 +108,10 @@ def repeated(step: Callable[[], object], count: int) -> Step:
 
 
 def synthetic_data() -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
-    """Standard normal transitions that never end."""
-    generator = np.random.default_rng(0)
-
-    def normal(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return generator.standard_normal(shape, dtype=np.float32)
-
-    return {
-        "state": normal(ROWS, STATES),
-        "action": np.tanh(normal(ROWS, ACTIONS)),
-        "reward": normal(ROWS),
-        "next_state": normal(ROWS, STATES),
-        "terminal": np.zeros(ROWS, dtype=np.float32),
-        "start_state": normal(1000, STATES),
-    }
+    """The same transitions as ours, for the usual way."""
+    table = synthetic_table(ROWS, "cpu")
+    columns = vars(table.layout.unpack(table.rows)) | {"start_state": table.start_state}
+    return {name: column.float().numpy() for name, column in columns.items()}
 
 
 def plain_steps() -> dict[str, Step]:
@@ -160,8 +143,7 @@ def our_steps(seeds: list[int], device: str = "cpu", *, capture: bool = True) ->
     rows = model.standardization.fit(table)
 
     def fit(count: int) -> int:
-        model.network.config = replace(model.config, steps_per_look=count, max_steps=count, holdout_limit=1)
-        fit_network(model.network, rows, None, streams, LikelihoodLoss())
+        fit_steps(model, rows, streams, count)
         return count
 
     weight_streams = SeedStreams(seeds, "weights", device)
@@ -222,30 +204,7 @@ def compiled_steps() -> dict[str, Step]:
 
 def learner_and_sampler(seeds: list[int], device: str) -> tuple[ActorCritic, Sampler]:
     """Untrained networks on synthetic data, bounds far away."""
-    columns = {name: torch.from_numpy(column).to(device) for name, column in synthetic_data().items()}
-    columns["terminal"] = columns["terminal"] > 0.0
-    table = TransitionTable.from_columns(**columns)
-    far = torch.tensor(1e6, device=device)
-    model = EnsembleDynamics(
-        STATES,
-        ACTIONS,
-        DynamicsConfig(),
-        seeds,
-        termination=never,
-        state_bound=far.expand(STATES),
-        reward_bound=far,
-        device=device,
-    )
-    policy = ImplicitPolicyConfig(noise_size=NOISE).build(STATES, ACTIONS, seeds, device)
-    critic = TwinCritic(STATES, ACTIONS, CriticConfig(), seeds, device)
-    discriminator = Discriminator(STATES, ACTIONS, RegularizerConfig(), seeds, device)
-    learner = ActorCritic(policy, critic, discriminator, model, PolicyUpdateConfig())
-    streams = SeedStreams(seeds, "updates", device)
-    buffer = ModelBuffer(len(seeds), 40_000, table.layout, device)
-    buffer.append(table.sample(40_000, streams))
-    return learner, Sampler(
-        table=table, buffer=buffer, policy=policy, streams=streams, batch_size=512, elites=model.config.elites
-    )
+    return untrained_ampl(PUBLISHED.ampl, synthetic_table(ROWS, device), seeds, model_rows=40_000)
 
 
 if __name__ == "__main__":

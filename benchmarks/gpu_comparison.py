@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from math import nan
 from pathlib import Path
@@ -23,22 +22,21 @@ from unittest.mock import patch
 import torch
 
 from ampl.files import write_json
-from benchmarks.ampl_steps import learner_and_sampler, synthetic_data
+from benchmarks import ampl_steps
+from benchmarks.ampl_steps import learner_and_sampler
 from benchmarks.records import command_line, device_name
 from continuous.algorithms.damo.damo import DAMO, DAMOConfig
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo.mopo import MOPO, MOPOConfig
 from continuous.algorithms.surroundings import Surroundings
+from continuous.commands.bench.loops import fit_steps, no_surroundings, synthetic_table
 from continuous.evaluation.certificates import ModelReturns
-from continuous.evaluation.evaluator import Evaluator
 from continuous.model import fit as dynamics_fit
-from continuous.model.ensemble import EnsembleDynamics
 from continuous.networks.arithmetic import precision
 from continuous.networks.repetition import WARM_UP, Repetition
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.termination import never
 from continuous.weights.q_moment import QMomentConfig
 
 FIRST, ALL = WARM_UP + 1, 20  # steps: as many as warm up and one that is recorded; and ten recorded at once besides
@@ -122,20 +120,10 @@ def trained_iterations(seeds: Sequence[int], device: str, count: int, *, capture
 def fitted(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> torch.Tensor:
     """The model's parameters after some steps."""
     learner, sampler = learner_and_sampler(list(seeds), device)
-    fit_steps(learner.model, sampler.table, seeds, count, capture=capture)
-    return learner.model.network.members.parameters.values
-
-
-def fit_steps(
-    model: EnsembleDynamics, table: TransitionTable, seeds: Sequence[int], count: int, *, capture: bool
-) -> int:
-    """Makes so many steps of the model and returns how many; a fit records them unless its `Repetition` is replaced."""
-    config = replace(model.config, steps_per_look=count, max_steps=count, holdout_limit=1)
-    model.network.config = config
-    rows, streams = model.standardization.fit(table), SeedStreams(seeds, "model", table.rows.device)
+    rows = learner.model.standardization.fit(sampler.table)
     with patch.object(dynamics_fit, "Repetition", partial(Repetition, capture=capture)):
-        dynamics_fit.fit_network(model.network, rows, None, streams, dynamics_fit.LikelihoodLoss())
-    return count
+        fit_steps(learner.model, rows, SeedStreams(seeds, "model", device), count)
+    return learner.model.network.members.parameters.values
 
 
 def trained_weights(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> torch.Tensor:
@@ -189,16 +177,7 @@ def mopo(seeds: Sequence[int], device: str, config: MOPOConfig) -> MOPO:
 
 def synthetic_task(device: str) -> tuple[TransitionTable, Surroundings]:
     """Synthetic data, and surroundings that cannot evaluate: nothing here needs a simulator."""
-
-    def evaluator(episodes: int, discount: float) -> Evaluator:
-        raise AssertionError("a comparison of steps evaluates nothing")
-
-    columns = {name: torch.from_numpy(column).to(device) for name, column in synthetic_data().items()}
-    columns["terminal"] = columns["terminal"] > 0.0
-    surroundings = Surroundings(
-        termination=never, evaluator=evaluator, score=lambda evaluation: {}, episode_limit=1000, description={}
-    )
-    return TransitionTable.from_columns(**columns), surroundings
+    return synthetic_table(ampl_steps.ROWS, device), no_surroundings()
 
 
 def _updated(owner: ModelBased[Any], count: int, capture: bool) -> torch.Tensor:

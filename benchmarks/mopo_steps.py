@@ -13,7 +13,6 @@ results/mopo_steps.json.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -27,15 +26,9 @@ from continuous.algorithms.damo.learner import DAMOLearnerConfig
 from continuous.algorithms.mopo.mopo import MOPO, MOPO_DYNAMICS, MOPOConfig
 from continuous.algorithms.sac.learner import SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
-from continuous.algorithms.surroundings import Surroundings
-from continuous.evaluation.evaluator import Evaluation, task_evaluator
-from continuous.model.fit import fit_network
-from continuous.model.loss import LikelihoodLoss
+from continuous.commands.bench.loops import fit_steps, no_surroundings, synthetic_table
 from continuous.model.rollout import roll_out
 from continuous.networks.arithmetic import fast_arithmetic, threads
-from continuous.replay.buffers import TransitionTable
-from continuous.tasks.registry import find_task
-from continuous.tasks.termination import never
 
 STARTS = 10_000  # a fifth of an epoch's
 FILL = 125_000  # transitions at a time
@@ -90,7 +83,7 @@ def plain_steps() -> dict[str, Step]:
 
 def our_steps(seeds: list[int]) -> dict[str, Step]:
     """This project's way, for stacked seeds, their model buffers full."""
-    table, around = synthetic_task()
+    table, around = synthetic_table(ROWS, "cpu"), no_surroundings()
     mopo, deeper = MOPO(table, CONFIG, seeds, around), MOPO(table, deeper_config(), seeds, around)
     damo = DAMO(table, DAMOConfig(learner=DAMOLearnerConfig(alpha=1.0)), seeds, around)
     model, shorter, streams = mopo.model, 1 if len(seeds) == 1 else 3, mopo.streams["rollouts"]
@@ -100,8 +93,7 @@ def our_steps(seeds: list[int]) -> dict[str, Step]:
     rows_of_fit = model.standardization.fit(table, targets=MOPO_DYNAMICS.standardizes_targets)
 
     def fit(count: int) -> int:
-        model.network.config = replace(MOPO_DYNAMICS, steps_per_look=count, max_steps=count, holdout_limit=1)
-        fit_network(model.network, rows_of_fit, None, mopo.streams["model"], LikelihoodLoss())
+        fit_steps(model, rows_of_fit, mopo.streams["model"], count)
         return count
 
     def rollouts(paths: int) -> int:
@@ -128,22 +120,6 @@ def deeper_config() -> MOPOConfig:
     """Three hidden layers of 256 in policy and critics."""
     learner = SoftActorCriticConfig(hidden=DEEPER, policy=SquashedGaussianConfig(hidden=DEEPER))
     return replace(CONFIG, learner=learner)
-
-
-def synthetic_task(device: str = "cpu") -> tuple[TransitionTable, Surroundings]:
-    """Synthetic data, and surroundings that score on Hopper."""
-    task = find_task("hopper-medium-v2")
-    columns = {name: torch.from_numpy(column).to(device) for name, column in synthetic_data().items()}
-    columns["terminal"] = columns["terminal"] > 0.0
-    table = TransitionTable.from_columns(**columns)
-    surroundings = Surroundings(
-        termination=never,
-        evaluator=partial(task_evaluator, task, 1),
-        score=partial(Evaluation.metrics, task=task, discounted=True),
-        episode_limit=task.episode_limit,
-        description={"source": "synthetic"},
-    )
-    return table, surroundings
 
 
 if __name__ == "__main__":

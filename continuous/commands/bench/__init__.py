@@ -1,1 +1,1 @@
-"""Measuring the hot loops: what their matrix products need, and how long the loops take (`ampl bench`)."""
+"""`ampl bench`: how long the hot loops of training take, and how long their matrix products alone would."""

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from ampl.errors import InvalidArgumentError
+from ampl.files import SIGNATURE, check_output, write_json
+
+if TYPE_CHECKING:
+    from continuous.commands.bench.measuring import Measurement
 
 _SHORTEST, _LONGEST = 0.01, 3600.0
 _ROUNDS, _QUICK_ROUNDS = 7, 3
 _QUICK_SHARE = 0.2
+_WRITTEN_BY = f"{SIGNATURE} bench"
+_HEAD = ("loop", "seeds", "per second", "MFLOP", "GFLOP/s", "of", "utilization", "range")
+_LEGEND = """\
+per second: all seeds together. MFLOP: of the matrix products of one iteration, update, step or transition of one seed.
+GFLOP/s, of: reached by the loop, of what its products reach alone. utilization: time of the products alone by time of
+the loop, median over rounds; range: over rounds. benchmarks/README.md says how to read it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +40,9 @@ class Bench:
     precision: Literal["highest", "high", "medium"] = "highest"
     """Of matrix products, as in training."""
     seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 5.0
-    """About how long each of the twenty measurements takes."""
+    """About how long each of the sixteen measurements takes."""
     quick: bool = False
-    """A fifth of the time, fewer rounds, shorter evaluations; the same sizes otherwise."""
+    """A fifth of the time and fewer rounds."""
 
     def run(self) -> int:
         """Measures, prints the table and writes the file.
@@ -42,40 +54,76 @@ class Bench:
             InvalidArgumentError: an option is out of its range, or there is no GPU for --device cuda.
             ForeignFileError: the file holds something else.
         """
-        self._check()
-        from continuous.commands.bench.report import check_place
-
+        if not _SHORTEST <= self.seconds <= _LONGEST:  # not a number is neither
+            raise InvalidArgumentError(
+                f"--seconds is {self.seconds:g}; expected {_SHORTEST:g} to {_LONGEST:g}, for each measurement."
+            )
         if self.json is not None:
-            check_place(self.json)  # before the work starts
+            check_output(self.json, f'"written_by": "{_WRITTEN_BY}"')  # before the work starts
 
         import torch
 
         from ampl.arithmetic import DEFAULT
-        from continuous.commands.bench import workload
-        from continuous.commands.bench.advice import precision_advice
-        from continuous.commands.bench.measuring import evaluation_shares, measure_all
-        from continuous.commands.bench.report import circumstances, print_report, write_report
+        from ampl.printing import print_line
+        from ampl.progress import progress
+        from ampl.runs.manifest import describe_session
+        from continuous.commands.bench import loops
+        from continuous.commands.bench.measuring import advice, measure_all
         from continuous.networks.arithmetic import arithmetic_on
         from continuous.wing import choose_device
 
         device = choose_device(self.device)
         arithmetic = DEFAULT.changed(self.threads, self.precision)
-        sizes = workload.PUBLISHED.quick() if self.quick else workload.PUBLISHED
-        seconds = self.seconds * (_QUICK_SHARE if self.quick else 1.0)
-        with arithmetic_on(torch.device(device), DEFAULT):
-            advice = precision_advice(device)
-        where = circumstances(device, arithmetic)
-        rounds = _QUICK_ROUNDS if self.quick else _ROUNDS
-        measurements = measure_all(sizes, device, arithmetic, seconds=seconds, rounds=rounds)
-        shares = evaluation_shares(measurements)
-        print_report(measurements, shares, where)
-        print("\n".join(advice), end="\n" if advice else "")
+        advised = advice(device)
+        measured = []
+        seconds, rounds = (self.seconds * _QUICK_SHARE, _QUICK_ROUNDS) if self.quick else (self.seconds, _ROUNDS)
+        with progress("bench", None) as bar, arithmetic_on(torch.device(device), arithmetic):
+            for measurement in measure_all(loops.PUBLISHED, device, seconds=seconds, rounds=rounds):
+                measured.append(measurement)
+                bar.show(f"{measurement.loop}, {measurement.seeds} stacked")
+                bar.advance()
+        name = torch.cuda.get_device_name() if device == "cuda" else cpu_model()
+        print_line(f"{name}, torch {torch.__version__}, {arithmetic}")
+        print_table(measured)
+        print("\n".join([_LEGEND, *advised]))
         if self.json is not None:
-            write_report(self.json, measurements, shares, where)
+            where = {"date": datetime.now(UTC).isoformat(timespec="seconds"), **describe_session(name, None)}
+            rows = [asdict(measurement) for measurement in measured]
+            write_json(self.json, {"written_by": _WRITTEN_BY, **where, **asdict(arithmetic), "rows": rows})
         return 0
 
-    def _check(self) -> None:
-        if not _SHORTEST <= self.seconds <= _LONGEST:  # not a number is neither
-            raise InvalidArgumentError(
-                f"--seconds is {self.seconds:g}; expected {_SHORTEST:g} to {_LONGEST:g}, for each measurement."
-            )
+
+def print_table(measured: Sequence[Measurement]) -> None:
+    """A row for each loop and number of seeds."""
+    rows = [_HEAD, *map(_row, measured)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        print("  ".join([first.ljust(widths[0]), *cells]))
+
+
+def cpu_model() -> str:
+    """The processor's name."""
+    import platform
+
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(found, platform.processor() or "unknown")
+
+
+def _row(found: Measurement) -> tuple[str, ...]:
+    return (
+        found.loop,
+        str(found.seeds),
+        _number(found.per_second),
+        _number(found.flops / 1e6),
+        _number(found.flops / found.seconds / 1e9),
+        _number(found.flops / found.needed_seconds / 1e9),
+        f"{found.utilization:.0%}",
+        f"{found.lowest_utilization:.0%} to {found.highest_utilization:.0%}",
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,40 +1,65 @@
 """The hot loops of training, each as a function that makes so many steps, on synthetic data that never ends.
 
 The steps are those of the algorithms, on untrained networks: what a step costs does not depend on what was learned.
+Sizes are Hopper's and settings the published ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from ampl.arithmetic import Arithmetic
-from ampl.evaluation_schedule import EvaluationRequest
-from ampl.interfaces import Metrics
-from continuous.algorithms.ampl.ampl import AMPL
+from continuous.algorithms.ampl.config import AMPLConfig
 from continuous.algorithms.ampl.critic import TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator
 from continuous.algorithms.ampl.draws import Sampler
-from continuous.algorithms.ampl.policy import StackedPolicy
+from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
 from continuous.algorithms.ampl.update import ActorCritic
-from continuous.algorithms.damo.damo import DAMO
-from continuous.algorithms.mopo.mopo import MOPO
-from continuous.commands.bench.synthetic import evaluators, surroundings, synthetic_table
-from continuous.commands.bench.workload import ACTION_SIZE, OBSERVATION_SIZE, Workload
+from continuous.algorithms.branched_schedule import BranchedSchedule
+from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.learner import DAMOLearnerConfig
+from continuous.algorithms.mopo.mopo import MOPO, MOPOConfig
+from continuous.algorithms.mopo.penalties import Penalty
+from continuous.algorithms.surroundings import Surroundings
+from continuous.evaluation.evaluator import Evaluator
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.fit import fit_network
 from continuous.model.loss import LikelihoodLoss
-from continuous.model.rollout import Model, paths_at_once, roll_out
+from continuous.model.rollout import paths_at_once, roll_out
 from continuous.networks.repetition import Repetition
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import ModelBuffer, TransitionTable
 from continuous.tasks.termination import never
+from continuous.weights.q_moment import QMomentConfig
 
-AMPL_ITERATION, MOPO_UPDATE = "AMPL iteration", "MOPO update"
-AMPL_EVALUATION, MOPO_EVALUATION = "AMPL evaluation", "MOPO evaluation"
+OBSERVATION_SIZE, ACTION_SIZE = 11, 3  # D and A of Hopper
+_SHORT_BUFFER = BranchedSchedule(starts_per_step=2)  # the published buffer takes 700 MB and makes nothing slower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Settings of the algorithms, and counts of what is around them."""
+
+    ampl: AMPLConfig = field(
+        default_factory=lambda: AMPLConfig(
+            policy=ImplicitPolicyConfig(noise_size=50), weights=QMomentConfig(), rollout_length=5
+        )
+    )
+    mopo: MOPOConfig = field(
+        default_factory=lambda: MOPOConfig(penalty_weight=1.0, penalty=Penalty.MAX_STD, schedule=_SHORT_BUFFER)
+    )
+    damo: DAMOConfig = field(
+        default_factory=lambda: DAMOConfig(learner=DAMOLearnerConfig(alpha=1.0), schedule=_SHORT_BUFFER)
+    )
+    rows: int = 50_000  # transitions of the data
+    paths: int = 2048  # of a rollout, for each seed
+    model_rows: int = 40_000  # transitions in a model buffer, for each seed
+    seeds: tuple[int, ...] = (1, 5)  # how many are stacked
+
+
+PUBLISHED = Workload()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +85,10 @@ class Loop:
     surrounded: bool = False
 
 
-def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic: Arithmetic) -> list[Loop]:
-    """AMPL's: iterations, weights, dynamics, rollouts, evaluation."""
+def ampl_loops(workload: Workload, seeds: Sequence[int], device: str) -> list[Loop]:
+    """AMPL's: iterations, weights, dynamics, rollouts."""
     config, table = workload.ampl, synthetic_table(workload.rows, device)
-    learner, sampler = _ampl_learner(workload, table, seeds)
+    learner, sampler = untrained_ampl(config, table, seeds, workload.model_rows)
     real_rows = round(config.schedule.real_fraction * config.batch_size)
     period = config.schedule.policy_period
 
@@ -71,109 +96,102 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic
         for index in range(period):
             learner.update(sampler.draw(real_rows), trains_policy=index == 0, imitates=False)
 
-    loops = [_repeated(AMPL_ITERATION, "iterations", iterations, sampler.streams, units=period)]
+    streams = {name: SeedStreams(seeds, name, device) for name in ("weights", "model", "rollouts")}
     estimator = config.build_estimator(OBSERVATION_SIZE, ACTION_SIZE, seeds, learner.model, device)
-    if estimator is not None:
-        streams = SeedStreams(seeds, "weights", device)
-        step = estimator.start(table, learner.policy, learner.critic, streams)
-        loops.append(_repeated("AMPL weights (MIW)", "steps", step, streams))
-    streams = SeedStreams(seeds, "rollouts", device)
+    assert estimator is not None  # a workload's AMPL has weights
+    weights = estimator.start(table, learner.policy, learner.critic, streams["weights"])
 
-    def evaluation(where: str) -> Callable[[], object]:
-        algorithm = AMPL(
-            synthetic_table(workload.rows, where),
-            config,
-            seeds,
-            termination=never,
-            evaluator=evaluators(workload, arithmetic.threads),
-            score=lambda evaluation: {},
-            description={},
-            arithmetic=arithmetic,
-        )
-        return partial(_evaluated, algorithm)
-
-    return [
-        *loops,
-        _fit("AMPL dynamics", learner.model, table, seeds),
-        _rollout(
-            "AMPL rollout",
-            workload,
-            config.rollout_length,
+    def rollout() -> None:
+        roll_out(
             learner.model,
             learner.policy,
             table,
             sampler.buffer,
-            streams,
-            config.dynamics.members,
-        ),
-        _evaluation(AMPL_EVALUATION, workload, config.evaluation_episodes, seeds, device, evaluation),
+            length=config.rollout_length,
+            paths=workload.paths,
+            streams=streams["rollouts"],
+            chunk=paths_at_once(table.rows.device, len(seeds) * config.dynamics.members),
+        )
+
+    return [
+        _recorded("AMPL iteration", "iterations", iterations, sampler.streams, units=period),
+        _recorded("AMPL weights (MIW)", "steps", weights, streams["weights"]),
+        _fit("AMPL dynamics", learner.model, table, streams["model"]),
+        _eager("AMPL rollout", "transitions", rollout, len(seeds), units=workload.paths * config.rollout_length),
     ]
 
 
-def mopo_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic: Arithmetic) -> list[Loop]:
-    """MOPO's: updates, dynamics, penalized rollouts, evaluation."""
-    table = synthetic_table(workload.rows, device)
+def mopo_loops(workload: Workload, seeds: Sequence[int], device: str) -> list[Loop]:
+    """MOPO's: updates, dynamics, penalized rollouts."""
+    table, schedule = synthetic_table(workload.rows, device), workload.mopo.schedule
+    mopo = MOPO(table, workload.mopo, seeds, no_surroundings())
+    mopo.buffer.append(table.sample(workload.model_rows, mopo.streams["rollouts"]))
 
-    def made(table: TransitionTable, where: str) -> MOPO:
-        return MOPO(table, workload.mopo, seeds, surroundings(workload, where, arithmetic))
-
-    def evaluation(where: str) -> Callable[[], object]:
-        return partial(_evaluated, made(synthetic_table(workload.rows, where), where))
-
-    mopo = made(table, device)
-    model, policy, streams = mopo.rollout_model(), mopo.learner.policy, mopo.streams["rollouts"]
-    length = workload.mopo.schedule.rollout_length
-    roll_out(model, policy, table, mopo.buffer, length=length, paths=workload.paths, streams=streams)
-    return [
-        _repeated(MOPO_UPDATE, "updates", mopo.update, mopo.streams["updates"]),
-        _fit("MOPO dynamics", mopo.model, table, seeds),
-        _rollout(
-            "MOPO rollout, penalized",
-            workload,
-            length,
-            model,
-            policy,
+    def rollout() -> None:
+        roll_out(
+            mopo.rollout_model(),
+            mopo.learner.policy,
             table,
             mopo.buffer,
-            streams,
-            workload.mopo.dynamics.members,
-        ),
-        _evaluation(MOPO_EVALUATION, workload, workload.mopo.evaluation_episodes, seeds, device, evaluation),
+            length=schedule.rollout_length,
+            paths=workload.paths,
+            streams=mopo.streams["rollouts"],
+            chunk=paths_at_once(table.rows.device, len(seeds) * workload.mopo.dynamics.members),
+        )
+
+    units = workload.paths * schedule.rollout_length
+    return [
+        _recorded("MOPO update", "updates", mopo.update, mopo.streams["updates"]),
+        _fit("MOPO dynamics", mopo.model, table, mopo.streams["model"]),
+        _eager("MOPO rollout, penalized", "transitions", rollout, len(seeds), units=units),
     ]
 
 
-def damo_loops(workload: Workload, seeds: Sequence[int], device: str, arithmetic: Arithmetic) -> list[Loop]:
-    """DAMO's update; its dynamics and evaluation are MOPO's."""
+def damo_loops(workload: Workload, seeds: Sequence[int], device: str) -> list[Loop]:
+    """DAMO's update; its dynamics are MOPO's."""
     table = synthetic_table(workload.rows, device)
-    damo = DAMO(table, workload.damo, seeds, surroundings(workload, device, arithmetic))
-    roll_out(
-        damo.rollout_model(),
-        damo.rollout_policy(),
-        table,
-        damo.buffer,
-        length=workload.damo.schedule.rollout_length,
-        paths=workload.paths,
-        streams=damo.streams["rollouts"],
+    damo = DAMO(table, workload.damo, seeds, no_surroundings())
+    damo.buffer.append(table.sample(workload.model_rows, damo.streams["rollouts"]))
+    return [_recorded("DAMO update", "updates", damo.update, damo.streams["updates"])]
+
+
+def synthetic_table(rows: int, device: str) -> TransitionTable:
+    """Standard normal transitions that never end; every tenth state starts an episode."""
+    generator = torch.Generator().manual_seed(0)
+    state = torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device)
+    return TransitionTable.from_columns(
+        state=state,
+        action=torch.randn(rows, ACTION_SIZE, generator=generator).tanh_().to(device),
+        reward=torch.randn(rows, generator=generator).to(device),
+        next_state=torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device),
+        terminal=torch.zeros(rows, dtype=torch.bool, device=device),
+        start_state=state[::10].clone(),
     )
-    return [_repeated("DAMO update", "updates", damo.update, damo.streams["updates"])]
 
 
-def _evaluated(algorithm: AMPL | MOPO) -> list[Metrics]:
-    """A whole evaluation, certificates included."""
-    return [evaluation() for evaluation in algorithm.evaluations(EvaluationRequest(epoch=1))]
+def no_surroundings() -> Surroundings:
+    """What an algorithm needs around it to make steps; it cannot be evaluated, which takes a simulator."""
+
+    def evaluator(episodes: int, discount: float) -> Evaluator:
+        raise AssertionError("steps are measured, and nothing is evaluated")
+
+    return Surroundings(
+        termination=never, evaluator=evaluator, score=lambda evaluation: {}, episode_limit=1000, description={}
+    )
 
 
-def _ampl_learner(workload: Workload, table: TransitionTable, seeds: Sequence[int]) -> tuple[ActorCritic, Sampler]:
-    """Untrained networks, bounds far away, a full model buffer."""
-    config, device = workload.ampl, table.rows.device
-    sizes = (OBSERVATION_SIZE, ACTION_SIZE)
+def untrained_ampl(
+    config: AMPLConfig, table: TransitionTable, seeds: Sequence[int], model_rows: int
+) -> tuple[ActorCritic, Sampler]:
+    """AMPL's networks, their bounds far away, and what draws their batches, its model buffer full."""
+    sizes, device = (table.observation_size, table.action_size), table.rows.device
     far = torch.tensor(1e6, device=device)
     model = EnsembleDynamics(
         *sizes,
         config.dynamics,
         seeds,
         termination=never,
-        state_bound=far.expand(OBSERVATION_SIZE),
+        state_bound=far.expand(table.observation_size),
         reward_bound=far,
         device=device,
     )
@@ -185,9 +203,9 @@ def _ampl_learner(workload: Workload, table: TransitionTable, seeds: Sequence[in
         config.policy_update,
     )
     streams = SeedStreams(seeds, "updates", device)
-    buffer = ModelBuffer(len(seeds), workload.model_rows, table.layout, device)
-    buffer.append(table.sample(workload.model_rows, streams))
-    sampler = Sampler(
+    buffer = ModelBuffer(len(seeds), model_rows, table.layout, device)
+    buffer.append(table.sample(model_rows, streams))
+    return learner, Sampler(
         table=table,
         buffer=buffer,
         policy=learner.policy,
@@ -196,90 +214,32 @@ def _ampl_learner(workload: Workload, table: TransitionTable, seeds: Sequence[in
         elites=config.dynamics.elites,
         second_pair_only=config.regularizer.second_pair_only,
     )
-    return learner, sampler
 
 
-def _repeated(name: str, unit: str, step: Callable[[], None], streams: SeedStreams, *, units: int = 1) -> Loop:
+def fit_steps(model: EnsembleDynamics, rows: torch.Tensor, streams: SeedStreams, count: int) -> None:
+    """So many steps of a fit of the model, each member on its own batch; rows as `Standardization.fit` gives them."""
+    model.network.config = replace(model.config, steps_per_look=count, max_steps=count, holdout_limit=1)
+    fit_network(model.network, rows, None, streams, LikelihoodLoss())
+
+
+def _fit(name: str, model: EnsembleDynamics, table: TransitionTable, streams: SeedStreams) -> Loop:
+    rows = model.standardization.fit(table, targets=model.config.standardizes_targets)
+
+    def run(count: int) -> None:
+        fit_steps(model, rows, streams, count)
+
+    return Loop(name=name, unit="steps", seeds=len(streams), units=1, run=run, observed=run, surrounded=True)
+
+
+def _recorded(name: str, unit: str, step: Callable[[], None], streams: SeedStreams, *, units: int = 1) -> Loop:
     """A step that training repeats by a `Repetition`."""
+    run = Repetition(step, [streams], streams.device).run
+    return replace(_eager(name, unit, step, len(streams), units=units), run=run)
 
-    def observed(count: int) -> None:
+
+def _eager(name: str, unit: str, step: Callable[[], None], seeds: int, *, units: int) -> Loop:
+    def run(count: int) -> None:
         for _ in range(count):
             step()
 
-    repetition = Repetition(step, [streams], streams.device)
-    return Loop(name=name, unit=unit, seeds=len(streams), units=units, run=repetition.run, observed=observed)
-
-
-def _fit(name: str, model: EnsembleDynamics, table: TransitionTable, seeds: Sequence[int]) -> Loop:
-    """Steps of a fit of the model, each member on its own batch."""
-    rows = model.standardization.fit(table, targets=model.config.standardizes_targets)
-    streams = SeedStreams(seeds, "model", table.rows.device)
-
-    def run(count: int) -> None:
-        model.network.config = replace(model.config, steps_per_look=count, max_steps=count, holdout_limit=1)
-        fit_network(model.network, rows, None, streams, LikelihoodLoss())
-
-    return Loop(name=name, unit="steps", seeds=len(seeds), units=1, run=run, observed=run, surrounded=True)
-
-
-def _rollout(
-    name: str,
-    workload: Workload,
-    length: int,
-    model: Model,
-    policy: StackedPolicy,
-    table: TransitionTable,
-    buffer: ModelBuffer,
-    streams: SeedStreams,
-    members: int,
-) -> Loop:
-    """Whole rollouts of a model with so many members, of which an epoch has one or more."""
-    chunk = paths_at_once(streams.device, len(streams) * members)
-
-    def run(count: int) -> None:
-        for _ in range(count):
-            roll_out(model, policy, table, buffer, length=length, paths=workload.paths, streams=streams, chunk=chunk)
-
-    units = workload.paths * length
-    return Loop(name=name, unit="transitions", seeds=len(streams), units=units, run=run, observed=run)
-
-
-def _evaluation(
-    name: str,
-    workload: Workload,
-    episodes: int,
-    seeds: Sequence[int],
-    device: str,
-    make: Callable[[str], Callable[[], object]],
-) -> Loop:
-    """Whole evaluations; the simulator and the policies, which act in numpy, have products that are not counted.
-
-    Part of an evaluation may be recorded on a GPU and would be seen there only once: a second one on the CPU, where
-    nothing is, is observed instead.
-
-    Args:
-        name: for people.
-        workload: counts.
-        episodes: of a seed.
-        seeds: stacked.
-        device: where it is timed.
-        make: an evaluation on a device.
-    """
-    timed = make(device)
-    watched = timed if device == "cpu" else make("cpu")
-
-    def repeated(evaluate: Callable[[], object]) -> Callable[[int], None]:
-        def run(count: int) -> None:
-            for _ in range(count):
-                evaluate()
-
-        return run
-
-    return Loop(
-        name=name,
-        unit="simulator steps",
-        seeds=len(seeds),
-        units=episodes * workload.episode_steps,
-        run=repeated(timed),
-        observed=repeated(watched),
-    )
+    return Loop(name=name, unit=unit, seeds=seeds, units=units, run=run, observed=run)
