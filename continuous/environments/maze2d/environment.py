@@ -18,11 +18,8 @@ from continuous.environments.maze2d.layouts import Layout, find_layout
 from continuous.environments.maze2d.point_mass import PointMass, draw_start
 from continuous.environments.maze2d.rendering import MazeView
 from continuous.environments.maze2d.rewards import GOAL_RADIUS, Reward
-from continuous.environments.maze2d.window import Window
 
 Observation = NDArray[np.float64]
-_RENDER_MODES = ("human", "rgb_array")
-_FRAMES_PER_SECOND = 100  # a step lasts 0.01 s
 
 
 class Maze2DEnvironment(gymnasium.Env[Observation, NDArray[np.float32]]):
@@ -34,17 +31,16 @@ class Maze2DEnvironment(gymnasium.Env[Observation, NDArray[np.float32]]):
     Args:
         layout: name of the map: "umaze", "eval-large", ...
         reward: "sparse" or "dense".
-        render_mode: "rgb_array" (pictures from `render`), "human" (a window) or None.
+        render_mode: "rgb_array" (pictures from `render`) or None; "human" of `gymnasium.make` shows them in a window.
 
     Raises:
         UnknownNameError: no such map.
         InvalidArgumentError: no such reward or render mode.
-        MissingPackageError: "human" without pygame.
     """
 
     metadata = {  # noqa: RUF012  (gymnasium.Env declares it so)
-        "render_modes": list(_RENDER_MODES),
-        "render_fps": _FRAMES_PER_SECOND,
+        "render_modes": ["rgb_array"],
+        "render_fps": 100,  # a step lasts 0.01 s
     }
 
     def __init__(
@@ -52,8 +48,8 @@ class Maze2DEnvironment(gymnasium.Env[Observation, NDArray[np.float32]]):
     ) -> None:
         if reward not in list(Reward):
             raise InvalidArgumentError(f"reward is {reward!r}; expected one of {', '.join(Reward)}.")
-        if render_mode is not None and render_mode not in _RENDER_MODES:
-            raise InvalidArgumentError(f"render_mode is {render_mode!r}; expected {' or '.join(_RENDER_MODES)}.")
+        if render_mode not in (None, "rgb_array"):
+            raise InvalidArgumentError(f"render_mode is {render_mode!r}; expected 'rgb_array'.")
         self.layout = find_layout(layout)
         self.reward = Reward(reward)
         self.render_mode = render_mode
@@ -61,7 +57,6 @@ class Maze2DEnvironment(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
         self._ball = PointMass(self.layout)
         self._view = MazeView(self.layout)
-        self._window = Window(f"Maze2D {layout}", _FRAMES_PER_SECOND) if render_mode == "human" else None
 
     @property
     def goal(self) -> Observation:
@@ -83,7 +78,6 @@ class Maze2DEnvironment(gymnasium.Env[Observation, NDArray[np.float32]]):
         super().reset(seed=seed)
         self._ball.place(_chosen_state(options, self.layout) if options else draw_start(self.layout, self.np_random))
         observation = np.array(self._ball.state)
-        self._show()
         return observation, self._info(observation)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -99,26 +93,16 @@ class Maze2DEnvironment(gymnasium.Env[Observation, NDArray[np.float32]]):
         if not np.isfinite(forces).all():
             raise InvalidArgumentError(f"action is {forces.tolist()}; expected finite numbers.")
         observation = np.array(self._ball.step(*np.clip(forces, -1.0, 1.0).tolist()))
-        self._show()
         reward = float(self.reward.at(observation[:2], self.layout.goal))
         return observation, reward, False, False, self._info(observation)
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The maze from above, [height, width, 3], in mode "rgb_array", otherwise None ("human" shows each step)."""
+        """The maze from above, [height, width, 3], in mode "rgb_array", otherwise None."""
         return self._view.draw(*self._ball.state[:2]) if self.render_mode == "rgb_array" else None
-
-    def close(self) -> None:
-        """Closes the window."""
-        if self._window is not None:
-            self._window.close()
 
     def _info(self, observation: Observation) -> dict[str, Any]:
         distance = np.linalg.norm(observation[:2] - self.goal)
         return {"success": bool(distance <= GOAL_RADIUS)}
-
-    def _show(self) -> None:
-        if self._window is not None:
-            self._window.show(self._view.draw(*self._ball.state[:2]))
 
 
 def _chosen_state(options: dict[str, Any], layout: Layout) -> Observation:
