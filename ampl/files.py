@@ -33,7 +33,7 @@ _MOST_JSON_BYTES = 1 << 26  # far more than any JSON file of ours has
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # the second begins an archive without members
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None], *, replace: bool = True) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, replace: bool = True) -> None:
     """Calls `write` on a temporary file beside `path`, then renames it into place.
 
     Args:
@@ -163,7 +163,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes text as UTF-8, atomically; halves of characters, as in names of files that are not text, as escapes."""
-    write_atomically(path, lambda file: _write_bytes(file, text.encode(errors="backslashreplace")))
+    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
 def read_json(path: Path, hint: str = "") -> Any:
@@ -235,7 +235,3 @@ def _first_bytes(path: Path, n_bytes: int) -> bytes:
             return file.read(n_bytes)
     except OSError as error:
         raise InvalidFileError(f"cannot read {path}: {error.strerror}.") from error
-
-
-def _write_bytes(file: BinaryIO, data: bytes) -> None:
-    file.write(data)

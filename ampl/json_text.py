@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -19,18 +20,20 @@ def parse_json(text: str) -> Any:
             hundred digits, or an object with the same key twice; the message says which.
     """
     try:
-        value = json.loads(
+        value: Any = json.loads(
             text,
             parse_int=_integer,
             parse_float=_number,
             parse_constant=_refuse_constant,
             object_pairs_hook=_object,
         )
+        deepest = _depth(value)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}: {error.msg}") from error
     except RecursionError:
-        raise ValueError(f"nested deeper than {_DEEPEST} levels") from None
-    _check_depth(value)
+        deepest = sys.maxsize
+    if deepest > _DEEPEST + 1:
+        raise ValueError(f"nested deeper than {_DEEPEST} levels")
     return value
 
 
@@ -59,16 +62,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(_DEEPEST + 1):
-        level = [part for whole in level for part in _parts(whole)]
-        if not level:
-            return
-    raise ValueError(f"nested deeper than {_DEEPEST} levels")
-
-
-def _parts(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _depth(value: Any) -> int:
+    """The levels of objects and lists, and one more if there is anything in the innermost."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, parts), default=0)

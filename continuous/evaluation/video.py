@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,8 @@ def record_video(path: Path, environment: Any, policy: Policy, seed: int) -> flo
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / f"video{path.suffix}"
         _encode(writer, raw, frames, rate)
-        write_atomically(path, lambda file: _copy(raw, file))
+        with raw.open("rb") as encoded:
+            write_atomically(path, partial(shutil.copyfileobj, encoded))
     return frames.earned
 
 
@@ -121,9 +124,3 @@ def _encode(writer: Any, path: Path, frames: _Frames, rate: float) -> None:
     with writer.get_writer(path, **options) as video:
         for picture in frames:
             video.append_data(picture)
-
-
-def _copy(source: Path, target: Any) -> None:
-    with source.open("rb") as file:
-        while block := file.read(1 << 20):
-            target.write(block)
