@@ -163,7 +163,12 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes text as UTF-8, atomically; halves of characters, as in names of files that are not text, as escapes."""
-    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
+    write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes bytes, atomically."""
+    write_atomically(path, lambda file: file.write(data))
 
 
 def read_json(path: Path, hint: str = "") -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -42,7 +41,7 @@ class Figure:
 
     def run(self) -> int:
         """Writes the figure and prints the path of each file; raises AmplError, before computing where it can."""
-        from ampl.files import check_output, write_atomically
+        from ampl.files import check_output, write_bytes
         from ampl.printing import print_line
         from figures.registry import find_figure
         from figures.training.ampl_figure2 import Selection
@@ -56,7 +55,7 @@ class Figure:
         selection = Selection(task=self.task, seed=self.seed, paper=self.paper)
         made = product.make(self.runs, selection, outputs)
         for suffix, data in made.files.items():
-            write_atomically(outputs[suffix], partial(_copy, data))
+            write_bytes(outputs[suffix], data)
         print(made.text, end="")  # last: standard output may be closed
         for suffix in made.files:
             print_line(str(outputs[suffix]))
@@ -83,7 +82,3 @@ class Figure:
             return
         wrong = "is not a folder" if self.runs.exists() else "does not exist"
         raise InvalidFileError(f"--runs {self.runs} {wrong}. Name the folder of your runs, or make an empty one.")
-
-
-def _copy(data: bytes, file: BinaryIO) -> None:
-    file.write(data)

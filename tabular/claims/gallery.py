@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from ampl.claims import ClaimRecord
 from ampl.drawings import Drawing, find_drawing
 from ampl.errors import InvalidArgumentError
-from ampl.files import SIGNATURE, check_output_folder, check_replaceable, write_atomically, write_text
+from ampl.files import SIGNATURE, check_output_folder, check_replaceable, write_bytes, write_text
 from ampl.markdown import as_code
 from ampl.processes import map_in_processes
 from tabular.claims.case import Case, save_case
@@ -88,12 +86,8 @@ def _write_one(folder: Path, record: ClaimRecord, case: Case, drawing: Drawing) 
     facts = _facts(claim, measurement, path)
     headline = f"{claim.name}: {record.verdict}"
     png = drawing(path, headline, facts)
-    write_atomically(picture, partial(_write, png))
+    write_bytes(picture, png)
     return [f"## {headline}", "", *_list_items(facts), "", f"![{claim.name}: {_size(case)}]({picture.name})", ""]
-
-
-def _write(data: bytes, file: BinaryIO) -> None:
-    file.write(data)
 
 
 def _facts(claim: Claim, measurement: Measurement, path: Path) -> dict[str, str]:
