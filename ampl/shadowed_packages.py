@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,7 @@ _OURS = ("ampl", "tabular", "continuous", "figures")
 _NEEDED = ("numpy", "scipy", "torch", "gymnasium", "mujoco", "h5py", "matplotlib", "tyro", "rich", "safetensors")
 
 
+@cache
 def check_not_shadowed() -> None:
     """Looks, without importing anything, where each package would be imported from.
 

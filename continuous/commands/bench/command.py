@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from ampl.errors import InvalidArgumentError
-from ampl.files import SIGNATURE, check_output, write_json
 
 if TYPE_CHECKING:
     from continuous.commands.bench.measuring import Measurement
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 _SHORTEST, _LONGEST = 0.01, 3600.0
 _ROUNDS, _QUICK_ROUNDS = 7, 3
 _QUICK_SHARE = 0.2
-_WRITTEN_BY = f"{SIGNATURE} bench"
 _HEAD = ("loop", "seeds", "per second", "MFLOP", "GFLOP/s", "of", "utilization", "range")
 _LEGEND = """\
 per second: all seeds together. MFLOP: of the matrix products of one iteration, update, step or transition of one seed.
@@ -58,8 +56,11 @@ class Bench:
             raise InvalidArgumentError(
                 f"--seconds is {self.seconds:g}; expected {_SHORTEST:g} to {_LONGEST:g}, for each measurement."
             )
+        from ampl.files import SIGNATURE, check_output, write_json
+
+        written_by = f"{SIGNATURE} bench"
         if self.json is not None:
-            check_output(self.json, f'"written_by": "{_WRITTEN_BY}"')  # before the work starts
+            check_output(self.json, f'"written_by": "{written_by}"')  # before the work starts
 
         import torch
 
@@ -89,7 +90,7 @@ class Bench:
         if self.json is not None:
             where = {"date": datetime.now(UTC).isoformat(timespec="seconds"), **describe_session(name, None)}
             rows = [asdict(measurement) for measurement in measured]
-            write_json(self.json, {"written_by": _WRITTEN_BY, **where, **asdict(arithmetic), "rows": rows})
+            write_json(self.json, {"written_by": written_by, **where, **asdict(arithmetic), "rows": rows})
         return 0
 
 
