@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, check_at_least
 from ampl.files import is_signed
-from ampl.progress import Bar, progress
 from continuous.data.cache import FOLDER_VARIABLE, dataset_path, find_dataset
 from continuous.data.download_record import (
     DownloadRecord,
@@ -31,7 +29,6 @@ from continuous.data.partial_file import PartialFile, hold_partial
 from continuous.data.recipes import all_recipes, find_recipe
 from continuous.tasks.registry import Task
 
-_MEGABYTE = 1_000_000
 _GIGABYTE = 1_000_000_000
 _LONGEST_PAUSE = 30.0  # seconds between two attempts
 _MOST = 1e6  # seconds of patience, and gigabytes
@@ -128,7 +125,6 @@ def _existing(path: Path, config: DownloadConfig) -> DownloadRecord:
 
 def _fetch(partial: PartialFile, task: Task, path: Path, config: DownloadConfig) -> None:
     """Attempts until all bytes are here."""
-    watcher = _Watcher(path.name)
     failure, begun, pause = "", partial.size, config.pause
     try:
         for attempt in range(config.attempts):
@@ -138,7 +134,7 @@ def _fetch(partial: PartialFile, task: Task, path: Path, config: DownloadConfig)
                 time.sleep(min(pause, _LONGEST_PAUSE))
                 pause = min(2.0 * pause, _LONGEST_PAUSE)
             try:
-                transfer(partial, config.timeout, int(config.max_size * _GIGABYTE), watcher.see)
+                transfer(partial, config.timeout, int(config.max_size * _GIGABYTE))
                 return
             except TransferError as error:
                 failure = str(error)
@@ -148,8 +144,6 @@ def _fetch(partial: PartialFile, task: Task, path: Path, config: DownloadConfig)
                     break
     except InvalidFileError as error:
         raise InvalidFileError(f"{error}{_kept(partial)} {_other_ways(task, path)}") from error
-    finally:
-        watcher.close()
     raise InvalidFileError(f"cannot download {task.name}: {failure}.{_kept(partial)} {_other_ways(task, path)}")
 
 
@@ -194,28 +188,3 @@ def _other_ways(task: Task, path: Path) -> str:
     if recipe is None:
         return f"The file belongs at {path}; there is no recipe that re-creates it."
     return f"The file belongs at {path}; {recipe.how_to(task.name)}."
-
-
-class _Watcher:
-    """Turns bytes into steps of the progress display, a megabyte each; it opens once the size is known."""
-
-    def __init__(self, name: str) -> None:
-        self._name = f"{name} (MB)"
-        self._display: AbstractContextManager[Bar] | None = None
-        self._bar: Bar | None = None
-        self._shown = 0
-
-    def see(self, here: int, total: int | None) -> None:
-        """Shows that `here` of `total` bytes have arrived."""
-        if self._bar is None:
-            self._display = progress(self._name, -(-(total or 0) // _MEGABYTE))
-            self._bar = self._display.__enter__()
-        done = here // _MEGABYTE if here != total else -(-here // _MEGABYTE)
-        if done > self._shown:
-            self._bar.advance(done - self._shown)
-            self._shown = done
-
-    def close(self) -> None:
-        """Ends the display."""
-        if self._display is not None:
-            self._display.__exit__(None, None, None)

@@ -12,12 +12,15 @@ import re
 import socket
 import string
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidHeader, ProxyError, SSLError
+from urllib3.exceptions import MaxRetryError
 
 from ampl.errors import InvalidArgumentError, InvalidFileError
 
@@ -39,37 +42,10 @@ class UnreachableError(Exception):
     """There is no way to the server: no network, or no such host."""
 
 
-class Deadline:
-    """The time until which a server is waited for; put off by whoever sees that it does its work.
-
-    Args:
-        seconds: from now, and from each time that it is put off.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.put_off()
-
-    def put_off(self) -> None:
-        """Starts the time again."""
-        self._end = time.monotonic() + self.seconds
-
-    def left(self) -> float:
-        """Seconds until then.
-
-        Raises:
-            TimeoutError: none.
-        """
-        left = self._end - time.monotonic()
-        if left <= 0.0:
-            raise TimeoutError
-        return left
-
-
 def check_address(url: str) -> None:
     """Raises InvalidArgumentError unless `url` is the well-formed address of something on an HTTP server."""
     try:
-        parts = urllib.parse.urlsplit(url)
+        parts = urlsplit(url)
         _ = parts.port  # raises ValueError if it is none
         (parts.hostname or "").encode("idna")  # and this if a part of the name is empty or too long
         plain = url.isascii() and url.isprintable() and " " not in url
@@ -83,13 +59,13 @@ def check_address(url: str) -> None:
         )
 
 
-def ask(url: str, headers: Mapping[str, str], deadline: Deadline) -> http.client.HTTPResponse:
-    """The server's answer, redirects followed; its body is read under the same deadline.
+def ask(url: str, headers: Mapping[str, str], patience: Patience) -> requests.Response:
+    """The server's answer, redirects followed over checked addresses; its body is read with the same patience.
 
     Args:
         url: a checked address.
         headers: of the request.
-        deadline: put off for each address that is asked.
+        patience: renewed for each address that is asked.
 
     Raises:
         TransferError: no answer in time, a broken one, or one of a server in trouble; RangeError for answer 416.
@@ -97,53 +73,61 @@ def ask(url: str, headers: Mapping[str, str], deadline: Deadline) -> http.client
         InvalidFileError: the server does not have the file, or redirects to where it cannot be.
     """
     for _ in range(_MOST_REDIRECTS + 1):
-        deadline.put_off()
-        response = _open(url, headers, deadline)
-        if 200 <= response.status < 300:
+        patience.renew()
+        response = _answer(url, headers, patience)
+        code = response.status_code
+        if 200 <= code < 300:
+            response.raw.enforce_content_length = False  # `transfer` says better what is missing
             return response
         response.close()  # unread: the body of an answer that is no file may be endless
         location = response.headers.get("Location")
-        if response.status not in _REDIRECTING or location is None:
-            raise _refusal(url, response.status)
+        if code not in _REDIRECTING or location is None:
+            said = f"answers {code} {http.client.responses.get(code, '')}".rstrip()
+            if code in _NEVER or 300 <= code < 400:
+                raise InvalidFileError(f"{url} {said}.")
+            kind = RangeError if code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE else TransferError
+            raise kind(f"the server {said}")
         url = _redirected(url, location)
     raise InvalidFileError(f"{url} redirects further than {_MOST_REDIRECTS} times.")
 
 
-def _open(url: str, headers: Mapping[str, str], deadline: Deadline) -> http.client.HTTPResponse:
-    opener = urllib.request.build_opener(_Http(deadline), _Https(deadline), _AnyAnswer)
-    host = urllib.parse.urlsplit(url).hostname
+def _answer(url: str, headers: Mapping[str, str], patience: Patience) -> requests.Response:
+    """What one address answers, a redirect or an error too."""
+    host = urlsplit(url).hostname
+    session = _Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, patience)
     try:
-        response = opener.open(urllib.request.Request(url, headers=dict(headers)), timeout=deadline.seconds)
-        return cast(http.client.HTTPResponse, response)
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, TimeoutError) and not isinstance(error.reason, socket.gaierror):
-            raise TransferError("no answer in time") from error
-        why = getattr(error.reason, "strerror", None) or str(error.reason)
-        raise UnreachableError(f"cannot reach {host} ({ascii(why)[1:-1]})") from error
-    except TimeoutError as error:
+        return session.get(url, headers=headers, stream=True, timeout=patience.seconds)
+    except requests.Timeout as error:
         raise TransferError("no answer in time") from error
-    except (http.client.HTTPException, OSError) as error:
-        raise TransferError(f"the connection broke off ({type(error).__name__})") from error
+    except requests.ConnectionError as error:
+        cause = _first_cause(error)
+        if isinstance(error, ProxyError | SSLError) or (error.args and isinstance(error.args[0], MaxRetryError)):
+            why = getattr(cause, "strerror", None) or str(cause)
+            raise UnreachableError(f"cannot reach {host} ({ascii(why)[1:-1]})") from error
+        raise TransferError(f"the connection broke off ({type(cause).__name__})") from error
+    except InvalidHeader as error:
+        raise TransferError("the connection broke off (InvalidHeader)") from error
     except ValueError as error:  # a proxy setting that is no address
         raise InvalidFileError(f"cannot ask {host} ({str(error)!a}); look at the proxy settings.") from error
 
 
-def _refusal(url: str, code: int) -> Exception:
-    """What an answer other than success means."""
-    answer = f"answers {code} {http.client.responses.get(code, '')}".rstrip()
-    if code in _NEVER or 300 <= code < 400:
-        return InvalidFileError(f"{url} {answer}.")
-    if code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-        return RangeError(f"the server {answer}")
-    return TransferError(f"the server {answer}")
+def _first_cause(error: BaseException) -> BaseException:
+    """The error below those that urllib3 and requests wrap around it, in whose text are addresses of objects."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 def _redirected(url: str, location: str) -> str:
-    """The address that an answer of `url` points to; refused where a user's own address would be."""
-    quoted = urllib.parse.quote(location, safe=string.punctuation, encoding="iso-8859-1", errors="replace")
+    """The address that an answer of `url` points to; refused where a user's own would be, or where it is less safe."""
+    quoted = quote(location, safe=string.punctuation, encoding="iso-8859-1", errors="replace")
     try:
-        target = urllib.parse.urljoin(url, quoted)
+        target = urljoin(url, quoted)
         check_address(target)
+        if url.lower().startswith("https:") and not target.lower().startswith("https:"):
+            raise ValueError("from a safe address to an open one")
     except (ValueError, InvalidArgumentError) as error:
         raise InvalidFileError(
             f"{url} redirects to {quoted[:200]!a}, where no file is taken from; expected http:// or https://."
@@ -151,64 +135,61 @@ def _redirected(url: str, location: str) -> str:
     return target
 
 
-class _AnyAnswer(urllib.request.HTTPErrorProcessor):
-    """Returns redirects and errors as answers like any other, so that nothing is followed or read unchecked."""
+class _Session(requests.Session):
+    """Follows no redirect, not even to look where it leads: that would read its body."""
 
-    def http_response(self, request: Any, response: Any) -> Any:
-        return response
-
-    https_response = http_response
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
-class _Http(urllib.request.HTTPHandler):
-    def __init__(self, deadline: Deadline) -> None:
+class Patience(HTTPAdapter):
+    """Connections whose every byte, from the first line of an answer to the last trailer, comes in time or not at all.
+
+    The time limit of requests begins again with each byte; this one begins again where the caller sees progress.
+
+    Args:
+        seconds: that are waited, from now and from each renewal.
+    """
+
+    def __init__(self, seconds: float) -> None:
         super().__init__()
-        self._deadline = deadline
+        self.seconds = seconds
+        self.renew()
 
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_HttpConnection, deadline=self._deadline), req)
+    def renew(self) -> None:
+        """Starts the time again."""
+        self._end = time.monotonic() + self.seconds
 
+    def left(self) -> float:
+        """Seconds that are left.  Raises TimeoutError if there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0.0:
+            raise TimeoutError
+        return left
 
-class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, deadline: Deadline) -> None:
-        super().__init__()
-        self._deadline = deadline
-
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_HttpsConnection, deadline=self._deadline), req)
-
-
-class _HttpConnection(http.client.HTTPConnection):
-    def __init__(self, *arguments: Any, deadline: Deadline, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]
-
-
-class _HttpsConnection(http.client.HTTPSConnection):
-    def __init__(self, *arguments: Any, deadline: Deadline, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
+        """The pool of connections that requests asks for, with answers that are read in time."""
+        pool = super().get_connection_with_tls_context(*arguments, **options)
+        timed = {"response_class": staticmethod(partial(_TimedResponse, patience=self))}
+        pool.ConnectionCls = type("TimedConnection", (type(pool).ConnectionCls,), timed)
+        return pool
 
 
-class _Response(http.client.HTTPResponse):
-    """An answer whose every byte, from the first line to the last trailer, comes before the deadline or not at all."""
-
-    def __init__(self, sock: socket.socket, *arguments: Any, deadline: Deadline, **options: Any) -> None:
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, patience: Patience, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach(), deadline))
+        self.fp = io.BufferedReader(_TimedReader(sock, self.fp.detach(), patience))
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads a socket; a socket's own time limit begins again with each byte, a deadline does not."""
-
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: Deadline) -> None:
-        self._sock, self._raw, self._deadline = sock, raw, deadline
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, patience: Patience) -> None:
+        self._sock, self._raw, self._patience = sock, raw, patience
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._deadline.left())
+        self._sock.settimeout(self._patience.left())
         return self._raw.readinto(buffer)
 
     def close(self) -> None:

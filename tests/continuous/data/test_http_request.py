@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from urllib3.exceptions import ReadTimeoutError
 
 from ampl.errors import InvalidArgumentError, InvalidFileError
-from continuous.data.http_request import Deadline, TransferError, ask, check_address
+from continuous.data.http_request import Patience, TransferError, _redirected, ask, check_address
 from tests.continuous.data.file_server import Behavior, serve, serve_raw
 
 
@@ -15,10 +16,15 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
+def body(url: str, seconds: float) -> bytes:
+    """What the server sends, undecoded."""
+    return ask(url, {}, Patience(seconds)).raw.read(decode_content=False)
+
+
 def refusal(url: str, seconds: float = 0.3) -> str:
     """What is said of a server that gives no file."""
     with pytest.raises((TransferError, InvalidFileError)) as caught:
-        ask(url, {}, Deadline(seconds)).read()
+        body(url, seconds)
     text = str(caught.value)
     assert text.isprintable()
     return text
@@ -64,13 +70,13 @@ def test_a_malformed_address_is_one_printable_line(url: str) -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed(status: int) -> None:
     with serve(Behavior(b"the file")) as target, serve(Behavior(b"", status=status, location=target)) as url:
-        assert ask(url, {}, Deadline(2.0)).read() == b"the file"
+        assert body(url, 2.0) == b"the file"
 
 
 def test_a_redirect_may_be_relative() -> None:
     behavior = Behavior(b"the file", plan=[{"status": 302, "location": "other"}, {"status": 200}])
     with serve(behavior) as url:
-        assert ask(url, {}, Deadline(2.0)).read() == b"the file"
+        assert body(url, 2.0) == b"the file"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +86,12 @@ def test_a_redirect_may_be_relative() -> None:
 def test_a_redirect_to_an_address_that_a_user_may_not_give_is_refused(location: str) -> None:
     with serve(Behavior(b"", status=302, location=location)) as url:
         assert f"redirects to '{location}', where no file is taken from" in refusal(url)
+
+
+def test_a_redirect_from_https_to_http_is_refused() -> None:
+    assert _redirected("https://h/f", "//other/g") == "https://other/g"
+    with pytest.raises(InvalidFileError, match="redirects to 'http://h/f', where no file is taken from"):
+        _redirected("https://h/f", "http://h/f")
 
 
 def test_redirects_in_a_circle_end() -> None:
@@ -100,7 +112,7 @@ def test_the_body_of_a_redirect_is_not_read() -> None:
     with serve(Behavior(b"the file")) as target:
         head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\n\r\n".encode()
         with serve_raw(head, again=bytes(1 << 16)) as url:
-            assert ask(url, {}, Deadline(2.0)).read() == b"the file"
+            assert body(url, 2.0) == b"the file"
 
 
 @pytest.mark.parametrize("code", [404, 503])
@@ -129,8 +141,8 @@ def test_an_unknown_code_is_shown_by_its_number() -> None:
     ids=["interim answers", "slow interim answers", "slow line", "slow header", "slow chunk", "trailers"],
 )
 def test_an_answer_that_never_ends_is_not_waited_for(first: bytes, again: bytes, pause: float) -> None:
-    with serve_raw(first, again, pause) as url, pytest.raises((TransferError, TimeoutError)):
-        ask(url, {}, Deadline(0.3)).read()
+    with serve_raw(first, again, pause) as url, pytest.raises((TransferError, ReadTimeoutError)):
+        body(url, 0.3)
 
 
 @pytest.mark.parametrize("answer", [b"", b"\x00\x01\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"HTTP/9 200 OK\r\n\r\n"])
@@ -143,11 +155,11 @@ def test_a_proxy_s_words_are_shown_escaped(monkeypatch: pytest.MonkeyPatch) -> N
     with serve_raw(b"HTTP/1.1 407 \x1b[31mpay first\r\n\r\n") as proxy:
         monkeypatch.setenv("https_proxy", proxy)
         with pytest.raises(Exception, match=r"cannot reach host\.invalid .*407 \\x1b\[31mpay first") as caught:
-            ask("https://host.invalid/f", {}, Deadline(0.5))
+            ask("https://host.invalid/f", {}, Patience(0.5))
     assert str(caught.value).isprintable()
 
 
 def test_a_proxy_setting_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http:/host")
     with pytest.raises(InvalidFileError, match="look at the proxy settings"):
-        ask("http://host.invalid/f", {}, Deadline(0.5))
+        ask("http://host.invalid/f", {}, Patience(0.5))

@@ -26,7 +26,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def attempt(partial: PartialFile, most: int = 1_000_000, timeout: float = 0.3) -> None:
-    transfer(partial, timeout, most, lambda here, total: None)
+    transfer(partial, timeout, most)
 
 
 @pytest.fixture
