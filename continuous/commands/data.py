@@ -179,7 +179,9 @@ class Check:
             task = f" as data of {found.task.name}" if found.task else ""
             raise InvalidFileError(f"{self.file} cannot be used{task}: {'; '.join(found.problems)}.")
         what = found.task.name if found.task else "a dataset of unknown task"
-        print_line(f"{self.file}: {found.rows} rows of {what}, nothing wrong.")
+        count = len(found.oddities)
+        verdict = f"usable; look at the {count} note{'s' * (count > 1)} above" if count else "nothing wrong"
+        print_line(f"{self.file}: {found.rows} rows of {what}, {verdict}.")
         return 0
 
 

@@ -75,9 +75,9 @@ def shifted_actions(found: Alignment) -> Iterator[str]:
     """What speaks for actions that are shifted against the states."""
     own = max(found.aligned - found.state, 0.0)
     if _wins(found, found.before, _BEFORE):
-        yield f"the actions seem to stand one row too early: {describe_alignment(found)}"
+        yield "the actions seem to stand one row too early: those of the row before explain more of s' - s"
     if _wins(found, found.after, _AFTER) and found.unexpected - found.state > max(_UNEXPECTED * own, _LEAST_GAIN):
-        yield f"the actions seem to stand one row too late: {describe_alignment(found)}"
+        yield "the actions seem to stand one row too late: those of the row after explain more of s' - s"
 
 
 def _wins(found: Alignment, shifted: float, bounds: tuple[float, float]) -> bool:

@@ -15,10 +15,10 @@ from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
 from continuous.data.cache import find_dataset
 from continuous.data.d4rl_data import Floats, Provenance
 from continuous.data.d4rl_file import read_d4rl, read_provenance
-from continuous.data.download import missing_dataset
 from continuous.data.download_record import check_record, file_sha256, read_record
 from continuous.data.episodes import episode_returns, start_states
 from continuous.data.plausibility import check_plausible
+from continuous.data.recipes import missing_dataset
 from continuous.data.transitions import TransitionArrays, TransitionMode, make_transitions
 from continuous.replay.batch import Batch
 from continuous.tasks.registry import Family, Task

@@ -26,7 +26,7 @@ from continuous.data.download_record import (
 from continuous.data.http_request import TransferError, UnreachableError, check_address
 from continuous.data.http_transfer import transfer
 from continuous.data.partial_file import PartialFile, hold_partial
-from continuous.data.recipes import all_recipes, find_recipe
+from continuous.data.recipes import find_recipe, other_ways
 from continuous.tasks.registry import Task
 
 _GIGABYTE = 1_000_000_000
@@ -91,14 +91,6 @@ def download(
     return path, _existing(path, config)
 
 
-def missing_dataset(task: Task) -> InvalidFileError:
-    """The error for a dataset that is not on this machine, with how to get it."""
-    original = f"`ampl data download {task.name}` fetches the original. " if task.url else ""
-    return InvalidFileError(
-        f"no dataset of {task.name} on this machine. {original}{_other_ways(task, dataset_path(task))}"
-    )
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -143,8 +135,8 @@ def _fetch(partial: PartialFile, task: Task, path: Path, config: DownloadConfig)
                 if partial.size == begun:
                     break
     except InvalidFileError as error:
-        raise InvalidFileError(f"{error}{_kept(partial)} {_other_ways(task, path)}") from error
-    raise InvalidFileError(f"cannot download {task.name}: {failure}.{_kept(partial)} {_other_ways(task, path)}")
+        raise InvalidFileError(f"{error}{_kept(partial)} {other_ways(task, path)}") from error
+    raise InvalidFileError(f"cannot download {task.name}: {failure}.{_kept(partial)} {other_ways(task, path)}")
 
 
 def _kept(partial: PartialFile) -> str:
@@ -180,11 +172,3 @@ def _publish(partial: PartialFile, task: Task, path: Path, config: DownloadConfi
             f"{path} was made by another process in the meantime; it stays.{_kept(partial)}"
         ) from error
     return record
-
-
-def _other_ways(task: Task, path: Path) -> str:
-    """Where the file belongs, and which command re-creates it."""
-    recipe = all_recipes().get(task.name)
-    if recipe is None:
-        return f"The file belongs at {path}; there is no recipe that re-creates it."
-    return f"The file belongs at {path}; {recipe.how_to(task.name)}."

@@ -12,11 +12,13 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ampl.errors import InvalidArgumentError, UnknownNameError, check_at_least
+from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError, check_at_least
+from continuous.data.cache import dataset_path
 from continuous.recreate.durations import about
 
 if TYPE_CHECKING:
     from continuous.data.d4rl_file import D4RLData, Provenance
+    from continuous.tasks.registry import Task
 
     Made: TypeAlias = tuple[D4RLData, Provenance]
 
@@ -127,3 +129,19 @@ def find_recipe(task: str) -> Recipe:
     if task not in recipes:
         raise UnknownNameError("recipe for task", task, recipes)
     return recipes[task]
+
+
+def missing_dataset(task: Task) -> InvalidFileError:
+    """The error for a dataset that is not on this machine, with how to get it."""
+    original = f"`ampl data download {task.name}` fetches the original. " if task.url else ""
+    return InvalidFileError(
+        f"no dataset of {task.name} on this machine. {original}{other_ways(task, dataset_path(task))}"
+    )
+
+
+def other_ways(task: Task, path: Path) -> str:
+    """Where the file belongs, and which command re-creates it."""
+    recipe = all_recipes().get(task.name)
+    if recipe is None:
+        return f"The file belongs at {path}; there is no recipe that re-creates it."
+    return f"The file belongs at {path}; {recipe.how_to(task.name)}."

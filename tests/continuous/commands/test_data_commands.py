@@ -58,7 +58,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     entry = EntryPoint("data", "continuous.commands.data:Data", COMMANDS)
     monkeypatch.setattr(ampl.entry_points, "entry_points", lambda group: [entry] if group == COMMANDS else [])
     monkeypatch.setattr(continuous.data.recipes, "all_recipes", lambda: RECIPES)
-    monkeypatch.setattr("continuous.data.download.all_recipes", lambda: RECIPES)
     monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path / "cache"
@@ -296,6 +295,7 @@ def test_check_knows_the_task_by_name_of_the_file_or_not_at_all(run: Any, tmp_pa
 def test_check_notes_what_is_odd(run: Any, tmp_path: Path) -> None:
     data = without(hopper_data(), "timeouts", "next_observations")
     out = run("check", str(write_plain(tmp_path / "f", arrays_of(data))), "--task", "hopper-medium-v2")
+    assert out.endswith("usable; look at the 2 notes above.\n")
     assert "note: time-outs are missing" in out
     assert "note: next_observations are missing" in out
 
@@ -346,7 +346,7 @@ def test_check_accepts_either_reward_convention_of_the_maze(run: Any, tmp_path: 
     data = maze_data(task=TASKS["maze2d-umaze-dense-v1"])
     data.rewards[:-1] = data.rewards[1:].copy()
     path = write_plain(tmp_path / "f", arrays_of(data))
-    assert "nothing wrong" in run("check", str(path), "--task", "maze2d-umaze-dense-v1")
+    assert "usable; look at the 1 note above" in run("check", str(path), "--task", "maze2d-umaze-dense-v1")
 
 
 def test_train_behavior_passes_its_options_on_and_says_where_the_results_are(
