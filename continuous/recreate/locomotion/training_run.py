@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +35,10 @@ class TrainingRun:
     def check_steps(self, steps: int) -> None:
         """Raises InvalidFileError unless so many steps have been made."""
         if self.steps < steps:
+            command = f"{self.command} --steps {steps} --out {shlex.quote(str(self.folder))}"
             raise InvalidFileError(
-                f"{self.folder} has {self.steps} of {steps} steps. Continue with `{self.command} --steps {steps} --out "
-                f"{self.folder}`, which takes {training_time(self.robot, steps=steps - self.steps)}, or ask for fewer "
-                "with --steps."
+                f"{self.folder} has {self.steps} of {steps} steps. Continue with `{command}`, which takes "
+                f"{training_time(self.robot, steps=steps - self.steps)}, or ask for fewer with --steps."
             )
 
 
