@@ -71,13 +71,16 @@ def headline(figure: Figure, finding: str, detail: str) -> None:
     """Writes at the top left what the figure shows (bold) and how to read it, wrapped; the panels keep below."""
     height = figure.get_figheight()
     width = int(_LETTERS_PER_INCH * figure.get_figwidth())
-    detail = "\n".join(fill(printable(line), width, break_on_hyphens=False) for line in detail.split("\n"))
-    more = 0.18 * detail.count("\n")  # inches, of the lines after the first
     place: dict[str, Any] = {"va": "top", "parse_math": False}
     left = _MARGIN / figure.get_figwidth()
-    figure.text(left, 1 - 0.12 / height, printable(finding), size=13, weight="bold", **place)
-    figure.text(left, 1 - 0.40 / height, detail, size=10, color=GRAY, **place)
-    _layout(figure).set(rect=(0, 0, 1, 1 - (0.66 + more) / height))
+    first = figure.text(left, 1 - 0.12 / height, printable(finding), size=13, weight="bold", **place)
+    room = (1 - 2 * left) * figure.bbox.width / first.get_window_extent().width  # for how much of it
+    if room < 1:
+        first.set_text(fill(printable(finding), int(room * len(finding)), break_on_hyphens=False))
+    above = 0.25 * first.get_text().count("\n")  # inches, of the lines after the first
+    detail = "\n".join(fill(printable(line), width, break_on_hyphens=False) for line in detail.split("\n"))
+    figure.text(left, 1 - (0.40 + above) / height, detail, size=10, color=GRAY, **place)
+    _layout(figure).set(rect=(0, 0, 1, 1 - (0.66 + above + 0.18 * detail.count("\n")) / height))
 
 
 def panel_title(axes: Axes, name: str, *notes: tuple[str, str]) -> None:

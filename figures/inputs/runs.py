@@ -2,8 +2,9 @@
 
     RUNS/<task>/<algorithm>/<variant>/seed<k>/{config.json, manifest.json, metrics.csv, result.json, weights/}
 
-A damaged directory gets one line of warning and is left out. What a run does not say (its data source, its steps) is
-unknown here, never guessed.
+Runs with other settings than the variant's own lie in `<variant>,penalty_weight=2.5/`; they never count as the
+variant's. A damaged directory gets one line of warning and is left out. What a run does not say (its data source, its
+steps) is unknown here, never guessed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +24,8 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from ampl.files import read_json, read_npz
 from ampl.runs.metrics_table import EPOCH, Curve, read_curve
+from ampl.runs.run_identity import recorded_settings
+from ampl.settings import variant_folder, variant_label
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class Run:
     Attributes:
         path: its directory.
         task, algorithm, variant: what was trained on what.
+        settings: those that differ from the variant's own, by key; mostly none.
         seed: >= 0.
         ending: finished, unfinished or stopped.
         message: why it stopped; otherwise empty.
@@ -71,6 +76,7 @@ class Run:
     task: str
     algorithm: str
     variant: str
+    settings: Mapping[str, Any]
     seed: int
     ending: Ending
     message: str
@@ -84,6 +90,11 @@ class Run:
     scaled: bool | None
     device: str
     commit: str
+
+    @property
+    def label(self) -> str:
+        """The variant, and the settings that differ from its own: "main, penalty_weight=2.5"."""
+        return variant_label(self.variant, self.settings)
 
     @property
     def counts(self) -> bool:
@@ -129,7 +140,7 @@ def find_runs(
         folder: folder of all runs, or of one task's; it may be missing.
         algorithm: name, as on the command line.
         tasks: only these; None: all.
-        variants: likewise.
+        variants: only these, with their own settings; None: all, whatever their settings.
         metric: what `Run.score` holds, SCORE or RETURN.
 
     Returns:
@@ -141,12 +152,19 @@ def find_runs(
         wanted = (tasks is None or task in tasks) and (variants is None or variant in variants)
         if not seed or not wanted or not path.is_dir():
             continue
-        names = {"task": task, "algorithm": algorithm, "variant": variant, "seed": int(seed[1])}
+        names = {"task": task, "algorithm": algorithm, "variant": variant.partition(",")[0], "seed": int(seed[1])}
         try:
             found.append(_read_run(path, names, metric))
         except InvalidFileError as error:
             logger.warning("%s is left out: %s", path, error)
     return found
+
+
+def find_all_runs(folder: Path) -> list[Run]:
+    """The runs of every algorithm below a folder, in the order algorithm, task, variant, seed; see `find_runs`."""
+    places = (path for pattern in ("*/*/*/seed*", "*/*/seed*") for path in folder.glob(pattern) if path.is_dir())
+    algorithms = sorted({path.parts[-3] for path in places})
+    return [run for name in algorithms if name == escape(name) for run in find_runs(folder, name)]
 
 
 def read_weights(path: Path) -> NDArray[Any]:
@@ -170,6 +188,9 @@ def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:
     if different:
         name = different[0]
         raise InvalidFileError(f"its config.json says {name} {config.get(name)!r}; its place says {names[name]!r}.")
+    settings = recorded_settings(config)
+    if (expected := variant_folder(names["variant"], settings)) != path.parts[-2]:
+        raise InvalidFileError(f"its config.json has the settings of {expected!r}; its place says {path.parts[-2]!r}.")
     result = _read_object(path / "result.json") if (path / "result.json").exists() else {"status": Ending.UNFINISHED}
     if result.get("status") not in list(Ending):
         raise InvalidFileError(f"its result.json has status {result.get('status')!r}.")
@@ -186,6 +207,7 @@ def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:
     return Run(
         path=path,
         **names,
+        settings=settings,
         ending=Ending(result["status"]),
         message=str(result.get("message", "")),
         epochs=epochs,

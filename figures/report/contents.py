@@ -22,9 +22,10 @@ from matplotlib.figure import Figure
 
 from ampl.errors import AmplError, InvalidFileError
 from figures.drawing.render import render
+from figures.inputs.runs import find_all_runs
 from figures.inputs.table import Table
 from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns, Product, TableFromRuns
-from figures.report.facts import all_runs, caution, claim_table, facts, find_claims, run_table
+from figures.report.facts import caution, claim_table, facts, find_claims, run_table
 from figures.training.ampl_figure2 import Selection
 
 _logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
         wrong = "is not a folder" if folder.exists() else "does not exist"
         raise InvalidFileError(f"{folder} {wrong}. Name a folder that `ampl train ... --out DIR` wrote runs to.")
     with _warnings_once() as warnings:
-        runs = all_runs(folder)
+        runs = find_all_runs(folder)
         records = [name for name, made in FIGURES.items() if isinstance(made, FromRecord) and _record(folder, made)]
         if not runs and not records and find_claims(folder) is None:
             raise InvalidFileError(

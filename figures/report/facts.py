@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from glob import escape
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ampl import __version__
 from ampl.claims import ClaimRecord, Verdict, read_claims
 from ampl.errors import InvalidFileError
 from ampl.files import SIGNATURE, read_json
-from figures.inputs.runs import UNKNOWN, Ending, Run, find_runs
+from figures.inputs.runs import UNKNOWN, Ending, Run
 from figures.inputs.scores import distinct, step_range
 from figures.inputs.table import Table
 
@@ -28,12 +27,6 @@ _WORST = (
 _CONDITIONAL = (
     "holds with condition: contradicted as printed, never where the condition is met. fails as printed: contradicted."
 )
-
-
-def all_runs(folder: Path) -> list[Run]:
-    """Every run below a folder that can be read, in the order algorithm, task, variant, seed."""
-    algorithms = sorted({path.parts[-3] for path in folder.glob("*/*/*/seed*") if path.is_dir()})
-    return [run for name in algorithms if name == escape(name) for run in find_runs(folder, name)]
 
 
 def facts(folder: Path, runs: Sequence[Run], records: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -68,10 +61,10 @@ def caution(runs: Iterable[Run]) -> str:
 
 
 def run_table(runs: Iterable[Run]) -> Table:
-    """One row for the seeds of each algorithm, task and variant."""
+    """One row for the seeds of each algorithm, task, variant and settings."""
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.task, run.algorithm, run.variant), []).append(run)
+        groups.setdefault((run.task, run.algorithm, run.label), []).append(run)
     rows = [
         (
             *place,

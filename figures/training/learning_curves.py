@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -20,15 +21,16 @@ from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds
 from figures.drawing.style import SERIES_COLORS, headline, literal, new_figure, panel_title, series_look
 from figures.inputs.names import MAIN, train_command
-from figures.inputs.runs import Run, find_runs
+from figures.inputs.runs import Run, find_all_runs
 from figures.inputs.scores import distinct, step_range
 
-_ALGORITHMS = ("ampl", "mopo", "damo")
+_FIRST = ("ampl", "mopo", "damo")  # algorithms; the others follow
 _PUBLISHED = ("main", "mbpo", "nw")
 _CERTIFICATE, _BATCH = "certificate/value_estimate", "critic/value_mean"
 _MOST_TASKS = 6
 _MOST_METHODS = 8  # in a panel
-_Method: TypeAlias = tuple[str, str]  # algorithm and variant
+_LABEL_WIDTH = 32  # letters
+_Method: TypeAlias = tuple[str, str]  # algorithm, and variant with what differs from its settings
 _Curves: TypeAlias = dict[tuple[str, _Method], list[Run]]
 """The seeds of each task and method."""
 _Line: TypeAlias = Literal["-", "--", ":", "-."]
@@ -41,7 +43,7 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    curves = _curves([run for name in _ALGORITHMS for run in find_runs(folder, name) if run.scored])
+    curves = _curves([run for run in find_all_runs(folder) if run.scored])
     if not curves:
         command = train_command("hopper-medium-replay-v2", MAIN, algorithm="mopo", out=folder)
         raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
@@ -60,7 +62,7 @@ def draw(folder: Path) -> Figure:
     grid[0, 0].set_ylabel("normalized score   (0-100)")
     grid[1, 0].set_ylabel("critic's value   (reward units)")
     handles = [
-        Line2D([], [], color=_look(index)[0], linestyle=_look(index)[1], label=literal(" ".join(method)))
+        Line2D([], [], color=_look(index)[0], linestyle=_look(index)[1], label=_label(method))
         for index, method in enumerate(methods)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
@@ -71,9 +73,14 @@ def draw(folder: Path) -> Figure:
 def _curves(runs: Sequence[Run]) -> _Curves:
     """What could be drawn, in the order published variants, algorithm, variant, task."""
     found: _Curves = {}
-    for run in sorted(runs, key=lambda run: run.variant not in _PUBLISHED):
-        found.setdefault((run.task, (run.algorithm, run.variant)), []).append(run)
+    for run in sorted(runs, key=_order):
+        found.setdefault((run.task, (run.algorithm, run.label)), []).append(run)
     return found
+
+
+def _order(run: Run) -> tuple[bool, int]:
+    first = _FIRST.index(run.algorithm) if run.algorithm in _FIRST else len(_FIRST)
+    return run.label not in _PUBLISHED, first
 
 
 def _with_room(curves: _Curves) -> _Curves:
@@ -96,6 +103,11 @@ def _certified(runs: Sequence[Run]) -> bool:
 def _look(index: int) -> tuple[str, _Line]:
     """Color and line style; colors repeat in another style."""
     return series_look(index)[0], _LINES[index // len(SERIES_COLORS) % len(_LINES)]
+
+
+def _label(method: _Method) -> str:
+    """For the legend, whose three columns have room for so many letters each."""
+    return fill(literal(" ".join(method)), _LABEL_WIDTH, break_on_hyphens=False)
 
 
 def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[str, str]:

@@ -36,12 +36,14 @@ def write_run(
     status: str | None = "finished",
     message: str = "",
     algorithm: str = "ampl",
+    changed: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes one run directory and returns it; a status or manifest of None leaves that file out."""
-    path = run_path(out, task, algorithm, variant, seed)
+    path = run_path(out, task, algorithm, variant, seed, changed)
     path.mkdir(parents=True)
     names = {"task": task, "algorithm": algorithm, "variant": variant, "seed": seed}
-    write_json(path / "config.json", {"written_by": SIGNATURE, **names, "settings": dict(settings)})
+    config = {"written_by": SIGNATURE, **names, "settings": dict(settings)}
+    write_json(path / "config.json", config | ({"scale": {"settings": dict(changed)}} if changed else {}))
     if manifest is not None:
         write_json(path / "manifest.json", dict(manifest))
     table = MetricsTable(path / "metrics.csv")

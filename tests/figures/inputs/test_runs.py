@@ -12,7 +12,7 @@ import pytest
 from ampl.errors import InvalidFileError
 from ampl.files import write_npz
 from ampl.training import train
-from figures.inputs.runs import SCORE_WINDOW, UNKNOWN, Ending, find_runs, read_weights
+from figures.inputs.runs import SCORE_WINDOW, UNKNOWN, Ending, find_all_runs, find_runs, read_weights
 from tests.ampl.fake_algorithm import FakeAlgorithm
 from tests.figures.inputs.synthetic_runs import UMAZE, WALKER, write_run
 
@@ -79,6 +79,33 @@ def test_only_what_is_asked_for_is_found(tmp_path: Path) -> None:
     assert [(run.task, run.variant) for run in found] == [(UMAZE, "main")]
     assert find_runs(tmp_path, "mopo") == []
     assert find_runs(tmp_path / "nowhere", "ampl") == []
+
+
+def test_runs_with_other_settings_are_the_variants_under_another_label_and_never_its_own(tmp_path: Path) -> None:
+    changed = {"regularizer.betas": [0.5, 0.9], "rollout_length": 3, "critic.huber_delta": 1.5}
+    write_run(tmp_path, changed=changed)
+    write_run(tmp_path)
+    own, other = find_runs(tmp_path, "ampl")
+    assert (own.variant, own.settings, own.label) == ("main", {}, "main")
+    assert (other.variant, other.settings, other.seed) == ("main", changed, 0)
+    assert other.label == "main, critic.huber_delta=1.5, regularizer.betas=0.5,0.9, rollout_length=3"
+    assert [run.label for run in find_runs(tmp_path, "ampl", variants=["main"])] == ["main"]
+
+
+def test_a_run_whose_place_says_other_settings_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_run(tmp_path, changed={"rollout_length": 3})
+    path.parent.rename(path.parent.with_name("main,rollout_length=4"))
+    write_run(tmp_path, changed={"rollout_length": 5}).parent.rename(path.parent.with_name("main"))
+    assert find_runs(tmp_path, "ampl") == []
+    assert "has the settings of 'main,rollout_length=3'; its place says 'main,rollout_length=4'" in caplog.text
+    assert "has the settings of 'main,rollout_length=5'; its place says 'main'" in caplog.text
+
+
+def test_runs_of_every_algorithm_are_found_below_the_folder_of_all_or_of_a_task(tmp_path: Path) -> None:
+    for algorithm in ("mopo", "bc"):
+        write_run(tmp_path, algorithm=algorithm)
+    for folder in (tmp_path, tmp_path / UMAZE):
+        assert [(run.algorithm, run.task) for run in find_all_runs(folder)] == [("bc", UMAZE), ("mopo", UMAZE)]
 
 
 @pytest.mark.parametrize(

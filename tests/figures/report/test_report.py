@@ -60,6 +60,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(folder, UMAZE, score=[12.5])
     write_run(folder, WALKER, score=[41.25], weights=weights_like_the_papers("main", 300, 3))
     write_run(folder, "hopper-medium-v2", algorithm="mopo", score=[33.5])
+    write_run(folder, "hopper-medium-v2", seed=3, algorithm="mopo", score=[55.5], changed={"penalty_weight": 2.5})
     write_damo_run(folder, score=[71.5], value=[200.25], truth=[150.5])
     for name in SHOWN_RECORDS:
         write_record(folder / "records" / f"{name}.npz", name)
@@ -90,6 +91,14 @@ def test_every_table_is_there_with_all_its_cells(full: Path, written: Path) -> N
     for name, number in {"table1": "12.5", "table2": "41.2", "mopo-table1": "33.5", "damo-table2": "71.5"}.items():
         assert number in page.cells[name]
     assert {"200.2", "150.5", "49.8"} <= set(page.cells["damo-values"])
+
+
+def test_runs_with_other_settings_have_a_row_of_their_own_and_count_in_no_table(written: Path) -> None:
+    page = Page(written.read_text())
+    cells = page.cells["runs"]
+    for label, seed in (("main", "0"), ("main, penalty_weight=2.5", "3")):
+        assert cells[cells.index("mopo", cells.index(label) - 1) :][:3] == ["mopo", label, seed]
+    assert not any("55.5" in cell for name, there in page.cells.items() if name != "runs" for cell in there)
 
 
 def test_every_figure_that_can_be_drawn_is_a_picture_inside_the_page(written: Path) -> None:

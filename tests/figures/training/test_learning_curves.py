@@ -105,3 +105,18 @@ def test_the_folder_of_one_task_is_drawn_alone(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path / HOPPER if place == "." else tmp_path)
     titles = [axes.get_title(loc="left") for axes in drawn(Path(place)).axes]
     assert titles == [HOPPER, ""]
+
+
+def test_other_settings_are_a_line_of_their_own(tmp_path: Path) -> None:
+    write_run(tmp_path, HOPPER, algorithm="mopo", score=[10.0, 20.0])
+    for seed in (0, 1):
+        write_run(tmp_path, HOPPER, seed=seed, algorithm="mopo", score=[30.0, 40.0], changed={"penalty_weight": 2.5})
+    figure = drawn(tmp_path)
+    assert methods(figure) == ["mopo main", "mopo main, penalty_weight=2.5"]
+    assert "Highest score drawn: 35.0, mopo main, penalty_weight=2.5 on" in words(figure)
+    assert [float(line.get_ydata()[-1]) for line in figure.axes[0].lines] == [20.0, 40.0]  # type: ignore[index]
+
+
+def test_a_plugins_algorithm_is_drawn_too(tmp_path: Path) -> None:
+    write_run(tmp_path, HOPPER, algorithm="bc")
+    assert methods(drawn(tmp_path)) == ["bc main"]

@@ -54,6 +54,18 @@ def test_a_score_is_the_mean_over_seeds_of_the_last_ten_evaluations(tmp_path: Pa
     assert [column(table, UMAZE, name) for name in ("data", "device", "commit")] == ["re-created", "cpu", "0123456"]
 
 
+def test_runs_with_other_settings_fill_no_cell_and_change_no_mean(tmp_path: Path) -> None:
+    write_run(tmp_path, UMAZE, score=[10.0])
+    write_run(tmp_path, UMAZE, "nw", score=[10.0])
+    before = table1(tmp_path), table2(tmp_path)
+    for seed in (0, 1):
+        write_run(tmp_path, UMAZE, seed=seed, score=[90.0], changed={"rollout_length": 2})
+        write_run(tmp_path, WALKER, seed=seed, score=[90.0], changed={"rollout_length": 2})
+        write_run(tmp_path, UMAZE, "nw", seed=seed, score=[90.0], changed={"rollout_length": 2})
+    assert (table1(tmp_path), table2(tmp_path)) == before
+    assert [column(table1(tmp_path), task, "ours") for task in (UMAZE, WALKER)] == ["10.0", ""]
+
+
 def test_a_single_seed_has_no_spread_and_few_evaluations_are_all_used(tmp_path: Path) -> None:
     write_run(tmp_path, UMAZE, score=[10.0, 20.0], status=None)
     table = table1(tmp_path)
