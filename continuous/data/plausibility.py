@@ -3,6 +3,11 @@
 Shapes alone cannot tell a walker2d file from a halfcheetah one, or one maze from another; these checks can. Each
 allows one row in a thousand to fail by rounding. Source of the facts: D4RL's environments and dataset notes, and the
 HIV task's own reward.
+
+A dynamics model divides each column by its standard deviation. One number a million times larger than the others takes
+all of that deviation, and what is left of the others is lost in float32; the networks of policies and critics, which
+see states as they are, overflow. Sound columns can be mostly zero (contact forces, sparse rewards), so a number is
+compared with the median of those that are not zero, and never with less than 1.
 """
 
 from __future__ import annotations
@@ -18,7 +23,6 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from continuous.data.d4rl_data import D4RLData, Flags, Provenance
 from continuous.data.episodes import find_episodes
-from continuous.data.magnitudes import overlarge_numbers, suspect_numbers
 from continuous.environments.hiv.treatment import HivConfig, clipped_efficacy, treatment_reward
 from continuous.environments.maze2d.layouts import CELL_EDGE, find_layout
 from continuous.environments.maze2d.rewards import Reward
@@ -32,6 +36,11 @@ _ACTION_SLACK = 1e-3  # beyond [-1, 1]
 _REWARD_SLACK = 1e-4
 _STATE_SLACK = 1e-4
 _TOLERATED = 1000  # one row in so many may fail
+_HOPELESS = 1e6  # times its column's median; nothing else of the column survives in float32
+_SUSPECT = 1e3
+_LARGE_UNITS = 1e4  # a median beyond it; the networks of policies and critics take states and rewards as they are
+_OVERFLOW = 1e12  # its square, summed over an episode and squared again by a critic's loss, leaves float32
+_MEDIAN_ROWS = 10_000  # on which medians are measured
 
 
 def find_problems(data: D4RLData, task: Task | None, provenance: Provenance | None) -> list[str]:
@@ -68,6 +77,48 @@ def find_oddities(data: D4RLData, task: Task | None) -> list[str]:
     if task.family is Family.MAZE2D:
         oddities += _repeated_rows(data)
     return oddities
+
+
+def overlarge_numbers(data: D4RLData) -> Iterator[str]:
+    """The columns with numbers that nothing can be learned beside."""
+    for what, row, value, median in _largest(data):
+        if value > min(_HOPELESS * median, _OVERFLOW):
+            yield f"{_described(what, row, value, median)}; training would see nothing else. Mend or remove the episode"
+
+
+def suspect_numbers(data: D4RLData) -> Iterator[str]:
+    """The columns with numbers that are worth a look."""
+    for what, row, value, median in _largest(data):
+        if value > min(_HOPELESS * median, _OVERFLOW):
+            continue
+        if value > _SUSPECT * median:
+            yield f"{_described(what, row, value, median)}; a model divides the column by its standard deviation"
+        elif median > _LARGE_UNITS:
+            yield f"half of the numbers of {what} are beyond {median:.3g}; networks learn best in units near 1"
+
+
+def _described(what: str, row: int, value: float, median: float) -> str:
+    return f"{what} is {value:.3g} in size in row {row}, where half of its numbers are below {median:.3g}"
+
+
+def _largest(data: D4RLData) -> Iterator[tuple[str, int, float, float]]:
+    """Each column that reaches beyond `_SUSPECT`: its name, and its largest absolute value, where, and beside what."""
+    for name in ("observations", "next_observations", "rewards"):
+        values = getattr(data, name)
+        if values is None or max(values.max(), -values.min()) <= _SUSPECT:  # a fast look at all columns at once
+            continue
+        table = values.reshape(len(values), -1)
+        for column in np.flatnonzero(np.maximum(table.max(axis=0), -table.min(axis=0)) > _SUSPECT):
+            sizes = np.abs(table[:, column])
+            row = int(sizes.argmax())
+            what = name if values.ndim == 1 else f"column {column} of {name}"
+            yield what, row, float(sizes[row]), _median(sizes)
+
+
+def _median(sizes: NDArray[np.float32]) -> float:
+    """Of the numbers that are not zero, and at least 1."""
+    sample = sizes[:: -(-len(sizes) // _MEDIAN_ROWS)]
+    return max(float(np.median(sample[sample > 0.0])) if sample.any() else 0.0, 1.0)
 
 
 def _wrong_recipe(task: Task, provenance: Provenance | None) -> Iterator[str]:

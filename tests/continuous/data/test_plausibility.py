@@ -15,7 +15,7 @@ from continuous.data.check import diagnose
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl
 from continuous.data.dataset import load_dataset
-from continuous.data.magnitudes import overlarge_numbers, suspect_numbers
+from continuous.data.plausibility import overlarge_numbers, suspect_numbers
 from tests.continuous.data.d4rl_samples import HOPPER, arrays_of, hopper_data, write_plain
 
 
