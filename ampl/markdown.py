@@ -12,13 +12,16 @@ _CODE = re.compile(r"(`[^`]+`)")
 
 def as_markdown(text: str) -> str:
     """Markdown, also for a cell of a table, that shows a text."""
-    return _MARKS.sub(r"\\\1", printable(" ".join(text.split())))
+    return _marked(text.strip())
 
 
 def sentence_as_markdown(sentence: str) -> str:
     """The same for a sentence of ours, where what stands in backquotes is code."""
-    parts = _CODE.split(sentence)
-    return "".join(printable(part) if _CODE.fullmatch(part) else _with_ends(part) for part in parts)
+    return "".join(printable(part) if _CODE.fullmatch(part) else _marked(part) for part in _CODE.split(sentence))
+
+
+def _marked(text: str) -> str:
+    return _MARKS.sub(r"\\\1", printable(re.sub(r"\s+", " ", text)))
 
 
 def as_code(text: str) -> str:
@@ -27,10 +30,3 @@ def as_code(text: str) -> str:
     longest = max((len(run) for run in re.findall("`+", shown)), default=0)
     space = " " if longest else ""
     return f"{'`' * (longest + 1)}{space}{shown}{space}{'`' * (longest + 1)}"
-
-
-def _with_ends(text: str) -> str:
-    """As Markdown, with a space where the text begins or ends with one."""
-    before = " " if text[:1].isspace() else ""
-    after = " " if text[-1:].isspace() and text.strip() else ""
-    return f"{before}{as_markdown(text)}{after}"
