@@ -18,7 +18,7 @@ _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a t
 
 
 class UnreadableValueError(ValueError):
-    """A value that its setting cannot have; the message says what was expected."""
+    """A value that its setting cannot have."""
 
 
 def read_value(given: Any, annotation: Any, *, infinite: bool = False) -> Any:
@@ -34,7 +34,7 @@ def read_value(given: Any, annotation: Any, *, infinite: bool = False) -> Any:
     """
     value = _read(given, annotation, infinite)
     if value is _Unread:
-        raise UnreadableValueError(f"expected {expected(annotation)}")
+        raise UnreadableValueError(f"{given!r} is not {expected(annotation)}")
     return value
 
 

@@ -21,6 +21,9 @@ from ampl.setting_values import UnreadableValueError, expected, is_readable, jso
 NO_DEFAULT = MISSING
 """Stands for the default of a setting that each dataset or variant has its own value of."""
 
+MAY_BE_INFINITE: Mapping[str, Any] = {"infinite": True}
+"""Metadata of a field whose number may be inf, which switches something off."""
+
 _LENGTH = "schedule.epochs"
 _LONGEST = 150  # characters of the settings in a folder's name
 _HASH = 10  # of them for the hash of longer ones
@@ -38,6 +41,7 @@ class Setting:
         value: as it is in this tree.
         default: as the algorithm has it where neither dataset nor variant says otherwise; or `NO_DEFAULT`.
         annotation: its type, resolved.
+        infinite: whether a number of it may be infinite.
         about: unit, meaning and source, as the field's comment has them; empty if it has none.
     """
 
@@ -45,12 +49,15 @@ class Setting:
     value: Any
     default: Any
     annotation: Any
+    infinite: bool
     about: str
 
     @property
     def takes(self) -> str:
         """What it may be, in words."""
-        return expected(self.annotation) if is_readable(self.annotation) else "what the variant chooses"
+        if not is_readable(self.annotation):
+            return "what the variant chooses"
+        return expected(self.annotation) + (" or inf" if self.infinite else "")
 
 
 def list_settings(config: Any) -> list[Setting]:
@@ -166,6 +173,7 @@ def _leaves(node: Any, prefix: str, default_node: Any) -> Iterator[Setting]:
                 value=value,
                 default=default,
                 annotation=_annotations(kind)[each.name],
+                infinite=bool(each.metadata.get("infinite")),
                 about=comments.get(each.name, ""),
             )
 
@@ -206,11 +214,10 @@ def _value(setting: Setting, given: Any) -> Any:
     what = f"setting {setting.key}={value_text(given)}"
     if not is_readable(setting.annotation):
         raise InvalidArgumentError(f"{what}: the variant chooses it, not a text. Use another --variant.")
-    infinite = float("inf") in (setting.value, setting.default)
     try:
-        return read_value(given, setting.annotation, infinite=infinite)
-    except UnreadableValueError as error:
-        raise InvalidArgumentError(f"{what}: {error}.") from None
+        return read_value(given, setting.annotation, infinite=setting.infinite)
+    except UnreadableValueError:
+        raise InvalidArgumentError(f"{what}: expected {setting.takes}.") from None
 
 
 def _replaced(node: Any, prefix: str, values: Mapping[str, Any]) -> Any:

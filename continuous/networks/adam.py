@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ampl.errors import InvalidArgumentError
 from continuous.networks.stacks import FlatParameters, Gradient
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,9 @@ class StackedAdam:
         betas: decay of the two moments.
         weight_decay: coupled L2 penalty of parameters by name; 0 for those not named.
         flat: whether steps are `flat_step`'s or the fused kernel's; None: flat unless on a CPU.
+
+    Raises:
+        InvalidArgumentError: a decay outside [0, 1).
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class StackedAdam:
         weight_decay: Mapping[str, float] | None = None,
         flat: bool | None = None,
     ) -> None:
+        if not all(0.0 <= beta < 1.0 for beta in betas):
+            raise InvalidArgumentError(f"betas are {betas}; expected two numbers in [0, 1).")
         device = parameters.values.device
         self._learning_rate = torch.tensor(learning_rate, device=device)  # [], read by recorded steps
         self._parameters, self._betas = parameters, betas

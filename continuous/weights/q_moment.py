@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from ampl.errors import check_at_least, check_fraction
+from ampl.settings import MAY_BE_INFINITE
 from continuous.networks.adam import StackedAdam, clip_norm
 from continuous.networks.stacks import StackedMLP
 from continuous.networks.streams import SeedStreams
@@ -122,7 +123,7 @@ class QMomentConfig(EstimatorConfig):
     loss: MomentLoss = MomentLoss.HUBER
     huber_delta: float = 1.0
     masks_terminals: bool = True  # code: nothing follows a terminal; the paper's Eq. 11 has no mask
-    mean_bound: float = 10.0  # code: bound on E[w], by a dynamic barrier; infinity switches it off
+    mean_bound: float = field(default=10.0, metadata=MAY_BE_INFINITE)  # code: bound on E[w], by a barrier; inf: none
     gradient_norm: float = 1.0  # code
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ampl.errors import AmplError, InvalidArgumentError, UnknownNameError, check_at_least, check_fraction
 from ampl.settings import (
+    MAY_BE_INFINITE,
     NO_DEFAULT,
     apply_settings,
     changed_settings,
@@ -44,7 +45,7 @@ class Learner(Common):
     decay: Decay = Decay.NONE
     hidden: tuple[int, ...] = (256, 256)  # units
     betas: tuple[float, float] = (0.4, 0.999)
-    bound: float = float("inf")  # infinity: none
+    bound: float = field(default=500.0, metadata=MAY_BE_INFINITE)
     entropy: float | None = None  # nats; none: minus the action size
     twins: Literal["mean", "least"] = "mean"
     noted: str = ""
@@ -175,6 +176,7 @@ def test_nothing_else_changes() -> None:
         ("rate=nan", "setting learner.rate=nan: expected a number."),
         ("rate=inf", "expected a number"),
         ("rate=fast", "expected a number"),
+        ("bound=nan", "setting learner.bound=nan: expected a number or inf."),
         ("random=1", "expected true or false"),
         ("decay=cosin", "expected one of none-at-all, cosine"),
         ("betas=0.5", "expected a number, a number, with commas between them"),

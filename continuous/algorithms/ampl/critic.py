@@ -7,7 +7,7 @@ quadratic range and a clipped gradient.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from ampl.errors import check_at_least, check_fraction
+from ampl.settings import MAY_BE_INFINITE
 from continuous.evaluation.acting import Network
 from continuous.networks.adam import StackedAdam, clip_norm
 from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, StackedMLP, leaky_relu
@@ -32,7 +33,9 @@ class CriticConfig:
     lower_share: float = 0.75  # c of Eq. 12: weight of the smaller twin, 1 - c that of the larger
     learning_rate: float = 3e-4  # of Adam
     target_rate: float = 0.005  # how far the target critics follow in one update
-    bootstrap_bound: float = 2000.0  # code: values beyond it are not bootstrapped; the paper has no bound (infinity)
+    bootstrap_bound: float = field(
+        default=2000.0, metadata=MAY_BE_INFINITE
+    )  # code: no bootstrap beyond; inf: the paper
     huber_delta: float = 500.0  # code; the paper's Eq. 13 does not say
     gradient_norm: float = 0.1  # code: bound on the gradient of both twins together
     hidden: tuple[int, ...] = HIDDEN

@@ -22,6 +22,14 @@ def test_every_setting_written_as_text_comes_back(algorithm: str, variant: str) 
     assert apply_settings(config, texts) == config
 
 
+def test_bounds_that_may_be_switched_off_take_infinity_and_come_back_from_json() -> None:
+    config = WING.settings("ampl", TASK, "main")
+    found = apply_settings(config, {"mean_bound": "inf", "bootstrap_bound": "inf"})
+    recorded = changed_settings(config, found)
+    assert recorded == {"critic.bootstrap_bound": "inf", "weights.mean_bound": "inf"}
+    assert apply_settings(config, recorded) == found
+
+
 def test_a_variant_that_only_changes_a_number_is_a_setting_of_the_main_one() -> None:
     main, other = (WING.settings("damo", "hopper-medium-v2", variant) for variant in ("main", "alpha-0.3"))
     assert apply_settings(main, {"alpha": "0.3"}) == other

@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 
+from ampl.errors import InvalidArgumentError
 from continuous.networks import adam as module
 from continuous.networks.adam import CompiledStep, StackedAdam, clip_norm, flat_step, owners
 from continuous.networks.stacks import FlatParameters, StackedMLP, leaky_relu
@@ -108,6 +109,12 @@ def test_a_state_put_back_continues_bit_for_bit(flat: bool) -> None:
     for each, adam in ((network, optimizer), (other, again)):
         adam.step(each.parameters.gradient(loss(each).sum()))
     assert torch.equal(network.parameters.values, other.parameters.values)
+
+
+@pytest.mark.parametrize("betas", [(-0.1, 0.9), (0.9, 1.0)])
+def test_decays_outside_their_range_are_refused(betas: tuple[float, float]) -> None:
+    with pytest.raises(InvalidArgumentError, match="betas are"):
+        StackedAdam(stacked(0).parameters, learning_rate=0.05, betas=betas)
 
 
 def test_every_entry_is_owned_by_its_seed() -> None:
