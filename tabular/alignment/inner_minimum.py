@@ -288,8 +288,3 @@ def _dynamics_multipliers(pair: Integers, true_row: Floats) -> sparse.csr_array:
     n_pairs = int(pair.max(initial=0)) + 1
     mean = sparse.csr_array((true_row[kept], (pair[kept], column[kept])), shape=(n_pairs, len(kept)))
     return sparse.csr_array(identity - mean[pair])
-
-
-def is_closed_form_exact(solution: InnerMinimum) -> bool:
-    """Whether a closed-form solution already solves the problem over x >= 0."""
-    return bool((solution.ratio >= 0.0).all())

@@ -14,7 +14,7 @@ import numpy as np
 
 from tabular.alignment.inner_minimum import InnerMinimum, inner_minimum, inner_minimum_closed_form
 from tabular.alignment.ratio_program import generator_slope
-from tabular.alignment.surrogate import check_coefficient, regularized_return, surrogate
+from tabular.alignment.surrogate import check_coefficient, surrogate
 from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
 from tabular.bounds.divergences import Divergence
 from tabular.exact.occupancy import expected_return, occupancy
@@ -30,18 +30,6 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class TrueReturn:
-    """J(pi, P*): what everything else stands in for."""
-
-    support: TransitionSupport
-
-    def __call__(self, policy: Policy) -> tuple[float, Floats]:
-        """See Objective."""
-        mdp = self.support.mdp
-        return expected_return(mdp, policy), occupancy_gradient(mdp, policy, occupancy(mdp, policy), mdp.reward)
-
-
-@dataclass(frozen=True, eq=False)
 class ModelReturn:
     """J(pi, P_hat): what a model-based method without pessimism maximizes."""
 
@@ -51,20 +39,6 @@ class ModelReturn:
         """See Objective."""
         model = self.support.model
         return expected_return(model, policy), occupancy_gradient(model, policy, occupancy(model, policy), model.reward)
-
-
-@dataclass(frozen=True, eq=False)
-class RegularizedReturn:
-    """J(pi, P*) - alpha KL(rho_T || rho_B): what DAMO sets out to maximize."""
-
-    support: TransitionSupport
-    alpha: float
-
-    def __call__(self, policy: Policy) -> tuple[float, Floats]:
-        """See Objective."""
-        occupancies = self.support.occupancies(policy)
-        slope = self.support.reward - self.alpha * (occupancies.true_log_ratio() + 1.0)
-        return regularized_return(occupancies, self.alpha), _true_gradient(occupancies, slope)
 
 
 @dataclass(frozen=True, eq=False)

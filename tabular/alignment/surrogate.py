@@ -15,24 +15,14 @@ import numpy as np
 
 from ampl.errors import InvalidArgumentError
 from tabular.alignment.transition_support import TransitionOccupancies
-from tabular.bounds.divergences import ChiSquared, Cubic, Divergence, KullbackLeibler, divergence, optimal_discriminator
+from tabular.bounds.divergences import Divergence, divergence, optimal_discriminator
 from tabular.types import Floats
-
-DOMINATING: tuple[type[Divergence], ...] = (ChiSquared, Cubic, KullbackLeibler)
-"""Divergences that are at least KL for every pair of distributions, as Theorems A.1 and 5.3 need."""
 
 
 def check_coefficient(alpha: float) -> None:
     """Raises InvalidArgumentError unless alpha, the weight of DAMO's regularizers, is positive and finite."""
     if not 0.0 < alpha < np.inf:
         raise InvalidArgumentError(f"alpha is {alpha!r}; expected a positive finite number, in reward units per nat.")
-
-
-def check_dominates_kl(kind: Divergence) -> None:
-    """Raises InvalidArgumentError unless D_f >= KL is known for this f, as Theorem 5.3 needs."""
-    if not isinstance(kind, DOMINATING):
-        known = ", ".join(each.name for each in DOMINATING)
-        raise InvalidArgumentError(f"{kind.name} does not dominate KL, as Theorem 5.3 needs; expected one of {known}.")
 
 
 def data_divergence(occupancies: TransitionOccupancies) -> float:
@@ -95,16 +85,6 @@ def surrogate(occupancies: TransitionOccupancies, alpha: float, kind: Divergence
     check_coefficient(alpha)
     aligned = occupancies.support.reward - alpha * occupancies.log_ratio()
     return float(occupancies.truth @ aligned) - alpha * model_divergence_of(occupancies, kind)
-
-
-def surrogate_lower_bound(occupancies: TransitionOccupancies, alpha: float, kind: Divergence) -> float:
-    """S(pi) where Theorem 5.3 makes it a lower bound of J(pi, P*).
-
-    Raises:
-        InvalidArgumentError: f does not dominate KL, or alpha <= 0.
-    """
-    check_dominates_kl(kind)
-    return surrogate(occupancies, alpha, kind)
 
 
 def optimal_classifier(occupancies: TransitionOccupancies) -> Floats:

@@ -1,8 +1,7 @@
 """Divergences between distributions on finite sets, with their generators and convex conjugates, in nats.
 
-Zeros are taken at their limits: 0 log 0 = 0, and mass of p where q has none makes KL and chi-square infinite. Whether
-that is an answer or a mistake is the caller's choice: `divergence` returns infinity, `finite_divergence` raises an
-error that names the entry. Distributions run along the last axis; earlier axes broadcast.
+Zeros are taken at their limits: 0 log 0 = 0, and mass of p where q has none makes KL and chi-square infinite.
+Distributions run along the last axis; earlier axes broadcast.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import Protocol
 import numpy as np
 from scipy.special import rel_entr
 
-from ampl.errors import AbsoluteContinuityError, InvalidDistributionError
 from tabular.types import Floats
 
 LOG_2 = float(np.log(2.0))
@@ -167,26 +165,6 @@ def divergence(kind: Divergence, p: Floats, q: Floats) -> Floats:
     orphan = np.where(shared, 0.0, p).sum(axis=-1)  # mass of p where q has none
     with np.errstate(invalid="ignore"):
         return np.where(orphan > 0.0, inside + orphan * kind.slope_at_infinity(), inside)
-
-
-def finite_divergence(kind: Divergence, p: Floats, q: Floats, name: str = "q") -> Floats:
-    """`divergence`, or an error that names the entry that makes it infinite.
-
-    Raises:
-        AbsoluteContinuityError: p > 0 where q = 0 and f grows faster than linearly.
-        InvalidDistributionError: NaN in p or q.
-    """
-    value = divergence(kind, p, q)
-    if np.isfinite(value).all():
-        return value
-    p, q = np.broadcast_arrays(p, q)
-    if np.isnan(value).any():
-        raise InvalidDistributionError(f"{kind.name} is not a number: p or {name} holds NaN; expected probabilities.")
-    entry = tuple(int(i) for i in np.argwhere((p > 0.0) & (q < _SMALLEST))[0])
-    raise AbsoluteContinuityError(
-        f"{kind.name} is infinite: p{list(entry)} is {p[entry]:.3g} where {name} is 0. "
-        "Give every possible next state some mass (smooth the model) or use JSD or TV."
-    )
 
 
 def kl(p: Floats, q: Floats) -> Floats:

@@ -26,8 +26,6 @@ from tabular.exact.policy import optimal_policy
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats, Occupancy, Policy, Reward, StateValue
 
-ADMISSIBLE_TOLERANCE = 1e-9  # relative to the largest distance
-
 
 @dataclass(frozen=True, kw_only=True)
 class Telescoping:
@@ -59,44 +57,6 @@ def telescoping(mdp: FiniteMDP, model: FiniteMDP, policy: Policy) -> Telescoping
         under_model=mdp.discount * float(np.vdot(occupancy(model, policy), error)),
         under_truth=mdp.discount * float(np.vdot(occupancy(mdp, policy), error)),
     )
-
-
-def check_admissible(uncertainty: Floats, distance: Floats) -> None:
-    """Checks Definition 4.3: u(s, a) >= d_F(P_hat, P*)(s, a) at every pair.
-
-    Args:
-        uncertainty: u, [S, A], in the unit of the distance.
-        distance: d_F, [S, A], from an integral metric.
-
-    Raises:
-        InvalidShapeError: the two differ in shape.
-        InvalidArgumentError: naming the pair where u is not a number or is smaller by the largest amount.
-    """
-    if np.shape(uncertainty) != np.shape(distance):
-        raise InvalidShapeError(
-            f"uncertainty has shape {np.shape(uncertainty)} and the distance {np.shape(distance)}; "
-            "expected both [S, A]."
-        )
-    _check_finite(uncertainty)
-    missing = distance - uncertainty
-    if missing.max() > ADMISSIBLE_TOLERANCE * float(distance.max()):
-        state, action = (int(i) for i in np.unravel_index(int(missing.argmax()), missing.shape))
-        raise InvalidArgumentError(
-            f"uncertainty[{state}, {action}] is {uncertainty[state, action]:.6g}, below the model's error there, "
-            f"{distance[state, action]:.6g}: it is not admissible. Multiply it by at least "
-            f"{_needed_factor(uncertainty, distance):.6g} or use the distance itself."
-        )
-
-
-def inflated(distance: Floats, factor: float = 1.0, offset: float = 0.0) -> Floats:
-    """factor * d_F + offset, [S, A]: an admissible estimator that is not exact.
-
-    Raises:
-        InvalidArgumentError: factor < 1 or offset < 0, which could make it inadmissible.
-    """
-    check_at_least("factor", factor, 1.0)
-    check_at_least("offset", offset, 0.0)
-    return factor * distance + offset
 
 
 def penalty_weight(discount: float, norm: float) -> float:
@@ -155,13 +115,6 @@ def value_interval(mdp: FiniteMDP) -> tuple[StateValue, StateValue]:
 
 def _with_reward(mdp: FiniteMDP, reward: Reward, name: str) -> FiniteMDP:
     return FiniteMDP(mdp.dynamics, reward, mdp.initial, mdp.discount, name=name)
-
-
-def _needed_factor(uncertainty: Floats, distance: Floats) -> float:
-    """The factor that would make u admissible; infinite where it is zero and must not be."""
-    off = distance > 0.0
-    with np.errstate(divide="ignore"):
-        return float((distance[off] / np.maximum(uncertainty[off], 0.0)).max())
 
 
 def _check_shape(model: FiniteMDP, uncertainty: Floats) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import rel_entr
 
 from ampl.errors import AbsoluteContinuityError, InvalidShapeError
-from tabular.bounds.divergences import jensen_shannon, kl
+from tabular.bounds.divergences import kl
 from tabular.exact.occupancy import expected_return, occupancy
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats, Occupancy, Policy, Weights
@@ -41,28 +41,6 @@ class ModelPolicyDivergence:
     def total(self) -> float:
         """D_pi(P*, P_hat)."""
         return self.model_part + self.policy_part
-
-
-@dataclass(frozen=True, kw_only=True)
-class BoundSlack:
-    """Where Theorem 1 gives its bound away: gap + model_slack + policy_slack is the bound.  Units of one step's reward.
-
-    Attributes:
-        gap: |J(pi, P*) - J(pi, P_hat)|.
-        model_slack: what Pinsker, Jensen and the horizon lose on the model part of the divergence.
-        policy_slack: what the policy part adds, though the gap does not depend on pi_b.
-    """
-
-    gap: float
-    model_slack: float
-    policy_slack: float
-
-
-def bound_slack(gap: float, parts: ModelPolicyDivergence, discount: float, reward_bound: float) -> BoundSlack:
-    """Splits the slack of Theorem 1 with c = sqrt(2) by the chain rule."""
-    of_model = theorem1_bound(parts.model_part, discount, reward_bound)
-    whole = theorem1_bound(parts.total, discount, reward_bound)
-    return BoundSlack(gap=gap, model_slack=of_model - gap, policy_slack=whole - of_model)
 
 
 def return_gap(mdp: FiniteMDP, model: FiniteMDP, policy: Policy) -> float:
@@ -112,18 +90,6 @@ def joint_divergence(
     """D_pi exactly as Theorem 1 prints it: KLs of joints [S', A'], weighted by w and d_b; dense, memory S A S A."""
     true_joint, model_joint = _next_pair_joints(mdp, model, policy, behavior)
     return _expectation(weights * behavior_occupancy, kl(true_joint, model_joint))
-
-
-def relaxed_divergences(
-    mdp: FiniteMDP, model: FiniteMDP, policy: Policy, behavior: Policy, behavior_occupancy: Occupancy
-) -> dict[str, float]:
-    """Eq. 8's joints over (s, a, s', a') compared, nats: data P* pi_b d_b against model P_hat pi d_b(s) pi(a|s).
-
-    Returns:
-        `kl` with D_pi <= ||w||_inf kl, and `jsd` in [0, log 2], which the discriminator estimates.
-    """
-    true_joint, model_joint = eq8_joints(mdp, model, policy, behavior, behavior_occupancy)
-    return {"kl": float(kl(true_joint, model_joint)), "jsd": float(jensen_shannon(true_joint, model_joint))}
 
 
 def eq8_joints(

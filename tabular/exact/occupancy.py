@@ -100,11 +100,6 @@ def return_from_start(mdp: FiniteMDP, value: StateValue) -> float:
     return float((1.0 - mdp.discount) * (mdp.initial @ value))
 
 
-def expected_return_from_occupancy(mdp: FiniteMDP, policy: Policy) -> float:
-    """J(pi, P*) = E_{d_pi}[r]: the other route to the same number.  Source: AMPL, Eq. 1."""
-    return float(np.vdot(occupancy(mdp, policy), mdp.reward))
-
-
 def reachable_states(policy_dynamics: StateMatrix, initial: StateDistribution) -> Mask:
     """States that a chain started from `initial` can ever visit, [S]: decided on the graph of nonzero entries."""
     n_states = len(initial)

@@ -33,17 +33,6 @@ def random_mdp(
     )
 
 
-def deterministic_mdp(
-    n_states: int, n_actions: int, generator: np.random.Generator, *, discount: float = 0.9
-) -> FiniteMDP:
-    """Every pair leads to one random state, and the start is one state; many states may be unreachable. r_max = 1."""
-    dynamics = np.eye(n_states)[generator.integers(n_states, size=(n_states, n_actions))]
-    initial = np.eye(n_states)[generator.integers(n_states)]
-    reward = random_reward(n_states, n_actions, generator)
-    name = f"deterministic-{n_states}x{n_actions}"
-    return FiniteMDP(dynamics, reward, initial, discount, reward_bound=1.0, name=name)
-
-
 def chain_mdp(n_states: int, *, discount: float = 0.9, slip: float = 0.0) -> FiniteMDP:
     """A corridor: action 0 steps left, 1 steps right, reversed with probability `slip`; reaching the right end pays 1.
 

@@ -112,12 +112,6 @@ class GridLayout:
         return states
 
 
-def random_walls(size: tuple[int, int], fraction: float, generator: np.random.Generator) -> Mask:
-    """Each cell is a wall with probability `fraction`, independently, [height, width]."""
-    check_fraction("fraction", fraction)
-    return generator.random(size) < fraction
-
-
 def grid_world(
     layout: GridLayout | str | tuple[int, int],
     *,

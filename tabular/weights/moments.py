@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import null_space
 
 from ampl.errors import InvalidShapeError
 from tabular.mdps.mdp import FiniteMDP
@@ -33,10 +32,6 @@ class MomentConditions:
     def residual(self, weights: Weights) -> Floats:
         """Left minus right side of each condition, [K]; AMPL's Eq. 11 is its square with one condition."""
         return np.tensordot(self.coefficients, weights, axes=2) - self.constants
-
-    def undetermined_directions(self) -> Floats:
-        """Orthonormal directions in which w may move without changing a residual, [n, M] over the support's n pairs."""
-        return null_space(self.coefficients[:, self.support])
 
     def rank(self) -> int:
         """How many numbers about w the conditions fix, out of as many as the support has pairs."""

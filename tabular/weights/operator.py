@@ -10,7 +10,6 @@ zero they are zero by convention, and if the policy goes there they do not exist
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from ampl.errors import InvalidShapeError, UncoveredPairsError, check_at_least
 from tabular.exact.occupancy import occupancy
@@ -103,16 +102,6 @@ class WeightOperator:
         """K^T f = discount D_b P_pi D_b^-1 f, [S, A] to [S, A]."""
         expected = np.einsum("sa,sa->s", self.per_mass, function)  # [S']
         return self.mdp.discount * self.behavior_occupancy * self.mdp.expect_next(expected)
-
-    def as_linear_operator(self) -> LinearOperator:
-        """K on flattened weights, for scipy's eigenvalue and singular-value solvers; [S*A, S*A]."""
-        size = self.support.size
-        return LinearOperator(
-            (size, size),
-            matvec=lambda w: self.apply_linear(w.reshape(self.shape)).ravel(),
-            rmatvec=lambda f: self.apply_adjoint(f.reshape(self.shape)).ravel(),
-            dtype=np.float64,
-        )
 
     def _arriving(self, weights: Floats) -> Floats:
         """discount sum_{s,a} P*(s'|s,a) d_b(s,a) w(s,a), [S']."""

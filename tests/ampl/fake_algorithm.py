@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Evaluation, Metrics, State
-from ampl.randomness import generator_from_state, generator_state, stream
+from ampl.randomness import stream
 from ampl.scale import Scale
 from ampl.settings import apply_settings
 
@@ -90,13 +91,13 @@ class FakeAlgorithm:
         return {
             "place": self.places[index],
             "model": self.models[index],
-            "generator": generator_state(self.generators[index]),
+            "generator": np.frombuffer(pickle.dumps(self.generators[index]), dtype=np.uint8),
         }
 
     def load_state(self, index: int, state: State) -> None:
         self.places[index] = np.array(state["place"])
         self.models[index] = np.array(state["model"])
-        self.generators[index] = generator_from_state(state["generator"])
+        self.generators[index] = pickle.loads(state["generator"].tobytes())
 
 
 def measure(place: Array, certificates: bool) -> Metrics:

@@ -61,11 +61,6 @@ def make_training_robot(name: str) -> Robot:
     return JumpingHalfCheetah(height_weight=0.0) if name == JUMP else AngledAnt(0.0)
 
 
-def make_training_environment() -> Any:
-    """The training robot of halfcheetah-jump as a Gymnasium environment."""
-    return make_robot_environment(make_environment("halfcheetah"), make_training_robot(JUMP))
-
-
 class JumpingHalfCheetah(HalfCheetah):
     """HalfCheetah that is paid for height, and for speed only up to a limit."""
 

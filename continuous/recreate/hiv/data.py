@@ -142,12 +142,6 @@ def uniform_policy(generator: np.random.Generator) -> TreatmentPolicy:
     return lambda _: generator.uniform(-1.0, 1.0, size=ACTION_SIZE)
 
 
-def constant_policy(first: float, second: float) -> TreatmentPolicy:
-    """The same action in every state: -1 is no drug, 1 the full dose."""
-    action = np.array([first, second])
-    return lambda _: action
-
-
 def _sampling(learner: SoftActorCritic, generator: torch.Generator) -> TreatmentPolicy:
     """Actions sampled from the policy as it is now."""
     policy = learner.policy()

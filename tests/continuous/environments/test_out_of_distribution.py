@@ -11,14 +11,17 @@ import pytest
 from ampl.errors import InvalidArgumentError, InvalidShapeError, UnknownNameError
 from continuous.data.d4rl_data import D4RLData
 from continuous.environments.batch import BatchSimulator
+from continuous.environments.locomotion.gymnasium import make_environment
 from continuous.environments.locomotion.out_of_distribution import (
+    JUMP,
     NAMES,
     JumpingHalfCheetah,
     make_robot,
-    make_training_environment,
+    make_training_robot,
 )
 from continuous.environments.locomotion.robots import Ant, HalfCheetah
 from continuous.environments.robot import Floats, Robot
+from continuous.environments.robot_environment import make_robot_environment
 from continuous.recreate.relabelled.relabel import relabel
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -91,7 +94,7 @@ def test_angle_labels_equal_what_the_evaluation_environment_pays(angle: int) -> 
 
 
 def test_the_training_environment_pays_capped_running_and_no_height() -> None:
-    environment = make_training_environment()
+    environment = make_robot_environment(make_environment("halfcheetah"), make_training_robot(JUMP))
     environment.reset(seed=0)
     action = np.full(6, 0.5)
     _, reward, *_, info = environment.step(action)

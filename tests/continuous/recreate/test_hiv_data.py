@@ -18,7 +18,6 @@ from continuous.recreate.hiv.data import (
     CollectionConfig,
     SacReplayConfig,
     collect,
-    constant_policy,
     replay_of_sac,
     uniform_policy,
 )
@@ -48,23 +47,23 @@ def test_collected_rows_are_what_the_environment_does() -> None:
 
 
 def test_actions_are_recorded_as_they_were_clipped() -> None:
-    data, _ = collect(constant_policy(2.0, -3.0), CollectionConfig(environment=SHORT, steps=2))
+    data, _ = collect(lambda _: np.array([2.0, -3.0]), CollectionConfig(environment=SHORT, steps=2))
     assert_array_equal(data.actions, [[1.0, -1.0]] * 2)
     assert_allclose(data.infos["efficacy"], [[0.7, 0.0]] * 2)
 
 
 def test_a_longer_collection_of_the_same_seed_begins_with_the_shorter() -> None:
     short, long = (
-        collect(constant_policy(0.0, 0.5), CollectionConfig(environment=SHORT, steps=steps))[0] for steps in (4, 9)
+        collect(lambda _: np.array([0.0, 0.5]), CollectionConfig(environment=SHORT, steps=steps))[0] for steps in (4, 9)
     )
     assert_array_equal(long.observations[:4], short.observations)
     assert not np.array_equal(long.observations[4], long.observations[0])  # each episode has its own start
-    other = collect(constant_policy(0.0, 0.5), CollectionConfig(environment=SHORT, steps=4, seed=1))[0]
+    other = collect(lambda _: np.array([0.0, 0.5]), CollectionConfig(environment=SHORT, steps=4, seed=1))[0]
     assert not np.array_equal(other.observations, short.observations)
 
 
 def test_data_survives_a_d4rl_file(tmp_path: Path) -> None:
-    data, provenance = collect(constant_policy(1.0, 1.0), CollectionConfig(environment=SHORT, steps=8))
+    data, provenance = collect(lambda _: np.array([1.0, 1.0]), CollectionConfig(environment=SHORT, steps=8))
     write_d4rl(tmp_path / "hiv.hdf5", data, provenance)
     found = read_d4rl(tmp_path / "hiv.hdf5")
     assert_array_equal(found.observations, data.observations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,16 +15,43 @@ from tabular.alignment.policy_objectives import (
     MaximinValue,
     ModelReturn,
     Objective,
-    RegularizedReturn,
     Surrogate,
-    TrueReturn,
 )
 from tabular.alignment.surrogate import regularized_return
 from tabular.alignment.transition_support import TransitionSupport
 from tabular.bounds.divergences import ChiSquared, Cubic, KullbackLeibler
-from tabular.exact.occupancy import occupancy
+from tabular.exact.occupancy import expected_return, occupancy
 from tabular.exact.policy import optimal_policy, random_policy, uniform_policy
+from tabular.exact.policy_gradient import occupancy_gradient
+from tabular.types import Floats, Policy
 from tests.tabular.alignment.alignments import random_support
+
+
+@dataclass(frozen=True, eq=False)
+class TrueReturn:
+    """J(pi, P*): what everything else stands in for."""
+
+    support: TransitionSupport
+
+    def __call__(self, policy: Policy) -> tuple[float, Floats]:
+        mdp = self.support.mdp
+        return expected_return(mdp, policy), occupancy_gradient(mdp, policy, occupancy(mdp, policy), mdp.reward)
+
+
+@dataclass(frozen=True, eq=False)
+class RegularizedReturn:
+    """J(pi, P*) - alpha KL(rho_T || rho_B): what DAMO sets out to maximize."""
+
+    support: TransitionSupport
+    alpha: float
+
+    def __call__(self, policy: Policy) -> tuple[float, Floats]:
+        occupancies = self.support.occupancies(policy)
+        slope = self.support.reward - self.alpha * (occupancies.true_log_ratio() + 1.0)
+        reward = self.support.by_pair(self.support.true_row * slope)
+        gradient = occupancy_gradient(self.support.mdp, policy, occupancies.true_visits, reward)
+        return regularized_return(occupancies, self.alpha), gradient
+
 
 KINDS = (KullbackLeibler(), ChiSquared(), Cubic())
 OBJECTIVES: dict[str, Callable[[TransitionSupport], Objective]] = {

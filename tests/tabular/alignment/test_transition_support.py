@@ -11,7 +11,7 @@ from ampl.errors import AbsoluteContinuityError, InvalidShapeError
 from tabular.alignment.transition_support import TransitionSupport
 from tabular.exact.occupancy import transition_occupancy
 from tabular.exact.policy import uniform_policy
-from tabular.mdps.generators import deterministic_mdp, random_mdp
+from tabular.mdps.generators import chain_mdp, random_mdp
 from tabular.mdps.mdp import FiniteMDP
 from tests.strategies import Case, mdp_model_and_policies
 
@@ -83,7 +83,7 @@ def test_a_model_of_another_size_is_refused() -> None:
 
 
 def test_deterministic_dynamics_have_one_entry_a_pair() -> None:
-    mdp = deterministic_mdp(4, 2, np.random.default_rng(0))
+    mdp = chain_mdp(4)
     support = TransitionSupport(mdp, mdp, uniform_policy(mdp))
     np.testing.assert_array_equal(support.pair, np.arange(8))
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from ampl.errors import AbsoluteContinuityError, InvalidDistributionError
 from tabular.bounds.divergences import (
     LOG_2,
     ChiSquared,
@@ -17,7 +16,6 @@ from tabular.bounds.divergences import (
     KullbackLeibler,
     TotalVariation,
     divergence,
-    finite_divergence,
     gan_value,
     jensen_shannon,
     kl,
@@ -158,23 +156,12 @@ def test_zeros_are_taken_at_their_limits() -> None:
     assert float(kl(alone[0], alone[1])) == np.inf
 
 
-def test_failing_absolute_continuity_names_the_entry() -> None:
-    p = np.array([[0.5, 0.5], [0.25, 0.75]])
-    q = np.array([[0.5, 0.5], [1.0, 0.0]])
-    with pytest.raises(AbsoluteContinuityError, match=r"KL is infinite: p\[1, 1\] is 0\.75 where model is 0") as caught:
-        finite_divergence(KullbackLeibler(), p, q, "model")
-    assert "\n" not in str(caught.value)
-    with pytest.raises(AbsoluteContinuityError, match="chi-squared"):
-        finite_divergence(ChiSquared(), p, q)
-    np.testing.assert_allclose(finite_divergence(TotalVariation(), p, q), [0.0, 0.75])
-
-
 @every_kind
 @given(seed=seeds())
 def test_divergence_broadcasts_over_earlier_axes(kind: Divergence, seed: int) -> None:
     rows = random_rows((3, 4), np.random.default_rng(seed))
     one = rows[0]
-    together = finite_divergence(kind, rows, one)
+    together = divergence(kind, rows, one)
     np.testing.assert_allclose(together, [divergence(kind, row, one) for row in rows], atol=1e-14)
 
 
@@ -211,8 +198,3 @@ def test_discriminators_worked_out_by_hand() -> None:
     assert float(gan_value(p, q, np.zeros(3))) == pytest.approx(-2 * LOG_2)  # a blind guess
     assert float(gan_value(p, q, np.array([-np.inf, 0.0, 0.0]))) == -np.inf  # sure and wrong
     assert float(gan_value(p, q, np.array([-1e3, 0.0, 0.0]))) == pytest.approx(-750.0 - LOG_2)  # finite, however sure
-
-
-def test_nan_is_refused_by_name() -> None:
-    with pytest.raises(InvalidDistributionError, match="KL is not a number"):
-        finite_divergence(KullbackLeibler(), np.array([np.nan, 1.0]), np.array([0.5, 0.5]))

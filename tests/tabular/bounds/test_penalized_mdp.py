@@ -9,8 +9,6 @@ from hypothesis import given
 from ampl.errors import InvalidArgumentError, InvalidShapeError
 from tabular.bounds.integral_metrics import L1Distance
 from tabular.bounds.penalized_mdp import (
-    check_admissible,
-    inflated,
     least_uncertain_policy,
     mean_uncertainty,
     penalized_mdp,
@@ -72,8 +70,7 @@ def test_the_penalized_return_is_a_lower_bound_for_every_policy(case: Case) -> N
     """MOPO, Eq. 7, with the exact distance and with an inflated one."""
     distance = L1Distance().distance(case.mdp, case.model)
     weight = penalty_weight(case.mdp.discount, largest_value(case.mdp))
-    for uncertainty in (distance, inflated(distance, 1.5, 0.1)):
-        check_admissible(uncertainty, distance)
+    for uncertainty in (distance, 1.5 * distance + 0.1):
         for policy in (case.policy, case.behavior):
             claimed = penalized_return(case.model, uncertainty, weight, policy)
             assert claimed <= expected_return(case.mdp, policy) + rounding(case.mdp)
@@ -90,10 +87,6 @@ def test_an_inadmissible_estimator_breaks_the_lower_bound() -> None:
     truth, model = OPTIMISTIC
     distance = L1Distance().distance(truth, model)
     weight = penalty_weight(0.9, largest_value(truth))
-    with pytest.raises(
-        InvalidArgumentError, match=r"uncertainty\[0, 0\] is 0\.36, below the model's error there, 0\.4"
-    ):
-        check_admissible(0.9 * distance, distance)
     assert penalized_return(model, 0.9 * distance, weight, ONLY) > expected_return(truth, ONLY) + 0.03
 
 
@@ -155,17 +148,9 @@ def test_theorem_4_4_for_policies_that_are_not_deterministic(case: Case) -> None
 def test_wrong_uncertainties_are_refused() -> None:
     truth, model = OPTIMISTIC
     distance = L1Distance().distance(truth, model)
-    with pytest.raises(InvalidShapeError, match="expected both"):
-        check_admissible(np.zeros(3), distance)
     with pytest.raises(InvalidArgumentError, match=r"uncertainty\[0, 0\] is nan"):
-        check_admissible(np.full((3, 1), np.nan), distance)
-    with pytest.raises(InvalidArgumentError, match="Multiply it by at least inf"):
-        check_admissible(np.zeros((3, 1)), distance)
+        penalized_mdp(model, np.full((3, 1), np.nan), 1.0)
     with pytest.raises(InvalidShapeError, match=r"uncertainty has shape \(1, 1\)"):
         penalized_mdp(model, np.zeros((1, 1)), 1.0)
     with pytest.raises(InvalidArgumentError, match=r"weight is -1\.0"):
         penalized_mdp(model, distance, -1.0)
-    with pytest.raises(InvalidArgumentError, match=r"factor is 0\.5"):
-        inflated(distance, 0.5)
-    with pytest.raises(InvalidArgumentError, match=r"offset is -0\.1"):
-        inflated(distance, 1.0, -0.1)

@@ -20,7 +20,6 @@ from ampl.errors import (
 )
 from tabular.exact.occupancy import (
     expected_return,
-    expected_return_from_occupancy,
     occupancy,
     state_value,
 )
@@ -70,7 +69,7 @@ def test_environment_is_a_valid_mdp_with_one_absorbing_end(name: str) -> None:
 def test_both_routes_to_the_return_agree(name: str) -> None:
     mdp = _mdp(name)
     for policy in (uniform_policy(mdp), _optimal(name)):
-        by_occupancy = expected_return_from_occupancy(mdp, policy)
+        by_occupancy = float(np.vdot(occupancy(mdp, policy), mdp.reward))
         assert expected_return(mdp, policy) == pytest.approx(by_occupancy, rel=1e-9, abs=1e-10)
         assert occupancy(mdp, policy).sum() == pytest.approx(1.0)
 

@@ -11,7 +11,6 @@ from ampl.errors import InvalidArgumentError
 from tabular.exact.occupancy import expected_return, state_value
 from tabular.mdps.generators import (
     chain_mdp,
-    deterministic_mdp,
     detour_mdp,
     fork_mdp,
     random_dynamics,
@@ -35,14 +34,6 @@ def test_random_mdps_are_valid_and_reproducible(n_states: int, n_actions: int, s
     for name in ("dynamics", "reward", "initial"):
         assert getattr(first, name).tobytes() == getattr(again, name).tobytes()
     assert first.dynamics.min() > 0.0  # every KL between two such MDPs is finite
-
-
-@given(sizes, sizes, seeds())
-def test_deterministic_mdps_have_one_next_state_and_one_start(n_states: int, n_actions: int, seed: int) -> None:
-    mdp = deterministic_mdp(n_states, n_actions, np.random.default_rng(seed))
-    assert set(np.unique(mdp.dynamics)) <= {0.0, 1.0}
-    assert (mdp.dynamics.sum(axis=2) == 1.0).all()
-    assert mdp.initial.max() == 1.0
 
 
 @given(sizes, seeds())

@@ -7,7 +7,7 @@ import pytest
 
 from ampl.errors import InvalidArgumentError, InvalidDiscountError
 from tabular.exact.occupancy import occupancy, state_value
-from tabular.mdps.grid_world import GridLayout, grid_world, random_walls, shortest_path_policy
+from tabular.mdps.grid_world import GridLayout, grid_world, shortest_path_policy
 
 LEFT, DOWN, RIGHT, UP = range(4)
 
@@ -97,12 +97,6 @@ def test_cells_that_are_walled_off_keep_a_valid_policy_and_earn_nothing() -> Non
     assert state_value(grid_world(layout), policy)[0] == 0.0
 
 
-def test_random_walls_have_the_asked_fraction_and_are_repeatable() -> None:
-    walls = random_walls((200, 200), 0.3, np.random.default_rng(0))
-    assert walls.mean() == pytest.approx(0.3, abs=0.01)
-    np.testing.assert_array_equal(walls, random_walls((200, 200), 0.3, np.random.default_rng(0)))
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -146,11 +140,6 @@ def test_masks_that_disagree_are_refused() -> None:
 def test_slips_outside_the_unit_interval_are_refused(slip: float) -> None:
     with pytest.raises(InvalidArgumentError, match="slip"):
         grid_world("S.G", slip=slip)
-
-
-def test_a_wall_fraction_outside_the_unit_interval_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="fraction"):
-        random_walls((2, 2), 1.5, np.random.default_rng(0))
 
 
 def test_a_discount_of_one_is_refused() -> None:

@@ -103,16 +103,13 @@ def test_weights_worked_out_by_hand() -> None:
 
 
 @given(mdp_model_and_policies())
-def test_adjoint_matrix_and_linear_operator_are_the_same_map(case: Case) -> None:
+def test_adjoint_and_matrix_are_the_same_map(case: Case) -> None:
     operator = _operator(case)
     generator = np.random.default_rng(2)
     x, y = generator.normal(size=(2, *operator.shape)) * operator.support
     scale = 1e-9 * max(1.0, float(np.abs(operator.apply_linear(np.abs(x))).max()))
     by_matrix = operator.matrix() @ x[operator.support]
     np.testing.assert_allclose(by_matrix, operator.apply_linear(x)[operator.support], atol=scale)
-    linear = operator.as_linear_operator()
-    np.testing.assert_array_equal(linear.matvec(x.ravel()), operator.apply_linear(x).ravel())
-    np.testing.assert_array_equal(linear.rmatvec(y.ravel()), operator.apply_adjoint(y).ravel())
     forward, backward = np.vdot(y, operator.apply_linear(x)), np.vdot(operator.apply_adjoint(y), x)
     assert forward == pytest.approx(backward, rel=1e-9, abs=10 * scale)
 
