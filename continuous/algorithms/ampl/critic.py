@@ -33,9 +33,7 @@ class CriticConfig:
     lower_share: float = 0.75  # c of Eq. 12: weight of the smaller twin, 1 - c that of the larger
     learning_rate: float = 3e-4  # of Adam
     target_rate: float = 0.005  # how far the target critics follow in one update
-    bootstrap_bound: float = field(
-        default=2000.0, metadata=MAY_BE_INFINITE
-    )  # code: no bootstrap beyond; inf: the paper
+    bootstrap_bound: float = field(default=2000.0, metadata=MAY_BE_INFINITE)  # code: largest bootstrap; paper: inf
     huber_delta: float = 500.0  # code; the paper's Eq. 13 does not say
     gradient_norm: float = 0.1  # code: bound on the gradient of both twins together
     hidden: tuple[int, ...] = HIDDEN
