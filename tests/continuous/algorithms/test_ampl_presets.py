@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from ampl.scale import Scale
 from continuous.algorithms.ampl.build import run_notes, scaled
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
 from continuous.algorithms.ampl.presets import PUBLISHED, VARIANTS, main_config, preset
-from continuous.tasks.registry import find_task
+from continuous.tasks.registry import Family, find_task
 from continuous.weights.q_moment import QMomentConfig
 from continuous.weights.vpm import VPMConfig
 
 
-@pytest.mark.parametrize(
-    ("task", "length", "noise_size", "power", "noise_scale"),
-    [
-        ("halfcheetah-medium-expert-v2", 5, 50, 0.5, 1.0),
-        ("hopper-medium-v2", 1, 50, 0.5, 1.0),
-        ("walker2d-medium-replay-v2", 5, 50, 0.5, 1.0),
-        ("maze2d-umaze-v1", 3, 2, 0.2, 1.0),
-        ("maze2d-large-v1", 1, 50, 0.2, 1.0),
-        ("pen-cloned-v1", 5, 1, 0.2, 1e-3),
-        ("door-expert-v1", 1, 10, 0.2, 1.0),
-        ("pen-human-v1", 1, 1, 0.2, 1e-3),
-    ],
-)
-def test_settings_of_the_published_runs(
-    task: str, length: int, noise_size: int, power: float, noise_scale: float
-) -> None:
-    config = main_config(find_task(task))
-    assert isinstance(config.policy, ImplicitPolicyConfig)
-    assert isinstance(config.weights, QMomentConfig)
-    assert (config.rollout_length, config.weights.weight_power) == (length, power)
-    assert (config.policy.noise_size, config.policy.noise_scale) == (noise_size, noise_scale)
+def test_settings_of_the_sixteen_published_runs_sum_up_to_theirs() -> None:
+    assert len(PUBLISHED) == 16
+    configs = {name: main_config(find_task(name)) for name in PUBLISHED}
+
+    def lengths(part: str) -> int:
+        return sum(config.rollout_length for name, config in configs.items() if part in name)
+
+    assert [lengths(robot) for robot in ("halfcheetah", "hopper", "walker2d", "maze2d", "pen")] == [9, 5, 13, 7, 7]
+    assert [lengths(kind) for kind in ("-medium-expert", "-medium-v2", "-medium-replay", "door")] == [13, 5, 9, 1]
+    noise: Counter[float] = Counter()
+    for name, config in configs.items():
+        assert isinstance(config.policy, ImplicitPolicyConfig)
+        assert isinstance(config.weights, QMomentConfig)
+        noise[config.policy.noise_size] += 1
+        assert (
+            (config.policy.noise_scale == 1e-3)
+            == ("human" in name or "cloned" in name)
+            == (config.policy.noise_size == 1)
+        )
+        assert config.weights.weight_power == (0.5 if find_task(name).family is Family.GYM_MUJOCO else 0.2)
+    assert noise == {50: 12, 1: 2, 2: 1, 10: 1}  # the last two are half of 4 observations, and at most 10 of 39
 
 
 def test_hyperparameters_of_the_published_runs() -> None:
@@ -51,9 +53,7 @@ def test_hyperparameters_of_the_published_runs() -> None:
     assert not config.shared_rollout_action
 
 
-def test_all_sixteen_datasets_are_tasks_and_others_take_their_family_s_settings() -> None:
-    assert len(PUBLISHED) == 16
-    assert all(find_task(name).name == name for name in PUBLISHED)
+def test_other_datasets_take_their_familys_settings() -> None:
     assert preset(find_task("hopper-random-v2")).weight_power == 0.5
     assert preset(find_task("hammer-human-v1")).noise_scale == 1e-3
 
