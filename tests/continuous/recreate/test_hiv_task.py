@@ -37,11 +37,11 @@ def generators(count: int) -> list[np.random.Generator]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder with 1,600 rows of the task, made by the command."""
+    """A cache folder with 800 rows of the task, made by the command."""
     folder = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("D4RL_DATASET_DIR", str(folder))
-        assert main(["data", "make", TASK.name, "--steps", "1600", "--seed", "3"]) == 0
+        assert main(["data", "make", TASK.name, "--steps", "800", "--seed", "3"]) == 0
     return folder
 
 
@@ -117,24 +117,24 @@ def test_the_evaluators_return_is_the_environments() -> None:
 def test_a_made_file_has_the_record_and_the_rows_asked_for(cache: Path) -> None:
     path = cache / "hiv-treatment.hdf5"
     data, provenance = read_d4rl(path, TASK), read_provenance(path)
-    assert data.n_rows == 1600
-    assert_array_equal(np.flatnonzero(data.timeouts), [399, 799, 1199, 1599])
+    assert data.n_rows == 800
+    assert_array_equal(np.flatnonzero(data.timeouts), [399, 799])
     assert provenance is not None
-    assert (provenance.recipe, provenance.seed, provenance.steps) == (TASK.name, 3, 1600)
+    assert (provenance.recipe, provenance.seed, provenance.steps) == (TASK.name, 3, 800)
     assert not find_termination(TASK)(data.observations).any()
     assert PUBLISHED_STEPS == SacReplayConfig().steps == 200_000
 
 
 def test_the_commands_know_the_task(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(cache / "hiv-treatment.hdf5")]) == 0
-    assert capsys.readouterr().out.endswith("1600 rows of hiv-treatment, nothing wrong.\n")
+    assert capsys.readouterr().out.endswith("800 rows of hiv-treatment, nothing wrong.\n")
     assert main(["data", "list"]) == 0
     listed = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
     assert listed["hiv-treatment"] == ["6", "2", "400", "re-created", "yes"]
     assert main(["data", "info", "hiv-treatment"]) == 0
     card = capsys.readouterr().out
     assert "200000 rows by default" in card
-    assert "1600 in 4 complete episodes" in card
+    assert "800 in 2 complete episodes" in card
     assert main(["data", "score", "hiv-treatment", "--episodes", "2"]) == 0
     scored = capsys.readouterr().out
     assert "evaluation/return_mean" in scored
@@ -163,7 +163,20 @@ def test_mopo_trains_on_the_task_from_the_command_line(
         return replace(config, dynamics=replace(config.dynamics, max_steps=50))
 
     monkeypatch.setitem(mopo_presets.VARIANTS, "main", brief)  # type: ignore[arg-type]
-    options = ["--epochs", "1", "--steps-per-epoch", "1", "--threads", "1", "--device", "cpu", "--out", str(tmp_path)]
+    options = [
+        "--epochs",
+        "1",
+        "--steps-per-epoch",
+        "1",
+        "--eval-episodes",
+        "1",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path),
+    ]
     assert main(["train", "mopo", "hiv-treatment", *options]) == 0
     assert "h = 5 and lambda = 1 are reconstructed" in "".join(capsys.readouterr())
     (result,) = tmp_path.rglob("result.json")

@@ -273,6 +273,7 @@ def test_every_shipped_policy_fits_its_task_and_says_how_it_was_made() -> None:
         assert about["command"].startswith(f"ampl data train-behavior {robot}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("robot", "tolerance"), [("hopper", 0.15), ("halfcheetah", 0.08), ("walker2d", 0.25)])
 def test_shipped_medium_policies_earn_about_what_the_published_medium_data_do(robot: str, tolerance: float) -> None:
     """Published mean returns: hopper 1422, halfcheetah 4770, walker2d 2852; the tolerance covers twenty episodes."""
