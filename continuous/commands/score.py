@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError
 from continuous.environments.registry import environment_for, simulator_maker
@@ -65,7 +63,7 @@ def load_actor(task: Task, path: Path) -> Policy:
 
 def _behavior_actor(task: Task, path: Path) -> Policy:
     from ampl.errors import InvalidFileError
-    from continuous.recreate.online_sac.policy import load_policy
+    from continuous.recreate.online_sac.policy_file import load_policy
 
     policy, _ = load_policy(path)
     found, expected = (policy.observation_size, policy.action_size), (task.observation_size, task.action_size)
@@ -74,10 +72,4 @@ def _behavior_actor(task: Task, path: Path) -> Policy:
             f"{path} maps {found[0]} observations to {found[1]} actions; "
             f"{task.name} has {expected[0]} and {expected[1]}."
         )
-
-    def act(observations: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-        noise = generator.standard_normal((len(observations), policy.action_size), dtype=np.float32)
-        actions, _ = policy.sample(observations, torch.from_numpy(noise))
-        return actions
-
-    return act
+    return policy.sampling_snapshot(0)

@@ -135,13 +135,15 @@ class ModelBuffer:
         return min(self.capacity, max(self._written))
 
     def append(self, batch: Batch) -> None:
-        """Adds n transitions to every seed, [K, n, ...]; of more than the capacity, the last stay."""
-        rows = self.layout.pack(batch)[:, -self.capacity :]
-        count, place = rows.shape[1], max(self._written) % self.capacity
+        """Adds n transitions to every seed, [K, n, ...]; the m-th ever added lies at row m modulo the capacity."""
+        packed = self.layout.pack(batch)
+        written = max(self._written) + packed.shape[1]
+        rows = packed[:, -self.capacity :]
+        place = (written - rows.shape[1]) % self.capacity
         first, rest = rows[:, : self.capacity - place], rows[:, self.capacity - place :]
         self._rows[:, place : place + first.shape[1]] = first
         self._rows[:, : rest.shape[1]] = rest
-        self._set_written([max(self._written) + count] * len(self._written))
+        self._set_written([written] * len(self._written))
 
     def sample(self, batch_size: int, streams: SeedStreams) -> Batch:
         """Transitions drawn uniformly with replacement among those written, [K, B, ...]; there must be some."""

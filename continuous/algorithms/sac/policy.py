@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
-from continuous.evaluation.acting import BestAction
+from continuous.evaluation.acting import BestAction, GaussianActor
 from continuous.networks.stacks import FlatParameters, StackedMLP, relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 
@@ -56,7 +56,7 @@ class SquashedGaussian:
     ) -> None:
         widths = (observation_size, *config.hidden, 2 * action_size)
         generators = [cpu_generator(seed, "policy/initialization") for seed in seeds]
-        self._action_size, self._config = action_size, config
+        self.observation_size, self.action_size, self._config = observation_size, action_size, config
         self._network = StackedMLP((len(seeds),), widths, relu, generators, device)
 
     @property
@@ -66,7 +66,7 @@ class SquashedGaussian:
 
     def noise(self, streams: SeedStreams, rows: int) -> Tensor:
         """Standard normal, [K, rows, A]."""
-        return streams.normal(rows, self._action_size)
+        return streams.normal(rows, self.action_size)
 
     def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions and raw actions before the tanh, [K, B, A], at states [K, B, D]."""
@@ -94,10 +94,19 @@ class SquashedGaussian:
         """One seed's best actions, for evaluation: a copy."""
         return BestAction(network=self._network.snapshot(index, slope=0.0))
 
+    def sampling_snapshot(self, index: int) -> GaussianActor:
+        """One seed's policy with its noise, as behavior policies act: a copy."""
+        return GaussianActor(
+            network=self._network.snapshot(index, slope=0.0),
+            lowest_log_std=self._config.lowest_log_std,
+            highest_log_std=self._config.highest_log_std,
+        )
+
     def frozen(self) -> SquashedGaussian:
         """An independent copy without gradients."""
         copy = SquashedGaussian.__new__(SquashedGaussian)
-        copy._action_size, copy._config, copy._network = self._action_size, self._config, self._network.frozen()
+        copy.observation_size, copy.action_size, copy._config = self.observation_size, self.action_size, self._config
+        copy._network = self._network.frozen()
         return copy
 
     def _heads(self, state: Tensor) -> tuple[Tensor, Tensor]:

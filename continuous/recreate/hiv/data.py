@@ -1,8 +1,8 @@
 """Offline data of the HIV task, in the layout of D4RL's files.
 
 `collect` records any policy. `replay_of_sac` re-creates what MOPO trained on: everything that an online SAC run saw in
-its first 200000 steps. Reconstructed: SAC is this project's (locomotion/sac.py, D4RL's hyperparameters), its first
-1000 steps are uniform random, and it makes as many updates after each episode as the episode had steps.
+its first 200000 steps. Reconstructed: SAC is this project's (`online_sac`, D4RL's hyperparameters), its first 1000
+steps are uniform random, and it makes as many updates after each episode as the episode had steps.
 The environment is `HivConfig.mopo()` unless another is given.
 Source: MOPO, the HIV experiment of the appendix.
 """
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ampl import __version__
@@ -25,11 +24,10 @@ from continuous.data.d4rl_data import D4RLData, Provenance
 from continuous.environments.hiv.environment import HivEnvironment
 from continuous.environments.hiv.treatment import ACTION_SIZE, OBSERVATION_SIZE, HivConfig
 from continuous.networks.arithmetic import fast_arithmetic
-from continuous.networks.streams import cpu_generator
-from continuous.recreate.online_sac.replay import ReplayMemory
-from continuous.recreate.online_sac.sac import SacConfig, SoftActorCritic
+from continuous.networks.streams import SeedStreams
+from continuous.recreate.online_sac.learning import OnlineSac, OnlineSacConfig
+from continuous.recreate.online_sac.replay_file import Columns
 
-Columns: TypeAlias = dict[str, NDArray[Any]]
 TreatmentPolicy: TypeAlias = Callable[[NDArray[np.float64]], NDArray[Any]]  # observation [6] to action [2]
 
 RECIPE = "hiv-treatment"
@@ -54,7 +52,7 @@ class SacReplayConfig:
     """An online SAC run whose steps become the data."""
 
     environment: HivConfig = field(default_factory=HivConfig.mopo)
-    sac: SacConfig = field(default_factory=SacConfig)
+    sac: OnlineSacConfig = field(default_factory=OnlineSacConfig)
     steps: int = 200_000  # rows, >= 1, as in MOPO
     random_steps: int = 1000  # >= 0, uniform random actions before the policy acts and learns, in whole episodes
     seed: int = 0  # >= 0
@@ -108,30 +106,26 @@ def replay_of_sac(config: SacReplayConfig = SacReplayConfig()) -> tuple[D4RLData
 def _run_sac(config: SacReplayConfig, bar: Any) -> tuple[D4RLData, Provenance]:
     environment = HivEnvironment(config.environment)
     environment.reset(seed=_environment_seed(config.seed))
-    learner = SoftActorCritic(OBSERVATION_SIZE, ACTION_SIZE, config.sac, cpu_generator(config.seed, "hiv/weights"))
-    memory = ReplayMemory(config.steps, OBSERVATION_SIZE, ACTION_SIZE)
-    acting, learning = cpu_generator(config.seed, "hiv/acting"), cpu_generator(config.seed, "hiv/learning")
-    batches, exploring = stream(config.seed, "hiv/batches"), stream(config.seed, "hiv/exploring")
+    sac = OnlineSac(OBSERVATION_SIZE, ACTION_SIZE, config.sac, config.seed, config.steps)
+    acting, exploring = stream(config.seed, "hiv/acting"), stream(config.seed, "hiv/exploring")
+    learning = SeedStreams([config.seed], "hiv/learning")
     episodes: list[Columns] = []
     taken = updates = 0
     while taken < config.steps:
         exploration = taken < config.random_steps
-        policy = uniform_policy(exploring) if exploration else _sampling(learner, acting)
+        policy = uniform_policy(exploring) if exploration else _sampling(sac, acting)
         episode = _episode(environment, policy, config.steps - taken)
-        memory.append(episode)
+        sac.remember(episode)
         episodes.append(episode)
         length = len(episode["rewards"])
         taken += length
         bar.advance(length)
         if exploration:
             continue
-        for _ in range(length):
-            indices = torch.from_numpy(batches.integers(len(memory), size=config.sac.batch_size))
-            noise = torch.randn(2 * config.sac.batch_size, ACTION_SIZE, generator=learning)
-            learner.update(memory.batch(indices), noise)
+        sac.learn(length, learning)
         updates += length
-        if not all(bool(tensor.isfinite().all()) for tensor in learner.policy().parameters.values()):
-            raise DivergedError(f"the policy of the HIV task is not finite after {taken} steps of seed {config.seed}.")
+        if not all(sac.learner.is_sound()):
+            raise DivergedError(f"the learner of the HIV task is not finite after {taken} steps of seed {config.seed}.")
     notes = f"replay buffer of online SAC after {taken} steps, the first {config.random_steps} random"
     metadata = {"algorithm": "SAC", "updates": np.int32(updates)}
     return _data(episodes, metadata), _provenance(config.seed, config.steps, notes)
@@ -142,14 +136,10 @@ def uniform_policy(generator: np.random.Generator) -> TreatmentPolicy:
     return lambda _: generator.uniform(-1.0, 1.0, size=ACTION_SIZE)
 
 
-def _sampling(learner: SoftActorCritic, generator: torch.Generator) -> TreatmentPolicy:
+def _sampling(sac: OnlineSac, generator: np.random.Generator) -> TreatmentPolicy:
     """Actions sampled from the policy as it is now."""
-    policy = learner.policy()
-
-    def act(observation: NDArray[np.float64]) -> NDArray[Any]:
-        return policy.sample(observation[None], torch.randn(1, ACTION_SIZE, generator=generator))[0][0]
-
-    return act
+    actor = sac.policy.sampling_snapshot(0)
+    return lambda observation: actor(observation[None].astype(np.float32), generator)[0]
 
 
 def _episode(environment: HivEnvironment, policy: TreatmentPolicy, limit: int) -> Columns:

@@ -1,6 +1,6 @@
 """Training a behavior policy as D4RL did: `ampl data train-behavior ROBOT`.
 
-For ant and MOPO's robots (`relabelled/behavior_robots.py`) no level is known: they leave a buffer and no policy.
+For ant and MOPO's robots (`behavior_robots.py`) no level is known: they leave a buffer and no policy.
 
 D4RL's loop: 1000 steps with the fresh policy fill the replay buffer; then blocks of 1000 steps and 1000 updates
 alternate. Every block starts a new episode and cuts its last one, which is why published replay files have lengths in
@@ -8,7 +8,7 @@ whole thousands and short pieces marked as time-outs.
 
     OUT/manifest.json           what was asked for, with which versions
     OUT/curve.csv               one row an evaluation
-    OUT/replay.bin              every step so far (`replay.py`)
+    OUT/replay.bin              every step so far (`online_sac/replay_file.py`)
     OUT/checkpoint/             the two latest states; training continues from them bit for bit
     OUT/<robot>-<level>.safetensors   the policy nearest to a level (`levels.py`), and how it came about
 """
@@ -17,29 +17,23 @@ from __future__ import annotations
 
 import logging
 import math
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import mujoco
 import numpy as np
-import torch
 
-from ampl import __version__
 from ampl.errors import (
     DivergedError,
-    ExistingRunError,
     InvalidArgumentError,
     InvalidFileError,
     UnknownNameError,
     check_at_least,
 )
 from ampl.file_lock import FolderLock
-from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
+from ampl.files import check_replaceable
 from ampl.interruption import stop_if_requested, stop_requested
 from ampl.progress import progress
 from ampl.randomness import stream
@@ -53,6 +47,8 @@ from ampl.runs.checkpoints import (
 from ampl.spread import spread
 from continuous.environments.batch import BatchSimulator
 from continuous.networks.arithmetic import fast_arithmetic
+from continuous.networks.streams import SeedStreams
+from continuous.recreate.locomotion.behavior_manifest import about, write_or_check_manifest
 from continuous.recreate.locomotion.behavior_robots import BEHAVIOR_ROBOTS, make_simulator, with_torso_velocity
 from continuous.recreate.locomotion.collection import (
     EPISODE_LIMIT,
@@ -60,7 +56,6 @@ from continuous.recreate.locomotion.collection import (
     episode_returns,
     policy_actor,
     roll_out,
-    torch_stream,
 )
 from continuous.recreate.locomotion.levels import (
     LEVEL_RETURNS,
@@ -73,9 +68,9 @@ from continuous.recreate.locomotion.levels import (
     read_curve,
     write_curve,
 )
-from continuous.recreate.online_sac.policy import save_policy
-from continuous.recreate.online_sac.replay import Columns, ReplayFile, ReplayMemory
-from continuous.recreate.online_sac.sac import METRICS, SacConfig, SoftActorCritic
+from continuous.recreate.online_sac.learning import METRICS, OnlineSac, OnlineSacConfig
+from continuous.recreate.online_sac.policy_file import save_policy
+from continuous.recreate.online_sac.replay_file import Columns, ReplayFile
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +86,7 @@ class BehaviorConfig:
     evaluation_period: int = 2 * BLOCK  # steps between evaluations, a multiple of 1000
     evaluation_episodes: int = 20
     confirmation_episodes: int = 80  # more of them where those first ones came out near a level
-    sac: SacConfig = field(default_factory=SacConfig)
+    sac: OnlineSacConfig = field(default_factory=OnlineSacConfig)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -102,6 +97,9 @@ class BehaviorConfig:
             raise InvalidArgumentError(
                 f"evaluation_period is {self.evaluation_period}; expected a multiple of {BLOCK}."
             )
+        layers = len(self.sac.learner.policy.hidden)
+        if layers != 2:
+            raise InvalidArgumentError(f"the policy has {layers} hidden layers; expected 2, as files of policies have.")
 
 
 def behavior_folder(robot: str, seed: int) -> Path:
@@ -133,7 +131,7 @@ def train_behavior(
     Raises:
         UnknownNameError: another robot.
         InvalidArgumentError: steps or seed out of range, or a level of a robot that has none.
-        ExistingRunError: `out` holds a run of another robot, seed or configuration, or is being trained in.
+        ExistingRunError: `out` holds a run of another robot, seed, configuration or learner, or is being trained in.
         DivergedError: a parameter is no longer finite.
         InvalidFileError: the folder cannot be written to, or its checkpoints or its replay buffer are damaged.
         Interruption: a signal asked for it, inside `ampl.interruption.saving_first`.
@@ -161,12 +159,12 @@ class _Training:
         self._levels = LEVEL_RETURNS.get(robot, {})
         self._simulator = simulator
         observation_size, action_size = simulator.robot.observation_size, simulator.robot.action_size
-        self._learner = SoftActorCritic(observation_size, action_size, config.sac, self._torch_stream("weights"))
-        self._memory = ReplayMemory(CAPACITY, observation_size, action_size)
+        self._sac = OnlineSac(observation_size, action_size, config.sac, seed, CAPACITY)
         self._file: ReplayFile | None = None
         self._blocks, self._minutes = 0, 0.0
         self.curve: list[Evaluation] = []
-        self._manifest()
+        self._about = about(robot, seed, asdict(config))
+        write_or_check_manifest(out / MANIFEST, self._about)
         self._resume()
 
     def run(self, steps: int, until: Level | None) -> None:
@@ -192,41 +190,34 @@ class _Training:
 
     def _block(self) -> Mapping[str, float]:
         """1000 steps, then 1000 updates, except in the first block."""
-        generator, noise_generator = self._stream(f"block {self._blocks}"), self._torch_stream(f"block {self._blocks}")
-        first = self._blocks * BLOCK
-        steps = self._take_steps(generator, noise_generator)
-        self._memory.append(steps)
+        name, first = f"block {self._blocks}", self._blocks * BLOCK
+        steps = self._take_steps(name)
+        self._sac.remember(steps)
         if self._file is None:
             self._file = ReplayFile.create(self.out / REPLAY, steps)
         self._file.write(first, steps)
         self._blocks += 1
         if not first:
             return dict.fromkeys(METRICS, 0.0)
-        size = self.config.sac.batch_size
-        indices = torch.from_numpy(generator.integers(len(self._memory), size=(BLOCK, size)))
-        noise = torch.randn(BLOCK, 2 * size, self._simulator.robot.action_size, generator=noise_generator)
-        metrics: Mapping[str, torch.Tensor] = {}
-        for update in range(BLOCK):
-            metrics = self._learner.update(self._memory.batch(indices[update]), noise[update])
-        return {name: float(value) for name, value in metrics.items()}
+        return self._sac.learn(BLOCK, self._tensor_stream(f"{name} updates"))
 
-    def _take_steps(self, generator: np.random.Generator, noise_generator: torch.Generator) -> Columns:
+    def _take_steps(self, name: str) -> Columns:
         """Episodes of the policy as it is; the last one is cut where the block ends."""
-        actor = policy_actor(self._learner.policy(), noise_generator)
+        actor, starts = policy_actor(self._sac.policy, self._tensor_stream(f"{name} actions")), self._stream(name)
         episodes: list[Columns] = []
         left = BLOCK
         while left:
-            (episode,) = roll_out(self._simulator, actor, generator.spawn(1), left)
+            (episode,) = roll_out(self._simulator, actor, starts.spawn(1), left)
             episodes.append(with_torso_velocity(episode, self._simulator))
             left -= len(episodes[-1]["rewards"])
         return concatenate(episodes)
 
     def _evaluate(self, metrics: Mapping[str, float]) -> None:
         """One more point of the curve; keeps the policy for every level that it is nearest to."""
-        policy, name = self._learner.policy(), f"evaluation {self._blocks}"
-        if not all(bool(tensor.isfinite().all()) for tensor in policy.parameters.values()):
-            raise DivergedError(f"the policy of {self.robot} is not finite after {self._blocks * BLOCK} steps.")
-        actor, starts = policy_actor(policy, self._torch_stream(name)), self._stream(name)
+        policy, name = self._sac.policy, f"evaluation {self._blocks}"
+        if not all(self._sac.learner.is_sound()):
+            raise DivergedError(f"the learner of {self.robot} is not finite after {self._blocks * BLOCK} steps.")
+        actor, starts = policy_actor(policy, self._tensor_stream(name)), self._stream(name)
         episodes = roll_out(self._simulator, actor, starts.spawn(self.config.evaluation_episodes), EPISODE_LIMIT)
         near = any(is_near(episode_returns(episodes).mean(), target) for target in self._levels.values())
         if near and self.config.confirmation_episodes:
@@ -238,7 +229,7 @@ class _Training:
             "return_min": returns.min(),
             "return_max": returns.max(),
             "length_mean": np.mean([len(episode["rewards"]) for episode in episodes]),
-            "temperature": self._learner.temperature,
+            "temperature": self._sac.learner.temperature.item(),
             "minutes": self._minutes,
             **metrics,
         }
@@ -251,31 +242,20 @@ class _Training:
         self.curve.append(point)
         for level, target in self._levels.items():
             if nearest_to(self.curve, target) is point:
-                about = self._about() | {
+                made = self._about | {
                     "level": level.value,
                     "level_return": target,
                     "reached": is_reached(self.curve, target),
                     "evaluation": asdict(point),
                 }
-                save_policy(self.out / policy_file_name(self.robot, level), policy, about)
+                save_policy(self.out / policy_file_name(self.robot, level), policy, made)
 
     def _save(self) -> None:
         """Curve first, then the state: whatever lies between two checkpoints is made again."""
-        write_curve(self.out / CURVE, self.curve, self._about()["command"])
-        state = {name: tensor.numpy() for name, tensor in self._learner.state().items()}
-        checkpoint = Checkpoint(epoch=self._blocks, state=state, fit_metrics={"minutes": self._minutes})
+        write_curve(self.out / CURVE, self.curve, self._about["command"])
+        minutes = {"minutes": self._minutes}
+        checkpoint = Checkpoint(epoch=self._blocks, state=self._sac.learner.state(0), fit_metrics=minutes)
         write_checkpoint(self.out / CHECKPOINT, checkpoint)
-
-    def _manifest(self) -> None:
-        """Writes what was asked for, or checks that it is what this folder holds."""
-        path, wanted = self.out / MANIFEST, self._about()
-        if not path.exists():
-            write_json(path, {"format": f"{SIGNATURE} behavior"} | wanted)
-            return
-        found = read_json(path, "Expected the manifest of `ampl data train-behavior`; choose another --out.")
-        for key in ("robot", "seed", "config"):
-            if not isinstance(found, dict) or found.get(key) != wanted[key]:
-                raise ExistingRunError(f"{self.out} holds another run: its {key} differs. Choose another --out.")
 
     def _resume(self) -> None:
         """Continues from the newest whole checkpoint, if there is one."""
@@ -288,11 +268,10 @@ class _Training:
             return
         newest = max(checkpoints)
         remove_checkpoints_after(self.out / CHECKPOINT, newest)
-        state = {name: torch.from_numpy(array) for name, array in checkpoints[newest].state.items()}
-        self._learner.load_state(state)
+        self._sac.learner.load_state(0, checkpoints[newest].state)
         self._blocks, self._minutes = newest, checkpoints[newest].fit_metrics["minutes"]
         self._file = ReplayFile(self.out / REPLAY)
-        self._memory.append(self._file.read(newest * BLOCK))
+        self._sac.remember(self._file.read(newest * BLOCK))
         self.curve = [point for point in read_curve(self.out / CURVE) if point.steps <= newest * BLOCK]
         if not self.curve:
             raise InvalidFileError(f"{self.out / CURVE} lacks what its checkpoint counts on. Choose another --out.")
@@ -301,19 +280,8 @@ class _Training:
     def _reached(self, level: Level | None) -> bool:
         return level is not None and is_reached(self.curve, self._levels[level])
 
-    def _about(self) -> dict[str, Any]:
-        """Where a result comes from."""
-        packages = {"ampl-testbed": __version__, "mujoco": mujoco.__version__, "torch": torch.__version__}
-        return {
-            "robot": self.robot,
-            "seed": self.seed,
-            "config": asdict(self.config),
-            "command": f"ampl data train-behavior {self.robot} --seed {self.seed}",
-            "versions": packages | {"numpy": np.__version__, "python": platform.python_version()},
-        }
-
     def _stream(self, name: str) -> np.random.Generator:
         return stream(self.seed, f"{self.robot} {name}")
 
-    def _torch_stream(self, name: str) -> torch.Generator:
-        return torch_stream(self.seed, f"{self.robot} {name}")
+    def _tensor_stream(self, name: str) -> SeedStreams:
+        return SeedStreams([self.seed], f"{self.robot} {name} in torch")

@@ -20,7 +20,7 @@ from continuous.environments.locomotion.out_of_distribution import JUMP, NAMES, 
 from continuous.environments.locomotion.robots import ROBOTS, Ant
 from continuous.environments.robot import Floats, Robot, Start
 from continuous.environments.simulator import Step
-from continuous.recreate.online_sac.replay import Columns
+from continuous.recreate.online_sac.replay_file import Columns
 
 _ANGLE = next(name for name in NAMES if name != JUMP)  # all angles share their data
 

@@ -1,6 +1,6 @@
 """Running a policy and recording what D4RL records: whole episodes under D4RL's keys.
 
-Many episodes step side by side (`continuous/simulators`), equal step for step to Gymnasium's environments.
+Many episodes step side by side (`continuous/environments/batch.py`), equal step for step to Gymnasium's environments.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from ampl.progress import progress
-from ampl.randomness import stream
+from continuous.algorithms.sac.policy import SquashedGaussian
 from continuous.environments.batch import BatchSimulator
-from continuous.recreate.online_sac.policy import TanhGaussianPolicy
-from continuous.recreate.online_sac.replay import Columns
+from continuous.networks.streams import SeedStreams
+from continuous.recreate.online_sac.replay_file import Columns
 
 # from states to actions and the logarithms of their probability densities
 Actor: TypeAlias = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]  # [n, D] to [n, A] and [n]
@@ -26,15 +26,16 @@ _EPISODES_AT_ONCE = 100  # part of what a seed means: another number, another da
 EPISODE_LIMIT = 1000
 
 
-def torch_stream(seed: int, name: str) -> torch.Generator:
-    """The random stream called `name` of a seed, for tensors on the CPU."""
-    return torch.Generator().manual_seed(int(stream(seed, f"{name} in torch").integers(1 << 62)))
+def policy_actor(policy: SquashedGaussian, streams: SeedStreams) -> Actor:
+    """Samples actions of a policy of one seed, with its noise from `streams`."""
 
+    @torch.inference_mode()
+    def act(states: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        state = torch.from_numpy(states.astype(np.float32))[None]
+        actions, log_densities = policy.sample_with_log_probability(state, policy.noise(streams, len(states)))
+        return actions[0].numpy(), log_densities[0].numpy()
 
-def policy_actor(policy: TanhGaussianPolicy, generator: torch.Generator) -> Actor:
-    """Samples actions of a policy."""
-    size = policy.action_size
-    return lambda states: policy.sample(states, torch.randn(len(states), size, generator=generator))
+    return act
 
 
 def uniform_actor(action_size: int, generator: np.random.Generator) -> Actor:

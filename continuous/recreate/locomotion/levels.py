@@ -56,9 +56,9 @@ class Evaluation:
     return_max: float
     length_mean: float  # steps an episode
     temperature: float  # alpha, reward units a nat
-    entropy: float  # of the policy on the last batch, nats; this and the next two are 0 before the first update
-    target_value: float  # mean target of the critics on the last batch, reward units
-    critic_error: float  # mean squared, on the last batch, reward units squared
+    entropy: float  # of the policy, nats; this and the next two are 0 before the first update
+    target_value: float  # mean target of the critics, reward units
+    critic_error: float  # mean squared, reward units squared
 
 
 def is_near(mean: float, target: float) -> bool:

@@ -9,7 +9,7 @@ from continuous.tasks.registry import Task
 
 if TYPE_CHECKING:
     from continuous.data.d4rl_data import D4RLData, Provenance
-    from continuous.recreate.online_sac.replay import Columns
+    from continuous.recreate.online_sac.replay_file import Columns
 
 
 def as_data(columns: Columns, metadata: Mapping[str, Any], info_type: str = "f4") -> D4RLData:

@@ -25,8 +25,8 @@ from continuous.recreate.locomotion.training_run import TrainingRun, find_traini
 from continuous.tasks.registry import GYM_MUJOCO_DATASETS, TASKS, Family, Task, find_task
 
 if TYPE_CHECKING:
+    from continuous.algorithms.sac.policy import SquashedGaussian
     from continuous.data.d4rl_data import D4RLData, Provenance
-    from continuous.recreate.online_sac.policy import TanhGaussianPolicy
 
 DEFAULT_STEPS = 1_000_000  # rows of the published files, twice that in medium-expert
 MEDIUM_REPLAY_STEPS = {"halfcheetah": 202_000, "hopper": 402_000, "walker2d": 302_000}  # of the published files
@@ -124,16 +124,18 @@ def _make_policy_data(task: Task, options: MakeOptions) -> tuple[D4RLData, Prove
     from continuous.environments.batch import BatchSimulator
     from continuous.environments.registry import robot_for
     from continuous.networks.arithmetic import one_thread
-    from continuous.recreate.locomotion.collection import collect, policy_actor, torch_stream
+    from continuous.networks.streams import SeedStreams
+    from continuous.recreate.locomotion.collection import collect, policy_actor
+    from continuous.recreate.online_sac.policy_file import layers_of
 
     policy, about, path = _find_policy(task, options)
-    actor = policy_actor(policy, torch_stream(options.seed, f"{task.name} actions"))
+    actor = policy_actor(policy, SeedStreams([options.seed], f"{task.name} actions in torch"))
     rows = DEFAULT_STEPS if options.steps is None else options.steps
     with one_thread(), BatchSimulator(robot_for(task)) as simulator:
         columns = collect(simulator, actor, rows, stream(options.seed, f"{task.name} starts"))
     metadata = replay_metadata(about.get("evaluation", {}).get("updates", 0))
     metadata |= {"policy/nonlinearity": "relu", "policy/output_distribution": "tanh_gaussian"}
-    metadata |= {f"policy/{name}": tensor.numpy() for name, tensor in policy.parameters.items()}
+    metadata |= {f"policy/{name}": tensor.numpy() for name, tensor in layers_of(policy).items()}
     return as_data(columns, metadata), make_provenance(task, options.seed, rows, _policy_note(path, about))
 
 
@@ -171,7 +173,7 @@ def _make_medium_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Pro
     Raises:
         InvalidFileError: no training run there, one with fewer steps, or one that has not become medium yet.
     """
-    from continuous.recreate.online_sac.policy import load_policy
+    from continuous.recreate.online_sac.policy_file import load_policy
 
     run = find_training(task.name, [task.robot], options, Level.MEDIUM if options.steps is None else None)
     if options.steps is not None:
@@ -207,10 +209,10 @@ def _replay(task: Task, options: MakeOptions, run: TrainingRun, rows: int) -> tu
     return replay_data(run, rows), make_provenance(task, options.seed, rows, notes)
 
 
-def _find_policy(task: Task, options: MakeOptions) -> tuple[TanhGaussianPolicy, dict[str, Any], Path]:
+def _find_policy(task: Task, options: MakeOptions) -> tuple[SquashedGaussian, dict[str, Any], Path]:
     """The policy that was asked for, the shipped one, or the one that a training run of this seed left."""
     from continuous.recreate.locomotion.behavior import behavior_folder
-    from continuous.recreate.online_sac.policy import load_policy
+    from continuous.recreate.online_sac.policy_file import load_policy
 
     name = policy_file_name(task.robot, Level(task.dataset))
     places = [WEIGHTS / name, behavior_folder(task.robot, options.seed) / name]

@@ -85,7 +85,7 @@ def replay_data(run: TrainingRun, rows: int) -> D4RLData:
         InvalidFileError: the buffer is missing, damaged, or has fewer rows.
     """
     from continuous.recreate.locomotion.behavior import BLOCK, CAPACITY, REPLAY
-    from continuous.recreate.online_sac.replay import ReplayFile
+    from continuous.recreate.online_sac.replay_file import ReplayFile
 
     columns = ReplayFile(run.folder / REPLAY).read(rows)
     columns = {name: column[-CAPACITY:] for name, column in columns.items()}

@@ -1,1 +1,1 @@
-"""Soft actor-critic online, for behavior policies."""
+"""Soft actor-critic that learns from its own steps: behavior policies and MOPO's HIV data."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Mapping
 
 import pytest
 import torch
@@ -84,6 +86,70 @@ def test_one_update_moves_each_part_down_its_own_gradient() -> None:
     ahead = after["critic_online"] - before["critic_target"]
     followed = after["critic_target"] - before["critic_target"]
     assert followed[abs(ahead) > 1e-5] == pytest.approx(0.005 * ahead[abs(ahead) > 1e-5], rel=0.05)
+
+
+def test_one_update_is_the_published_one() -> None:
+    """Haarnoja et al. 2018: losses by separate networks and torch's distributions, against what Adam was given.
+
+    Away from the start; the policy's loss is taken at the critics just updated, as in MOPO's code.
+    """
+    sac = learner(target_entropy=None, initial_log_temperature=-1.0)
+    for step in range(3):
+        sac.update(random_batch(1, step), noise_of((0,), f"now {step}"), noise_of((0,), f"next {step}"))
+    before, target, state = parts_of(sac), copy.deepcopy(sac.critic_target.parameters.views), sac.state(0)
+    batch, noise, next_noise = random_batch(1, 7), noise_of((0,), "now"), noise_of((0,), "next")
+    sac.update(batch, noise, next_noise)
+
+    log_temperature = before["temperature"]["log_temperature"]
+    temperature = log_temperature.detach().exp()[0, 0]
+    with torch.no_grad():
+        next_action, next_log = sampled(before["policy"], batch.next_state[0], next_noise[0])
+        next_value = torch.minimum(*values(target, batch.next_state[0], next_action)) - temperature * next_log
+        goal = batch.reward[0] + 0.99 * ~batch.terminal[0] * next_value
+    first, second = values(before["critic"], batch.state[0], batch.action[0])
+    action, log_probability = sampled(before["policy"], batch.state[0], noise[0])
+    smaller = torch.minimum(*values(parts_of(sac)["critic"], batch.state[0], action))
+    losses = {
+        "critic": 0.5 * ((first - goal).square() + (second - goal).square()).mean(),
+        "policy": (temperature * log_probability - smaller).mean(),
+        "temperature": -(log_temperature * (log_probability.detach().mean() - A)).sum(),
+    }
+    for name, loss in losses.items():
+        slopes = torch.autograd.grad(loss, list(before[name].values()), retain_graph=True)
+        expected = torch.cat([slope.flatten() for slope in slopes])
+        moment = f"{name}_optimizer/first_moment"
+        given = torch.from_numpy((sac.state(0)[moment] - 0.9 * state[moment]) / 0.1)
+        torch.testing.assert_close(given, expected, rtol=1e-3, atol=2e-6)
+        assert expected.abs().max() > 1e-2
+
+
+def parts_of(sac: SoftActorCritic) -> dict[str, dict[str, Tensor]]:
+    """Copies of the parameters, by which can be differentiated."""
+    parts = {"policy": sac.policy.parameters, "critic": sac.critic_online.parameters, "temperature": sac._temperature}
+    return {name: {key: view.detach().clone().requires_grad_() for key, view in part.views.items()}
+            for name, part in parts.items()}  # fmt: skip
+
+
+def run(parameters: list[Tensor], inputs: Tensor) -> Tensor:
+    """A network of two hidden layers: weights and biases in turn."""
+    first, first_bias, second, second_bias, last, last_bias = parameters
+    return ((inputs @ first + first_bias).relu() @ second + second_bias).relu() @ last + last_bias
+
+
+def values(critics: Mapping[str, Tensor], state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+    """Of both twins, [B] each."""
+    rows = torch.cat((state, action), 1)
+    first, second = (run([view[0, twin] for view in critics.values()], rows)[:, 0] for twin in range(2))
+    return first, second
+
+
+def sampled(policy: Mapping[str, Tensor], state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Actions and their log probabilities."""
+    mean, log_std = run([view[0] for view in policy.values()], state).chunk(2, 1)
+    normal = torch.distributions.Normal(mean, log_std.clamp(-20.0, 2.0).exp())
+    squashed = torch.distributions.TransformedDistribution(normal, [torch.distributions.TanhTransform(cache_size=1)])
+    action = squashed.transforms[0](mean + normal.stddev * noise)
+    return action, squashed.log_prob(action).sum(1)
 
 
 @pytest.mark.parametrize(("target", "sign"), [(50.0, 1.0), (-50.0, -1.0)])

@@ -9,7 +9,7 @@ import torch
 from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from continuous.commands.score import load_actor, score_policy_file
-from continuous.recreate.online_sac.policy import NAMES, TanhGaussianPolicy, save_policy
+from continuous.recreate.online_sac.policy_file import NAMES, policy_of, save_policy
 from continuous.tasks.registry import find_task
 
 
@@ -22,7 +22,7 @@ def behavior(path: Path, observation_size: int, action_size: int) -> Path:
         layer, part = name.split("/")
         shape = sizes[layer] if part == "weight" else sizes[layer][:1]
         parameters[name] = 0.1 * torch.randn(shape, generator=generator)
-    save_policy(path, TanhGaussianPolicy(parameters), {})
+    save_policy(path, policy_of(parameters), {})
     return path
 
 

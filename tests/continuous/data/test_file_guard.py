@@ -20,8 +20,8 @@ from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.dataset import load_dataset
 from continuous.data.download import download
 from continuous.data.download_record import file_sha256
-from continuous.recreate.online_sac.policy import load_policy
-from continuous.recreate.online_sac.replay import ReplayFile
+from continuous.recreate.online_sac.policy_file import load_policy
+from continuous.recreate.online_sac.replay_file import ReplayFile
 from tests.continuous.data.d4rl_samples import HOPPER, arrays_of, hopper_data, write_plain
 
 READERS: dict[str, Callable[[Path], Any]] = {

@@ -21,7 +21,7 @@ from continuous.recreate.hiv.data import (
     replay_of_sac,
     uniform_policy,
 )
-from continuous.recreate.online_sac.sac import SacConfig
+from tests.continuous.recreate.small_online_sac import small_online_sac
 
 SHORT = HivConfig(horizon=4)
 
@@ -74,7 +74,7 @@ def test_data_survives_a_d4rl_file(tmp_path: Path) -> None:
 
 
 def test_the_replay_of_sac_has_random_rows_first_and_depends_on_the_seed_alone() -> None:
-    config = SacReplayConfig(environment=SHORT, sac=SacConfig(hidden=8, batch_size=4), steps=30, random_steps=8, seed=1)
+    config = SacReplayConfig(environment=SHORT, sac=small_online_sac(8, batch_size=4), steps=30, random_steps=8, seed=1)
     (first, provenance), (again, _) = replay_of_sac(config), replay_of_sac(config)
     for name in ("observations", "actions", "rewards", "next_observations"):
         assert_array_equal(getattr(first, name), getattr(again, name))
@@ -94,7 +94,7 @@ def test_online_sac_learns_to_treat() -> None:
     data, _ = replay_of_sac(
         SacReplayConfig(
             environment=replace(HivConfig.mopo(), step_days=5.0, horizon=80),
-            sac=SacConfig(hidden=64, batch_size=64),
+            sac=small_online_sac(64, batch_size=64),
             steps=10_000,
             random_steps=800,
         )

@@ -11,24 +11,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
+from ampl.files import write_json
 from ampl.interruption import Interruption, saving_first
-from ampl.runs.checkpoints import read_checkpoints
+from ampl.runs.checkpoints import Checkpoint, read_checkpoints, write_checkpoint
+from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
+from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.data.recipes import MakeOptions, find_recipe
 from continuous.recreate.locomotion import behavior, levels
 from continuous.recreate.locomotion.behavior import BehaviorConfig, train_behavior
 from continuous.recreate.locomotion.levels import Evaluation, Level, is_reached, nearest_to, read_curve, write_curve
-from continuous.recreate.online_sac.policy import load_policy
-from continuous.recreate.online_sac.replay import ReplayFile, ReplayMemory
-from continuous.recreate.online_sac.sac import SacConfig, SoftActorCritic
+from continuous.recreate.online_sac.learning import OnlineSacConfig
+from continuous.recreate.online_sac.policy_file import layers_of, load_policy
+from continuous.recreate.online_sac.replay_file import ReplayFile
+from tests.continuous.recreate.small_online_sac import small_online_sac
 
 
 def small() -> BehaviorConfig:
-    return BehaviorConfig(
-        evaluation_period=50, evaluation_episodes=2, confirmation_episodes=1, sac=SacConfig(hidden=8, batch_size=16)
-    )
+    return BehaviorConfig(evaluation_period=50, evaluation_episodes=2, confirmation_episodes=1, sac=small_online_sac())
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,7 @@ def bytes_of(out: Path) -> Mapping[str, Any]:
     state = checkpoint[max(checkpoint)].state
     files = {path.name: path.read_bytes() for path in (out / "replay.bin",)}
     curve = [replace(point, minutes=0.0) for point in read_curve(out / "curve.csv")]
-    policies = {path.name: load_policy(path)[0].parameters for path in sorted(out.glob("*.safetensors"))}
+    policies = {path.name: layers_of(load_policy(path)[0]) for path in sorted(out.glob("*.safetensors"))}
     weights = {
         f"{name} {key}": value.numpy().tobytes() for name, each in policies.items() for key, value in each.items()
     }
@@ -152,6 +153,26 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
         train_behavior("walker2d", 50, 0, tmp_path, config=small())
 
 
+def test_a_folder_of_the_former_learner_is_refused_in_one_line_and_stays(tmp_path: Path) -> None:
+    """Its configuration had one learning rate and one width; its checkpoints hold other arrays."""
+    sac = {"hidden": 256, "learning_rate": 3e-4, "batch_size": 256, "discount": 0.99, "target_rate": 0.005}
+    config = {"evaluation_period": 50, "evaluation_episodes": 2, "confirmation_episodes": 1, "sac": sac}
+    manifest = {"format": "ampl-testbed behavior", "robot": "hopper", "seed": 0, "config": config}
+    write_json(tmp_path / "manifest.json", manifest)
+    state = {"parameters": np.zeros(7, np.float32), "updates": np.zeros((), np.float32)}
+    write_checkpoint(tmp_path / "checkpoint", Checkpoint(epoch=2, state=state, fit_metrics={"minutes": 1.0}))
+    before = contents(tmp_path)
+    with pytest.raises(ExistingRunError, match=r"by the SAC of an earlier version.*into another --out") as caught:
+        train(tmp_path, 200)
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> Mapping[Path, bytes]:
+    """Every file but the lock."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
 def test_a_foreign_file_in_the_place_of_the_buffer_stays(tmp_path: Path) -> None:
     (tmp_path / "replay.bin").write_bytes(b"something else")
     with pytest.raises(ForeignFileError):
@@ -185,6 +206,9 @@ def test_bad_arguments_are_named(tmp_path: Path) -> None:
         train(tmp_path, 0)
     with pytest.raises(InvalidArgumentError, match="expected a multiple of 50"):
         BehaviorConfig(evaluation_period=75)
+    deep = SoftActorCriticConfig(policy=SquashedGaussianConfig(hidden=(8, 8, 8)))
+    with pytest.raises(InvalidArgumentError, match="the policy has 3 hidden layers; expected 2"):
+        BehaviorConfig(evaluation_period=50, sac=OnlineSacConfig(learner=deep))
 
 
 def test_replay_datasets_are_the_buffer_up_to_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,28 +279,6 @@ def test_a_curve_is_read_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "curve.csv").write_text("steps,other\n1,2\n")
     with pytest.raises(InvalidFileError, match="learning curve"):
         read_curve(tmp_path / "curve.csv")
-
-
-def test_replay_memory_returns_what_was_inserted_and_forgets_the_oldest() -> None:
-    memory = ReplayMemory(6, observation_size=2, action_size=1)
-    for first in (0, 4):
-        numbers = np.arange(first, first + 4, dtype=float)
-        memory.append(
-            {
-                "observations": np.stack([numbers, -numbers], 1),
-                "actions": numbers[:, None] / 10,
-                "rewards": numbers * 2,
-                "terminals": numbers == 5,
-                "next_observations": np.stack([numbers + 0.5, numbers], 1),
-            }
-        )
-    batch = memory.batch(torch.arange(6))
-    assert len(memory) == 6
-    assert batch.state[:, 0].tolist() == [6, 7, 2, 3, 4, 5]
-    torch.testing.assert_close(batch.state_action[:, 2], batch.state[:, 0] / 10)
-    torch.testing.assert_close(batch.reward, batch.state[:, 0] * 2)
-    torch.testing.assert_close(batch.next_state[:, 0], batch.state[:, 0] + 0.5)
-    assert batch.continues.tolist() == [1, 1, 1, 1, 1, 0]
 
 
 def test_a_curve_of_someone_else_is_not_overwritten(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from ampl.errors import InvalidFileError
 from continuous.recreate.locomotion.levels import read_curve
-from continuous.recreate.online_sac.policy import load_policy
-from continuous.recreate.online_sac.replay import ReplayFile
+from continuous.recreate.online_sac.policy_file import load_policy
+from continuous.recreate.online_sac.replay_file import ReplayFile
 
 SHIPPED = next((Path(__file__).parents[3] / "continuous" / "recreate" / "locomotion" / "weights").glob("*.safetensors"))
 FORMAT = '"format": "ampl-testbed replay"'

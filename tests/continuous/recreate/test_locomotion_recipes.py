@@ -9,33 +9,30 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ampl.errors import InvalidFileError, InvalidShapeError
+from continuous.algorithms.sac.policy import SquashedGaussian
 from continuous.data.d4rl_file import D4RLData, read_d4rl, write_d4rl
 from continuous.data.recipes import MakeOptions, all_recipes, find_recipe
 from continuous.environments.batch import BatchSimulator
 from continuous.environments.locomotion import robots as locomotion
 from continuous.environments.locomotion.gymnasium import make_environment
 from continuous.environments.locomotion.robots import Hopper
+from continuous.networks.streams import SeedStreams
 from continuous.recreate.locomotion import recipe
-from continuous.recreate.locomotion.collection import (
-    episode_returns,
-    policy_actor,
-    roll_out,
-    torch_stream,
-    uniform_actor,
-)
+from continuous.recreate.locomotion.collection import episode_returns, policy_actor, roll_out, uniform_actor
 from continuous.recreate.locomotion.levels import LEVEL_RETURNS, Level
-from continuous.recreate.online_sac.policy import TanhGaussianPolicy, load_policy, save_policy
+from continuous.recreate.online_sac.policy_file import layers_of, load_policy, policy_of, save_policy
 from continuous.tasks.registry import find_task
 
 
-def small_policy(seed: int, states: int = 11, actions: int = 3, hidden: int = 8) -> TanhGaussianPolicy:
+def small_policy(seed: int, states: int = 11, actions: int = 3, hidden: int = 8) -> SquashedGaussian:
     generator = torch.Generator().manual_seed(seed)
     shapes = {"fc0": (hidden, states), "fc1": (hidden, hidden), "last_fc": (actions, hidden)}
     shapes["last_fc_log_std"] = shapes["last_fc"]
     parameters = {f"{name}/weight": 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-    return TanhGaussianPolicy(parameters | {f"{name}/bias": torch.zeros(shape[0]) for name, shape in shapes.items()})
+    return policy_of(parameters | {f"{name}/bias": torch.zeros(shape[0]) for name, shape in shapes.items()})
 
 
 @pytest.fixture
@@ -94,7 +91,7 @@ def test_policy_weights_in_the_file_run_as_the_policy_that_collected(weights: Pa
 def test_actions_are_sampled_also_by_the_expert(weights: Path) -> None:
     data = make("hopper-expert-v2", steps=100)
     policy, _ = load_policy(weights / "hopper-expert.safetensors")
-    likeliest, _ = policy.sample(data.observations, torch.zeros(100, 3))
+    likeliest = policy.best_action(torch.from_numpy(data.observations)[None]).detach()[0].numpy()
     assert np.abs(data.actions - likeliest).max() > 0.1
 
 
@@ -229,10 +226,10 @@ def test_a_damaged_policy_file_is_one_line(content: bytes, tmp_path: Path) -> No
 
 
 def test_layers_that_do_not_fit_are_refused() -> None:
-    parameters = dict(small_policy(0).parameters)
+    parameters = layers_of(small_policy(0))
     parameters["fc1/weight"] = torch.zeros(8, 5)
     with pytest.raises(InvalidShapeError, match="fc1 has weight"):
-        TanhGaussianPolicy(parameters)
+        policy_of(parameters)
 
 
 def test_a_clean_clone_needs_training_for_what_is_not_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -273,6 +270,45 @@ def test_every_shipped_policy_fits_its_task_and_says_how_it_was_made() -> None:
         assert about["command"].startswith(f"ampl data train-behavior {robot}")
 
 
+def test_shipped_policies_act_as_their_layers_say() -> None:
+    """Both ways to act, by PyTorch and by numpy, against D4RL's formula in double precision, and no layer changes.
+
+    Actions to 1e-6 on average and 1e-5 everywhere: single precision rounds by that much.
+    """
+    for path in recipe.WEIGHTS.glob("*.safetensors"):
+        policy, _ = load_policy(path)
+        layers = load_file(path)
+        assert all(torch.equal(layer, layers[name]) for name, layer in layers_of(policy).items())
+        states = np.random.default_rng(1).standard_normal((200, policy.observation_size)).astype(np.float32)
+        noise = SeedStreams([0], "noise").normal(200, policy.action_size)[0].numpy()
+        actions, log_densities = policy_actor(policy, SeedStreams([0], "noise"))(states)
+        expected, density = by_formula(layers, states, noise)
+        assert_close(actions, expected)
+        np.testing.assert_allclose(log_densities, density, atol=1e-4)
+        drawn = np.random.default_rng(2).standard_normal(noise.shape, dtype=np.float32)
+        assert_close(
+            policy.sampling_snapshot(0)(states, np.random.default_rng(2)), by_formula(layers, states, drawn)[0]
+        )
+
+
+def assert_close(actions: Any, expected: Any) -> None:
+    assert np.abs(actions - expected).mean() < 1e-6
+    np.testing.assert_allclose(actions, expected, atol=1e-5, rtol=0.0)
+
+
+def by_formula(parameters: dict[str, torch.Tensor], states: Any, noise: Any) -> tuple[Any, Any]:
+    """Actions and log densities of D4RL's squashed Gaussian, in double precision."""
+    layers: dict[str, Any] = {name: tensor.double().numpy() for name, tensor in parameters.items()}
+    flowing = states.astype(np.float64)
+    for name in ("fc0", "fc1"):
+        flowing = np.maximum(flowing @ layers[f"{name}/weight"].T + layers[f"{name}/bias"], 0.0)
+    mean, log_std = (flowing @ layers[f"{n}/weight"].T + layers[f"{n}/bias"] for n in ("last_fc", "last_fc_log_std"))
+    log_std = log_std.clip(-20.0, 2.0)
+    raw = mean + np.exp(log_std) * noise
+    normal = -0.5 * np.square(noise) - log_std - 0.5 * np.log(2.0 * np.pi)
+    return np.tanh(raw), (normal + 2.0 * np.log(np.cosh(raw))).sum(axis=1)  # 1 - tanh^2 = 1 / cosh^2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("robot", "tolerance"), [("hopper", 0.15), ("halfcheetah", 0.08), ("walker2d", 0.25)])
 def test_shipped_medium_policies_earn_about_what_the_published_medium_data_do(robot: str, tolerance: float) -> None:
@@ -280,5 +316,5 @@ def test_shipped_medium_policies_earn_about_what_the_published_medium_data_do(ro
     policy, _ = load_policy(recipe.WEIGHTS / f"{robot}-medium.safetensors")
     with BatchSimulator(locomotion.ROBOTS[robot](), threads=1) as simulator:
         starts = np.random.default_rng(0).spawn(20)
-        episodes = roll_out(simulator, policy_actor(policy, torch_stream(0, "actions")), starts, 1000)
+        episodes = roll_out(simulator, policy_actor(policy, SeedStreams([0], "actions")), starts, 1000)
     assert episode_returns(episodes).mean() == pytest.approx(LEVEL_RETURNS[robot][Level.MEDIUM], rel=tolerance)

@@ -31,11 +31,11 @@ from continuous.recreate.locomotion.behavior_robots import BEHAVIOR_ROBOTS, make
 from continuous.recreate.locomotion.collection import EPISODE_LIMIT, Actor, concatenate, roll_out
 from continuous.recreate.locomotion.levels import Level
 from continuous.recreate.locomotion.made_data import as_data
-from continuous.recreate.online_sac.replay import ReplayFile
-from continuous.recreate.online_sac.sac import SacConfig
+from continuous.recreate.online_sac.replay_file import ReplayFile
 from continuous.recreate.relabelled.relabel import relabel
 from continuous.tasks.registry import find_task
 from continuous.tasks.termination import find_termination
+from tests.continuous.recreate.small_online_sac import small_online_sac
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -47,7 +47,7 @@ PLAIN = {"halfcheetah-jump": "halfcheetah"} | {name: "ant" for name in NAMES if 
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three blocks of every robot's training that can become an out-of-distribution dataset."""
     folder = tmp_path_factory.mktemp("runs")
-    sac = SacConfig(hidden=8, batch_size=16)
+    sac = small_online_sac()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(behavior, "BLOCK", 80)
         patch.setattr(behavior, "EPISODE_LIMIT", 10)

@@ -44,6 +44,16 @@ def test_the_oldest_leave_first_across_the_end_of_the_memory() -> None:
     assert set(buffer.sample(2000, SeedStreams([0, 1], "x")).state[0, :, 0].tolist()) == set(range(115, 125))
 
 
+def test_a_buffer_filled_at_once_serves_what_one_filled_bit_by_bit_does() -> None:
+    """Training that goes on from its file of steps draws the same batches."""
+    whole, parts = ModelBuffer(2, 10, Layout(2, 1)), ModelBuffer(2, 10, Layout(2, 1))
+    whole.append(numbered(1, 27))
+    for first in range(1, 28, 9):
+        parts.append(numbered(first, 9))
+    drawn = [buffer.sample(200, SeedStreams([0, 1], "x")).state for buffer in (whole, parts)]
+    assert torch.equal(*drawn)
+
+
 def test_an_empty_buffer_serves_nothing() -> None:
     with pytest.raises(InvalidArgumentError, match="model buffer"):
         ModelBuffer(1, 10, Layout(2, 1)).sample(3, SeedStreams([0], "x"))

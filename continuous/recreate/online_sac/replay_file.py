@@ -1,4 +1,4 @@
-"""What SAC has seen: in memory for batches, and on disk for datasets and for resuming.
+"""What SAC has seen, on disk: for datasets and for resuming.
 
 Steps are columns under D4RL's keys, [n] or [n, width] each; the file keeps them in double precision.
 """
@@ -8,72 +8,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ampl.errors import InvalidFileError
-from ampl.files import SIGNATURE, check_regular_file, check_replaceable, write_atomically
+from ampl.files import SIGNATURE, check_regular_file, check_replaceable, write_bytes
 from ampl.json_text import parse_json
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
 
 _HEADER = 4096  # bytes before the first row
 _FLAGS = ("terminals", "timeouts")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """B transitions, views of one gathered matrix."""
-
-    state: Tensor  # [B, D]
-    state_action: Tensor  # [B, D + A]
-    reward: Tensor  # [B]
-    next_state: Tensor  # [B, D]
-    continues: Tensor  # 0 where the episode terminated, else 1, [B]
-
-
-class ReplayMemory:
-    """The latest transitions in single precision, one row each, so that a batch is one gather.
-
-    Args:
-        capacity: rows that fit; then the oldest are overwritten.
-        observation_size: D.
-        action_size: A.
-    """
-
-    def __init__(self, capacity: int, observation_size: int, action_size: int) -> None:
-        self._observation_size, self._action_size = observation_size, action_size
-        self._rows = torch.zeros(capacity, 2 * observation_size + action_size + 2)
-        self._added = 0
-
-    def __len__(self) -> int:
-        return min(self._added, len(self._rows))
-
-    def append(self, steps: Columns) -> None:
-        """Adds steps; the n-th ever added lies at row n modulo the capacity."""
-        columns = (steps["observations"], steps["actions"], steps["next_observations"])
-        scalars = (steps["rewards"][:, None], ~steps["terminals"][:, None])
-        rows = np.concatenate([*columns, *scalars], axis=1, dtype=np.float32, casting="same_kind")
-        places = torch.arange(self._added, self._added + len(rows))[-len(self._rows) :] % len(self._rows)
-        self._rows[places] = torch.from_numpy(rows[-len(self._rows) :])
-        self._added += len(rows)
-
-    def batch(self, indices: Tensor) -> Batch:
-        """The rows at `indices`, [B]."""
-        rows, states, actions = self._rows[indices], self._observation_size, self._action_size
-        return Batch(
-            state=rows[:, :states],
-            state_action=rows[:, : states + actions],
-            next_state=rows[:, states + actions : -2],
-            reward=rows[:, -2],
-            continues=rows[:, -1],
-        )
 
 
 class ReplayFile:
@@ -101,7 +49,7 @@ class ReplayFile:
         check_replaceable(path)
         widths = {name: _matrix(column).shape[1] for name, column in steps.items()}
         header = json.dumps({"format": f"{SIGNATURE} replay", "columns": widths}).encode()
-        write_atomically(path, lambda file: _write(file, header.ljust(_HEADER)))
+        write_bytes(path, header.ljust(_HEADER))
         return ReplayFile(path)
 
     @property
@@ -167,7 +115,3 @@ def _read_header(path: Path) -> dict[str, int]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     raise InvalidFileError(f"{path} is not a replay buffer. {expected}")
-
-
-def _write(file: Any, data: bytes) -> None:
-    file.write(data)
