@@ -152,6 +152,16 @@ def sampled(policy: Mapping[str, Tensor], state: Tensor, noise: Tensor) -> tuple
     return action, squashed.log_prob(action).sum(1)
 
 
+def test_updates_reach_nearly_every_parameter() -> None:
+    """Units that no state of a batch activates stay."""
+    sac, streams = learner(), SeedStreams((0,), "updates")
+    before = sac.state(0)
+    for step in range(3):
+        sac.update(random_batch(1, step, rows=256), streams.normal(256, A), streams.normal(256, A))
+    for name in ("policy", "critic_online", "critic_target", "temperature"):
+        assert (before[name] != sac.state(0)[name]).mean() > 0.9, name
+
+
 @pytest.mark.parametrize(("target", "sign"), [(50.0, 1.0), (-50.0, -1.0)])
 def test_the_temperature_rises_while_the_entropy_is_too_low(target: float, sign: float) -> None:
     sac = learner(target_entropy=target)
