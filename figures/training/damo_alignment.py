@@ -13,7 +13,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -83,18 +82,16 @@ def draw(folder: Path) -> Figure:
         raise InvalidFileError(f"{what} {none}. {how_to_make(folder)} makes one when it ends.")
     task = most_complete_tasks(dict.fromkeys((each.run.task, each.run.variant) for each in found), 1)[0]
     rows = {name: [each for each in found if (each.run.task, each.run.variant) == (task, name)] for name in _VARIANTS}
-    figure = new_figure(9.6, 2.2 + 3.3 * len(_VARIANTS))
-    grid = figure.subplots(len(_VARIANTS), len(_COLUMNS), sharex="col", sharey="col")
-    distances = [_draw_column(grid[:, place], column, rows) for place, column in enumerate(_COLUMNS)]
-    for axes, (variant, there) in zip(grid, rows.items(), strict=True):
-        if not there:
-            untold = any((run.task, run.variant) == (task, variant) for run in runs)
-            _say_what_is_missing(axes, task, variant, untold)
+    missing = [name for name, there in rows.items() if not there]
+    rows = {name: there for name, there in rows.items() if there}
+    figure = new_figure(9.6, 2.2 + 3.3 * len(rows))
+    grid = figure.subplots(len(rows), len(_COLUMNS), sharex="col", sharey="col", squeeze=False)
+    distances = [_draw_column(list(grid[:, place]), column, rows) for place, column in enumerate(_COLUMNS)]
     figure.legend(handles=_legend(), loc="outside lower center", ncols=3, columnspacing=1.6)
     headline(
         figure,
         _finding(task, distances, min(min(map(len, vars(each.samples).values())) for each in found)),
-        _detail(task, rows),
+        "\n".join([_detail(task, rows), *(_how_to_fill(task, name) for name in missing)]),
     )
     return figure
 
@@ -134,24 +131,23 @@ def _draw_column(
     """Draws one comparison for every variant; returns its coefficients, a number a seed."""
     clouds = {variant: [column.clouds(each.samples) for each in there] for variant, there in rows.items()}
     plane = fit_plane([cloud for pairs in clouds.values() for pair in pairs for cloud in pair])
-    shown = [plane.project(np.concatenate(pairs[0])) for pairs in clouds.values() if pairs]
+    shown = [plane.project(np.concatenate(pairs[0])) for pairs in clouds.values()]
     low, high = np.percentile(np.concatenate(shown), _FRAME, axis=0)
     margin = np.maximum(_MARGIN * (high - low), 1e-9)
     panels[0].set_xlim(low[0] - margin[0], high[0] + margin[0])
     panels[0].set_ylim(low[1] - margin[1], high[1] + margin[1])
     distances = {}
     for axes, (variant, pairs) in zip(panels, clouds.items(), strict=True):
-        if pairs:
-            distances[variant] = [
-                energy_coefficient(plane.standardize(one), plane.standardize(other)) for one, other in pairs
-            ]
-            outside = _draw_points(axes, plane, pairs[0], column.colors)
-            note = f"energy coefficient {distances[variant][0]:.3f} (seed {rows[variant][0].run.seed})"
-            more = []
-            if len(pairs) > 1:
-                more = [f"{min(distances[variant]):.3f} to {max(distances[variant]):.3f} over {len(pairs)} seeds"]
-            more.append(f"{outside} of {sum(map(len, pairs[0]))} points beyond the frame")
-            panel_title(axes, f"{LABELS[variant]}: {column.name}", (note, BLACK), *((line, GRAY) for line in more))
+        distances[variant] = [
+            energy_coefficient(plane.standardize(one), plane.standardize(other)) for one, other in pairs
+        ]
+        outside = _draw_points(axes, plane, pairs[0], column.colors)
+        note = f"energy coefficient {distances[variant][0]:.3f} (seed {rows[variant][0].run.seed})"
+        more = []
+        if len(pairs) > 1:
+            more = [f"{min(distances[variant]):.3f} to {max(distances[variant]):.3f} over {len(pairs)} seeds"]
+        more.append(f"{outside} of {sum(map(len, pairs[0]))} points beyond the frame")
+        panel_title(axes, f"{LABELS[variant]}: {column.name}", (note, BLACK), *((line, GRAY) for line in more))
         axes.set_ylabel("component 2")
     share = 100.0 * plane.shares
     panels[-1].set_xlabel(
@@ -171,14 +167,9 @@ def _draw_points(axes: Axes, plane: Plane, pair: tuple[Numbers, Numbers], colors
     return int(((places < limits[:, 0]) | (places > limits[:, 1])).any(axis=1).sum())
 
 
-def _say_what_is_missing(panels: Sequence[Axes], task: str, variant: str, untold: bool) -> None:
-    """An empty row that says which command fills it; `untold`: there are runs, but without samples."""
-    reason = "no samples in its runs; a new one is made,\nin another folder, by" if untold else "no run; one is made by"
-    words = f"{reason}\n" + train_command(task, variant, algorithm=ALGORITHM).replace(" --variant", "\n--variant")
-    for axes, column in zip(panels, _COLUMNS, strict=True):
-        panel_title(axes, f"{LABELS[variant]}: {column.name}")
-        place: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center", "parse_math": False}
-        axes.text(0.5, 0.5, words, fontsize=9, color=GRAY, **place)
+def _how_to_fill(task: str, variant: str) -> str:
+    """A line for a variant that has no samples, with the command that makes some."""
+    return f"{LABELS[variant]}: no samples; they come from {train_command(task, variant, algorithm=ALGORITHM)}"
 
 
 def _legend() -> list[Line2D]:
@@ -213,9 +204,7 @@ def _closest(column: Mapping[str, Sequence[float]], resolution: float) -> str:
 
 def _detail(task: str, rows: Mapping[str, Sequence[_Sampled]]) -> str:
     cells = [
-        Cell(task=task, variant=variant, runs=tuple(each.run for each in there))
-        for variant, there in rows.items()
-        if there
+        Cell(task=task, variant=variant, runs=tuple(each.run for each in there)) for variant, there in rows.items()
     ]
     return (
         "Energy coefficient: energy distance over its largest possible value, in all standardized dimensions; "

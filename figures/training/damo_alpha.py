@@ -81,8 +81,6 @@ def draw(folder: Path) -> Figure:
     for axes, (task, row) in zip(grid, rows.items(), strict=True):
         _draw_scores(axes[0], axes[1], task, row, colors)
         _draw_values(axes[2], axes[3], row, colors)
-    for axes, label in zip(grid[-1], ("α   (reward units per nat)", "epoch") * 2, strict=True):
-        axes.set_xlabel(label)
     figure.legend(handles=_legend(colors), loc="outside lower center", ncols=6, columnspacing=1.6)
     more = len({setting.task for setting in everything}) - len(tasks)
     detail = f"Points: means over seeds of the last {SCORE_WINDOW} evaluations, bars: ± one standard deviation over "
@@ -124,16 +122,11 @@ def _draw_scores(
     for setting in scored:
         curves = [seed.run.curve for seed in setting.seeds if seed.run.scored]
         draw_seeds(by_epoch, curves, colors[setting.alpha], width=_width(setting))
-    notes = [("no scores recorded", GRAY)]
-    if scored:
-        best = max(scored, key=lambda setting: float(setting.scores.mean()))
-        notes = [(f"highest: {best.scores.mean():.1f} at α = {best.alpha:g} ({best.variant})", BLUE)]
-    panel_title(by_alpha, task, *notes)
+    best = max(scored, key=lambda setting: float(setting.scores.mean()), default=None)
+    note = f"highest: {best.scores.mean():.1f} at α = {best.alpha:g} ({best.variant})" if best else "no scores recorded"
+    panel_title(by_alpha, task, (note, BLUE if best else GRAY))
     panel_title(by_epoch, "Score by epoch")
-    for axes in (by_alpha, by_epoch):
-        axes.set_ylabel("normalized score (0-100)")
-        if not scored:
-            axes.set(xticks=[], yticks=[])
+    _label_or_remove(by_alpha, by_epoch, "normalized score (0-100)", drawn=bool(scored))
 
 
 def _draw_values(by_alpha: Axes, by_epoch: Axes, row: Sequence[_Setting], colors: Mapping[float, Color]) -> None:
@@ -147,16 +140,18 @@ def _draw_values(by_alpha: Axes, by_epoch: Axes, row: Sequence[_Setting], colors
     fold_far_values(by_alpha, value, truth)
     seeds = [seed for setting in valued for seed in setting.seeds]
     folded = fold_far_values(by_epoch, [seed.value for seed in seeds], [seed.truth for seed in seeds])
-    notes = [("no values recorded", GRAY)]
-    if valued:
-        over = [one.mean() > other.mean() for one, other in zip(value, truth, strict=True)]
-        notes = [(f"claims more than it earns in {sum(over)} of {len(over)}", BLUE)]
-    panel_title(by_alpha, "Claimed and earned", *notes)
+    over = [one.mean() > other.mean() for one, other in zip(value, truth, strict=True)]
+    panel_title(by_alpha, "Claimed and earned", (f"claims more than it earns in {sum(over)} of {len(over)}", BLUE))
     panel_title(by_epoch, "Value by epoch", *([("logarithmic far from the true returns", GRAY)] if folded else []))
-    for axes in (by_alpha, by_epoch):
-        axes.set_ylabel("discounted value (reward units)")
-        if not valued:
-            axes.set(xticks=[], yticks=[])
+    _label_or_remove(by_alpha, by_epoch, "discounted value (reward units)", drawn=bool(valued))
+
+
+def _label_or_remove(by_alpha: Axes, by_epoch: Axes, quantity: str, *, drawn: bool) -> None:
+    """Names the axes of two panels; where nothing is drawn there is no panel, only its place."""
+    for axes, label in ((by_alpha, "α   (reward units per nat)"), (by_epoch, "epoch")):
+        axes.set(xlabel=label, ylabel=quantity)
+        if not drawn:
+            axes.remove()
 
 
 def _draw_ends(axes: Axes, settings: Sequence[_Setting], ends: Sequence[Numbers], color: str, line: str = "-") -> None:

@@ -13,7 +13,6 @@ from continuous.environments.adroit.environments import make_environment as make
 from continuous.environments.adroit.models import make_raw_environment
 from continuous.environments.adroit.robots import make_robot
 from continuous.environments.batch import BatchSimulator
-from continuous.environments.locomotion.out_of_distribution import NAMES
 from continuous.environments.locomotion.robots import HalfCheetah, Hopper
 from continuous.environments.maze2d.simulator import Maze2D
 from continuous.environments.registry import environment_for, robot_for
@@ -68,7 +67,7 @@ def test_a_batch_equals_the_single_environment_step_for_step(name: str) -> None:
     assert (terminals > 0) == (task.robot in ("hopper", "walker2d", "ant", "pen"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["halfcheetah-jump", "ant-angle-30", "ant-angle-90"])  # the angle is a number
 def test_out_of_distribution_batches_equal_their_environments(name: str) -> None:
     task = find_task(name)
     compare(robot_for(task), lambda: environment_for(task), steps=200)

@@ -96,11 +96,12 @@ def test_training_folds_values_that_explode(tmp_path: Path) -> None:
 def test_runs_without_the_new_columns_have_scores_and_no_values(tmp_path: Path) -> None:
     write_damo_run(tmp_path, HOPPER, "main", 0, score=[10.0, 20.0])
     write_damo_run(tmp_path, HOPPER, "main", 1, score=[10.0, 20.0], value=[1.0, 2.0])  # value without the truth
-    for draw in (damo_training.draw, damo_alpha.draw):
-        figure = drawn(draw, tmp_path)
+    training, alpha = (drawn(draw, tmp_path) for draw in (damo_training.draw, damo_alpha.draw))
+    for figure in (training, alpha):
         assert "2 of 2 runs recorded no value beside the true return" in written(figure)
-        assert "no values recorded" in written(figure)
         check_text_is_readable(figure)
+    assert "no values recorded" in written(training)
+    assert len(alpha.axes) == 2  # no empty panels
     with pytest.raises(InvalidFileError, match="2 there recorded none"):
         damo_values(tmp_path)
 
