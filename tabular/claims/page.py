@@ -1,7 +1,4 @@
-"""The page of all claims, made from the records of a run: `python -m tabular.claims.page CLAIMS.json PAGE.md [README]`.
-
-With a third file, the table of numbered statements is put into it between the two marker lines.
-"""
+"""The page of all claims, made from the records of a run: `python -m tabular.claims.page CLAIMS.json PAGE.md`."""
 
 from __future__ import annotations
 
@@ -10,16 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ampl.claims import ClaimRecord, Verdict, read_claims
-from ampl.errors import AmplError, InvalidFileError, UnknownNameError
+from ampl.errors import AmplError, UnknownNameError
 from ampl.files import SIGNATURE, check_replaceable, write_text
 from ampl.printing import one_line, print_note
 from tabular.claims.claim import Claim, Relation
 from tabular.claims.registry import CLAIMS
 from tabular.claims.statements import STATEMENTS, Statement, statement_records
 
-BEGIN = "<!-- statements: begin (python -m tabular.claims.page) -->"
-END = "<!-- statements: end -->"
-_USAGE = "usage: python -m tabular.claims.page CLAIMS.json PAGE.md [FILE_WITH_MARKERS.md]"
+_USAGE = "usage: python -m tabular.claims.page CLAIMS.json PAGE.md"
 
 
 def claims_markdown(records: Sequence[ClaimRecord]) -> str:
@@ -77,19 +72,6 @@ def statements_table(records: Sequence[ClaimRecord]) -> str:
     return "\n".join(["| statement | says | checked by |", "|---|---|---|", *rows])
 
 
-def with_statements(text: str, table: str) -> str:
-    """A text with the table between its marker lines, in the place of what stood there.
-
-    Raises:
-        InvalidFileError: the text does not have each marker once, in order.
-    """
-    before, begin, rest = text.partition(f"{BEGIN}\n")
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in after:
-        raise InvalidFileError(f"the markers are missing or repeated; expected a line '{BEGIN}' and later '{END}'.")
-    return f"{before}{begin}{table}\n{end}{after}"
-
-
 def worst_in_words(claim: Claim, value: float) -> str:
     """The worst value with its unit."""
     unit = "off by" if claim.relation is Relation.EQUAL else "ratio"
@@ -98,29 +80,18 @@ def worst_in_words(claim: Claim, value: float) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Writes the page; returns the exit code, 2 for bad arguments or files (with one line to standard error)."""
-    if len(arguments) not in (2, 3):
+    if len(arguments) != 2:
         print(_USAGE, file=sys.stderr)
         return 2
-    source, page, *others = map(Path, arguments)
+    source, page = map(Path, arguments)
     try:
         records = read_claims(source)
         check_replaceable(page)
-        text = claims_markdown(records)
-        changed = [(path, with_statements(_text(path), statements_table(records))) for path in others]
-        write_text(page, text)
-        for path, content in changed:
-            write_text(path, content)
+        write_text(page, claims_markdown(records))
     except AmplError as error:
         print_note(one_line(str(error)))
         return 2
     return 0
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidFileError(f"cannot read {path}: {error}.") from error
 
 
 def _statement_row(statement: Statement, records: Sequence[ClaimRecord]) -> str:
@@ -150,9 +121,18 @@ def _counts(records: Sequence[ClaimRecord]) -> str:
 
 
 def _undecided(records: Sequence[ClaimRecord]) -> list[str]:
-    """Which cases count for nothing; no lines if every case was decided."""
-    rows = [f"- `{record.claim}`: {record.undecided:,}." for record in records if record.undecided]
-    return ["Cases that float64 could not decide, which count for nothing:", "", *rows, ""] if rows else []
+    """How many cases were not decided, claim by claim; no lines if every case was decided."""
+    rows = [
+        f"- `{record.claim}`: {record.undecided:,} of {record.cases + record.undecided:,} cases."
+        for record in records
+        if record.undecided
+    ]
+    reason = [
+        "A case is not decided where rounding in float64 may be larger than the difference that the verdict depends",
+        "on. That happens where the discount is next to one, as in DAMO's inner problem. Such a case counts neither",
+        "for the claim nor against it:",
+    ]
+    return ["## Cases that were not decided", "", *reason, "", *rows, ""] if rows else []
 
 
 def _cell(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ampl.claims import ClaimRecord, Verdict, read_claims, write_claims
-from ampl.errors import InvalidFileError, UnknownNameError
-from tabular.claims.page import BEGIN, END, claims_markdown, main, statements_table, with_statements
+from ampl.errors import UnknownNameError
+from tabular.claims.page import claims_markdown, main, statements_table
 from tabular.claims.registry import CLAIMS
 from tabular.claims.statements import PAPERS, STATEMENTS, numbers_in, statement_records
 
@@ -33,12 +34,6 @@ def row(label: str, *records: ClaimRecord) -> str:
 def test_the_page_in_docs_is_made_from_its_records() -> None:
     records = read_claims(ROOT / "docs/claims.json")
     assert (ROOT / "docs/claims.md").read_text(encoding="utf-8") == claims_markdown(records)
-
-
-def test_the_table_in_the_readme_is_made_from_the_same_records() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    if BEGIN in readme or END in readme:
-        assert readme == with_statements(readme, statements_table(read_claims(ROOT / "docs/claims.json")))
 
 
 def test_every_claim_about_a_paper_belongs_to_a_statement_of_it() -> None:
@@ -98,24 +93,18 @@ def test_a_record_of_an_unknown_claim_is_refused() -> None:
         claims_markdown([stranger])
 
 
-def test_the_table_replaces_only_what_stands_between_the_markers() -> None:
-    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    changed = with_statements(text, "| new |")
-    assert changed == f"before\n{BEGIN}\n| new |\n{END}\nafter\n"
-    assert with_statements(changed, "| new |") == changed
-    for broken in ("no markers", f"{END}\n{BEGIN}\n", f"{text}{text}"):
-        with pytest.raises(InvalidFileError, match="markers"):
-            with_statements(broken, "")
-
-
-def test_the_command_writes_the_page_and_the_table(tmp_path: Path) -> None:
-    source, page, readme = tmp_path / "claims.json", tmp_path / "claims.md", tmp_path / "README.md"
+def test_the_command_writes_the_page(tmp_path: Path) -> None:
+    source, page = tmp_path / "claims.json", tmp_path / "claims.md"
     records = [record("chain-rule"), record("theorem1-sharp")]
     write_claims(source, records)
-    readme.write_text(f"mine\n{BEGIN}\n{END}\n", encoding="utf-8")
-    assert main([str(source), str(page), str(readme)]) == 0
+    assert main([str(source), str(page)]) == 0
     assert page.read_text(encoding="utf-8") == claims_markdown(records)
-    assert readme.read_text(encoding="utf-8") == f"mine\n{BEGIN}\n{statements_table(records)}\n{END}\n"
+
+
+def test_cases_that_were_not_decided_are_counted_by_claim() -> None:
+    undecided = replace(record("damo-5.1"), undecided=7)
+    assert "- `damo-5.1`: 7 of 1,241 cases." in claims_markdown([record("chain-rule"), undecided]).splitlines()
+    assert "not decided" not in claims_markdown([record("chain-rule")])
 
 
 def test_the_command_refuses_bad_files_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +112,7 @@ def test_the_command_refuses_bad_files_in_one_line(tmp_path: Path, capsys: pytes
     write_claims(source, [record("chain-rule")])
     page.write_text("mine")
     bad = [[], [str(tmp_path / "absent.json"), str(page)], [str(source), str(page)]]
-    bad += [[str(source), str(tmp_path / "new.md"), str(page)]]  # no markers
+    bad += [[str(source), str(tmp_path / "new.md"), "a third file"]]
     for arguments in bad:
         assert main(arguments) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
