@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ampl.entry_points import WINGS, load_all
@@ -22,43 +22,77 @@ class Choice:
 
 
 def installed_wings() -> Mapping[str, Wing]:
-    """Every wing that can be imported and answers to `Wing`, by name; a warning names those that do not."""
+    """Every wing that can be imported and answers to `Wing`, by name, the built-in ones first.
+
+    A warning names those that do not.
+    """
     wings: dict[str, Wing] = {}
     for name, wing in load_all(WINGS).items():
         if isinstance(wing, Wing) and not isinstance(wing, type):
             wings[name] = wing
         else:
             logger.warning(
-                "the wing '%s' is a %s; expected an object with the methods of Wing", name, type(wing).__name__
+                "the wing '%s' is a %s; expected an object with what interfaces.Wing has",
+                name,
+                type(wing).__name__,
             )
     return wings
 
 
+def wings_with(wings: Mapping[str, Wing], task: str) -> list[Wing]:
+    """Those that have the task, the built-in ones first.
+
+    Raises:
+        MissingPackageError: no wing is installed.
+        UnknownNameError: no wing knows the task; with the nearest name of all wings.
+    """
+    if not wings:
+        raise MissingPackageError("no wing can be loaded, so there is nothing to train. Reinstall ampl-testbed.")
+    found = [wing for wing in wings.values() if task in wing.tasks()]
+    if not found:
+        raise UnknownNameError("task", task, {name for wing in wings.values() for name in wing.tasks()})
+    return found
+
+
+def variants_of(wings: Iterable[Wing]) -> dict[str, list[str]]:
+    """Every algorithm with its variants, of all wings together; the first of them is the default."""
+    found: dict[str, list[str]] = {}
+    for wing in wings:
+        for algorithm, variants in wing.algorithms().items():
+            known = found.setdefault(algorithm, [])
+            known += [variant for variant in variants if variant not in known]
+    return found
+
+
 def choose(wings: Mapping[str, Wing], algorithm: str, task: str, variant: str | None) -> Choice:
-    """Finds the wing that has the task.
+    """Finds the first wing that has the task and, on it, the algorithm and the variant; a later one only adds to it.
+
+    Args:
+        wings: from `installed_wings`.
+        algorithm: a name.
+        task: likewise.
+        variant: likewise; None: the algorithm's default.
 
     Raises:
         MissingPackageError: no wing is installed.
         UnknownNameError: no wing knows the task, the algorithm or the variant; with the nearest name of all wings.
         InvalidArgumentError: the algorithm is known, but not for this task.
     """
-    if not wings:
-        raise MissingPackageError("no wing can be loaded, so there is nothing to train. Reinstall ampl-testbed.")
-    wing = next((wing for wing in wings.values() if task in wing.tasks()), None)
-    if wing is None:
-        raise UnknownNameError("task", task, [name for wing in wings.values() for name in wing.tasks()])
-    known = {name for other in wings.values() for name in other.algorithms()}
+    here = wings_with(wings, task)
+    known = variants_of(here)
     if algorithm not in known:
-        raise UnknownNameError("algorithm", algorithm, known)
-    if algorithm not in wing.algorithms():
-        available = ", ".join(sorted(wing.algorithms()))
+        everywhere = variants_of(wings.values())
+        if algorithm not in everywhere:
+            raise UnknownNameError("algorithm", algorithm, everywhere)
+        available = ", ".join(sorted(known))
         raise InvalidArgumentError(
             f"algorithm '{algorithm}' does not run on task '{task}'; available there: {available}."
         )
-    variants: Sequence[str] = wing.algorithms()[algorithm]
-    if variant is not None and variant not in variants:
-        raise UnknownNameError(f"variant of {algorithm}", variant, variants)
-    return Choice(wing=wing, variant=variants[0] if variant is None else variant)
+    chosen = known[algorithm][0] if variant is None else variant
+    if chosen not in known[algorithm]:
+        raise UnknownNameError(f"variant of {algorithm}", chosen, known[algorithm])
+    wing = next(wing for wing in here if chosen in wing.algorithms().get(algorithm, ()))
+    return Choice(wing=wing, variant=chosen)
 
 
 def parse_seeds(text: str) -> list[int]:

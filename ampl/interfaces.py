@@ -8,7 +8,7 @@ the tabular wing, a vector [D] in the deep one), a an action (an integer, or a v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -21,6 +21,7 @@ Tensor: TypeAlias = Any  # a numpy array in the tabular wing, a torch tensor in 
 Randomness: TypeAlias = Any  # numpy.random.Generator, or torch.Generator in the deep wing
 Metrics: TypeAlias = Mapping[str, float]  # names like `group/name_unit`: "evaluation/return_normalized"
 Evaluation: TypeAlias = Callable[[], Metrics]  # measures one policy; what it measures does not change any more
+ProblemKind: TypeAlias = Literal["finite", "continuous"]  # states and actions are integers, or vectors
 State: TypeAlias = Mapping[str, Array]  # named plain arrays; no objects, no pickles
 
 PolicyT = TypeVar("PolicyT", contravariant=True)
@@ -215,8 +216,13 @@ class Sampled(Protocol):
 class Wing(Protocol):
     """One wing as the command line sees it; announced in the entry-point group `ampl.wings`.
 
-    Its module is imported to list names, so heavy imports belong inside `build`.
+    Its module is imported to list names, so heavy imports belong inside `build`. Two wings may have tasks in common:
+    the built-in one comes first, and the other adds algorithms, or variants of them, to its own.
     """
+
+    @property
+    def kind(self) -> ProblemKind:
+        """What its tasks are."""
 
     def tasks(self) -> Sequence[str]:
         """Names of the tasks of this wing."""

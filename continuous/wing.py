@@ -9,7 +9,7 @@ from ampl.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from ampl.arithmetic import Arithmetic
-    from ampl.interfaces import Algorithm
+    from ampl.interfaces import Algorithm, ProblemKind
     from ampl.scale import Scale
 
 _VARIANTS = {
@@ -52,6 +52,8 @@ _VARIANTS = {
 
 class ContinuousWing:
     """D4RL's and MOPO's tasks, and AMPL, MOPO and DAMO with deep components; an `ampl.interfaces.Wing`."""
+
+    kind: ProblemKind = "continuous"
 
     def tasks(self) -> Sequence[str]:
         """Every task of D4RL, and those of MOPO's own."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
-from ampl.interfaces import Algorithm
+from ampl.interfaces import Algorithm, ProblemKind
 from ampl.scale import Scale
 from ampl.settings import apply_settings
 
@@ -20,6 +20,8 @@ _DISCOUNT = 0.99
 
 class TabularWing:
     """Finite MDPs, and AMPL, MOPO and DAMO with exact components; an `ampl.interfaces.Wing`."""
+
+    kind: ProblemKind = "finite"
 
     def tasks(self) -> Sequence[str]:
         """Toy-text environments, grid worlds and random MDPs."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ampl.command_line.program import program
+from ampl.entry_points import DISTRIBUTION
 
-DISTRIBUTION = "ampl-testbed"
 _GIT_SECONDS = 10  # a git that hangs (a network drive) must not hold up a run
 
 

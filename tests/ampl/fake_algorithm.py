@@ -14,7 +14,7 @@ import numpy as np
 from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.evaluation_schedule import EvaluationRequest
-from ampl.interfaces import Array, Evaluation, Metrics, State
+from ampl.interfaces import Array, Evaluation, Metrics, ProblemKind, State
 from ampl.randomness import stream
 from ampl.scale import Scale
 from ampl.settings import apply_settings
@@ -122,6 +122,8 @@ class FakeConfig:
 
 
 class FakeWing:
+    kind: ProblemKind = "continuous"
+
     def tasks(self) -> Sequence[str]:
         return ["maze-small", "maze-large"]
 
