@@ -120,14 +120,18 @@ def changed_settings(published: _ConfigT, config: _ConfigT) -> dict[str, Any]:
     }
 
 
-def requested_settings(published: Any, texts: Sequence[str]) -> dict[str, Any]:
-    """What `--set` asks for and the published settings do not have, as `changed_settings` gives it.
+def requested_settings(published: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked for and the published settings do not have, as `changed_settings` gives it.
+
+    Args:
+        published: a tree of frozen dataclasses.
+        changes: as for `apply_settings`.
 
     Raises:
-        UnknownNameError, InvalidArgumentError: see `parse_assignments` and `apply_settings`; or the run's length is
-            asked for, which is an option of its own.
+        UnknownNameError, InvalidArgumentError: see `apply_settings`; or the run's length is asked for, which is an
+            option of its own.
     """
-    changed = changed_settings(published, apply_settings(published, parse_assignments(texts)))
+    changed = changed_settings(published, apply_settings(published, changes))
     if _LENGTH in changed:
         raise InvalidArgumentError(f"--set has {_LENGTH}, the length of the run. Use --epochs {changed[_LENGTH]}.")
     return changed

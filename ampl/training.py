@@ -79,7 +79,9 @@ def train(
         Interruption: a signal asked for it.
     """
     check_at_least("epochs", epochs, 1, "A run of zero epochs trains nothing.")
-    _check_seeds(algorithm)
+    check_seeds(algorithm.seeds)
+    if algorithm.retrain_period is not None:
+        check_at_least("retrain_period", algorithm.retrain_period, 1, "None switches retraining off.")
     clock = CheckpointClock(checkpoint_seconds, checkpoint_share)
     schedule = evaluation_schedule(scale, epochs, exact=algorithm.evaluates_exactly)
     workers = choose_workers(evaluation_workers, algorithm)
@@ -123,6 +125,12 @@ def train(
         return recorder.finish(epochs)
 
 
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raises InvalidArgumentError unless there are some, each >= 0, no two equal."""
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise InvalidArgumentError(f"seeds are {list(seeds)}; expected at least one, each >= 0, no two equal.")
+
+
 def _fit(recorder: Recorder, done: int, weights: Sequence[Array] | None) -> None:
     """Fits the model after `done` epochs, and saves what it has come to in its pauses."""
 
@@ -140,11 +148,3 @@ def _fit(recorder: Recorder, done: int, weights: Sequence[Array] | None) -> None
 def _is_retraining_due(done: int, period: int | None) -> bool:
     """Whether `done` epochs are a multiple of the period; never before the first epoch."""
     return period is not None and done > 0 and done % period == 0
-
-
-def _check_seeds(algorithm: Algorithm) -> None:
-    seeds = list(algorithm.seeds)
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise InvalidArgumentError(f"seeds are {seeds}; expected at least one, each >= 0, no two equal.")
-    if algorithm.retrain_period is not None:
-        check_at_least("retrain_period", algorithm.retrain_period, 1, "None switches retraining off.")

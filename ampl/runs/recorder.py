@@ -27,10 +27,22 @@ _MEAN_TOLERANCE = 1e-3  # of weights, which may be float32 over millions of tran
 
 @dataclass(frozen=True, kw_only=True)
 class SeedResult:
-    """What became of one seed: the seed, its run directory, and how it ended."""
+    """What became of one seed.
+
+    Attributes:
+        seed: it.
+        path: its run directory.
+        variant: of the algorithm.
+        settings: by key, those that differ from the variant's own.
+        notes: what readers of the result must know, such as how the run was scaled down; mostly none.
+        result: how it ended, after how many epochs, with the metrics of the last one.
+    """
 
     seed: int
     path: Path
+    variant: str
+    settings: Mapping[str, Any]
+    notes: tuple[str, ...]
     result: Result
 
 
@@ -66,7 +78,7 @@ class Recorder:
         evaluation: Mapping[str, Any],
     ) -> None:
         self.algorithm = algorithm
-        self._clock = clock
+        self._clock, self._variant, self._settings = clock, variant, scale.settings
         self._fit_metrics: list[Metrics] = [{} for _ in algorithm.seeds]
         self._pause = 0  # of the fit that is going on, see `Place`
         self._newest: list[Metrics] = [{} for _ in algorithm.seeds]  # the newest value of every metric
@@ -219,7 +231,14 @@ class Recorder:
                 self.directories[index].save_samples(samples[index])
         results = {index: self.directories[index].finish(epochs, Status.FINISHED) for index in self._running}
         return [
-            SeedResult(seed=seed, path=self.directories[index].path, result=(results | self._stopped)[index])
+            SeedResult(
+                seed=seed,
+                path=self.directories[index].path,
+                variant=self._variant,
+                settings=self._settings,
+                notes=tuple(self.algorithm.notes()),
+                result=(results | self._stopped)[index],
+            )
             for index, seed in enumerate(self.algorithm.seeds)
         ]
 

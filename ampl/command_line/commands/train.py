@@ -74,53 +74,36 @@ class Train:
         Raises:
             AmplError: an argument is wrong, or a run directory cannot be used; the message says which.
         """
-        from ampl.arithmetic import choose_arithmetic
-        from ampl.catalog import choose, installed_wings, parse_seeds
-        from ampl.files import check_output_folder
-        from ampl.interruption import resumable, saving_first
+        from ampl.api import train
+        from ampl.catalog import parse_seeds
         from ampl.runs.result_table import Column, print_results
-        from ampl.runs.run_directory import run_path
-        from ampl.scale import Scale
-        from ampl.settings import requested_settings, variant_label
-        from ampl.step_recording import step_recording
-        from ampl.training import train
+        from ampl.settings import parse_assignments, variant_label
 
-        choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
-        wing, variant = choice.wing, choice.variant
-        texts = [text for group in self.set for text in group or ("",)]
-        settings = requested_settings(wing.settings(self.algorithm, self.task, variant), texts) if texts else {}
-        scale = Scale(
+        results = train(
+            self.algorithm,
+            self.task,
+            variant=self.variant,
+            settings=parse_assignments([text for group in self.set for text in group or ("",)]),
+            seeds=parse_seeds(self.seeds),
             epochs=self.epochs,
+            out=self.out,
+            device=self.device,
+            resume=self.resume,
             steps_per_epoch=self.steps_per_epoch,
-            weight_steps=self.miw_steps,
+            miw_steps=self.miw_steps,
             model_steps=self.model_steps,
-            evaluation_period=self.eval_every,
-            evaluation_episodes=self.eval_episodes,
-            certificate_period=self.certificates_every,
+            eval_every=self.eval_every,
+            eval_episodes=self.eval_episodes,
+            certificates_every=self.certificates_every,
             common_starts=self.common_starts,
-            settings=settings,
+            eval_workers=self.eval_workers,
+            threads=self.threads,
+            precision=self.precision,
+            record=self.record,
+            checkpoint_seconds=self.checkpoint_seconds,
         )
-        seeds = parse_seeds(self.seeds)
-        places = [run_path(self.out, self.task, self.algorithm, variant, seed, settings) for seed in seeds]
-        for place in places:  # before the data is read
-            check_output_folder(place)
-        arithmetic = choose_arithmetic(self.threads, self.precision, places if self.resume else [])
-        with resumable("--resume"), step_recording(self.record == "auto"):
-            algorithm = wing.build(self.algorithm, self.task, variant, seeds, self.device, scale, arithmetic)
-            with saving_first():
-                results = train(
-                    algorithm,
-                    task=self.task,
-                    variant=variant,
-                    epochs=self.epochs or wing.default_epochs(self.algorithm, self.task, variant),
-                    out=self.out,
-                    resume=self.resume,
-                    checkpoint_seconds=self.checkpoint_seconds,
-                    scale=scale,
-                    evaluation_workers=self.eval_workers,
-                )
         print_results(
-            f"{self.algorithm} on {self.task}, {variant_label(variant, settings)}: last epoch",
+            f"{self.algorithm} on {self.task}, {variant_label(results[0].variant, results[0].settings)}: last epoch",
             [
                 Column(
                     seed=seed.seed,
@@ -130,6 +113,6 @@ class Train:
                 )
                 for seed in results
             ],
-            algorithm.notes(),
+            results[0].notes,
         )
         return int(any(seed.result.status == "stopped" for seed in results))

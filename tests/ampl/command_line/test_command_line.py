@@ -202,19 +202,6 @@ def test_a_broken_wing_is_named_and_does_not_stop_the_others(caplog: pytest.LogC
     assert "the wing 'broken'" in caplog.text
 
 
-def test_an_algorithm_of_another_wing_is_not_unknown() -> None:
-    class OtherWing(FakeWing):
-        def tasks(self) -> list[str]:
-            return ["door"]
-
-        def algorithms(self) -> dict[str, list[str]]:
-            return {"bc": ["plain"]}
-
-    wings = {"fake": wing, "other": OtherWing()}
-    with pytest.raises(AmplError, match="'bc' does not run on task 'maze-small'; available there: fake"):
-        ampl.catalog.choose(wings, "bc", "maze-small", None)
-
-
 def test_a_broken_entry_point_names_its_distribution(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     information = tmp_path / "bad_package-1.0.dist-info"
     information.mkdir()

@@ -1,0 +1,90 @@
+"""The public functions of `import ampl`: the same as the command line, imported when they are asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ampl
+from ampl.command_line.main import main
+from ampl.errors import AmplError, UnknownNameError
+
+TASK = "frozenlake-4x4"
+
+
+def test_the_help_shows_the_public_functions_documented_and_import_alone_loads_none() -> None:
+    code = "import ampl, sys; print('ampl.api' in sys.modules); help(ampl)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.startswith("False\n")
+    for name in ampl.__all__:
+        assert name in dir(ampl)
+        documented = getattr(ampl, name).__doc__
+        assert documented.splitlines()[0] in shown
+        assert "Raises:" in documented or "Attributes:" in documented
+    with pytest.raises(AttributeError, match="module 'ampl' has no attribute 'trian'"):
+        getattr(ampl, "tri" + "an")
+
+
+def test_a_problem_says_what_can_be_trained_on_it() -> None:
+    finite, deep = ampl.load_problem(TASK), ampl.load_problem("hopper-medium-v2")
+    assert (finite.name, finite.kind, deep.kind) == (TASK, "finite", "continuous")
+    assert set(finite.algorithms) == {"ampl", "mopo", "damo"}
+    assert finite.algorithms["mopo"] != deep.algorithms["mopo"]
+    with pytest.raises(UnknownNameError, match="Did you mean 'hopper-medium-v2'"):
+        ampl.load_problem("hoper-medium-v2")
+
+
+def test_training_is_that_of_the_command(tmp_path: Path) -> None:
+    changes, words = {"n_transitions": 500, "penalty_share": 0.25}, ["n_transitions=500", "penalty_share=0.25"]
+    problem = ampl.load_problem(TASK)
+    found = ampl.train("mopo", problem, settings=changes, seeds=np.arange(2), epochs=2, out=tmp_path / "here")
+    there = ["--set", *words, "--seeds", "0,1", "--epochs", "2", "--out", str(tmp_path / "there")]
+    assert main(["train", "mopo", TASK, *there]) == 0
+    assert [seed.seed for seed in found] == [0, 1]
+    for seed in found:
+        other = tmp_path / "there" / seed.path.relative_to(tmp_path / "here")
+        for file in ("config.json", "metrics.csv", "result.json"):
+            assert (seed.path / file).read_bytes() == (other / file).read_bytes()
+        assert (seed.result.status, seed.result.epochs) == ("finished", 2)
+        assert seed.settings == changes
+
+
+def test_training_goes_on_where_it_ended(tmp_path: Path) -> None:
+    for epochs, resume in ((1, False), (3, True)):
+        (found,) = ampl.train("damo", TASK, epochs=epochs, out=str(tmp_path / "parts"), resume=resume)
+    (whole,) = ampl.train("damo", TASK, epochs=3, out=tmp_path / "whole")
+    assert found.result == whole.result
+    assert (found.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"problem": "frozenlake-44"}, "Did you mean 'frozenlake-4x4'"),
+        ({"algorithm": "mop"}, "Did you mean 'mopo'"),
+        ({"variant": "mian"}, "Did you mean 'main'"),
+        ({"settings": {"penalty_shore": 1}}, "Did you mean 'penalty_share'"),
+        ({"settings": {"penalty_share": "much"}}, "penalty_share=much: expected a number"),
+        ({"settings": {"penalty_share": -1.0}}, "penalty_share=-1"),
+        ({"seeds": ()}, "at least one"),
+        ({"seeds": (1, 1)}, "no two equal"),
+        ({"seeds": (-1,)}, "each >= 0"),
+        ({"seeds": "0,1"}, "expected integers"),
+        ({"seeds": 3}, "expected integers"),
+        ({"epochs": 0}, "expected at least 1"),
+        ({"steps_per_epoch": 3}, "without steps"),
+        ({"device": "tpu"}, "expected one of auto, cpu, cuda"),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
+    call: dict[str, Any] = {"algorithm": "mopo", "problem": TASK, "out": tmp_path / "runs"} | arguments
+    with pytest.raises(AmplError) as error:
+        ampl.train(**call)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "runs").exists()
