@@ -227,8 +227,8 @@ class Wing(Protocol):
     def tasks(self) -> Sequence[str]:
         """Names of the tasks of this wing."""
 
-    def algorithms(self) -> Mapping[str, Sequence[str]]:
-        """Each algorithm with its variants, at least one; the first is the default."""
+    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
+        """Each algorithm with its variants, at least one, and what each is; the first is the default."""
 
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         """Epochs of a full run of a variant, >= 1."""

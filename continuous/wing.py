@@ -6,48 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ampl.errors import InvalidArgumentError
+from continuous.algorithms.variants import VARIANTS
 
 if TYPE_CHECKING:
     from ampl.arithmetic import Arithmetic
     from ampl.interfaces import Algorithm, ProblemKind
     from ampl.scale import Scale
-
-_VARIANTS = {
-    "ampl": (
-        "main",
-        "nw",
-        "vpm",
-        "gendice",
-        "dualdice",
-        "wpr",
-        "kl-dual-wpr",
-        "kl-dual",
-        "gaussian-policy",
-        "no-regularizer",
-        "no-rollouts",
-        "reward-test-function",
-        "value-discriminator",
-        "released-rollouts",
-        "multi-moment",
-    ),
-    "mopo": ("main", "kit", "mbpo", "no-ensemble", "no-penalty", "mean-std", "disagreement", "true-error"),
-    "damo": (
-        "main",
-        "no-er",
-        "no-ir",
-        "inconsistent",
-        "unstabilized",
-        "fixed-alpha",
-        "exact-critic",
-        "gradient-penalty",
-        "episode-starts",
-        "alpha-0.1",
-        "alpha-0.3",
-        "alpha-1",
-        "alpha-3",
-        "alpha-10",
-    ),
-}
 
 
 class ContinuousWing:
@@ -61,9 +25,9 @@ class ContinuousWing:
 
         return list(TASKS)
 
-    def algorithms(self) -> Mapping[str, Sequence[str]]:
-        """Each with its ablations; AMPL's last variant, with several test functions at once, is our own."""
-        return _VARIANTS
+    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
+        """The three papers', each with its ablations."""
+        return VARIANTS
 
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         """As the variant's own settings say: a thousand; three thousand for DAMO and for MOPO as in OfflineRL-Kit."""

@@ -29,7 +29,7 @@ class TabularWing:
 
         return list(TASKS)
 
-    def algorithms(self) -> Mapping[str, Sequence[str]]:
+    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
         """The three papers', each with its ablations."""
         from tabular.algorithms import ampl, damo, mopo
 

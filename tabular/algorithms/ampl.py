@@ -25,8 +25,11 @@ from tabular.exact.dynamics import maximum_likelihood
 from tabular.exact.occupancy import action_value, occupancy
 from tabular.mdps.mdp import FiniteMDP
 
-VARIANTS = ("main", "nw")
-"""Weighted refits (Eq. 6), and refits without weights (Eq. 4)."""
+VARIANTS = {
+    "main": "AMPL: refits of the model are weighted (Eq. 6)",
+    "nw": "refits of the model have no weights (Eq. 4)",
+}
+"""What each is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,6 @@ actor's maximum of Eq. 2. What stands in for the deep components:
 - classifier: its optimum on counts with pseudo-counts, R = log(rho_M / rho_D), exact for the current policy;
 - critic: the exact inner minimum for f = (x - 1)^2; on large MDPs its closed form, which lets ratios be negative;
 - actor: a few L-BFGS iterations an epoch on the maximin value, with the exact gradient (envelope theorem).
-
-Variants: no-er drops the explicit term (R = 0, no data alignment); no-ir drops the implicit one (the return in the
-model with the reward r - alpha R); inconsistent keeps the critic but maximizes Q itself, as an off-policy actor does.
 """
 
 from __future__ import annotations
@@ -31,8 +28,13 @@ from tabular.exact.policy_gradient import action_value_of
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import ActionValue, Policy
 
-VARIANTS = ("main", "no-er", "no-ir", "inconsistent")
-"""DAMO, without data alignment, without behavior alignment, and with a standard actor."""
+VARIANTS = {
+    "main": "DAMO: critic and actor of Eq. 2, and both alignments",
+    "no-er": "the explicit term is dropped: R = 0, no data alignment",
+    "no-ir": "the implicit term is dropped: the policy maximizes its return in the model with the reward r - alpha R",
+    "inconsistent": "the critic is DAMO's, but the actor maximizes Q itself, as an off-policy actor does",
+}
+"""What each is."""
 
 EXACT_PAIRS = 300
 """Largest S * A for which the inner minimum is over ratios x >= 0; above it, the closed form."""

@@ -4,10 +4,8 @@ Source: "MOPO: Model-based Offline Policy Optimization" (NeurIPS 2020), Algorith
 lines: fit the model; subtract lambda u(s, a) from the reward; optimize the policy in the penalized MDP. What stands in
 for the deep components:
 
-- u, main: sqrt(k / n), n the data of the pair's cell and k the next states seen there. The L1 error of n-sample
-  frequencies is at most this in the mean; what the tied class cannot represent it does not see.
-- u, ensemble: the largest L1 distance of a bootstrap refit's rows from the ensemble's mean.
-- u, true-penalty: the true L1 error, which makes it admissible; no-penalty is MBPO.
+- u, as `VARIANTS` says. In the mean the L1 error of n-sample frequencies is at most the u of main, which does not see
+  what the tied class cannot represent; that of true-penalty is admissible.
 - lambda: a share of discount * c, c half the range of the optimal values in the model. Section 4's guarantee needs the
   whole of it and an admissible u.
 - policy: one step of exact soft policy iteration an epoch, the limit of SAC at a small temperature.
@@ -33,8 +31,13 @@ from tabular.exact.policy import optimal_policy
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats
 
-VARIANTS = ("main", "ensemble", "true-penalty", "no-penalty")
-"""How u is estimated; the last is MBPO."""
+VARIANTS = {
+    "main": "u is sqrt(k / n), for n rows of the pair's cell with k different next states",
+    "ensemble": "u is the largest L1 distance of a bootstrap model's rows from the ensemble's mean",
+    "true-penalty": "u is the true L1 error of the model",
+    "no-penalty": "MBPO: nothing is subtracted from the reward",
+}
+"""What each is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,8 +127,8 @@ class FakeWing:
     def tasks(self) -> Sequence[str]:
         return ["maze-small", "maze-large"]
 
-    def algorithms(self) -> Mapping[str, Sequence[str]]:
-        return {"fake": ["plain", "fancy"]}
+    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
+        return {"fake": {"plain": "as it is", "fancy": "with more of it"}}
 
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         return 3

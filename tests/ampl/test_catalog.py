@@ -25,8 +25,8 @@ class OtherWing(FakeWing):
     def tasks(self) -> Sequence[str]:
         return self._tasks
 
-    def algorithms(self) -> Mapping[str, Sequence[str]]:
-        return self._algorithms
+    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
+        return {name: dict.fromkeys(variants, "of a test") for name, variants in self._algorithms.items()}
 
 
 FIRST, SECOND = OtherWing(["maze", "door"], {"mopo": ["main"]}), OtherWing(["maze", "key"], {"bc": ["plain", "wide"]})

@@ -14,6 +14,7 @@ import tyro
 class Settings:
     """Lists every setting of an algorithm on a task: value, default, where the value comes from, type and meaning.
 
+    Then come the variants, with a sentence on each.
     `ampl train ALGORITHM TASK --set KEY=VALUE` changes them; the last part of a key suffices where it is clear.
     """
 
@@ -37,7 +38,8 @@ class Settings:
         from ampl.settings import list_settings
 
         choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
-        first = choice.wing.algorithms()[self.algorithm][0]
+        variants = choice.wing.algorithms()[self.algorithm]
+        first = next(iter(variants))
         settings = list_settings(choice.wing.settings(self.algorithm, self.task, choice.variant))
         common = {
             each.key: each.value for each in list_settings(choice.wing.settings(self.algorithm, self.task, first))
@@ -47,10 +49,12 @@ class Settings:
             rows = [_as_json(setting, common) for setting in settings]
             print(json_format.dumps(names | {"settings": rows}, indent=2))
             return 0
-        print_line(f"{self.algorithm} on {self.task}, variant {choice.variant}")
+        print_line(f"{self.algorithm} on {self.task}, variant {choice.variant}: {variants[choice.variant]}")
         print_columns(
             [("KEY", "VALUE", "DEFAULT", "FROM", "MEANING"), *(_row(setting, common) for setting in settings)]
         )
+        print_line("")
+        print_columns([("VARIANT", "IS"), *variants.items()])
         return 0
 
 

@@ -1,9 +1,15 @@
 """Deep AMPL: alternating model-policy learning on D4RL data, K seeds side by side; an `ampl.interfaces.Algorithm`.
 
-Source: "A Unified Framework for Alternating Offline Model Training and Policy Learning" (NeurIPS 2022), Algorithm 1,
-whose loop is `ampl.training.train`. Its parts: the model and its (weighted) fit in `dynamics.py`, the weights in
-`q_moment.py` and its siblings, rollouts in `rollout.py`, one iteration of critics, policy and discriminator in
-`ampl_update.py`, when what happens in `schedule.py`, all settings in `ampl_config.py`.
+Source: "A Unified Framework for Alternating Offline Model Training and Policy Learning" (NeurIPS 2022), Algorithm 1:
+
+    fit the model by maximum likelihood                                         Eq. 4, `EnsembleDynamics.fit`
+    for every epoch:
+        every so often: estimate the weights, refit the model with them         Eqs. 11 and 6, `continuous.weights`
+        roll the model out from states of D_env with the policy                 `roll_out`
+        for every update:
+            critic, policy and discriminator                                    Eqs. 12-17, `ActorCritic.update`
+
+The loop is `ampl.training.train`'s; when what happens is in `schedule.py`, all settings in `config.py`.
 """
 
 from __future__ import annotations

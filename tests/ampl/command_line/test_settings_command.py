@@ -92,11 +92,15 @@ def test_the_table_has_value_default_source_type_and_meaning(capsys: pytest.Capt
     assert main(["settings", "fake", "maze-small", "--variant", "fancy"]) == 0
     lines = [line.split(maxsplit=4) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
-        ["fake", "on", "maze-small,", "variant", "fancy"],
+        ["fake", "on", "maze-small,", "variant", "fancy: with more of it"],
         ["KEY", "VALUE", "DEFAULT", "FROM", "MEANING"],
         ["step_size", "0.1", "0.1", "default", "a number: of the walk"],
         ["fancy", "true", "variant", "true", "or false"],
         ["model.size", "3", "3", "default", "an integer: numbers"],
+        [],
+        ["VARIANT", "IS"],
+        ["plain", "as", "it", "is"],
+        ["fancy", "with", "more", "of", "it"],
     ]
 
 

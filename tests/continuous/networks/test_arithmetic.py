@@ -58,8 +58,8 @@ class SmallWing:
     def tasks(self) -> Sequence[str]:
         return ["line"]
 
-    def algorithms(self) -> Mapping[str, Sequence[str]]:
-        return {"mopo": ["main"]}
+    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
+        return {"mopo": {"main": "as published"}}
 
     def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
         return 2

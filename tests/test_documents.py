@@ -1,0 +1,146 @@
+"""Documents name what exists: files and modules of this repository, links to other pages and their headings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ampl.catalog import choose, installed_wings
+from ampl.variant_tables import TABLE, main, with_tables
+
+ROOT = Path(__file__).parents[1]
+ROOMS = "ampl|tabular|continuous|figures|tests|benchmarks|docs|results"
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "results/*.md", "benchmarks/*.md", "continuous/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+CODE = sorted(path for room in ROOMS.split("|") for path in (ROOT / room).rglob("*.py"))
+
+_PATH = re.compile(
+    rf"`(?!ampl/Maze2D)(?P<path>(?:{ROOMS})/[\w./-]*)`"
+)  # names of mazes in Gymnasium's list are no paths
+_MODULE = re.compile(rf"`(?P<module>(?:{ROOMS})(?:\.(?!py`)[A-Za-z_]\w*)+)(?:\(|`)")
+_FILE = re.compile(r"`(?P<file>\w+\.py)`")
+_LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+_TRAINING = re.compile(
+    r"\bampl train (?P<algorithm>ampl|mopo|damo) (?P<task>[\w$.-]+)(?:[^`\n]*? --variant (?P<variant>[\w$.-]+))?"
+)
+_FENCE = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def is_named(dotted: str) -> bool:
+    """Whether it is a module, or a name that stands in one; entry-point groups stand in `entry_points.py`."""
+    parts = dotted.split(".")
+    for count in range(len(parts), 0, -1):
+        place = ROOT.joinpath(*parts[:count])
+        file = place.with_suffix(".py") if place.with_suffix(".py").is_file() else place / "__init__.py"
+        if file.is_file():
+            rest = parts[count:]
+            found = not rest or re.search(rf"\b{rest[0]}\b", file.read_text(encoding="utf-8")) is not None
+            return found or f'"{dotted}"' in (ROOT / "ampl/entry_points.py").read_text(encoding="utf-8")
+    return False
+
+
+def missing_names(text: str) -> list[str]:
+    """Paths, modules and files in backticks that this repository does not have."""
+    files = {path.name for path in CODE} | {
+        "tabular.py",
+        "figures.py",
+        "torch.py",
+        "ampl_bc.py",
+    }  # the latter: of a user's
+    return [
+        *(match["path"] for match in _PATH.finditer(text) if not (ROOT / match["path"]).exists()),
+        *(match["module"] for match in _MODULE.finditer(text) if not is_named(match["module"])),
+        *(match["file"] for match in _FILE.finditer(text) if match["file"] not in files),
+    ]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.*)$", _FENCE.sub("", page.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
+def test_a_page_names_files_and_modules_that_exist(page: Path) -> None:
+    assert missing_names(page.read_text(encoding="utf-8")) == []
+
+
+def test_docstrings_and_comments_name_files_and_modules_that_exist() -> None:
+    missing = {name(path): missing_names(path.read_text(encoding="utf-8")) for path in CODE if path != Path(__file__)}
+    assert {path: names for path, names in missing.items() if names} == {}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
+def test_links_of_a_page_lead_to_pages_and_headings(page: Path) -> None:
+    for target in (match["target"] for match in _LINK.finditer(page.read_text(encoding="utf-8"))):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            linked = page.parent / path if path else page
+            assert linked.exists(), target
+            assert not anchor or anchor in anchors(linked), target
+
+
+def test_what_does_not_exist_is_noticed() -> None:
+    assert missing_names("`ampl/trainer.py`, `ampl.trainer`, `ampl.training.tarin(...)`, `no.py`") == [
+        "ampl/trainer.py",
+        "ampl.trainer",
+        "ampl.training.tarin",
+        "no.py",
+    ]
+    assert missing_names("`ampl/training.py`, `ampl.training.train(...)`, `ampl.py`, `ampl.runs`") == []
+    assert "the-house" in anchors(ROOT / "README.md")
+
+
+def test_readme_is_short_enough_to_be_read() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=name)
+def test_tables_of_variants_are_what_the_wings_list(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert with_tables(text) == text, "write it anew: python -m ampl.variant_tables PAGE.md"
+
+
+def test_every_algorithm_has_its_table_of_variants() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in DOCUMENTS)
+    shown = {(found["wing"], found["algorithm"]) for found in TABLE.finditer(text)}
+    wings = installed_wings()
+    assert {(wing, algorithm) for wing in ("tabular", "continuous") for algorithm in wings[wing].algorithms()} == shown
+
+
+def test_trainings_in_documents_are_of_tasks_and_variants_that_exist() -> None:
+    wings = installed_wings()
+    text = "".join(page.read_text(encoding="utf-8") for page in DOCUMENTS)
+    trainings = {
+        (found["algorithm"], found["task"], found["variant"])
+        for found in _TRAINING.finditer(text)
+        if found["task"] != "TASK" and not found["task"].startswith("$")
+    }
+    assert len(trainings) > 20
+    for algorithm, task, variant in trainings:
+        choose(wings, algorithm, task, None if variant == "$v" else variant)
+
+
+def test_a_table_of_an_unknown_algorithm_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    for names, expected in {"tabular moppo": "moppo", "tabula mopo": "tabula"}.items():
+        page.write_text(f"<!-- variants: {names} -->\nmine\n<!-- variants: end -->\n")
+        assert main([str(page)]) == 2
+        assert expected in capsys.readouterr().err
+        assert "mine" in page.read_text()
+    assert main([str(tmp_path / "absent.md")]) == 2
+    page.write_text("<!-- variants: tabular ampl -->\nold\n<!-- variants: end -->\n")
+    assert main([str(page)]) == 0
+    assert "old" not in page.read_text()
+    assert "| `nw` |" in page.read_text()
