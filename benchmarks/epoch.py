@@ -131,9 +131,7 @@ def timing(module: Any, function: str, spent: dict[str, float], part: str) -> It
 @contextmanager
 def fit_of_one_look(algorithm: Any) -> Iterator[None]:
     """Inside, a fit ends after its first look."""
-    own = algorithm.name == "ampl"
-    network = (algorithm._model if own else algorithm.model).network
-    rows = (algorithm._table if own else algorithm.table).n_transitions
+    network, rows = algorithm.model.network, algorithm.table.n_transitions
     config = network.config
     each = config.steps_per_look or -(-(rows - holdout_size(rows, config)) // config.batch_size)
     network.config = replace(config, max_steps=each)
@@ -145,7 +143,7 @@ def fit_of_one_look(algorithm: Any) -> Iterator[None]:
 
 def weight_seconds(algorithm: Any) -> float:
     """Of a whole estimation of the weights, by two short ones that differ in the number of updates."""
-    estimator = algorithm._estimator
+    estimator = algorithm.estimator
     config, seconds = estimator.config, []
     for steps in (WEIGHT_STEPS, 2 * WEIGHT_STEPS):
         estimator.config = replace(config, steps=steps)

@@ -25,10 +25,12 @@ from ampl.files import write_json
 from benchmarks import ampl_steps
 from benchmarks.ampl_steps import learner_and_sampler
 from benchmarks.records import command_line, device_name
-from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.config import DAMOConfig
+from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
 from continuous.algorithms.model_based import ModelBased
-from continuous.algorithms.mopo.mopo import MOPO, MOPOConfig
+from continuous.algorithms.mopo.config import MOPOConfig
+from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.surroundings import Surroundings
 from continuous.commands.bench.loops import fit_steps, no_surroundings, synthetic_table
 from continuous.evaluation.certificates import ModelReturns

@@ -113,7 +113,7 @@ def products(device: str, *, quick: bool) -> dict[str, dict[str, float]]:
 def trainings(device: str, *, quick: bool) -> dict[str, float]:
     """MOPO updates a second of all trainings together, by how many there are, each on a stream of its own."""
     from benchmarks.gpu_comparison import mopo
-    from continuous.algorithms.mopo.mopo import MOPOConfig
+    from continuous.algorithms.mopo.config import MOPOConfig
 
     made = []
     for number in range(1 if quick else max(WIDTHS)):

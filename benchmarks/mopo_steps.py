@@ -21,9 +21,11 @@ from ampl.arithmetic import Arithmetic
 from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
 from benchmarks.plain_mopo import PENALTY_WEIGHT, PlainMOPO
 from benchmarks.records import command_line, print_table, write_record
-from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.config import DAMOConfig
+from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
-from continuous.algorithms.mopo.mopo import MOPO, MOPO_DYNAMICS, MOPOConfig
+from continuous.algorithms.mopo.config import MOPO_DYNAMICS, MOPOConfig
+from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.sac.learner import SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.commands.bench.loops import fit_steps, no_surroundings, synthetic_table

@@ -35,13 +35,10 @@ class ContinuousWing:
 
     def settings(self, algorithm: str, task: str, variant: str) -> Any:
         """The published settings: an `AMPLConfig`, a `MOPOConfig` or a `DAMOConfig`."""
-        from continuous.algorithms.ampl import presets as ampl_presets
-        from continuous.algorithms.damo import presets as damo_presets
-        from continuous.algorithms.mopo import presets as mopo_presets
+        from continuous.algorithms.build import CONFIGS
         from continuous.tasks.registry import find_task
 
-        presets = {"ampl": ampl_presets, "mopo": mopo_presets, "damo": damo_presets}[algorithm]
-        return presets.published_config(find_task(task), variant)
+        return CONFIGS[algorithm].published_config(find_task(task), variant)
 
     def build(
         self,
@@ -59,20 +56,9 @@ class ContinuousWing:
             InvalidArgumentError: device "cuda" without a usable GPU, or a scale that the schedule cannot take.
             InvalidFileError: the dataset is not there, or damaged; the message says how to get it.
         """
-        if scale.settings:
-            raise InvalidArgumentError(f"--set is given; {algorithm} on {task} cannot be told settings yet.")
-        chosen = choose_device(device)
-        if algorithm == "mopo":
-            from continuous.algorithms.mopo.build import build_mopo
+        from continuous.algorithms.build import build
 
-            return build_mopo(task, variant, seeds, chosen, scale, arithmetic)
-        if algorithm == "damo":
-            from continuous.algorithms.damo.build import build_damo
-
-            return build_damo(task, variant, seeds, chosen, scale, arithmetic)
-        from continuous.algorithms.ampl.build import build_ampl
-
-        return build_ampl(task, variant, seeds, chosen, scale, arithmetic)
+        return build(algorithm, task, variant, seeds, choose_device(device), scale, arithmetic)
 
 
 def choose_device(device: str) -> str:

@@ -1,7 +1,8 @@
-"""What MOPO, MBPO and DAMO share: a model that is fitted once, branched rollouts, and updates on mixed batches.
+"""What AMPL, MOPO, MBPO and DAMO share: a fitted model, branched rollouts, and updates on mixed batches.
 
-The loop is `ampl.training.train`'s; an epoch is one rollout of the model from many states of the data, then its
-updates. What an update does is the learner's, what the model charges for uncertainty is the model's wrapper's.
+The loop is `ampl.training.train`'s; an epoch is a few rollouts of the model from many states of the data, each with its
+share of the updates. What an update does is the learner's, what the model charges for uncertainty is the model's
+wrapper's. AMPL refits the model with weights, the others fit it once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,29 +22,38 @@ from torch import Tensor
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Evaluation, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
-from continuous.algorithms.branched_schedule import BranchedSchedule
-from continuous.algorithms.sac.policy import SquashedGaussian
+from ampl.settings import settings_as_json
+from continuous.algorithms.config import ModelBasedConfig
+from continuous.algorithms.schedule import Schedule
 from continuous.algorithms.surroundings import Surroundings
+from continuous.evaluation.acting import Actor
 from continuous.evaluation.certificates import ModelReturns
 from continuous.evaluation.evaluator import Evaluator
 from continuous.evaluation.policy_evaluation import PolicyEvaluation
 from continuous.evaluation.visits import real_visits, sample_visits
-from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics
+from continuous.model.ensemble import EnsembleDynamics
+from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.rollout import Model, paths_at_once, roll_out
 from continuous.networks.arithmetic import arithmetic_on
 from continuous.networks.repetition import Repetition
 from continuous.networks.streams import SeedStreams, prefixed, without_prefix
+from continuous.replay.batch import Batch
 from continuous.replay.buffers import ModelBuffer, TransitionTable
 from continuous.replay.mixed import MixedSampler
 
-_STREAMS = ("model", "rollouts", "updates")
+
+class LearnedPolicy(ActingPolicy, Protocol):
+    """pi of K seeds."""
+
+    def snapshot(self, index: int) -> Actor:
+        """One seed's policy, for evaluation: a copy."""
 
 
 class Learner(Protocol):
     """Networks of K seeds and their update."""
 
     @property
-    def policy(self) -> SquashedGaussian:
+    def policy(self) -> LearnedPolicy:
         """pi."""
 
     @property
@@ -56,6 +66,10 @@ class Learner(Protocol):
     @property
     def sums(self) -> Mapping[str, Tensor]:
         """Metrics summed over the updates since `clear`, [K] each."""
+
+    @property
+    def levels(self) -> Mapping[str, Tensor]:
+        """Metrics as they are at the end of an epoch, [K] each."""
 
     def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
         """What follows from the number of epochs, for config.json: a run with such settings cannot be extended."""
@@ -77,71 +91,79 @@ class Learner(Protocol):
 
 
 LearnerT = TypeVar("LearnerT", bound=Learner)
+ConfigT = TypeVar("ConfigT", bound=ModelBasedConfig)
 
 
-class ModelBased(ABC, Generic[LearnerT]):
-    """Base of the algorithms; subclasses give a learner, the model that is rolled out, and one update.
+class ModelBased(ABC, Generic[LearnerT, ConfigT]):
+    """Base of the algorithms; subclasses give a learner, the model that is rolled out, and an update.
 
     Args:
-        name: as on the command line.
         table: the offline data, on the device that trains.
+        settings: every hyperparameter.
         seeds: K of them.
-        schedule: counts.
-        dynamics: of the ensemble.
-        evaluation_episodes: for each seed.
-        settings: every hyperparameter as JSON values.
         surroundings: of the task and the machine.
+        bounds: the largest |s_i|, [D], and |r| that the model may predict; None: any.
 
     Attributes:
         streams: random numbers for the model's fit, rollouts and updates.
         model: the ensemble.
         buffer: D_model.
-        sampler: of real and model rows together.
+        real_rows: rows of a batch that come from the data in this epoch.
     """
 
+    name: ClassVar[str]
+    stream_names: ClassVar[Sequence[str]] = ("model", "rollouts", "updates")
     retrain_period: int | None = None
     evaluates_exactly = False
     charge_waits: bool = False  # whether `charged_step` waits for the host, as a simulator's does
+    updates_at_once: int = 1  # that a call of `update` makes
     learner: LearnerT
 
     def __init__(
         self,
-        name: str,
         table: TransitionTable,
+        settings: ConfigT,
         seeds: Sequence[int],
-        *,
-        schedule: BranchedSchedule,
-        dynamics: DynamicsConfig,
-        evaluation_episodes: int,
-        settings: Mapping[str, Any],
         surroundings: Surroundings,
+        bounds: tuple[Tensor, Tensor] | None = None,
     ) -> None:
-        self.name, self.seeds, self.schedule = name, tuple(seeds), schedule
-        self.table, self._surroundings, self._settings = table, surroundings, settings
-        self.arithmetic, self._evaluation_episodes = surroundings.arithmetic, evaluation_episodes
+        self.table, self.settings, self.seeds = table, settings, tuple(seeds)
+        self._surroundings, self.arithmetic = surroundings, surroundings.arithmetic
         device = self._device = table.rows.device
-        self.streams = {stream: SeedStreams(seeds, stream, device) for stream in _STREAMS}
-        unbounded = torch.full((table.observation_size,), math.inf, device=device)
-        self.model = EnsembleDynamics(
-            table.observation_size,
-            table.action_size,
-            dynamics,
-            seeds,
-            termination=surroundings.termination,
-            state_bound=unbounded,
-            reward_bound=unbounded[0],
-            device=device,
+        self.streams = {stream: SeedStreams(seeds, stream, device) for stream in self.stream_names}
+        state_bound, reward_bound = bounds or (
+            torch.full((table.observation_size,), math.inf, device=device),
+            torch.tensor(math.inf, device=device),
         )
-        self.buffer = ModelBuffer(len(seeds), schedule.buffer_capacity, table.layout, device)
-        self.sampler = MixedSampler(
-            table=table,
-            buffer=self.buffer,
-            streams=self.streams["updates"],
-            batch_size=schedule.batch_size,
-            real_rows=schedule.real_rows,
-        )
+        with self.computing():
+            self.model = EnsembleDynamics(
+                table.observation_size,
+                table.action_size,
+                settings.dynamics,
+                seeds,
+                termination=surroundings.termination,
+                state_bound=state_bound,
+                reward_bound=reward_bound,
+                device=device,
+            )
+        self.buffer = ModelBuffer(len(seeds), self.schedule.buffer_capacity, table.layout, device)
+        self.real_rows = self.schedule.real_rows(1)
         self._repetition: Repetition | None = None
         self._model_returns: ModelReturns | None = None
+
+    @abstractmethod
+    def update(self) -> None:
+        """One update, or `updates_at_once`, on fresh batches: a function of tensors only."""
+
+    @abstractmethod
+    def charged_step(
+        self, state: Tensor, action: Tensor, streams: SeedStreams
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One step of the model: next states, its own rewards, ends, and what the algorithm subtracts, [K, B, ...]."""
+
+    @abstractmethod
+    def best_action(self, state: Tensor, streams: SeedStreams) -> Tensor:
+        """What is evaluated: from [K, B, D] to [K, B, A]."""
 
     def rollout_model(self) -> Model:
         """What is rolled out."""
@@ -151,15 +173,29 @@ class ModelBased(ABC, Generic[LearnerT]):
         """Who acts in rollouts."""
         return self.learner.policy
 
-    @abstractmethod
-    def charged_step(
-        self, state: Tensor, action: Tensor, streams: SeedStreams
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of the model: next states, its own rewards, ends, and what the algorithm subtracts, [K, B, ...]."""
+    def begin_epoch(self, epoch: int) -> None:
+        """Sets what changes from epoch to epoch, for `epoch`, which counts from 1."""
+        if (real_rows := self.schedule.real_rows(epoch)) != self.real_rows:
+            self.real_rows = real_rows
+            self.forget_recorded()
+        self.learner.begin_epoch(epoch - 1, self.schedule.epochs)
 
-    @abstractmethod
-    def update(self) -> None:
-        """One update on fresh batches: a function of tensors only."""
+    def actor(self, index: int) -> Actor:
+        """One seed's policy as it is evaluated: a copy."""
+        return self.learner.policy.snapshot(index)
+
+    def model_loss(self, weights: Tensor | None) -> ModelLoss:
+        """What a fit of the model minimizes."""
+        return LikelihoodLoss()
+
+    def in_reward_units(self, value: Tensor, discounted_length: Tensor) -> Tensor:
+        """Values of the critics in the task's reward units, where training has others; both [K, B]."""
+        return value
+
+    @property
+    def schedule(self) -> Schedule:
+        """Counts of epochs and updates."""
+        return self.settings.schedule
 
     @property
     def steps_per_epoch(self) -> int:
@@ -183,38 +219,63 @@ class ModelBased(ABC, Generic[LearnerT]):
     def config(self) -> Mapping[str, Any]:
         """Every hyperparameter, and which data."""
         by_length = self.learner.settings_of_length(self.schedule.epochs)
-        return {"data": dict(self._surroundings.description), **self._settings, **by_length}
+        return {"data": dict(self._surroundings.description), **settings_as_json(self.settings), **by_length}
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
-        """Maximum likelihood of the ensemble, once; weights are not used by these algorithms."""
+        """(Weighted) maximum likelihood of the ensemble, from where the last fit ended."""
         with self.computing():
-            return self.model.fit(self.table, None, self.streams["model"])
+            stacked = None if weights is None else torch.from_numpy(np.stack(weights)).float().to(self._device)
+            return self.model.fit(self.table, stacked, self.streams["model"], self.model_loss(stacked))
 
     def estimate_weights(self) -> Sequence[Array]:
-        """Ones: the model is never refitted."""
+        """Ones: the model is not refitted."""
         return [np.ones(self.table.n_transitions, dtype=np.float32) for _ in self.seeds]
 
     def improve_policy(self, epoch: int) -> Sequence[Metrics]:
-        """One rollout, then the epoch's updates."""
+        """One epoch: rollouts, and after each its share of the updates."""
+        schedule = self.schedule
         self.learner.clear()
-        self.learner.begin_epoch(epoch - 1, self.schedule.epochs)
+        self.begin_epoch(epoch)
+        rolled: Mapping[str, Tensor] = {}
         with self.computing():
-            rolled = roll_out(
-                self.rollout_model(),
-                self.rollout_policy(),
-                self.table,
-                self.buffer,
-                length=self.schedule.rollout_length,
-                paths=self.schedule.rollout_starts,
-                streams=self.streams["rollouts"],
-                chunk=paths_at_once(self._device, len(self.seeds) * self.model.config.members),
-            )
-            if self._repetition is None:
-                self._repetition = Repetition(self.update, [self.streams["updates"]], self._device)
-            self._repetition.run(self.schedule.steps_per_epoch)
-        means = {name: total / self.schedule.steps_per_epoch for name, total in self.learner.sums.items()} | rolled
+            for _ in range(schedule.rollouts_per_epoch):
+                if schedule.rolls_out(epoch):
+                    rolled = self.roll_out()
+                if self._repetition is None:
+                    self._repetition = Repetition(self.update, [self.streams["updates"]], self._device)
+                self._repetition.run(schedule.rollout_period // self.updates_at_once)
+        means = {name: total / schedule.steps_per_epoch for name, total in self.learner.sums.items()}
+        means |= {**self.learner.levels, **rolled}
         columns = torch.stack(list(means.values())).cpu().numpy()  # [metrics, K], the epoch's one transfer
         return [dict(zip(means, map(float, column), strict=True)) for column in columns.T]
+
+    def forget_recorded(self) -> None:
+        """Makes the updates anew: what they are has changed."""
+        self._repetition = None
+
+    def mixed_batch(self) -> Batch:
+        """Rows of the data and of the model, [K, B, ...], real rows first."""
+        sampler = MixedSampler(
+            table=self.table,
+            buffer=self.buffer,
+            streams=self.streams["updates"],
+            batch_size=self.schedule.batch_size,
+            real_rows=self.real_rows,
+        )
+        return sampler.draw()
+
+    def roll_out(self) -> Mapping[str, Tensor]:
+        """Branched rollouts from states of the data into the buffer; metrics of them, [K] each."""
+        return roll_out(
+            self.rollout_model(),
+            self.rollout_policy(),
+            self.table,
+            self.buffer,
+            length=self.schedule.rollout_length,
+            paths=self.schedule.paths,
+            streams=self.streams["rollouts"],
+            chunk=paths_at_once(self._device, len(self.seeds) * self.model.config.members),
+        )
 
     def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
         """Scores of the policies' best actions, and what model and critics promise from the same starts."""
@@ -224,7 +285,7 @@ class ModelBased(ABC, Generic[LearnerT]):
             PolicyEvaluation(
                 evaluator=evaluator,
                 score=self._surroundings.score,
-                policy=self.learner.policy.snapshot(index),
+                policy=self.actor(index),
                 seed=seed,
                 stream=request.stream,
                 sound=sound[index],
@@ -235,13 +296,35 @@ class ModelBased(ABC, Generic[LearnerT]):
 
     def samples(self) -> Sequence[State]:
         """Where data, model and policy are; see `continuous.evaluation.visits`."""
-        policies = [self.learner.policy.snapshot(index) for index in range(len(self.seeds))]
+        policies = [self.actor(index) for index in range(len(self.seeds))]
         real = real_visits(self._evaluator(None)(), policies, self.seeds)
         with self.computing():
             return sample_visits(self.table, self.buffer, self._returns(), real, self.seeds)
 
+    def state(self, index: int) -> State:
+        """Everything of one seed."""
+        state: dict[str, Array] = {}
+        for name, part in self.parts().items():
+            state |= prefixed(name, part.state(index))
+        return state | {f"streams/{name}": streams.state(index) for name, streams in self.streams.items()}
+
+    def load_state(self, index: int, state: State) -> None:
+        """Puts one seed back to where `state` was taken."""
+        for name, part in self.parts().items():
+            part.load_state(index, without_prefix(name, state))
+        for name, streams in self.streams.items():
+            streams.load_state(index, state[f"streams/{name}"])
+
+    def parts(self) -> Mapping[str, Any]:
+        """What has a state of each seed."""
+        return {"model": self.model, "learner": self.learner, "buffer": self.buffer}
+
+    def computing(self) -> AbstractContextManager[None]:
+        """How products are computed."""
+        return arithmetic_on(self._device, self.arithmetic)
+
     def _evaluator(self, episodes: int | None) -> Callable[[], Evaluator]:
-        chosen = self._evaluation_episodes if episodes is None else episodes
+        chosen = self.settings.evaluation_episodes if episodes is None else episodes
         return partial(self._surroundings.evaluator, chosen, self.learner.discount)
 
     @torch.no_grad()
@@ -249,16 +332,20 @@ class ModelBased(ABC, Generic[LearnerT]):
         """Metrics of `continuous.evaluation.certificates`, [K] each, from states [K, E, D]."""
         start = torch.from_numpy(states).to(self._device)
         with self.computing():
-            found = self._returns()(start)
-            value = self.learner.action_value(start, self._best_action(start)).amin(1).mean(-1)
-        return {name: column.cpu().numpy() for name, column in {**found, "certificate/value_estimate": value}.items()}
+            returns = self._returns()
+            found = returns(start)
+            value = self.learner.action_value(start, returns.actions(start)).amin(1)  # [K, E]
+            estimate = self.in_reward_units(value, returns.discounted_length).mean(-1)
+        return {
+            name: column.cpu().numpy() for name, column in {**found, "certificate/value_estimate": estimate}.items()
+        }
 
     def _returns(self) -> ModelReturns:
         """What follows the policy in the model; kept, for what it recorded on a GPU."""
         if self._model_returns is None:
             self._model_returns = ModelReturns(
                 self.charged_step,
-                self._best_action,
+                self.best_action,
                 data=self.table.state,
                 discount=self.learner.discount,
                 limit=self._surroundings.episode_limit,
@@ -266,28 +353,3 @@ class ModelBased(ABC, Generic[LearnerT]):
                 capture=not self.charge_waits,
             )
         return self._model_returns
-
-    def state(self, index: int) -> State:
-        """Everything of one seed."""
-        parts = {"model": self.model, "learner": self.learner, "buffer": self.buffer}
-        state: dict[str, Array] = {}
-        for name, part in parts.items():
-            state |= prefixed(name, part.state(index))  # type: ignore[attr-defined]
-        return state | {f"streams/{name}": streams.state(index) for name, streams in self.streams.items()}
-
-    def load_state(self, index: int, state: State) -> None:
-        """Puts one seed back to where `state` was taken."""
-        self.model.load_state(index, without_prefix("model", state))
-        self.learner.load_state(index, without_prefix("learner", state))
-        self.buffer.load_state(index, without_prefix("buffer", state))
-        for name, streams in self.streams.items():
-            streams.load_state(index, state[f"streams/{name}"])
-
-    def computing(self) -> AbstractContextManager[None]:
-        """How products are computed."""
-        return arithmetic_on(self._device, self.arithmetic)
-
-    @torch.no_grad()
-    def _best_action(self, observations: Tensor) -> Tensor:
-        """From [K, E, D] to [K, E, A]."""
-        return self.learner.policy.best_action(observations).nan_to_num()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ampl.files import check_output
@@ -12,8 +11,8 @@ from ampl.progress import progress
 from ampl.randomness import stream
 from ampl.scale import Scale
 from ampl.training import train
-from continuous.algorithms.ampl.build import assemble, scaled
-from continuous.algorithms.ampl.presets import VARIANTS, main_config
+from continuous.algorithms.ampl.config import published_config
+from continuous.algorithms.build import assemble
 from continuous.data.cards import dataset_card
 from continuous.data.d4rl_file import write_d4rl
 from continuous.data.recipes import MakeOptions, find_recipe
@@ -24,8 +23,7 @@ _TASK = "maze2d-umaze-v1"
 _STEPS = 100_000
 _EPISODES = 50
 _ESTIMATORS = ("main", "vpm")  # AMPL's estimator of the weights, and one that it was compared with
-_SCALE = Scale(epochs=10, steps_per_epoch=40, weight_steps=50)
-_MODEL_STEPS = 500  # of each fit
+_SCALE = Scale(epochs=10, steps_per_epoch=40, weight_steps=50, model_steps=500)
 
 
 def demo(out: Path) -> Sequence[tuple[str, str]]:
@@ -63,9 +61,8 @@ def _reference_scores(task: Task) -> list[tuple[str, str]]:
 def _trained_scores(task: Task, path: Path, out: Path) -> list[tuple[str, str]]:
     rows = []
     for variant in _ESTIMATORS:
-        published = VARIANTS[variant](main_config(task))
-        config = scaled(published, _SCALE)
-        config = replace(config, dynamics=replace(config.dynamics, max_steps=_MODEL_STEPS))
+        published = published_config(task, variant)
+        config = published.scaled(_SCALE)
         algorithm = assemble(task, published, config, [0], path=path)
         (seed,) = train(algorithm, task=task.name, variant=variant, epochs=config.schedule.epochs, out=out, resume=True)
         score = seed.result.metrics.get("evaluation/score_mean")

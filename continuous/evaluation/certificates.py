@@ -5,7 +5,7 @@ the simulator and once in the model, with the same discount; the critics say wha
 on true return >= penalized return in the model, DAMO's claim is that its value estimate is conservative:
 
     evaluation/discounted_return_mean   in the simulator
-    certificate/model_return            in the model, with rewards r - lambda u (MOPO) or r - alpha R (DAMO)
+    certificate/model_return            in the model, with rewards r - lambda u (MOPO), r - alpha R (DAMO) or r (AMPL)
     certificate/model_penalty           what was subtracted: without it the model promises the sum of both
     certificate/value_estimate          the smaller twin's value, which includes the entropy that training pays for
     certificate/left_share              paths of the model that left ten times the data's range and ended there
@@ -36,18 +36,21 @@ class ModelReturns:
 
     Args:
         step: of the model: next states, rewards, ends, and what is subtracted from the rewards.
-        act: from states [K, E, D] to actions [K, E, A].
+        act: from states [K, E, D] and random streams to actions [K, E, A].
         data: states of the data, [N, D], for their range.
         discount: in [0, 1].
         limit: most steps of a path, >= 1.
         seeds: K of them.
         capture: whether steps may be recorded on a GPU: nothing above waits for the host.
+
+    Attributes:
+        discounted_length: sum of the discounts of the steps that each path made, [K, E], of the last call.
     """
 
     def __init__(
         self,
         step: ChargedStep,
-        act: Callable[[Tensor], Tensor],
+        act: Callable[[Tensor, SeedStreams], Tensor],
         *,
         data: Tensor,
         discount: float,
@@ -60,7 +63,7 @@ class ModelReturns:
         self._bound = _RANGE * data.abs().amax(0).clamp(min=1.0)
         self._streams = SeedStreams(seeds, "certificate", data.device)
         self._beginning = [generator.get_state() for generator in self._streams.generators]
-        self._start = torch.zeros(0)
+        self._start = self.discounted_length = torch.zeros(0)
 
     @torch.no_grad()
     def __call__(self, start: Tensor) -> dict[str, Tensor]:
@@ -76,13 +79,19 @@ class ModelReturns:
         }
 
     @torch.no_grad()
+    def actions(self, start: Tensor) -> Tensor:
+        """What the policy does at starts [K, E, D], drawn as on the first step of a path: [K, E, A]."""
+        self._rewind()
+        return self._act(start, self._streams)
+
+    @torch.no_grad()
     def follow(self, start: Tensor, visit: Visitor) -> None:
         """Whole episodes in the model from starts [K, E, D]; `visit` is told of every step before it is taken."""
         if start.shape != self._start.shape:
             self._allocate(start)
         self._reset(start)
         for _ in range(self._limit):
-            columns = (self._state, self._act(self._state), self._running)
+            columns = (self._state, self._act(self._state, self._streams), self._running)
             visit(*(column.cpu().numpy().copy() for column in columns))
             self._step()
 
@@ -90,27 +99,33 @@ class ModelReturns:
         paths, device = start.shape[:2], start.device
         self._start, self._state = torch.empty_like(start), torch.empty_like(start)
         self._total, self._charged = torch.empty(paths, device=device), torch.empty(paths, device=device)
+        self.discounted_length = torch.empty(paths, device=device)
         self._running = torch.empty(paths, dtype=torch.bool, device=device)
         self._left = torch.empty(paths, dtype=torch.bool, device=device)
         self._weight = torch.empty((), device=device)  # discount to the power of the steps made
         self._repetition = Repetition(self._step, [self._streams], device, capture=self._capture)
 
-    def _reset(self, start: Tensor) -> None:
+    def _rewind(self) -> None:
         for generator, state in zip(self._streams.generators, self._beginning, strict=True):
             generator.set_state(state)
+
+    def _reset(self, start: Tensor) -> None:
+        self._rewind()
         self._start.copy_(start)
         self._state.copy_(start)
         self._total.zero_()
         self._charged.zero_()
+        self.discounted_length.zero_()
         self._running.fill_(True)
         self._left.fill_(False)
         self._weight.fill_(1.0)
 
     @torch.no_grad()
     def _step(self) -> None:
-        action = self._act(self._state)
+        action = self._act(self._state, self._streams)
         next_state, reward, terminal, subtracted = self._charged_step(self._state, action, self._streams)
         self._total += self._weight * torch.where(self._running, reward - subtracted, 0.0)
+        self.discounted_length += self._weight * self._running
         self._charged += self._weight * torch.where(self._running, subtracted, 0.0)
         self._weight *= self._discount
         outside = ~(next_state.abs() <= self._bound).all(-1)  # also where not a number

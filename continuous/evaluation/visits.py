@@ -3,7 +3,8 @@
 One dictionary a seed, written to its run directory as samples.npz when training ends:
 
     offline_state, offline_action       rows of the data
-    synthetic_state, synthetic_action   rows of the model's buffer: short branches from states of the data
+    synthetic_state, synthetic_action   rows of the model's buffer: short branches from states of the data; not there
+                                        where the model has not been rolled out
     model_state, model_action           visited by the policy's best actions in the model, from where episodes start
     real_state, real_action             the same in the simulator
 """
@@ -65,7 +66,9 @@ def sample_visits(
 ) -> list[State]:
     """The module's samples of every seed; the same bytes each time."""
     streams = SeedStreams(seeds, "visits", table.rows.device)
-    rows = {"offline": table.sample(ROWS, streams), "synthetic": buffer.sample(ROWS, streams)}
+    rows = {"offline": table.sample(ROWS, streams)}
+    if buffer.n_transitions:
+        rows["synthetic"] = buffer.sample(ROWS, streams)
     visits = {"model": Visits(), "real": real}
     model_returns.follow(torch.from_numpy(real.starts).to(table.rows.device), visits["model"])
     samples: list[State] = []

@@ -30,6 +30,7 @@ SEED = 0
 RETRAININGS = 9  # R
 _SHOWN_ROWS = 2000  # M
 _STEPS = 400  # of each estimation
+_PUBLISHED_DISCOUNT = 0.99
 
 
 def scaled_estimators(discount: float, steps: int = _STEPS) -> Mapping[str, EstimatorConfig]:
@@ -43,10 +44,10 @@ def scaled_estimators(discount: float, steps: int = _STEPS) -> Mapping[str, Esti
         discount: of the problem.
         steps: of each estimation; VPM makes as many as it was published with.
     """
-    sizes: dict[str, Any] = {"hidden": (64, 64), "batch_size": 256, "start_batch_size": 256, "discount": discount}
+    sizes: dict[str, Any] = {"hidden": (64, 64), "batch_size": 256, "start_batch_size": 256}
     published = QMomentConfig()
     fewer = published.steps / steps
-    time_constants = published.target_rate * (1.0 - published.discount) * fewer
+    time_constants = published.target_rate * (1.0 - _PUBLISHED_DISCOUNT) * fewer
     q_moment = QMomentConfig(
         steps=steps,
         learning_rate=published.learning_rate * fewer,
@@ -109,7 +110,7 @@ def estimated_weights(problem: FiniteProblem, estimators: Mapping[str, Estimator
     scale = np.empty(weights.shape[:2])
     with progress("Figure 2 with the truth", len(estimators) * problem.n_policies) as bar:
         for row, (name, config) in enumerate(estimators.items()):
-            estimator = config.build(problem.n_states, problem.n_actions, (SEED,), None, "cpu")
+            estimator = config.build(problem.n_states, problem.n_actions, (SEED,), None, "cpu", problem.discount)
             streams = SeedStreams((SEED,), f"figure2-truth/{name}")
             for column, (policy, value) in enumerate(zip(problem.policies, problem.action_values, strict=True)):
                 estimate = estimator.estimate(table, TablePolicy(policy), TableCritic(value), streams)[0].double()

@@ -23,7 +23,7 @@ class DualDICEConfig(SaddlePointConfig):
 
     weights_learning_rate: float = 1e-4
 
-    def build(
+    def create(
         self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
     ) -> DualDICE:
         """The estimator of K seeds."""
@@ -39,5 +39,5 @@ class DualDICE(SaddlePoint):
 
     def objective(self, terms: Terms) -> Tensor:
         """E[(nu - gamma nu') w] - E[w^3] / 3 - (1-gamma) E[nu0], [K]."""
-        residual = terms.value - self.config.discount * terms.next_value
+        residual = terms.value - self.discount * terms.next_value
         return (residual * terms.weights - terms.weights.pow(3) / 3.0).mean(-1) - terms.start_value

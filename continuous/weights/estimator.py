@@ -130,18 +130,21 @@ class EstimatorConfig(ABC):
     steps: int = 100_000  # updates in each estimation
     batch_size: int = 1024  # transitions in each update
     start_batch_size: int = 2048  # start states in each update
-    discount: float = 0.99  # gamma
     hidden: tuple[int, ...] = HIDDEN
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         for name in ("steps", "batch_size", "start_batch_size"):
             check_at_least(name, getattr(self, name), 1)
-        check_fraction("discount", self.discount)
 
-    @abstractmethod
     def build(
-        self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
+        self,
+        observation_size: int,
+        action_size: int,
+        seeds: Sequence[int],
+        model: Any,
+        device: torch.device | str,
+        discount: float = 0.99,
     ) -> WeightEstimator:
         """The estimator of K seeds, freshly initialized.
 
@@ -151,7 +154,18 @@ class EstimatorConfig(ABC):
             seeds: K of them.
             model: `continuous.model.ensemble.EnsembleDynamics`, for a test function that is its reward; else ignored.
             device: where everything lives.
+            discount: gamma, in [0, 1].
         """
+        check_fraction("discount", discount)
+        estimator = self.create(observation_size, action_size, seeds, model, device)
+        estimator.discount = discount
+        return estimator
+
+    @abstractmethod
+    def create(
+        self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
+    ) -> WeightEstimator:
+        """The estimator before it is told the discount."""
 
 
 class WeightEstimator(ABC):
@@ -160,7 +174,12 @@ class WeightEstimator(ABC):
     Args:
         config: how long and on what.
         network: w.
+
+    Attributes:
+        discount: gamma.
     """
+
+    discount = 0.99
 
     def __init__(self, config: EstimatorConfig, network: WeightNetwork) -> None:
         self.config, self.network = config, network

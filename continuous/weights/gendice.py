@@ -30,7 +30,7 @@ class GenDICEConfig(SaddlePointConfig):
         super().__post_init__()
         check_at_least("normalization", self.normalization, 0.0)
 
-    def build(
+    def create(
         self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
     ) -> GenDICE:
         """The estimator of K seeds."""
@@ -46,7 +46,7 @@ class GenDICE(SaddlePoint):
 
     def objective(self, terms: Terms) -> Tensor:
         """(1-gamma) E[nu0] + gamma E[w nu'] - E[w (nu + nu^2 / 4)] + lambda (v (E[w] - 1) - v^2 / 2), [K]."""
-        flow = terms.start_value + self.config.discount * (terms.weights * terms.next_value).mean(-1)
+        flow = terms.start_value + self.discount * (terms.weights * terms.next_value).mean(-1)
         conjugate = (terms.weights * (terms.value + 0.25 * terms.value.square())).mean(-1)
         excess = terms.multiplier * (terms.weights.mean(-1) - 1.0) - 0.5 * terms.multiplier.square()
         return flow - conjugate + self.config.normalization * excess

@@ -56,7 +56,7 @@ class MultiMomentConfig(EstimatorConfig):
         for name in ("bandwidth", "weight_power", "learning_rate", "gradient_norm"):
             check_at_least(name, getattr(self, name), 0.0)
 
-    def build(
+    def create(
         self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
     ) -> MultiMoment:
         """The estimator of K seeds."""
@@ -125,8 +125,8 @@ class MultiMoment(WeightEstimator):
             states = torch.cat((batch.state, batch.next_state, starts), dim=1)
             acted = policy.act(states[:, size:], streams)
             functions = test_functions(torch.cat((states, torch.cat((batch.action, acted), dim=1)), dim=-1))
-            later = config.discount * functions[:, size : 2 * size] * ~batch.terminal[..., None]
-            first = (1.0 - config.discount) * functions[:, 2 * size :].mean(1, keepdim=True)  # [K, 1, M]
+            later = self.discount * functions[:, size : 2 * size] * ~batch.terminal[..., None]
+            first = (1.0 - self.discount) * functions[:, 2 * size :].mean(1, keepdim=True)  # [K, 1, M]
         weights = self.network(batch.state, batch.action)
         return weights[..., None] * (functions[:, :size] - later) - first, weights
 

@@ -133,7 +133,7 @@ class QMomentConfig(EstimatorConfig):
             check_at_least(name, getattr(self, name), 0.0)
         check_fraction("target_rate", self.target_rate)
 
-    def build(
+    def create(
         self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
     ) -> QMoment:
         """The estimator of K seeds."""
@@ -187,7 +187,7 @@ class QMoment(WeightEstimator):
             value = test_function.right(states, policy.act(states, streams))
             continues = ~batch.terminal if config.masks_terminals else torch.ones_like(batch.terminal)
             later = (continues * value[:, :size] * self._target(batch.state, batch.action)).mean(-1)
-            right = (1.0 - config.discount) * value[:, size:].mean(-1) + config.discount * later
+            right = (1.0 - self.discount) * value[:, size:].mean(-1) + self.discount * later
             left = test_function.left(batch.state, batch.action)
         return (self.network(batch.state, batch.action), left), right
 

@@ -128,7 +128,7 @@ class SaddlePoint(WeightEstimator):
             weights=self.network(batch.state, batch.action),
             value=value[:, :size],
             next_value=value[:, size : 2 * size],
-            start_value=(1.0 - config.discount) * value[:, 2 * size :].mean(-1),
+            start_value=(1.0 - self.discount) * value[:, 2 * size :].mean(-1),
             multiplier=self._multiplier.views["multiplier"][:, 0],
         )
 

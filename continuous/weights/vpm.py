@@ -47,7 +47,7 @@ class VPMConfig(EstimatorConfig):
         check_at_least("inner_steps", self.inner_steps, 1)
         check_at_least("normalization", self.normalization, 0.0)
 
-    def build(
+    def create(
         self, observation_size: int, action_size: int, seeds: Sequence[int], model: Any, device: torch.device | str
     ) -> VPM:
         """The estimator of K seeds."""
@@ -106,7 +106,7 @@ class VPM(WeightEstimator):
         here, later, first = weights.split(  # type: ignore[no-untyped-call]
             [config.batch_size, config.batch_size, config.start_batch_size], dim=1
         )
-        flow = (1.0 - config.discount) * first.mean(-1) + config.discount * (later * previous).mean(-1)
+        flow = (1.0 - self.discount) * first.mean(-1) + self.discount * (later * previous).mean(-1)
         square = 0.5 * here.square().mean(-1)
         pull = (1.0 - step_size) * (here * previous).mean(-1) + step_size * flow
         multiplier = self._multiplier.views["multiplier"][:, 0]  # v, [K]

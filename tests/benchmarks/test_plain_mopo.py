@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain_mopo import BATCH, PENALTY_WEIGHT, REAL_ROWS, HostBuffer, PlainMOPO
-from continuous.algorithms.mopo.mopo import MOPO_DYNAMICS, MOPOConfig
+from continuous.algorithms.mopo.config import MOPO_DYNAMICS, MOPOConfig
 from continuous.algorithms.mopo.penalties import PenalizedModel
 from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
 from continuous.model.ensemble import EnsembleDynamics

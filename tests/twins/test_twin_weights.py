@@ -22,7 +22,7 @@ from tabular.experiments.finite_problem import finite_problem
 from tabular.mdps.mdp import FiniteMDP
 from tabular.weights.moments import indicator_conditions, q_moment, weights_error
 
-SIZES = {"hidden": (32,), "batch_size": 500, "start_batch_size": 500, "discount": 0.8}
+SIZES = {"hidden": (32,), "batch_size": 500, "start_batch_size": 500}
 FAVORABLE: dict[
     str, tuple[EstimatorConfig, int, float]
 ] = {  # settings, estimations one after another, error in L1(d_b)
@@ -48,7 +48,7 @@ def mdp_of(problem: FiniteProblem) -> FiniteMDP:
 
 def estimated(problem: FiniteProblem, config: EstimatorConfig, estimations: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the last policy at every pair, [S, A]: of mean one over the data, and as the network gives them."""
-    estimator = config.build(problem.n_states, problem.n_actions, (0,), None, "cpu")
+    estimator = config.build(problem.n_states, problem.n_actions, (0,), None, "cpu", problem.discount)
     table, streams = transition_table(problem), SeedStreams((0,), "weights")
     for _ in range(estimations):
         rows = estimator.estimate(
@@ -149,6 +149,6 @@ def test_scaled_settings_keep_what_ampl_s_estimator_can_reach() -> None:
     scaled, published = experiments.scaled_estimators(0.9)["Q-moment (AMPL)"], QMomentConfig()
     assert isinstance(scaled, QMomentConfig)
     assert scaled.steps * scaled.learning_rate == pytest.approx(published.steps * published.learning_rate)
-    passed = [each.steps * each.target_rate * (1.0 - each.discount) for each in (scaled, published)]
+    passed = [each.steps * each.target_rate * (1.0 - discount) for each, discount in ((scaled, 0.9), (published, 0.99))]
     assert passed[0] == pytest.approx(passed[1])
     assert experiments.scaled_estimators(0.9)["VPM"].steps == VPMConfig().steps

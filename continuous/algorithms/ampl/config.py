@@ -1,23 +1,38 @@
-"""Every setting of deep AMPL in one frozen tree; the defaults are the published runs'."""
+"""AMPL's settings: what there is, what each dataset has, and the variants.
+
+Source: the released code's job scripts, whose values differ from its main program's defaults. Tasks that were not
+among the sixteen get the values that their family's have in common, with a rollout length of 3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Self
 
-import torch
-
-from ampl.errors import check_at_least
-from ampl.settings import settings_as_json
+from ampl.errors import check_at_least, check_fraction
+from ampl.scale import Scale
 from continuous.algorithms.ampl.critic import CriticConfig
-from continuous.algorithms.ampl.discriminator import RegularizerConfig
-from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
-from continuous.algorithms.ampl.schedule import Schedule
+from continuous.algorithms.ampl.discriminator import Objective, RegularizerConfig
+from continuous.algorithms.ampl.offline_data import offline_table, reset_states, reward_units
+from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig, default_noise_size
+from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import PolicyUpdateConfig
-from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics
-from continuous.weights.estimator import EstimatorConfig, WeightEstimator
+from continuous.algorithms.config import ModelBasedConfig
+from continuous.algorithms.surroundings import Surroundings
+from continuous.environments.registry import robot_for
+from continuous.tasks.registry import LOCOMOTION, Family, Task
+from continuous.weights.dualdice import DualDICEConfig
+from continuous.weights.estimator import EstimatorConfig
+from continuous.weights.gendice import GenDICEConfig
+from continuous.weights.multi_moment import MultiMomentConfig
+from continuous.weights.q_moment import QMomentConfig, RewardTestConfig
+from continuous.weights.vpm import VPMConfig
+
+if TYPE_CHECKING:
+    from continuous.algorithms.ampl.ampl import AMPL
+    from continuous.data.dataset import DeviceDataset
 
 
 class ModelObjective(Enum):
@@ -28,41 +43,188 @@ class ModelObjective(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AMPLConfig:
-    """Hyperparameters of deep AMPL."""
+class AMPLConfig(ModelBasedConfig):
+    """Hyperparameters of deep AMPL; the defaults are the published runs'."""
 
+    discount: float = 0.99  # gamma, of critics and weights
     policy: ImplicitPolicyConfig | GaussianPolicyConfig = field(default_factory=ImplicitPolicyConfig)
     policy_update: PolicyUpdateConfig = field(default_factory=PolicyUpdateConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
     regularizer: RegularizerConfig = field(default_factory=RegularizerConfig)
-    dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
     model_objective: ModelObjective = ModelObjective.LIKELIHOOD
     weights: EstimatorConfig | None  # None, an ablation: the model is fitted once
-    schedule: Schedule = field(default_factory=Schedule)
-    batch_size: int = 512  # of critics, policy and discriminator
-    rollout_length: int = 1  # h, model steps
+    schedule: AMPLSchedule = field(default_factory=AMPLSchedule)
     shared_rollout_action: bool = False  # defect of the released code; the paper acts at every state for itself
-    evaluation_episodes: int = 10
     evaluation_actions: int = 10  # code: actions to choose from at each state by min Q; the paper does not say
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        for name in ("batch_size", "rollout_length", "evaluation_episodes", "evaluation_actions"):
-            check_at_least(name, getattr(self, name), 1)
+        super().__post_init__()
+        check_fraction("discount", self.discount)
+        check_at_least("evaluation_actions", self.evaluation_actions, 1)
 
-    def build_estimator(
-        self,
-        observation_size: int,
-        action_size: int,
-        seeds: Sequence[int],
-        model: EnsembleDynamics,
-        device: torch.device | str,
-    ) -> WeightEstimator | None:
-        """The estimator of the weights, freshly initialized."""
-        if self.weights is None:
-            return None
-        return self.weights.build(observation_size, action_size, seeds, model, device)
+    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> AMPL:
+        """AMPL with these settings; see `ModelBasedConfig.build`."""
+        from continuous.algorithms.ampl.ampl import AMPL
 
-    def as_json(self) -> Mapping[str, Any]:
-        """All settings as JSON values."""
-        return settings_as_json(self)
+        table = offline_table(dataset, reset_states(robot_for(task), self.schedule.start_states))
+        return AMPL(table, self, seeds, surroundings, reward_units(dataset.reward, table.reward))
+
+    def scaled(self, scale: Scale) -> Self:
+        """The same settings with fewer epochs, shorter epochs, or fewer updates of the weights or the model.
+
+        An estimator never makes more updates than it was published with: VPM's are 2000, not 100,000.
+        """
+        weights = self.weights
+        if weights is not None and scale.weight_steps is not None:
+            weights = replace(weights, steps=min(weights.steps, scale.weight_steps))
+        return replace(super().scaled(replace(scale, weight_steps=None)), weights=weights)
+
+    def scale_note(self, published: Self) -> str:
+        """How much shorter than published a run is, its retraining included."""
+        line = super().scale_note(published)
+        if self.weights is not None:
+            line += f", retraining every {self.schedule.retrain_period} epochs"
+            if published.weights is not None:
+                line += f", {self.weights.steps:,} weight steps instead of {published.weights.steps:,}"
+        return line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What differs between datasets."""
+
+    rollout_length: int  # h, model steps
+    noise_size: int | None  # k of the implicit policy; None: by the size of the observations
+    weight_power: float  # alpha, exponent of the weight network's output
+    noise_scale: float = 1.0  # sigma of the implicit policy
+
+
+PUBLISHED: Mapping[str, Preset] = {
+    "halfcheetah-medium-expert-v2": Preset(rollout_length=5, noise_size=50, weight_power=0.5),
+    "hopper-medium-expert-v2": Preset(rollout_length=3, noise_size=50, weight_power=0.5),
+    "walker2d-medium-expert-v2": Preset(rollout_length=5, noise_size=50, weight_power=0.5),
+    "halfcheetah-medium-v2": Preset(rollout_length=1, noise_size=50, weight_power=0.5),
+    "hopper-medium-v2": Preset(rollout_length=1, noise_size=50, weight_power=0.5),
+    "walker2d-medium-v2": Preset(rollout_length=3, noise_size=50, weight_power=0.5),
+    "halfcheetah-medium-replay-v2": Preset(rollout_length=3, noise_size=50, weight_power=0.5),
+    "hopper-medium-replay-v2": Preset(rollout_length=1, noise_size=50, weight_power=0.5),
+    "walker2d-medium-replay-v2": Preset(rollout_length=5, noise_size=50, weight_power=0.5),
+    "maze2d-umaze-v1": Preset(rollout_length=3, noise_size=None, weight_power=0.2),
+    "maze2d-medium-v1": Preset(rollout_length=3, noise_size=50, weight_power=0.2),
+    "maze2d-large-v1": Preset(rollout_length=1, noise_size=50, weight_power=0.2),
+    "pen-cloned-v1": Preset(rollout_length=5, noise_size=1, weight_power=0.2, noise_scale=1e-3),
+    "pen-expert-v1": Preset(rollout_length=1, noise_size=50, weight_power=0.2),
+    "door-expert-v1": Preset(rollout_length=1, noise_size=None, weight_power=0.2),
+    "pen-human-v1": Preset(rollout_length=1, noise_size=1, weight_power=0.2, noise_scale=1e-3),
+}
+
+
+def preset(task: Task) -> Preset:
+    """The published settings of a task, or the common ones of its family."""
+    if task.name in PUBLISHED:
+        return PUBLISHED[task.name]
+    scarce = task.dataset in ("human", "cloned")
+    return Preset(
+        rollout_length=3,
+        noise_size=1 if scarce else 50,
+        weight_power=0.5 if task.family in (*LOCOMOTION, Family.OUT_OF_DISTRIBUTION) else 0.2,
+        noise_scale=1e-3 if scarce else 1.0,
+    )
+
+
+def main_config(task: Task) -> AMPLConfig:
+    """The variant "main": AMPL as published."""
+    chosen = preset(task)
+    noise_size = chosen.noise_size or default_noise_size(task.observation_size)
+    return AMPLConfig(
+        policy=ImplicitPolicyConfig(noise_size=noise_size, noise_scale=chosen.noise_scale),
+        weights=QMomentConfig(weight_power=chosen.weight_power),
+        schedule=AMPLSchedule(rollout_length=chosen.rollout_length),
+    )
+
+
+def preset_notes(task: Task, variant: str, config: AMPLConfig) -> list[str]:
+    """One line if the settings were not published."""
+    if task.name in PUBLISHED:
+        return []
+    return [f"{task.name} was not among the published runs: its settings are its family's."]
+
+
+def published_config(task: Task, variant: str) -> AMPLConfig:
+    """The settings of a variant on a task, as published."""
+    return VARIANTS[variant](main_config(task))
+
+
+def _without_retraining(config: AMPLConfig) -> AMPLConfig:
+    """One fit by plain maximum likelihood."""
+    return replace(config, weights=None)
+
+
+def _multi_moment(config: AMPLConfig) -> AMPLConfig:
+    """Our own: several test functions at once."""
+    assert isinstance(config.weights, QMomentConfig)
+    return replace(config, weights=MultiMomentConfig(weight_power=config.weights.weight_power))
+
+
+def _reward_test_function(config: AMPLConfig) -> AMPLConfig:
+    assert isinstance(config.weights, QMomentConfig)
+    return replace(config, weights=replace(config.weights, test_function=RewardTestConfig()))
+
+
+def _weighted_policy(config: AMPLConfig) -> AMPLConfig:
+    """The weights multiply the terms of the policy's regularizer too."""
+    return replace(config, regularizer=replace(config.regularizer, second_pair_only=True, weighted=True))
+
+
+def _linear(config: AMPLConfig) -> AMPLConfig:
+    return replace(config, regularizer=replace(config.regularizer, second_pair_only=True, objective=Objective.LINEAR))
+
+
+def _linear_weighted_policy(config: AMPLConfig) -> AMPLConfig:
+    return _linear(_weighted_policy(config))
+
+
+def _released_rollouts(config: AMPLConfig) -> AMPLConfig:
+    """Rollouts as the released code makes them: all paths of a start batch take the action of the first one."""
+    return replace(config, shared_rollout_action=True)
+
+
+def _gaussian_policy(config: AMPLConfig) -> AMPLConfig:
+    return replace(config, policy=GaussianPolicyConfig())
+
+
+def _no_regularizer(config: AMPLConfig) -> AMPLConfig:
+    return replace(config, policy_update=replace(config.policy_update, regularized=False))
+
+
+def _no_rollouts(config: AMPLConfig) -> AMPLConfig:
+    return replace(config, schedule=replace(config.schedule, real_fraction=1.0))
+
+
+def _value_discriminator(config: AMPLConfig) -> AMPLConfig:
+    return replace(config, model_objective=ModelObjective.VALUE)
+
+
+VARIANTS: Mapping[str, Callable[[AMPLConfig], AMPLConfig]] = {
+    "main": lambda config: config,
+    "nw": _without_retraining,
+    "vpm": lambda config: replace(config, weights=VPMConfig()),
+    "gendice": lambda config: replace(config, weights=GenDICEConfig()),
+    "dualdice": lambda config: replace(config, weights=DualDICEConfig()),
+    "wpr": _weighted_policy,
+    "kl-dual-wpr": _linear_weighted_policy,
+    "kl-dual": _linear,
+    "gaussian-policy": _gaussian_policy,
+    "no-regularizer": _no_regularizer,
+    "no-rollouts": _no_rollouts,
+    "reward-test-function": _reward_test_function,
+    "value-discriminator": _value_discriminator,
+    "released-rollouts": _released_rollouts,
+    "multi-moment": _multi_moment,
+}
+"""How each variant differs from "main"; all but the last two are the paper's.
+
+released-rollouts has a defect of the released code, of which it is not known whether the published runs had it, too;
+multi-moment is our own.
+"""

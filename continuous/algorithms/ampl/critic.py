@@ -29,7 +29,6 @@ from continuous.replay.batch import Batch
 class CriticConfig:
     """Hyperparameters of the published runs."""
 
-    discount: float = 0.99  # gamma
     lower_share: float = 0.75  # c of Eq. 12: weight of the smaller twin, 1 - c that of the larger
     learning_rate: float = 3e-4  # of Adam
     target_rate: float = 0.005  # how far the target critics follow in one update
@@ -40,7 +39,6 @@ class CriticConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        check_fraction("discount", self.discount)
         check_fraction("lower_share", self.lower_share)
         check_fraction("target_rate", self.target_rate)
         for name in ("learning_rate", "bootstrap_bound", "huber_delta", "gradient_norm"):
@@ -56,6 +54,7 @@ class TwinCritic:
         config: hyperparameters.
         seeds: K of them; each draws its own initial parameters.
         device: where the parameters live.
+        discount: gamma, in [0, 1].
 
     Attributes:
         online, target: the networks, [K, 2] copies of (s, a) to one value.
@@ -68,8 +67,10 @@ class TwinCritic:
         config: CriticConfig,
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
+        discount: float = 0.99,
     ) -> None:
-        self.config = config
+        check_fraction("discount", discount)
+        self.config, self.discount = config, discount
         widths = (observation_size + action_size, *config.hidden, 1)
         generators = [cpu_generator(seed, f"critic/initialization/{twin}") for seed in seeds for twin in range(2)]
         self.online = StackedMLP((len(seeds), 2), widths, leaky_relu, generators, device)
@@ -91,7 +92,7 @@ class TwinCritic:
         share = self.config.lower_share
         value = share * twins.amin(1) + (1.0 - share) * twins.amax(1)  # [K, B]
         bootstraps = ~batch.terminal & (value.abs() < self.config.bootstrap_bound)
-        return batch.reward + self.config.discount * value * bootstraps
+        return batch.reward + self.discount * value * bootstraps
 
     def update(self, batch: Batch, next_action: Tensor) -> Tensor:
         """One step of both twins towards the Bellman target.  Eqs. 12-13.

@@ -12,6 +12,7 @@ from continuous.algorithms.ampl.policy import StackedPolicy
 from continuous.networks.streams import SeedStreams
 from continuous.replay.batch import Batch
 from continuous.replay.buffers import ModelBuffer, TransitionTable
+from continuous.replay.mixed import MixedSampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +95,10 @@ class Sampler:
 
     def _mixed(self, real_rows: int) -> Batch:
         """B rows, from the data first and then from the model."""
-        model_rows = self.batch_size - real_rows
-        if model_rows == 0:
-            return self.table.sample(real_rows, self.streams)
-        drawn = [self.buffer.sample(model_rows, self.streams)]
-        if real_rows:
-            drawn.insert(0, self.table.sample(real_rows, self.streams))
-        names = ("state", "action", "reward", "next_state", "terminal")
-        return Batch(**{name: torch.cat([getattr(part, name) for part in drawn], dim=1) for name in names})
+        return MixedSampler(
+            table=self.table,
+            buffer=self.buffer,
+            streams=self.streams,
+            batch_size=self.batch_size,
+            real_rows=real_rows,
+        ).draw()

@@ -56,6 +56,19 @@ def rescale_rewards(reward: Tensor) -> Tensor:
     return (reward - low + offset.where(~equal, _OFFSET)) / span.where(~equal, 1.0)
 
 
+def reward_units(reward: Tensor, rescaled: Tensor) -> tuple[float, float]:
+    """Slope and intercept of r in the rescaled reward: r = slope * rescaled + intercept, in the task's reward units.
+
+    Args:
+        reward: r, [N].
+        rescaled: from `rescale_rewards`, [N].
+    """
+    low, high = float(reward.min()), float(reward.max())
+    first, last = float(rescaled.min()), float(rescaled.max())
+    slope = (high - low) / (last - first) if last > first else 0.0
+    return slope, low - slope * first
+
+
 def reset_states(robot: Robot, count: int, name: str = "start states") -> Tensor:
     """First observations of `count` episodes, [count, D], the same for every seed of a run.
 

@@ -3,65 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
-from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
-
-_ROLLOUTS_PER_EPOCH = 4
+from ampl.errors import InvalidArgumentError, check_at_least
+from continuous.algorithms.schedule import Schedule
+from continuous.model.rollout import published_paths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class AMPLSchedule(Schedule):
     """Counts of epochs, steps and transitions; the defaults are the published runs'.
 
     Epoch n counts from 1; the released code's warm start, annealing and retraining are not in the paper's Algorithm 1.
     """
 
-    epochs: int = 1000
-    steps_per_epoch: int = 1000  # actor-critic updates in an epoch
+    starts_per_step: int = 128  # model transitions for each update, and a rollout collects at least that many
+    rollout_length: int = 1  # h, model steps
+    batch_size: int = 512  # of critics, policy and discriminator
+    real_fraction: float = 0.5  # f, where the annealing ends; the paper has it constant
     warm_start_epochs: int = 40  # code: the policy only imitates, by the regularizer alone
     annealing_epochs: int = 5  # code: after the warm start, epochs on each step of the way down from all real rows
     annealing_step: float = 0.1  # code: by how much each step lowers the real fraction
-    real_fraction: float = 0.5  # f, where the annealing ends; the paper has it constant
     retrain_period: int = 100  # epochs between two estimations of the weights with a refit
     start_states: int = 100_000  # simulator resets collected at the start
     policy_period: int = 2  # code: the policy is updated on every second step
-    rollouts_per_step: int = 128  # model transitions for each update
-    retained_epochs: int = 5  # of model transitions
+
+    rollouts_per_epoch: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         """Checks the ranges, and that an epoch can be cut into its rollouts."""
-        for name in ("epochs", "warm_start_epochs", "annealing_epochs", "retrain_period"):
+        super().__post_init__()
+        for name in ("warm_start_epochs", "annealing_epochs", "retrain_period", "start_states", "policy_period"):
             check_at_least(name, getattr(self, name), 1)
-        for name in ("start_states", "policy_period", "rollouts_per_step", "retained_epochs"):
-            check_at_least(name, getattr(self, name), 1)
-        check_fraction("real_fraction", self.real_fraction)
-        unit = _ROLLOUTS_PER_EPOCH * self.policy_period
+        unit = self.rollouts_per_epoch * self.policy_period
         if self.steps_per_epoch < unit or self.steps_per_epoch % unit:
             raise InvalidArgumentError(
                 f"steps_per_epoch is {self.steps_per_epoch}; expected a multiple of {unit}: an epoch has "
-                f"{_ROLLOUTS_PER_EPOCH} rollouts, and the policy is updated every {self.policy_period} steps."
+                f"{self.rollouts_per_epoch} rollouts, and the policy is updated every {self.policy_period} steps."
             )
-
-    @property
-    def rollout_period(self) -> int:
-        """Updates between two rollouts."""
-        return self.steps_per_epoch // _ROLLOUTS_PER_EPOCH
 
     @property
     def rollout_transitions(self) -> int:
         """Model transitions that a rollout collects at least: 32,000 in the published runs."""
-        return self.rollouts_per_step * self.rollout_period
+        return self.starts_per_step * self.rollout_period
+
+    @property
+    def paths(self) -> int:
+        """Paths of one rollout that give as many transitions as the released code's loop collects."""
+        return published_paths(self.rollout_length, self.rollout_transitions)
 
     @property
     def buffer_capacity(self) -> int:
         """Model transitions kept: 640,000 in the published runs."""
-        return self.rollouts_per_step * self.steps_per_epoch * self.retained_epochs
+        return self.starts_per_step * self.steps_per_epoch * self.retained_epochs
 
-    def real_rows(self, epoch: int, batch_size: int) -> int:
+    def real_rows(self, epoch: int) -> int:
         """How many rows of a batch come from the data in `epoch`; the others come from the model."""
         steps_down = max(0, epoch - 1 - self.warm_start_epochs) // self.annealing_epochs
         fraction = min(1.0, max(self.real_fraction, 1.0 - self.annealing_step * steps_down))
-        return int(fraction * batch_size + 1e-9)
+        return int(fraction * self.batch_size + 1e-9)
 
     def imitates(self, epoch: int) -> bool:
         """Whether the policy is trained by the regularizer alone in `epoch`."""
@@ -72,7 +72,7 @@ class Schedule:
         reads = self.warm_start_epochs + self.annealing_epochs  # the last epoch whose batches are all real
         return self.real_fraction < 1.0 and epoch > reads - self.retained_epochs
 
-    def scaled(self, *, epochs: int | None = None, steps_per_epoch: int | None = None) -> Schedule:
+    def scaled(self, *, epochs: int | None = None, steps_per_epoch: int | None = None) -> Self:
         """The same shape on a smaller scale: what is counted in epochs shrinks with their number, to at least one.
 
         Raises:

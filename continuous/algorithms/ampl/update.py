@@ -83,6 +83,27 @@ class ActorCritic:
         self.value_scale = torch.zeros(n_seeds, device=device)
         self.sums = {name: torch.zeros(n_seeds, device=device) for name in METRICS}
 
+    @property
+    def levels(self) -> Mapping[str, Tensor]:
+        """The running mean |Q| that Eq. 17 divides by."""
+        return {"critic/value_scale": self.value_scale}
+
+    @property
+    def discount(self) -> float:
+        """gamma."""
+        return self.critic.discount
+
+    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
+        """The twin critics at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
+        return self.critic.action_value(state, action)
+
+    def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
+        """None: the schedule says all."""
+        return {}
+
+    def begin_epoch(self, done: int, epochs: int) -> None:
+        """Nothing here changes from epoch to epoch."""
+
     def update(self, draws: Draws, *, trains_policy: bool, imitates: bool) -> None:
         """One iteration.
 

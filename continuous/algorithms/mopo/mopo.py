@@ -15,57 +15,21 @@ over to a new one from the data, where the released code drops the row; either w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ampl.errors import check_at_least
 from ampl.interfaces import Policy as ActingPolicy
-from ampl.settings import settings_as_json
-from continuous.algorithms.branched_schedule import BranchedSchedule
 from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty, TrueStep
-from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
+from continuous.algorithms.sac.learner import SoftActorCritic
 from continuous.algorithms.surroundings import Surroundings
-from continuous.data.transitions import TransitionMode
-from continuous.model.network import DynamicsConfig, HoldoutCriterion
 from continuous.model.rollout import UniformPolicy
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
-MOPO_DYNAMICS = DynamicsConfig(
-    batch_size=256,
-    holdout_limit=1000,
-    fixed_bootstrap=True,
-    steps_per_look=None,
-    holdout_criterion=HoldoutCriterion.SQUARED_ERROR,
-    patience=6,
-    standardizes_targets=False,
-)
-"""MOPO's code, whose fit ends when more than five looks in a row found no improvement; OfflineRL-Kit's ends at five."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class MOPOConfig:
-    """Hyperparameters of deep MOPO."""
-
-    penalty_weight: float  # lambda, by dataset; 0: MBPO
-    penalty: Penalty = Penalty.MAX_STD  # u
-    random_rollout_actions: bool = False  # uniform actions in rollouts, as for the out-of-distribution tasks
-    learner: SoftActorCriticConfig = field(default_factory=SoftActorCriticConfig)
-    dynamics: DynamicsConfig = MOPO_DYNAMICS
-    schedule: BranchedSchedule = field(default_factory=BranchedSchedule)
-    transitions: TransitionMode = TransitionMode.EXACT  # on D4RL as MOPO's code; see continuous.data.transitions
-    largest_state: float | None = None  # paths of the model end where any |s'_i| reaches it; OfflineRL-Kit: 100
-    evaluation_episodes: int = 10
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        check_at_least("penalty_weight", self.penalty_weight, 0.0, "0 is MBPO.")
-        check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
-
-
-class MOPO(ModelBased[SoftActorCritic]):
+class MOPO(ModelBased[SoftActorCritic, MOPOConfig]):
     """MOPO for several seeds.
 
     Args:
@@ -79,6 +43,8 @@ class MOPO(ModelBased[SoftActorCritic]):
         InvalidArgumentError: the true error without T.
     """
 
+    name = "mopo"
+
     def __init__(
         self,
         table: TransitionTable,
@@ -87,17 +53,7 @@ class MOPO(ModelBased[SoftActorCritic]):
         surroundings: Surroundings,
         true_step: TrueStep | None = None,
     ) -> None:
-        super().__init__(
-            "mopo",
-            table,
-            seeds,
-            schedule=config.schedule,
-            dynamics=config.dynamics,
-            evaluation_episodes=config.evaluation_episodes,
-            settings=settings_as_json(config),
-            surroundings=surroundings,
-        )
-        self._config = config
+        super().__init__(table, config, seeds, surroundings)
         self.charge_waits = config.penalty is Penalty.TRUE_ERROR
         sizes = (table.observation_size, table.action_size)
         self._penalized = PenalizedModel(self.model, config.penalty, config.penalty_weight, true_step)
@@ -109,7 +65,7 @@ class MOPO(ModelBased[SoftActorCritic]):
 
     def rollout_policy(self) -> ActingPolicy:
         """The policy, or uniform actions."""
-        return UniformPolicy(self.table.action_size) if self._config.random_rollout_actions else self.learner.policy
+        return UniformPolicy(self.table.action_size) if self.settings.random_rollout_actions else self.learner.policy
 
     def charged_step(
         self, state: Tensor, action: Tensor, streams: SeedStreams
@@ -117,9 +73,13 @@ class MOPO(ModelBased[SoftActorCritic]):
         """The ensemble's step, and lambda u."""
         return self._penalized.charged_step(state, action, streams)
 
+    def best_action(self, state: Tensor, streams: SeedStreams) -> Tensor:
+        """The policy's mean."""
+        return self.learner.policy.best_action(state).nan_to_num()
+
     def update(self) -> None:
         """One update of soft actor-critic."""
-        streams, rows = self.streams["updates"], self._config.schedule.batch_size
-        batch = self.sampler.draw()
+        streams, rows = self.streams["updates"], self.schedule.batch_size
+        batch = self.mixed_batch()
         noise, next_noise = self.learner.policy.noise(streams, 2 * rows).chunk(2, dim=1)  # one kernel a seed on a GPU
         self.learner.update(batch, noise, next_noise)

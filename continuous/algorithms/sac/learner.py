@@ -121,6 +121,11 @@ class SoftActorCritic:
         return temperature if highest is None else temperature.clamp(max=highest)
 
     @property
+    def levels(self) -> Mapping[str, Tensor]:
+        """None."""
+        return {}
+
+    @property
     def discount(self) -> float:
         """gamma."""
         return self.config.discount

@@ -16,12 +16,15 @@ from continuous.algorithms.ampl.critic import TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator
 from continuous.algorithms.ampl.draws import Sampler
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
+from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import ActorCritic
-from continuous.algorithms.branched_schedule import BranchedSchedule
-from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.config import DAMOConfig
+from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
-from continuous.algorithms.mopo.mopo import MOPO, MOPOConfig
+from continuous.algorithms.mopo.config import MOPOConfig
+from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty
+from continuous.algorithms.schedule import Schedule
 from continuous.algorithms.surroundings import Surroundings
 from continuous.evaluation.evaluator import Evaluator
 from continuous.model.ensemble import EnsembleDynamics
@@ -35,7 +38,7 @@ from continuous.tasks.termination import never
 from continuous.weights.q_moment import QMomentConfig
 
 OBSERVATION_SIZE, ACTION_SIZE = 11, 3  # D and A of Hopper
-_SHORT_BUFFER = BranchedSchedule(starts_per_step=2)  # the published buffer takes 700 MB and makes nothing slower
+_SHORT_BUFFER = Schedule(starts_per_step=2)  # the published buffer takes 700 MB and makes nothing slower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Workload:
 
     ampl: AMPLConfig = field(
         default_factory=lambda: AMPLConfig(
-            policy=ImplicitPolicyConfig(noise_size=50), weights=QMomentConfig(), rollout_length=5
+            policy=ImplicitPolicyConfig(noise_size=50), weights=QMomentConfig(), schedule=AMPLSchedule(rollout_length=5)
         )
     )
     mopo: MOPOConfig = field(
@@ -89,7 +92,7 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str) -> list[Lo
     """AMPL's: iterations, weights, dynamics, rollouts."""
     config, table = workload.ampl, synthetic_table(workload.rows, device)
     learner, sampler = untrained_ampl(config, table, seeds, workload.model_rows)
-    real_rows = round(config.schedule.real_fraction * config.batch_size)
+    real_rows = round(config.schedule.real_fraction * config.schedule.batch_size)
     period = config.schedule.policy_period
 
     def iterations() -> None:
@@ -97,8 +100,8 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str) -> list[Lo
             learner.update(sampler.draw(real_rows), trains_policy=index == 0, imitates=False)
 
     streams = {name: SeedStreams(seeds, name, device) for name in ("weights", "model", "rollouts")}
-    estimator = config.build_estimator(OBSERVATION_SIZE, ACTION_SIZE, seeds, learner.model, device)
-    assert estimator is not None  # a workload's AMPL has weights
+    assert config.weights is not None  # a workload's AMPL has weights
+    estimator = config.weights.build(OBSERVATION_SIZE, ACTION_SIZE, seeds, learner.model, device)
     weights = estimator.start(table, learner.policy, learner.critic, streams["weights"])
 
     def rollout() -> None:
@@ -107,17 +110,18 @@ def ampl_loops(workload: Workload, seeds: Sequence[int], device: str) -> list[Lo
             learner.policy,
             table,
             sampler.buffer,
-            length=config.rollout_length,
+            length=config.schedule.rollout_length,
             paths=workload.paths,
             streams=streams["rollouts"],
             chunk=paths_at_once(table.rows.device, len(seeds) * config.dynamics.members),
         )
 
+    units = workload.paths * config.schedule.rollout_length
     return [
         _recorded("AMPL iteration", "iterations", iterations, sampler.streams, units=period),
         _recorded("AMPL weights (MIW)", "steps", weights, streams["weights"]),
         _fit("AMPL dynamics", learner.model, table, streams["model"]),
-        _eager("AMPL rollout", "transitions", rollout, len(seeds), units=workload.paths * config.rollout_length),
+        _eager("AMPL rollout", "transitions", rollout, len(seeds), units=units),
     ]
 
 
@@ -210,7 +214,7 @@ def untrained_ampl(
         buffer=buffer,
         policy=learner.policy,
         streams=streams,
-        batch_size=config.batch_size,
+        batch_size=config.schedule.batch_size,
         elites=config.dynamics.elites,
         second_pair_only=config.regularizer.second_pair_only,
     )

@@ -8,21 +8,22 @@ from typing import Any
 
 import torch
 
+from ampl.arithmetic import DEFAULT, Arithmetic
 from continuous.algorithms.ampl.ampl import AMPL
-from continuous.algorithms.ampl.config import AMPLConfig
+from continuous.algorithms.ampl.config import VARIANTS, AMPLConfig
 from continuous.algorithms.ampl.critic import CriticConfig
 from continuous.algorithms.ampl.discriminator import RegularizerConfig
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
-from continuous.algorithms.ampl.presets import VARIANTS
-from continuous.algorithms.ampl.schedule import Schedule
+from continuous.algorithms.ampl.schedule import AMPLSchedule
+from continuous.algorithms.surroundings import Surroundings
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.termination import never
+from continuous.tasks.termination import Termination, never
 from continuous.weights.q_moment import QMomentConfig
 from tests.continuous.algorithms.line_task import line_evaluator, line_score
 
 HIDDEN = (16, 12)
-SCHEDULE = Schedule(start_states=50).scaled(epochs=10, steps_per_epoch=8)
+SCHEDULE = AMPLSchedule(start_states=50, batch_size=32, rollout_length=2).scaled(epochs=10, steps_per_epoch=8)
 
 
 def line_table(rows: int = 400) -> TransitionTable:
@@ -49,8 +50,6 @@ def small_config(variant: str = "main", **changes: Any) -> AMPLConfig:
         dynamics=DynamicsConfig(hidden=8, steps_per_look=8, patience=2, batch_size=16, max_steps=80),
         weights=QMomentConfig(weight_power=0.5, steps=6, batch_size=32, start_batch_size=16),
         schedule=SCHEDULE,
-        batch_size=32,
-        rollout_length=2,
     )
     config = VARIANTS[variant](config)
     if config.weights is not None:
@@ -63,8 +62,16 @@ def small_ampl(seeds: Sequence[int] = (0,), variant: str = "main", **changes: An
         line_table(),
         small_config(variant, **changes),
         seeds,
-        termination=never,
+        surroundings(),
+    )
+
+
+def surroundings(termination: Termination = never, arithmetic: Arithmetic = DEFAULT) -> Surroundings:
+    return Surroundings(
+        termination=termination,
         evaluator=line_evaluator,
         score=line_score,
+        episode_limit=20,
         description={"source": "synthetic"},
+        arithmetic=arithmetic,
     )

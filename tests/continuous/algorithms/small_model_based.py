@@ -8,43 +8,28 @@ from typing import Any
 
 from torch import Tensor
 
-from ampl.arithmetic import DEFAULT, Arithmetic
-from continuous.algorithms.branched_schedule import BranchedSchedule
 from continuous.algorithms.damo.classifier import ClassifierConfig
-from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.config import VARIANTS as DAMO_VARIANTS
+from continuous.algorithms.damo.config import DAMOConfig
+from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
-from continuous.algorithms.damo.presets import VARIANTS as DAMO_VARIANTS
-from continuous.algorithms.mopo.mopo import MOPO, MOPOConfig
+from continuous.algorithms.mopo.config import VARIANTS as MOPO_VARIANTS
+from continuous.algorithms.mopo.config import MOPOConfig
+from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty
-from continuous.algorithms.mopo.presets import VARIANTS as MOPO_VARIANTS
 from continuous.algorithms.sac.learner import SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
-from continuous.algorithms.surroundings import Surroundings
+from continuous.algorithms.schedule import Schedule
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.registry import find_task
-from continuous.tasks.termination import Termination, never
-from tests.continuous.algorithms.line_task import line_evaluator, line_score
-from tests.continuous.algorithms.small_ampl import line_table
+from tests.continuous.algorithms.small_ampl import line_table, surroundings
 
 SAC = SoftActorCriticConfig(hidden=(12,), policy=SquashedGaussianConfig(hidden=(12,)))
 DYNAMICS = DynamicsConfig(
     members=3, elites=2, hidden=8, steps_per_look=8, patience=2, batch_size=16, standardizes_targets=False
 )
-SCHEDULE = BranchedSchedule(
-    epochs=10, steps_per_epoch=6, starts_per_step=5, rollout_length=3, retained_epochs=2, batch_size=32
-)
-
-
-def surroundings(termination: Termination = never, arithmetic: Arithmetic = DEFAULT) -> Surroundings:
-    return Surroundings(
-        termination=termination,
-        evaluator=line_evaluator,
-        score=line_score,
-        episode_limit=20,
-        description={"source": "synthetic"},
-        arithmetic=arithmetic,
-    )
+SCHEDULE = Schedule(epochs=10, steps_per_epoch=6, starts_per_step=5, rollout_length=3, retained_epochs=2, batch_size=32)
 
 
 def mopo_config(variant: str = "main") -> MOPOConfig:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ampl.interfaces import Policy
-from continuous.algorithms.mopo.mopo import MOPO, MOPOConfig
+from continuous.algorithms.mopo.config import VARIANTS, MOPOConfig, main_config
+from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty
-from continuous.algorithms.mopo.presets import VARIANTS, main_config
 from continuous.model.rollout import UniformPolicy, roll_out
 from continuous.networks.streams import SeedStreams
 from continuous.replay.batch import Batch
@@ -91,7 +91,7 @@ def rolled_out_by(algorithm: MOPO, policy: Policy) -> Batch:
     buffer = ModelBuffer(len(SEEDS), algorithm.buffer.capacity, algorithm.table.layout)
     roll_out(
         algorithm.model, policy, algorithm.table, buffer, length=SCHEDULE.rollout_length,
-        paths=SCHEDULE.rollout_starts, streams=SeedStreams(SEEDS, "rollouts"),
+        paths=SCHEDULE.paths, streams=SeedStreams(SEEDS, "rollouts"),
     )  # fmt: skip
     return rows_of(buffer)
 

@@ -15,9 +15,10 @@ from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics
 from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import Status
+from ampl.settings import settings_as_json
 from ampl.training import train
 from continuous.algorithms.ampl.ampl import AMPL
-from continuous.algorithms.ampl.presets import VARIANTS
+from continuous.algorithms.ampl.config import VARIANTS
 from continuous.wing import ContinuousWing
 from tests.continuous.algorithms.small_ampl import small_ampl, small_config
 
@@ -46,7 +47,7 @@ def test_every_variant_trains_with_nine_refits_and_finite_metrics(variant: str, 
 
 def test_variants_differ_from_main_in_what_they_are_named_for() -> None:
     configs = {variant: small_config(variant) for variant in VARIANTS}
-    different = {variant: config.as_json() for variant, config in configs.items()}
+    different = {variant: settings_as_json(config) for variant, config in configs.items()}
     assert len({str(config) for config in different.values()}) == len(VARIANTS)
     assert configs["nw"].weights is None
     assert configs["no-rollouts"].schedule.real_fraction == 1.0
@@ -98,25 +99,25 @@ def test_the_warm_start_leaves_the_value_out_of_the_policy() -> None:
     """With a regularizer that says nothing, a policy in its warm start stands still, and moves afterwards."""
     algorithm = small_ampl()
     algorithm.fit_model(None)
-    network = algorithm._learner.discriminator.network.parameters
+    network = algorithm.learner.discriminator.network.parameters
     network.values.zero_()
-    algorithm._learner.discriminator.step = lambda gradient: None  # type: ignore[method-assign]
-    before = algorithm._learner.policy.parameters.values.clone()
+    algorithm.learner.discriminator.step = lambda gradient: None  # type: ignore[method-assign]
+    before = algorithm.learner.policy.parameters.values.clone()
     algorithm.improve_policy(1)
-    assert torch.equal(algorithm._learner.policy.parameters.values, before)
+    assert torch.equal(algorithm.learner.policy.parameters.values, before)
     algorithm.improve_policy(2)
-    assert not torch.equal(algorithm._learner.policy.parameters.values, before)
+    assert not torch.equal(algorithm.learner.policy.parameters.values, before)
 
 
 def test_evaluation_takes_the_action_of_largest_smaller_twin_and_leaves_training_alone() -> None:
     algorithm = small_ampl()
     before = algorithm.state(0)
     states = torch.rand(5, 2, generator=torch.Generator().manual_seed(1))
-    chosen = algorithm._actor(0)(states.numpy(), np.random.default_rng(2))
+    chosen = algorithm.actor(0)(states.numpy(), np.random.default_rng(2))
     noise = np.random.default_rng(2).standard_normal((50, 2), dtype=np.float32).clip(-3.0, 3.0)
     repeated = states.repeat_interleave(10, dim=0)[None]
-    drawn = algorithm._learner.policy.sample(repeated, torch.from_numpy(noise)[None])[0]
-    value = algorithm._learner.critic.action_value(repeated, drawn).amin(1)
+    drawn = algorithm.learner.policy.sample(repeated, torch.from_numpy(noise)[None])[0]
+    value = algorithm.learner.critic.action_value(repeated, drawn).amin(1)
     for state in range(5):
         best = int(value[0, 10 * state : 10 * state + 10].argmax())
         np.testing.assert_allclose(chosen[state], drawn[0, 10 * state + best].detach().numpy(), atol=1e-6)
@@ -130,7 +131,7 @@ def test_a_seed_that_breaks_stops_with_the_name_of_its_metric_and_the_others_go_
     class Breaking(AMPL):
         def improve_policy(self, epoch: int) -> Sequence[Metrics]:
             if epoch == 2:
-                self._learner.critic.online.parameters.views["weight0"].detach()[-1] = torch.nan
+                self.learner.critic.online.parameters.views["weight0"].detach()[-1] = torch.nan
             return super().improve_policy(epoch)
 
     def trained(seeds: list[int], out: Path) -> list[SeedResult]:

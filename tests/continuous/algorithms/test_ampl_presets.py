@@ -7,9 +7,8 @@ from collections import Counter
 import pytest
 
 from ampl.scale import Scale
-from continuous.algorithms.ampl.build import run_notes, scaled
+from continuous.algorithms.ampl.config import PUBLISHED, VARIANTS, main_config, preset
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
-from continuous.algorithms.ampl.presets import PUBLISHED, VARIANTS, main_config, preset
 from continuous.tasks.registry import Family, find_task
 from continuous.weights.q_moment import QMomentConfig
 from continuous.weights.vpm import VPMConfig
@@ -20,7 +19,7 @@ def test_settings_of_the_sixteen_published_runs_sum_up_to_theirs() -> None:
     configs = {name: main_config(find_task(name)) for name in PUBLISHED}
 
     def lengths(part: str) -> int:
-        return sum(config.rollout_length for name, config in configs.items() if part in name)
+        return sum(config.schedule.rollout_length for name, config in configs.items() if part in name)
 
     assert [lengths(robot) for robot in ("halfcheetah", "hopper", "walker2d", "maze2d", "pen")] == [9, 5, 13, 7, 7]
     assert [lengths(kind) for kind in ("-medium-expert", "-medium-v2", "-medium-replay", "door")] == [13, 5, 9, 1]
@@ -40,11 +39,15 @@ def test_settings_of_the_sixteen_published_runs_sum_up_to_theirs() -> None:
 
 def test_hyperparameters_of_the_published_runs() -> None:
     config = main_config(find_task("hopper-medium-v2"))
-    assert (config.batch_size, config.policy_update.value_weight, config.schedule.real_fraction) == (512, 10.0, 0.5)
+    assert (config.schedule.batch_size, config.policy_update.value_weight, config.schedule.real_fraction) == (
+        512,
+        10.0,
+        0.5,
+    )
     assert config.policy_update.learning_rate == config.regularizer.learning_rate == 2e-4
     assert config.policy_update.betas == config.regularizer.betas == (0.4, 0.999)
     critic, dynamics, weights = config.critic, config.dynamics, config.weights
-    assert (critic.learning_rate, critic.target_rate, critic.discount) == (3e-4, 0.005, 0.99)
+    assert (critic.learning_rate, critic.target_rate, config.discount) == (3e-4, 0.005, 0.99)
     assert (critic.lower_share, critic.huber_delta, critic.gradient_norm) == (0.75, 500.0, 0.1)
     assert (dynamics.learning_rate, dynamics.batch_size, dynamics.members, dynamics.elites) == (1e-3, 128, 7, 5)
     assert isinstance(weights, QMomentConfig)
@@ -61,7 +64,7 @@ def test_other_datasets_take_their_familys_settings() -> None:
 def test_scaling_changes_only_counts_and_never_lengthens_an_estimation() -> None:
     task = find_task("maze2d-umaze-v1")
     published = main_config(task)
-    small = scaled(published, Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
+    small = published.scaled(Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
     assert (small.schedule.epochs, small.schedule.retrain_period) == (50, 5)
     assert small.schedule.steps_per_epoch == 104
     assert small.dynamics == published.dynamics
@@ -72,11 +75,11 @@ def test_scaling_changes_only_counts_and_never_lengthens_an_estimation() -> None
         published.policy,
         published.regularizer,
     )
-    assert scaled(published, Scale()) == published
+    assert published.scaled(Scale()) == published
     vpm = VARIANTS["vpm"](published).weights
     assert isinstance(vpm, VPMConfig)
     assert vpm.steps == 2000
-    unchanged = scaled(VARIANTS["vpm"](published), Scale(weight_steps=10_000)).weights
+    unchanged = VARIANTS["vpm"](published).scaled(Scale(weight_steps=10_000)).weights
     assert unchanged == vpm
 
 
@@ -86,5 +89,5 @@ def test_scaling_changes_only_counts_and_never_lengthens_an_estimation() -> None
 def test_only_what_is_retrained_is_said_to_be(variant: str, rest: str) -> None:
     task = find_task("maze2d-umaze-v1")
     published = VARIANTS[variant](main_config(task))
-    config = scaled(published, Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
-    assert run_notes(task, published, config) == [f"scaled: 50 epochs of 104 steps instead of 1000 of 1000{rest}"]
+    config = published.scaled(Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
+    assert config.scale_note(published) == f"scaled: 50 epochs of 104 steps instead of 1000 of 1000{rest}"

@@ -8,8 +8,9 @@ from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
 from continuous.replay.batch import Batch
 
 
-def critic(seeds: list[int], **settings: float) -> TwinCritic:
-    return TwinCritic(2, 1, CriticConfig(hidden=(16, 8), **settings), seeds)  # type: ignore[arg-type]
+def critic(seeds: list[int], discount: float = 0.99, **settings: float) -> TwinCritic:
+    config = CriticConfig(hidden=(16, 8), **settings)  # type: ignore[arg-type]
+    return TwinCritic(2, 1, config, seeds, discount=discount)
 
 
 def constant(of: TwinCritic, first: float, second: float) -> None:

@@ -16,16 +16,13 @@ from ampl.errors import InvalidArgumentError
 from ampl.runs.metrics_table import read_metrics
 from ampl.scale import Scale
 from ampl.training import train
-from continuous.algorithms import scaling
-from continuous.algorithms.ampl import build as ampl_build
-from continuous.algorithms.ampl import presets as ampl_presets
-from continuous.algorithms.damo import build as damo_build
-from continuous.algorithms.damo import presets as damo_presets
+from continuous.algorithms.build import CONFIGS
+from continuous.algorithms.build import build as build_from_names
+from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.damo.classifier import ClassifierConfig
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig, conjugate_value
-from continuous.algorithms.mopo import build as mopo_build
-from continuous.algorithms.mopo import presets as mopo_presets
+from continuous.algorithms.mopo import config as mopo_presets
 from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty
 from continuous.networks.streams import SeedStreams
@@ -171,9 +168,8 @@ def test_rows_without_a_true_state_are_charged_the_largest_error_of_their_seed()
 
 
 def test_a_task_whose_observations_hide_its_state_is_refused_before_its_data_are_read() -> None:
-    scale = Scale(epochs=None, steps_per_epoch=None, weight_steps=None)
     with pytest.raises(InvalidArgumentError, match="Pen's observations leave out parts of the simulator's state"):
-        mopo_build.build_mopo("pen-human-v1", "true-error", (0,), "cpu", scale, DEFAULT)
+        build_from_names("mopo", "pen-human-v1", "true-error", (0,), "cpu", Scale(), DEFAULT)
     with pytest.raises(InvalidArgumentError, match="penalty is true-error, but true_step is not given"):
         PenalizedModel(small_mopo().model, Penalty.TRUE_ERROR, 1.0)
 
@@ -223,32 +219,27 @@ def test_the_wing_lists_every_variant() -> None:
 
 
 def test_a_fit_of_the_model_can_be_limited_and_says_so() -> None:
-    published = mopo_presets.main_config(find_task("hopper-medium-v2"))
-    small = mopo_build.scaled(published, Scale(model_steps=500))
-    assert small == replace(published, dynamics=replace(published.dynamics, max_steps=500))
-    (note,) = scaling.scale_notes(published, small)
-    assert note.startswith("scaled: ")
-    assert note.endswith(", at most 500 steps in the fit of the model")
-    assert mopo_build.scaled(published, Scale(model_steps=10**9)) == published
-    for scaled, own in ((damo_build.scaled, damo_presets), (ampl_build.scaled, ampl_presets)):
-        config = own.main_config(find_task("hopper-medium-v2"))
-        assert scaled(config, Scale(model_steps=500)).dynamics.max_steps == 500  # type: ignore[operator]
+    for configs in CONFIGS.values():
+        published = configs.published_config(find_task("hopper-medium-v2"), "main")
+        small = published.scaled(Scale(model_steps=500))
+        assert small == replace(published, dynamics=replace(published.dynamics, max_steps=500))
+        assert ", at most 500 steps in each fit of the model" in small.scale_note(published)
+        assert published.scaled(Scale(model_steps=10**9)) == published
 
 
 def test_scaling_keeps_the_model_transitions_of_an_update_and_says_so() -> None:
     published = mopo_presets.main_config(find_task("hopper-medium-v2"))
-    small = mopo_build.scaled(published, Scale(epochs=3, steps_per_epoch=100, weight_steps=None))
-    assert small.schedule.rollout_starts == 5000
+    small = published.scaled(Scale(epochs=3, steps_per_epoch=100))
+    assert small.schedule.paths == 5000
     assert small.dynamics == published.dynamics
-    assert scaling.scale_notes(published, small) == ["scaled: 3 epochs of 100 steps instead of 1000 of 1000"]
+    assert small.scale_note(published) == "scaled: 3 epochs of 100 steps instead of 1000 of 1000"
     damo = damo_presets.main_config(find_task("hopper-medium-v2"))
-    assert damo_build.scaled(damo, Scale(epochs=3, steps_per_epoch=100)).dynamics == damo.dynamics
-    assert scaling.scale_notes(published, published) == []
+    assert damo.scaled(Scale(epochs=3, steps_per_epoch=100)).dynamics == damo.dynamics
 
 
 def test_bad_settings_are_one_line() -> None:
     with pytest.raises(InvalidArgumentError, match="only AMPL estimates importance weights"):
-        mopo_build.scaled(mopo_config(), Scale(epochs=None, steps_per_epoch=None, weight_steps=5))
+        mopo_config().scaled(Scale(weight_steps=5))
     with pytest.raises(InvalidArgumentError, match="alpha is 0"):
         DAMOLearnerConfig(alpha=0.0)
     with pytest.raises(InvalidArgumentError, match="expected inconsistent"):

@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from continuous.algorithms.branched_schedule import BranchedSchedule
-from continuous.algorithms.damo import presets as damo_presets
-from continuous.algorithms.mopo import presets as mopo_presets
-from continuous.algorithms.mopo.mopo import MOPOConfig
+from continuous.algorithms.damo import config as damo_presets
+from continuous.algorithms.mopo import config as mopo_presets
+from continuous.algorithms.mopo.config import MOPOConfig
+from continuous.algorithms.schedule import Schedule
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
 from continuous.tasks.registry import TASKS, find_task
 
@@ -104,9 +104,9 @@ def check_ensemble(dynamics: DynamicsConfig) -> None:
     assert dynamics.fixed_bootstrap
 
 
-def check_schedule(schedule: BranchedSchedule, epochs: int) -> None:
+def check_schedule(schedule: Schedule, epochs: int) -> None:
     """An epoch: 50,000 starts, then 1000 updates on batches of 256 with 5 % real rows."""
-    assert (schedule.epochs, schedule.steps_per_epoch, schedule.rollout_starts) == (epochs, 1000, 50_000)
+    assert (schedule.epochs, schedule.steps_per_epoch, schedule.paths) == (epochs, 1000, 50_000)
     assert (schedule.retained_epochs, schedule.batch_size) == (5, 256)
     assert (schedule.real_fraction, schedule.real_rows) == (0.05, 12)
     assert schedule.buffer_capacity == 5 * 50_000 * schedule.rollout_length

@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from continuous.algorithms.ampl import presets as ampl_presets
-from continuous.algorithms.damo import presets as damo_presets
+from continuous.algorithms.ampl import config as ampl_presets
+from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.damo.classifier import ClassifierConfig, TransitionClassifier
-from continuous.algorithms.mopo import presets as mopo_presets
+from continuous.algorithms.mopo import config as mopo_presets
 from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.sac.learner import Decay, SoftActorCritic, cosine_decay
 from continuous.networks.streams import SeedStreams

@@ -19,9 +19,10 @@ from torch.utils._pytree import tree_leaves
 from benchmarks import ampl_steps
 from benchmarks.ampl_steps import learner_and_sampler
 from benchmarks.gpu_comparison import mopo, synthetic_task
-from continuous.algorithms.damo.damo import DAMO, DAMOConfig
+from continuous.algorithms.damo.config import DAMOConfig
+from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
-from continuous.algorithms.mopo.mopo import MOPOConfig
+from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.evaluation.certificates import ModelReturns
 from continuous.model.fit import _Run
 from continuous.model.loss import LikelihoodLoss
@@ -74,8 +75,9 @@ def damo_update() -> Step:
 
 def certificate() -> Step:
     owner = mopo(SEEDS, DEVICE, MOPOConfig(penalty_weight=1.0))
-    act = owner.learner.policy.best_action
-    returns = ModelReturns(owner.charged_step, act, data=owner.table.state, discount=0.99, limit=9, seeds=SEEDS)
+    returns = ModelReturns(
+        owner.charged_step, owner.best_action, data=owner.table.state, discount=0.99, limit=9, seeds=SEEDS
+    )
     start = owner.table.state[:10].expand(2, -1, -1)
     returns._allocate(start)
     returns._reset(start)

@@ -3,43 +3,44 @@
 import pytest
 
 from ampl.errors import InvalidArgumentError
-from continuous.algorithms.ampl.schedule import Schedule
+from continuous.algorithms.ampl.schedule import AMPLSchedule
 
 
 def test_real_rows_of_the_published_runs() -> None:
     """Facts of the released code: 512 rows up to epoch 45, then five epochs on each step down to 256 from epoch 66."""
-    schedule = Schedule()
+    schedule = AMPLSchedule()
     expected = {1: 512, 40: 512, 45: 512, 46: 460, 50: 460, 51: 409, 55: 409, 56: 358, 60: 358, 61: 307, 65: 307}
-    assert {epoch: schedule.real_rows(epoch, 512) for epoch in expected} == expected
-    assert schedule.real_rows(66, 512) == schedule.real_rows(1000, 512) == 256
+    assert {epoch: schedule.real_rows(epoch) for epoch in expected} == expected
+    assert schedule.real_rows(66) == schedule.real_rows(1000) == 256
 
 
 def test_counts_of_the_published_runs() -> None:
-    schedule = Schedule()
+    schedule = AMPLSchedule()
     assert (schedule.rollout_period, schedule.rollout_transitions, schedule.buffer_capacity) == (250, 32_000, 640_000)
     assert [epoch for epoch in (40, 41) if schedule.imitates(epoch)] == [40]
     assert (schedule.retrain_period, schedule.epochs, schedule.start_states) == (100, 1000, 100_000)
 
 
 def test_without_model_rows_nothing_is_rolled_out() -> None:
-    assert not any(Schedule(real_fraction=1.0).rolls_out(epoch) for epoch in range(1, 1001))
-    assert next(epoch for epoch in range(1, 1001) if Schedule().rolls_out(epoch)) == 41  # 5 epochs before the first use
+    assert not any(AMPLSchedule(real_fraction=1.0).rolls_out(epoch) for epoch in range(1, 1001))
+    published = AMPLSchedule()
+    assert next(epoch for epoch in range(1, 1001) if published.rolls_out(epoch)) == 41  # 5 before the first use
 
 
 def test_a_scaled_schedule_keeps_nine_refits_and_the_order_of_events() -> None:
     for epochs in (10, 20, 50, 100, 500):
-        schedule = Schedule().scaled(epochs=epochs, steps_per_epoch=80)
+        schedule = AMPLSchedule().scaled(epochs=epochs, steps_per_epoch=80)
         refits = [done for done in range(1, epochs) if done % schedule.retrain_period == 0]
         assert len(refits) == 9
         assert schedule.imitates(1)
-        assert schedule.real_rows(1, 512) == 512
-        assert schedule.real_rows(epochs, 512) == 256
+        assert schedule.real_rows(1) == 512
+        assert schedule.real_rows(epochs) == 256
         assert schedule.steps_per_epoch == 80
-    assert Schedule().scaled() == Schedule()
+    assert AMPLSchedule().scaled() == AMPLSchedule()
 
 
 def test_an_epoch_that_cannot_be_cut_into_its_rollouts_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="steps_per_epoch is 100; expected a multiple of 8"):
-        Schedule().scaled(steps_per_epoch=100)
+        AMPLSchedule().scaled(steps_per_epoch=100)
     with pytest.raises(InvalidArgumentError, match="epochs is 0"):
-        Schedule().scaled(epochs=0)
+        AMPLSchedule().scaled(epochs=0)

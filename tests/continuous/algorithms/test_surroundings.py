@@ -10,12 +10,13 @@ import torch
 
 from ampl.arithmetic import DEFAULT
 from ampl.scale import Scale
-from continuous.algorithms.damo import build as damo_build
-from continuous.algorithms.damo import presets as damo_presets
-from continuous.algorithms.mopo import presets as mopo_presets
-from continuous.algorithms.offline_task import offline_task
+from continuous.algorithms.build import build
+from continuous.algorithms.config import table_of
+from continuous.algorithms.damo import config as damo_presets
+from continuous.algorithms.mopo import config as mopo_presets
 from continuous.data.cache import dataset_path
 from continuous.data.d4rl_file import write_d4rl
+from continuous.data.dataset import load_dataset
 from continuous.data.transitions import TransitionMode
 from continuous.tasks.registry import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, hopper_data, made_by
@@ -31,7 +32,7 @@ def _dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fallen_share(transitions: TransitionMode) -> float:
     """Of the terminal rows, how many end below Hopper's height."""
-    table, _ = offline_task(HOPPER, device="cpu", arithmetic=DEFAULT, scaled=True, notes=(), transitions=transitions)
+    table = table_of(load_dataset(HOPPER, mode=transitions))
     rows = table.gather(torch.arange(table.n_transitions))
     assert rows.terminal.sum() >= 14
     return float((rows.next_state[rows.terminal][:, 0] < 0.7).float().mean())
@@ -55,9 +56,7 @@ def test_only_mopos_code_on_d4rl_takes_the_next_row_for_the_next_state() -> None
 
 @pytest.mark.parametrize(("variant", "count"), [("main", ROWS - 1), ("episode-starts", ROWS // 7)])
 def test_damos_start_states_are_the_datas_or_where_its_episodes_begin(variant: str, count: int) -> None:
-    damo = damo_build.build_damo(
-        HOPPER.name, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1, weight_steps=None), DEFAULT
-    )
+    damo = build("damo", HOPPER.name, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1), DEFAULT)
     starts = damo.table.start_state
     rows = hopper_data(ROWS).observations
     assert abs(len(starts) - count) <= 15

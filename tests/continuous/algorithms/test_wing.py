@@ -40,7 +40,6 @@ def test_a_missing_dataset_names_the_command_that_makes_it(
         (["ampl", "maze2d-umaze-v1", "--steps-per-epoch", "100"], "multiple of 8"),
         (["ampl", "maze2d-umaze-v1", "--miw-steps", "0"], "--miw-steps"),
         (["damo", "maze2d-umaze-v1", "--model-steps", "0"], "--model-steps"),
-        (["ampl", "maze2d-umaze-v1", "--certificates-every", "10"], "AMPL measures no certificates"),
         (["mopo", "hopper-medium-v2", "--eval-every", "0"], "--eval-every is 0"),
         (["damo", "hopper-medium-v2", "--eval-episodes", "-3"], "--eval-episodes is -3"),
     ],

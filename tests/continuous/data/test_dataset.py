@@ -10,7 +10,7 @@ import torch
 
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
 from ampl.interfaces import Dataset
-from continuous.algorithms.offline_task import describe
+from continuous.algorithms.build import describe
 from continuous.data.cache import dataset_folders, dataset_path, find_dataset
 from continuous.data.d4rl_file import write_d4rl
 from continuous.data.dataset import DeviceDataset, load_dataset, to_device

@@ -12,9 +12,9 @@ from numpy.testing import assert_array_equal
 
 from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, InvalidShapeError
-from continuous.algorithms.damo import presets as damo_presets
-from continuous.algorithms.mopo import presets as mopo_presets
-from continuous.algorithms.mopo.mopo import MOPOConfig
+from continuous.algorithms.damo import config as damo_presets
+from continuous.algorithms.mopo import config as mopo_presets
+from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.data.check import diagnose
 from continuous.data.d4rl_file import read_d4rl, read_provenance, write_d4rl
 from continuous.environments.hiv.environment import HivEnvironment

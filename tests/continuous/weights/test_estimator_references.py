@@ -21,7 +21,8 @@ from tests.continuous.model.small_table import A, D, LinearPolicy, SmallCritic, 
 
 STEPS = 23
 TABLE, POLICY = small_table(), LinearPolicy()
-SMALL: dict[str, Any] = {"steps": STEPS, "batch_size": 64, "start_batch_size": 32, "hidden": (16, 8), "discount": 0.9}
+SMALL: dict[str, Any] = {"steps": STEPS, "batch_size": 64, "start_batch_size": 32, "hidden": (16, 8)}
+DISCOUNT = 0.9
 
 
 class Module(nn.Module):
@@ -86,7 +87,7 @@ def compare(subject: Any, module: Module, start: Module) -> None:
 @pytest.mark.parametrize("loss", list(MomentLoss))
 def test_q_moment_is_the_plain_loop(loss: MomentLoss, bound: float) -> None:
     settings = {"learning_rate": 1e-3, "mean_bound": bound, "loss": loss, "gradient_norm": 0.05}
-    subject = QMomentConfig(**settings, **SMALL).build(D, A, [0], None, "cpu")  # type: ignore[arg-type]
+    subject = QMomentConfig(**settings, **SMALL).build(D, A, [0], None, "cpu", DISCOUNT)  # type: ignore[arg-type]
     critic = SmallCritic([0], offset=3.0)
     w, q, q_target = (
         Module(subject.network.network, power),
@@ -120,7 +121,7 @@ def test_q_moment_is_the_plain_loop(loss: MomentLoss, bound: float) -> None:
 
 
 def test_vpm_is_the_plain_loop() -> None:
-    subject = VPMConfig(**SMALL).build(D, A, [0], None, "cpu")
+    subject = VPMConfig(**SMALL).build(D, A, [0], None, "cpu", DISCOUNT)
     tau = Module(subject.network.network, clipped)
     v = torch.ones((), requires_grad=True)
     start, draws = deepcopy(tau), Draws()
@@ -148,7 +149,7 @@ def test_vpm_is_the_plain_loop() -> None:
 @pytest.mark.parametrize("dual", [False, True])
 def test_the_dice_estimators_are_the_plain_loop_with_hard_copies(dual: bool) -> None:
     config = (DualDICEConfig if dual else GenDICEConfig)(**SMALL)
-    subject = config.build(D, A, [0], None, "cpu")
+    subject = config.build(D, A, [0], None, "cpu", DISCOUNT)
     tau, nu = Module(subject.network.network, clipped), Module(subject._value)
     v = torch.ones((), requires_grad=True)
     start, start_nu, draws = deepcopy(tau), deepcopy(nu), Draws()

@@ -126,4 +126,4 @@ def test_settings_out_of_range_are_named() -> None:
     with pytest.raises(InvalidArgumentError, match="two halves"):
         MultiMomentConfig(batch_size=1)
     with pytest.raises(InvalidArgumentError, match="discount"):
-        VPMConfig(discount=1.5)
+        VPMConfig().build(D, A, [0], None, "cpu", 1.5)

@@ -1,14 +1,15 @@
-"""When a Dyna-style algorithm (MOPO, MBPO, DAMO) does what: one large rollout an epoch, then its updates."""
+"""When a model-based algorithm does what: in every epoch rollouts, each followed by its share of the updates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from ampl.errors import check_at_least, check_fraction
 
 
 @dataclass(frozen=True, kw_only=True)
-class BranchedSchedule:
+class Schedule:
     """Counts of epochs, updates and transitions; the defaults are MOPO's code."""
 
     epochs: int = 1000
@@ -17,7 +18,9 @@ class BranchedSchedule:
     rollout_length: int = 5  # h, model steps
     retained_epochs: int = 5  # of model transitions
     batch_size: int = 256
-    real_fraction: float = 0.05  # of a batch; rounded down, 12 rows of 256
+    real_fraction: float = 0.05  # f: share of a batch that comes from the data; rounded down, 12 rows of 256
+
+    rollouts_per_epoch: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -26,21 +29,29 @@ class BranchedSchedule:
         check_fraction("real_fraction", self.real_fraction)
 
     @property
-    def rollout_starts(self) -> int:
-        """Paths of one epoch."""
-        return self.starts_per_step * self.steps_per_epoch
+    def rollout_period(self) -> int:
+        """Updates between two rollouts."""
+        return self.steps_per_epoch // self.rollouts_per_epoch
+
+    @property
+    def paths(self) -> int:
+        """Paths of one rollout."""
+        return self.starts_per_step * self.rollout_period
 
     @property
     def buffer_capacity(self) -> int:
         """Model transitions kept."""
-        return self.rollout_starts * self.rollout_length * self.retained_epochs
+        return self.starts_per_step * self.steps_per_epoch * self.rollout_length * self.retained_epochs
 
-    @property
-    def real_rows(self) -> int:
-        """Rows of a batch that come from the data."""
+    def real_rows(self, epoch: int) -> int:
+        """How many rows of a batch come from the data in `epoch`, which counts from 1; the others are the model's."""
         return int(self.real_fraction * self.batch_size + 1e-9)
 
-    def scaled(self, *, epochs: int | None, steps_per_epoch: int | None) -> BranchedSchedule:
+    def rolls_out(self, epoch: int) -> bool:
+        """Whether the model is rolled out in `epoch`."""
+        return True
+
+    def scaled(self, *, epochs: int | None = None, steps_per_epoch: int | None = None) -> Self:
         """The same with other counts of epochs and updates, and as many model transitions for each update.
 
         Raises:

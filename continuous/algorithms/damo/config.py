@@ -1,4 +1,4 @@
-"""DAMO's settings of each dataset, and its variants.
+"""DAMO's settings: what there is, what each dataset has, and the variants.
 
 Source: DAMO, Table 4, whose columns are told apart by reason: values of 0.1 to 3 are alpha, 1 to 5 are h; the actor's
 learning rates are lost, so OfflineRL-Kit's 1e-4, decayed to zero over the run as there, is used everywhere. Tasks that
@@ -7,13 +7,49 @@ are not in it get alpha = 2 and h = 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from continuous.algorithms.damo.damo import DAMOConfig, Starts
+from continuous.algorithms.config import ModelBasedConfig, table_of
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
-from continuous.algorithms.mopo.presets import largest_state
+from continuous.algorithms.mopo.config import MOPO_DYNAMICS, largest_state
+from continuous.algorithms.schedule import Schedule
+from continuous.algorithms.surroundings import Surroundings
+from continuous.data.transitions import TransitionMode
+from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import Task
+
+if TYPE_CHECKING:
+    from continuous.algorithms.damo.damo import DAMO
+    from continuous.data.dataset import DeviceDataset
+
+
+class Starts(StrEnum):
+    """Where the first term of Eq. 2 takes its states from."""
+
+    DATA = "data"  # any state of the data, as the paper does
+    EPISODES = "episodes"  # first states of the data's episodes: mu0, as the paper's theory has it
+
+
+@dataclass(frozen=True, kw_only=True)
+class DAMOConfig(ModelBasedConfig):
+    """Hyperparameters of deep DAMO."""
+
+    learner: DAMOLearnerConfig
+    starts: Starts = Starts.DATA
+    transitions: TransitionMode = TransitionMode.MODEL  # as in OfflineRL-Kit, whose loader DAMO inherits
+    dynamics: DynamicsConfig = field(default_factory=lambda: replace(MOPO_DYNAMICS, patience=5))
+    schedule: Schedule = field(default_factory=lambda: Schedule(epochs=3000))
+
+    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> DAMO:
+        """DAMO with these settings; see `ModelBasedConfig.build`."""
+        from continuous.algorithms.damo.damo import DAMO
+
+        table = table_of(dataset, episode_starts=self.starts is Starts.EPISODES)
+        return DAMO(table, self, seeds, surroundings)
+
 
 TABLE4: Mapping[str, tuple[float, int]] = {
     "halfcheetah-random-v2": (0.1, 5),
@@ -74,3 +110,12 @@ def main_config(task: Task) -> DAMOConfig:
 def published_config(task: Task, variant: str) -> DAMOConfig:
     """The settings of a variant on a task, as published."""
     return VARIANTS[variant](main_config(task))
+
+
+def preset_notes(task: Task, variant: str, config: DAMOConfig) -> list[str]:
+    """What no source gives."""
+    notes = ["DAMO's formulas and some settings are reconstructed; see docs/model_based.md"]
+    if task.name not in TABLE4:
+        alpha, length = COMMON
+        notes.insert(0, f"{task.name} is not in DAMO's Table 4; alpha = {alpha:g} and h = {length} are taken")
+    return notes

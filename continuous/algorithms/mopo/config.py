@@ -1,4 +1,4 @@
-"""MOPO's settings of each dataset, and its variants.
+"""MOPO's settings: what there is, what each dataset has, and the variants.
 
 Source: MOPO, Table 6 (for v0 data; "mixed" is medium-replay), MBPO's column of the same table, and the suggestions of
 OfflineRL-Kit for v2 data. Tasks that neither names get h = 5 and lambda = 1, the commonest.
@@ -6,16 +6,69 @@ OfflineRL-Kit for v2 data. Tasks that neither names get h = 5 and lambda = 1, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from continuous.algorithms.branched_schedule import BranchedSchedule
-from continuous.algorithms.mopo.mopo import MOPOConfig
-from continuous.algorithms.mopo.penalties import Penalty
+import torch
+from torch import Tensor
+
+from ampl.errors import check_at_least
+from continuous.algorithms.config import ModelBasedConfig, table_of
+from continuous.algorithms.mopo.penalties import Penalty, TrueStep
 from continuous.algorithms.sac.learner import Decay, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
+from continuous.algorithms.surroundings import Surroundings
 from continuous.data.transitions import TransitionMode
+from continuous.environments.oracle import Oracle
+from continuous.environments.registry import robot_for
+from continuous.model.network import DynamicsConfig, HoldoutCriterion
 from continuous.tasks.registry import LOCOMOTION, Task
+
+if TYPE_CHECKING:
+    from continuous.algorithms.mopo.mopo import MOPO
+    from continuous.data.dataset import DeviceDataset
+
+MOPO_DYNAMICS = DynamicsConfig(
+    batch_size=256,
+    holdout_limit=1000,
+    fixed_bootstrap=True,
+    steps_per_look=None,
+    holdout_criterion=HoldoutCriterion.SQUARED_ERROR,
+    patience=6,
+    standardizes_targets=False,
+)
+"""MOPO's code, whose fit ends when more than five looks in a row found no improvement; OfflineRL-Kit's ends at five."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MOPOConfig(ModelBasedConfig):
+    """Hyperparameters of deep MOPO."""
+
+    penalty_weight: float  # lambda, by dataset; 0: MBPO
+    penalty: Penalty = Penalty.MAX_STD  # u
+    random_rollout_actions: bool = False  # uniform actions in rollouts, as for the out-of-distribution tasks
+    learner: SoftActorCriticConfig = field(default_factory=SoftActorCriticConfig)
+    dynamics: DynamicsConfig = MOPO_DYNAMICS
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        super().__post_init__()
+        check_at_least("penalty_weight", self.penalty_weight, 0.0, "0 is MBPO.")
+
+    def check_task(self, task: Task) -> None:
+        """Raises InvalidArgumentError if the penalty is the true error and observations do not show the whole state."""
+        if self.penalty is Penalty.TRUE_ERROR:
+            Oracle(robot_for(task))
+
+    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> MOPO:
+        """MOPO with these settings; see `ModelBasedConfig.build`."""
+        from continuous.algorithms.mopo.mopo import MOPO
+
+        oracle = (
+            Oracle(robot_for(task), surroundings.arithmetic.threads) if self.penalty is Penalty.TRUE_ERROR else None
+        )
+        return MOPO(table_of(dataset), self, seeds, surroundings, None if oracle is None else true_step(oracle))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +206,7 @@ VARIANTS: Mapping[str, Change] = {
 
 
 def _with(config: MOPOConfig, preset: Preset) -> MOPOConfig:
-    schedule: BranchedSchedule = replace(config.schedule, rollout_length=preset.rollout_length)
+    schedule = replace(config.schedule, rollout_length=preset.rollout_length)
     return replace(config, penalty_weight=preset.penalty_weight, schedule=schedule)
 
 
@@ -167,3 +220,13 @@ def _key(task: Task) -> str:
         return "ant-angle"
     stem, _, version = task.name.rpartition("-")
     return stem if version[:1] == "v" and version[1:].isdigit() else task.name
+
+
+def true_step(oracle: Oracle) -> TrueStep:
+    """T on tensors of any device, by the simulator on this machine's processor."""
+
+    def step(state: Tensor, action: Tensor) -> Tensor:
+        observations, actions = (rows.flatten(0, 1).cpu().numpy() for rows in (state, action))
+        return torch.from_numpy(oracle.next_observations(observations, actions)).to(state).view_as(state)
+
+    return step

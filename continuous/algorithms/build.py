@@ -1,0 +1,108 @@
+"""From names to an algorithm that is ready to train: task, dataset, settings, simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ampl.arithmetic import DEFAULT, Arithmetic
+from ampl.scale import Scale
+from ampl.settings import apply_settings
+from continuous.algorithms.ampl import config as ampl
+from continuous.algorithms.config import ModelBasedConfig
+from continuous.algorithms.damo import config as damo
+from continuous.algorithms.mopo import config as mopo
+from continuous.algorithms.surroundings import Surroundings
+from continuous.data.dataset import DeviceDataset, load_dataset
+from continuous.environments.registry import kept_simulator
+from continuous.evaluation.evaluator import Evaluation, task_evaluator
+from continuous.tasks.registry import Task, find_task
+from continuous.tasks.termination import bounded, find_termination
+
+CONFIGS: Mapping[str, ModuleType] = {"ampl": ampl, "mopo": mopo, "damo": damo}
+"""Each has `published_config(task, variant)`, `preset_notes(task, variant, config)` and `VARIANTS`."""
+
+
+def build(
+    algorithm: str,
+    task_name: str,
+    variant: str,
+    seeds: Sequence[int],
+    device: str,
+    scale: Scale,
+    arithmetic: Arithmetic,
+) -> Any:
+    """An algorithm on the dataset of a task, which is searched in D4RL's cache folders.
+
+    Args:
+        algorithm: "ampl", "mopo" or "damo".
+        task_name: of D4RL, or of MOPO's own.
+        variant: of the algorithm.
+        seeds: trained side by side.
+        device: "cpu" or "cuda".
+        scale: how much smaller than the published runs, and which settings are others.
+        arithmetic: threads, which step simulators too, and precision.
+
+    Raises:
+        InvalidFileError: no dataset, or a damaged one.
+        InvalidArgumentError: a scale or settings that the algorithm cannot take.
+    """
+    task, presets = find_task(task_name), CONFIGS[algorithm]
+    published = apply_settings(presets.published_config(task, variant), scale.settings)
+    config = published.scaled(scale)
+    notes = presets.preset_notes(task, variant, config)
+    return assemble(task, published, config, seeds, notes=notes, device=device, arithmetic=arithmetic)
+
+
+def assemble(
+    task: Task,
+    published: ModelBasedConfig,
+    config: ModelBasedConfig,
+    seeds: Sequence[int],
+    *,
+    notes: Sequence[str] = (),
+    device: str = "cpu",
+    arithmetic: Arithmetic = DEFAULT,
+    path: Path | None = None,
+) -> Any:
+    """An algorithm with any settings.
+
+    Args:
+        task: what to train on.
+        published: the settings that these are compared with, for the notes.
+        config: the settings.
+        seeds: trained side by side.
+        notes: what else the user should know.
+        device: "cpu" or "cuda".
+        arithmetic: threads, which step simulators too, and precision.
+        path: the dataset; searched in D4RL's cache folders if not given.
+    """
+    config.check_task(task)
+    kept_simulator(task, arithmetic.threads)  # before the data, so that what the task lacks is said at once
+    dataset = load_dataset(task, path=path, mode=config.transitions, device=device)
+    rule, scaled = find_termination(task), config != published
+    surroundings = Surroundings(
+        termination=rule if config.largest_state is None else bounded(rule, config.largest_state),
+        evaluator=partial(task_evaluator, task, arithmetic.threads),
+        score=partial(Evaluation.metrics, task=task, discounted=True),
+        episode_limit=task.episode_limit,
+        description=describe(dataset) | {"scaled": scaled},
+        dataset_sha256=dataset.sha256,
+        arithmetic=arithmetic,
+        notes=[*([config.scale_note(published)] if scaled else []), *notes],
+    )
+    return config.build(dataset, task, seeds, surroundings)
+
+
+def describe(dataset: DeviceDataset) -> dict[str, Any]:
+    """What config.json says of the data."""
+    provenance = dataset.provenance
+    source = "unknown" if provenance is None else provenance.source
+    facts = {"source": source, "transitions": dataset.n_transitions, "sha256": dataset.sha256}
+    returns = dataset.episode_returns
+    if returns is None:
+        return facts
+    return facts | {"episode_return_mean": float(returns.mean()), "episode_return_max": float(returns.max())}
