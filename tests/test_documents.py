@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ampl.catalog import choose, installed_wings
+from ampl.settings import list_settings
 from ampl.variant_tables import TABLE, main, with_tables
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +29,8 @@ _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 _TRAINING = re.compile(
     r"\bampl train (?P<algorithm>ampl|mopo|damo) (?P<task>[\w$.-]+)(?:[^`\n]*? --variant (?P<variant>[\w$.-]+))?"
 )
+_SETTING = re.compile(r"`(?P<key>(?:schedule|learner|weights|critic|regularizer|dynamics)\.[a-z_.]*[a-z])`")
+_PYTHON = re.compile(r"^```python\n(?P<code>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -144,3 +147,24 @@ def test_a_table_of_an_unknown_algorithm_is_refused_in_one_line(
     assert main([str(page)]) == 0
     assert "old" not in page.read_text()
     assert "| `nw` |" in page.read_text()
+
+
+def test_settings_in_documents_exist() -> None:
+    wing = installed_wings()["continuous"]
+    keys = {
+        setting.key
+        for algorithm in wing.algorithms()
+        for setting in list_settings(wing.settings(algorithm, "hopper-medium-v2", "main"))
+    }
+    named = {found["key"] for page in DOCUMENTS for found in _SETTING.finditer(page.read_text(encoding="utf-8"))}
+    assert len(named) > 10
+    assert {name for name in named if not any(f"{key}.".startswith(f"{name}.") for key in keys)} == set()
+
+
+def test_examples_in_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    examples = [found["code"] for found in _PYTHON.finditer((ROOT / "docs/commands.md").read_text(encoding="utf-8"))]
+    assert examples
+    for code in examples:
+        exec(compile(code, "docs/commands.md", "exec"), {})
+    assert (tmp_path / "runs/gridworld-5x5/mopo").is_dir()
