@@ -1,6 +1,6 @@
-"""What both wings implement: the seams between the data, the model, the weights, the critic, the policy and the driver.
+"""What both wings implement: the seams between an algorithm, the tasks it is trained on, and the driver.
 
-A tabular component works on exact numpy arrays; a deep one on torch tensors with the seeds stacked on a leading axis K.
+A tabular algorithm works on exact numpy arrays; a deep one on torch tensors with the seeds stacked on a leading axis K.
 Shapes below are written without it. Letters: N transitions of the dataset, B rows of a batch, s a state (an integer in
 the tabular wing, a vector [D] in the deep one), a an action (an integer, or a vector [A]).
 """
@@ -8,7 +8,7 @@ the tabular wing, a vector [D] in the deep one), a an action (an integer, or a v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -24,103 +24,12 @@ Evaluation: TypeAlias = Callable[[], Metrics]  # measures one policy; what it me
 ProblemKind: TypeAlias = Literal["finite", "continuous"]  # states and actions are integers, or vectors
 State: TypeAlias = Mapping[str, Array]  # named plain arrays; no objects, no pickles
 
-PolicyT = TypeVar("PolicyT", contravariant=True)
-CriticT = TypeVar("CriticT", contravariant=True)
-DatasetT = TypeVar("DatasetT", contravariant=True)
-
-
-class Transitions(Protocol):
-    """B transitions (s, a, r, s'), column by column."""
-
-    @property
-    def state(self) -> Tensor:
-        """s, [B] or [B, D]."""
-
-    @property
-    def action(self) -> Tensor:
-        """a, [B] or [B, A]."""
-
-    @property
-    def reward(self) -> Tensor:
-        """r(s, a), [B], in the reward units of the task."""
-
-    @property
-    def next_state(self) -> Tensor:
-        """s', [B] or [B, D]."""
-
-
-class Dataset(Transitions, Protocol):
-    """The offline data D_env: N transitions of the behavior policy, and start states of the task."""
-
-    @property
-    def n_transitions(self) -> int:
-        """N."""
-
-    @property
-    def start_state(self) -> Tensor:
-        """States drawn from the initial distribution mu0, [M] or [M, D]."""
-
-    def sample(self, batch_size: int, generator: Randomness) -> Transitions:
-        """B = batch_size transitions drawn uniformly with replacement.
-
-        Raises:
-            InvalidArgumentError: batch_size < 1.
-        """
-
-
-class DynamicsModel(Protocol[DatasetT]):
-    """P_hat and r_hat: a model of the dynamics and the reward that can be fitted with weights."""
-
-    def fit(self, dataset: DatasetT, weights: Tensor | None, generator: Randomness) -> Metrics:
-        """Maximizes the mean of w(s,a) log P_hat(s', r | s, a) over the data.  Source: AMPL, Eqs. 4 and 6.
-
-        Args:
-            dataset: N transitions.
-            weights: w, one a transition, [N], >= 0 and of mean one; None is plain maximum likelihood (Eq. 4).
-            generator: for batches and the holdout split.
-
-        Returns:
-            How the fit went: losses in nats a transition.
-        """
-
-    def step(self, state: Tensor, action: Tensor, generator: Randomness) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of the model from each pair.
-
-        Returns:
-            Next states [B] or [B, D], rewards [B] in reward units, and whether the episode ended there, [B] of bool.
-        """
-
 
 class Policy(Protocol):
     """pi(a | s)."""
 
     def act(self, state: Tensor, generator: Randomness) -> Tensor:
         """One action drawn for each state: [B] or [B, D] to [B] or [B, A]."""
-
-
-class Critic(Protocol):
-    """Q(s, a): discounted return in reward units, without the factor (1 - discount)."""
-
-    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
-        """Q at each pair, [B]; of twin critics both, [2, B]."""
-
-    def update(self, batch: Transitions, next_action: Tensor) -> Tensor:
-        """One step towards the Bellman target.  Source: AMPL, Eqs. 12-13.
-
-        Args:
-            batch: B transitions.
-            next_action: drawn by the policy at their next states, [B] or [B, A].
-
-        Returns:
-            The loss, a scalar.
-        """
-
-
-class WeightEstimator(Protocol[DatasetT, PolicyT, CriticT]):
-    """Marginal importance weights w(s, a) = d_pi(s, a) / d_b(s, a) at the transitions of the data."""
-
-    def estimate(self, dataset: DatasetT, policy: PolicyT, critic: CriticT, generator: Randomness) -> Tensor:
-        """One weight a transition, [N], >= 0, of mean one over the data.  Source: AMPL, Eq. 11."""
 
 
 class Algorithm(Protocol):

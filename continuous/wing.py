@@ -10,7 +10,7 @@ from continuous.algorithms.variants import VARIANTS
 
 if TYPE_CHECKING:
     from ampl.arithmetic import Arithmetic
-    from ampl.interfaces import Algorithm, ProblemKind
+    from ampl.interfaces import Algorithm, ProblemKind, Wing
     from ampl.scale import Scale
 
 
@@ -76,4 +76,4 @@ def choose_device(device: str) -> str:
     return device
 
 
-WING = ContinuousWing()
+WING: Wing = ContinuousWing()

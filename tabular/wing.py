@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
-from ampl.interfaces import Algorithm, ProblemKind
+from ampl.interfaces import Algorithm, ProblemKind, Wing
 from ampl.scale import Scale
 from ampl.settings import apply_settings
 
@@ -86,4 +86,4 @@ class TabularWing:
         return TabularAMPL(mdp, seeds, config, weighted=variant == "main")
 
 
-WING = TabularWing()
+WING: Wing = TabularWing()

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from ampl.arithmetic import DEFAULT, Arithmetic
+from ampl.interfaces import Algorithm
 from ampl.scale import Scale
 from ampl.settings import apply_settings
 from continuous.algorithms.ampl import config as ampl
@@ -34,7 +35,7 @@ def build(
     device: str,
     scale: Scale,
     arithmetic: Arithmetic,
-) -> Any:
+) -> Algorithm:
     """An algorithm on the dataset of a task, which is searched in D4RL's cache folders.
 
     Args:
@@ -67,7 +68,7 @@ def assemble(
     device: str = "cpu",
     arithmetic: Arithmetic = DEFAULT,
     path: Path | None = None,
-) -> Any:
+) -> Algorithm:
     """An algorithm with any settings.
 
     Args:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.interfaces import Algorithm
 from ampl.scale import Scale
 from continuous.algorithms.schedule import Schedule
 from continuous.algorithms.surroundings import Surroundings
@@ -35,7 +36,7 @@ class ModelBasedConfig(ABC):
         check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
 
     @abstractmethod
-    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> Any:
+    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> Algorithm:
         """The algorithm with these settings, a `continuous.algorithms.model_based.ModelBased`.
 
         Args:

@@ -1,4 +1,4 @@
-"""Offline data on a device: the transitions of a D4RL task as torch tensors; an `ampl.interfaces.Dataset`."""
+"""Offline data on a device: the transitions of a D4RL task as torch tensors."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError, check_at_least
 from continuous.data.cache import dataset_path
-from continuous.recreate.durations import about
+from continuous.data.durations import about
 
 if TYPE_CHECKING:
     from continuous.data.d4rl_file import D4RLData, Provenance

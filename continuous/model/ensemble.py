@@ -1,4 +1,4 @@
-"""AMPL's dynamics model: an ensemble of Gaussians over reward and next state; an `ampl.interfaces.DynamicsModel`.
+"""AMPL's dynamics model: an ensemble of Gaussians over reward and next state.
 
 The members with the lowest hold-out loss, the elites, predict: a row is given to one of them, and its reward and next
 state are drawn from that Gaussian. Rows are dealt to the elites in turn, row i to elite (i + shift) mod 5 with a shift

@@ -9,7 +9,7 @@ import torch
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """B transitions on a device; an `ampl.interfaces.Transitions`."""
+    """B transitions on a device."""
 
     state: torch.Tensor  # s, [B, D]
     action: torch.Tensor  # a, [B, A]

@@ -43,7 +43,7 @@ class Layout:
 
 
 class TransitionTable:
-    """The offline data for stacked seeds: N transitions that all seeds share; an `ampl.interfaces.Dataset`.
+    """The offline data for stacked seeds: N transitions that all seeds share.
 
     Args:
         rows: packed transitions, [N, W].

@@ -169,7 +169,7 @@ class EstimatorConfig(ABC):
 
 
 class WeightEstimator(ABC):
-    """One of the estimators; an `ampl.interfaces.WeightEstimator` for stacked seeds.
+    """One of the estimators, for stacked seeds.
 
     Args:
         config: how long and on what.

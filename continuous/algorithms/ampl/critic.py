@@ -1,4 +1,4 @@
-"""The twin critics of AMPL, for stacked seeds; an `ampl.interfaces.Critic`.
+"""The twin critics of AMPL, for stacked seeds.
 
 Source: AMPL, Eqs. 12-13, with what the released code adds: a bound on bootstrapped values, a Huber loss of wide
 quadratic range and a clipped gradient.

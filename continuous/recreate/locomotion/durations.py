@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from continuous.recreate.durations import about
+from continuous.data.durations import about
 from continuous.recreate.locomotion.levels import LEVEL_RETURNS, Level, is_reached, read_curve
 
 CURVES = Path(__file__).parent / "curves"

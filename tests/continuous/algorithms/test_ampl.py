@@ -20,7 +20,7 @@ from ampl.training import train
 from continuous.algorithms.ampl.ampl import AMPL
 from continuous.algorithms.ampl.config import VARIANTS
 from continuous.wing import ContinuousWing
-from tests.continuous.algorithms.small_ampl import small_ampl, small_config
+from tests.continuous.algorithms.small_ampl import line_table, small_ampl, small_config, surroundings
 
 EPOCHS = 10  # of which nine are followed by a refit
 
@@ -153,3 +153,29 @@ def test_the_paper_settings_are_in_the_configuration_that_is_written() -> None:
     assert settings["regularizer"]["objective"] == "jensen-shannon"
     assert settings["weights"]["kind"] == "QMomentConfig"
     assert settings["schedule"]["retrain_period"] == 1
+
+
+def test_certificates_are_in_the_task_s_reward_units_and_leave_training_alone() -> None:
+    """The model learns rescaled rewards: what they promise is scaled, and shifted once for every discounted step."""
+    plain = small_ampl()
+    scaled = AMPL(line_table(), small_config(), (0,), surroundings(), reward_units=(2.0, -0.5))
+    rows = []
+    for algorithm in (plain, scaled):
+        algorithm.fit_model(None)
+        before = algorithm.state(0)
+        rows.append(algorithm.evaluations(EvaluationRequest(epoch=1))[0]())
+        assert all(np.array_equal(array, before[name]) for name, array in algorithm.state(0).items())
+    length = float(plain._returns().discounted_length.mean())
+    for name in ("certificate/model_return", "certificate/value_estimate"):
+        assert rows[1][name] == pytest.approx(2.0 * rows[0][name] - 0.5 * length, rel=1e-5)
+    assert rows[0]["certificate/model_penalty"] == 0.0
+    assert rows[0]["evaluation/score_mean"] == rows[1]["evaluation/score_mean"]
+
+
+def test_samples_without_rollouts_lack_the_model_s_branches() -> None:
+    algorithm = small_ampl(variant="no-rollouts")
+    algorithm.fit_model(None)
+    algorithm.improve_policy(1)
+    names = algorithm.samples()[0]
+    assert {"offline_state", "model_state", "real_state"} <= set(names)
+    assert "synthetic_state" not in names

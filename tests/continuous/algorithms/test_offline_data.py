@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ampl.randomness import stream
-from continuous.algorithms.ampl.offline_data import rescale_rewards, reset_states
+from continuous.algorithms.ampl.offline_data import rescale_rewards, reset_states, reward_units
 from continuous.environments.batch import BatchSimulator
 from continuous.environments.registry import robot_for
 from continuous.tasks.registry import find_task
@@ -53,3 +53,13 @@ def test_start_states_are_those_of_the_simulator_bit_for_bit(name: str) -> None:
     with BatchSimulator(robot, threads=1) as simulator:
         expected = simulator.begin([robot.start(generator) for _ in range(50)]).astype(np.float32)
     assert np.array_equal(reset_states(robot, 50).numpy(), expected)
+
+
+def test_reward_units_undo_the_rescaling() -> None:
+    reward = torch.tensor([-3.0, 1.0, 12.5, 4.0])
+    rescaled = rescale_rewards(reward)
+    slope, intercept = reward_units(reward, rescaled)
+    torch.testing.assert_close(slope * rescaled + intercept, reward, rtol=1e-5, atol=1e-5)
+    constant = torch.full((3,), 2.0)
+    slope, intercept = reward_units(constant, rescale_rewards(constant))
+    torch.testing.assert_close(slope * rescale_rewards(constant) + intercept, constant)

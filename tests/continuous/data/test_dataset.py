@@ -9,15 +9,14 @@ import pytest
 import torch
 
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
-from ampl.interfaces import Dataset
 from continuous.algorithms.build import describe
 from continuous.data.cache import dataset_folders, dataset_path, find_dataset
 from continuous.data.d4rl_file import write_d4rl
 from continuous.data.dataset import DeviceDataset, load_dataset, to_device
 from continuous.data.download_record import DownloadRecord, file_sha256, write_record
+from continuous.data.durations import about
 from continuous.data.episodes import episode_returns
 from continuous.data.transitions import TransitionMode, exact_transitions, model_transitions
-from continuous.recreate.durations import about
 from continuous.replay.batch import Batch
 from continuous.tasks.registry import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, UMAZE, hopper_data, made_by, maze_data
@@ -37,7 +36,7 @@ def small() -> DeviceDataset:
 
 
 def test_it_is_a_dataset_of_the_shared_interfaces() -> None:
-    dataset: Dataset = small()
+    dataset = small()
     assert dataset.n_transitions == len(dataset.state) == 60
     assert dataset.sample(5, torch.Generator()).next_state.shape == (5, 11)
     assert dataset.start_state.shape == (1, 11)

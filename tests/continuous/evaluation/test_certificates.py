@@ -35,7 +35,7 @@ def walk(height: float) -> ChargedStep:
 def returns(height: float, start: list[float], discount: float = 0.9, reach: float = 100.0) -> dict[str, torch.Tensor]:
     returned = ModelReturns(
         walk(height),
-        torch.ones_like,
+        lambda state, streams: torch.ones_like(state),
         data=torch.tensor([[reach / 10.0]]),
         discount=discount,
         limit=8,
