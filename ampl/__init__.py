@@ -3,6 +3,7 @@
     import ampl
     problem = ampl.load_problem("hopper-medium-v2")
     runs = ampl.train("mopo", problem, settings={"penalty_weight": 2.5}, seeds=(0, 1, 2), epochs=50)
+    action = ampl.load_policy(runs[0].path).act(observation)
 
 The same from the command line is `ampl train`. A mistake raises a class of `ampl.errors`, with one clear line.
 
@@ -12,11 +13,11 @@ wing; they announce their commands, tasks and experiments through entry points.
 """
 
 __version__ = "0.1.0"
-__all__ = ["Problem", "load_problem", "train"]
+__all__ = ["Problem", "load_policy", "load_problem", "train"]
 
 TYPE_CHECKING = False  # typing's, which takes as long to import as all the rest
 if TYPE_CHECKING:
-    from ampl.api import Problem, load_problem, train
+    from ampl.api import Problem, load_policy, load_problem, train
 else:
 
     def __getattr__(name):

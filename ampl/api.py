@@ -17,11 +17,14 @@ from ampl.interruption import resumable, saving_first
 from ampl.processes import limit_spinning
 from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import run_path
+from ampl.runs.saved_policy import load_policy
 from ampl.scale import Scale
 from ampl.settings import requested_settings
 from ampl.step_recording import step_recording
 from ampl.training import check_seeds
 from ampl.training import train as drive
+
+__all__ = ["Problem", "load_policy", "load_problem", "train"]
 
 _DEVICES = ("auto", "cpu", "cuda")
 

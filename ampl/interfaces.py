@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ampl.arithmetic import Arithmetic
@@ -23,6 +24,7 @@ Metrics: TypeAlias = Mapping[str, float]  # names like `group/name_unit`: "evalu
 Evaluation: TypeAlias = Callable[[], Metrics]  # measures one policy; what it measures does not change any more
 ProblemKind: TypeAlias = Literal["finite", "continuous"]  # states and actions are integers, or vectors
 State: TypeAlias = Mapping[str, Array]  # named plain arrays; no objects, no pickles
+Actor: TypeAlias = Callable[[Array, np.random.Generator], Array]  # a policy: observations [E, D] to actions [E, A]
 
 
 class Policy(Protocol):
@@ -171,4 +173,27 @@ class Wing(Protocol):
 
         Raises:
             InvalidArgumentError: the device or the scale is not available to this wing.
+        """
+
+
+@runtime_checkable
+class GivesPolicies(Protocol):
+    """A wing whose policies can be taken out of runs, by `ampl.load_policy`."""
+
+    def saved_policy(
+        self, algorithm: str, task: str, settings: Mapping[str, Any], state: State
+    ) -> tuple[tuple[int, ...], Actor]:
+        """A policy as it is evaluated, without data and simulator.
+
+        Args:
+            algorithm: of the run.
+            task: likewise.
+            settings: likewise, as `Algorithm.config` gave them.
+            state: of the seed, as `Algorithm.state` gave it.
+
+        Returns:
+            The shape of one observation, (D,), or () where it is the number of a state; and the policy.
+
+        Raises:
+            KeyError, TypeError, ValueError, RuntimeError, InvalidShapeError: settings or state are of another version.
         """

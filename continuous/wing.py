@@ -10,7 +10,7 @@ from continuous.algorithms.variants import VARIANTS
 
 if TYPE_CHECKING:
     from ampl.arithmetic import Arithmetic
-    from ampl.interfaces import Algorithm, ProblemKind, Wing
+    from ampl.interfaces import Actor, Algorithm, ProblemKind, State, Wing
     from ampl.scale import Scale
 
 
@@ -59,6 +59,16 @@ class ContinuousWing:
         from continuous.algorithms.build import build
 
         return build(algorithm, task, variant, seeds, choose_device(device), scale, arithmetic)
+
+    def saved_policy(
+        self, algorithm: str, task: str, settings: Mapping[str, Any], state: State
+    ) -> tuple[tuple[int, ...], Actor]:
+        """On observations of the task; an `ampl.interfaces.GivesPolicies`."""
+        from continuous.algorithms.saved_policy import saved_policy
+        from continuous.tasks.registry import find_task
+
+        found = find_task(task)
+        return (found.observation_size,), saved_policy(algorithm, found, settings, state)
 
 
 def choose_device(device: str) -> str:

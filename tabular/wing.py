@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ampl.arithmetic import Arithmetic
 from ampl.errors import InvalidArgumentError
-from ampl.interfaces import Algorithm, ProblemKind, Wing
+from ampl.interfaces import Actor, Algorithm, ProblemKind, State, Wing
 from ampl.scale import Scale
 from ampl.settings import apply_settings
 
@@ -84,6 +84,14 @@ class TabularWing:
             return TabularDAMO(mdp, seeds, config, variant)
         assert isinstance(config, AMPLConfig)
         return TabularAMPL(mdp, seeds, config, weighted=variant == "main")
+
+    def saved_policy(
+        self, algorithm: str, task: str, settings: Mapping[str, Any], state: State
+    ) -> tuple[tuple[int, ...], Actor]:
+        """Draws actions at the numbers of states; an `ampl.interfaces.GivesPolicies`."""
+        from tabular.algorithms.saved_policy import DrawnAction
+
+        return (), DrawnAction(state["policy"])
 
 
 WING: Wing = TabularWing()

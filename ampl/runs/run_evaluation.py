@@ -103,9 +103,9 @@ def evaluate_run(
     """
     target = path / "evaluation.json"
     check_output(target)
-    config = _read_config(path)
+    config = read_config(path)
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
-    checkpoint = _newest_checkpoint(path)
+    checkpoint = newest_checkpoint(path)
     wing = choose(wings, name, task, variant).wing
     scale = Scale(**config["scale"])
     arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(threads, precision)
@@ -147,7 +147,8 @@ def without_streams(checkpoint: Checkpoint, algorithm: Algorithm) -> Checkpoint:
     return replace(checkpoint, state={**checkpoint.state, **fresh})
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """The config.json of a run directory, checked.  Raises InvalidFileError."""
     config = read_json(path / "config.json", "Expected the configuration of a run.")
     names = {"written_by": str, "task": str, "algorithm": str, "variant": str, "seed": int}
     if (
@@ -163,7 +164,8 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _newest_checkpoint(path: Path) -> Checkpoint:
+def newest_checkpoint(path: Path) -> Checkpoint:
+    """The newest whole one of a run directory, not within a fit.  Raises InvalidFileError."""
     folder = path / "checkpoint"
     epochs = checkpoint_epochs(folder)
     newest = next((epoch for epoch in epochs if is_whole(folder, epoch)), None)

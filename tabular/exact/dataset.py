@@ -87,7 +87,7 @@ def sample_dataset(
         action=pairs % mdp.n_actions,
         reward=mdp.reward.ravel()[pairs],
         next_state=next_state,
-        next_action=_draw_rows(behavior, next_state, generator),
+        next_action=draw_rows(behavior, next_state, generator),
         start_state=_draw(mdp.initial, n_transitions, generator),
         n_states=mdp.n_states,
         n_actions=mdp.n_actions,
@@ -99,7 +99,7 @@ def _draw(probability: Floats, count: int, generator: np.random.Generator) -> In
     return generator.choice(len(probability), size=count, p=probability / probability.sum())
 
 
-def _draw_rows(rows: Floats, which: Integers, generator: np.random.Generator) -> Integers:
+def draw_rows(rows: Floats, which: Integers, generator: np.random.Generator) -> Integers:
     """One index from each chosen row of [R, C], [len(which)]."""
     cumulative = rows.cumsum(axis=1)
     points = generator.random(len(which)) * cumulative[which, -1]

@@ -12,7 +12,8 @@ import pytest
 
 import ampl
 from ampl.command_line.main import main
-from ampl.errors import AmplError, UnknownNameError
+from ampl.errors import AmplError, InvalidArgumentError, InvalidShapeError, UnknownNameError
+from ampl.runs.run_evaluation import newest_checkpoint
 
 TASK = "frozenlake-4x4"
 
@@ -88,3 +89,24 @@ def test_mistakes_are_one_line_and_write_nothing(tmp_path: Path, arguments: dict
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("algorithm", ["ampl", "mopo", "damo"])
+def test_the_policy_of_a_finite_problem_draws_as_it_says(algorithm: str, tmp_path: Path) -> None:
+    runs = ampl.train(algorithm, TASK, epochs=2, out=tmp_path)
+    policy = ampl.load_policy(runs[0].path, seed=5)
+    table = newest_checkpoint(runs[0].path).state["policy"]
+    assert isinstance(int(policy.act(3)), int)
+    for state in (0, len(table) - 1):
+        drawn = policy.act(np.full(20_000, state))
+        share = np.bincount(drawn, minlength=table.shape[1]) / len(drawn)
+        np.testing.assert_allclose(share, table[state], atol=0.02)  # five standard deviations and more
+    again = ampl.load_policy(runs[0].path, seed=5)
+    np.testing.assert_array_equal(again.act(3), ampl.load_policy(runs[0].path, seed=5).act(3))
+    for wrong in (len(table), -1):
+        with pytest.raises(InvalidArgumentError, match=f"state {wrong} is not there; expected 0 to {len(table) - 1}"):
+            policy.act(wrong)
+    with pytest.raises(InvalidArgumentError, match="an integer"):
+        policy.act(1.5)
+    with pytest.raises(InvalidShapeError, match=r"expected \[\]"):
+        policy.act([[1]])

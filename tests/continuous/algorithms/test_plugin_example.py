@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ampl
@@ -56,6 +57,8 @@ def test_the_example_is_trained_resumed_and_evaluated(runs: Path, capsys: pytest
     place = runs / "whole/hopper-medium-v2/bc/plain,ridge=0.5"
     assert main(["evaluate", str(place), "--episodes", "1"]) == 0
     assert read_json(place / "seed1" / "evaluation.json")["metrics"]["evaluation/length_steps"] > 0
+    states = hopper_data().observations
+    assert np.abs(ampl.load_policy(place / "seed1").act(states) - hopper_data().actions).mean() < 1.0
     assert main(["settings", "bc", "hopper-medium-v2"]) == 0
     assert "on the squared entries" in capsys.readouterr().out
 

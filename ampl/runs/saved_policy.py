@@ -1,0 +1,93 @@
+"""The policy of a run, taken out of its newest checkpoint: it acts without the data and without a simulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ampl.catalog import choose, installed_wings
+from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
+from ampl.interfaces import Actor, GivesPolicies
+from ampl.randomness import stream
+from ampl.runs.run_evaluation import newest_checkpoint, read_config
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedPolicy:
+    """A policy as its algorithm evaluates it.
+
+    Attributes:
+        epoch: epochs completed when it was saved.
+        observation_shape: of one observation: (D,), or () where it is the number of a state.
+        actor: the function behind `act`.
+        generator: of the actions that are drawn.
+    """
+
+    epoch: int
+    observation_shape: tuple[int, ...]
+    actor: Actor
+    generator: np.random.Generator
+
+    def act(self, observation: ArrayLike) -> NDArray[Any]:
+        """The action at an observation, or those at E of them.
+
+        Args:
+            observation: [D] or [E, D], in the task's units; of a finite problem an integer, or [E] of them.
+
+        Returns:
+            [A] or [E, A], each entry in [-1, 1]; of a finite problem an integer, or [E] of them.
+
+        Raises:
+            InvalidShapeError: an observation of another shape.
+            InvalidArgumentError: one that is not finite, or not the number of a state.
+        """
+        rows, size = np.asarray(observation), len(self.observation_shape)
+        if rows.shape[rows.ndim - size :] != self.observation_shape or not 0 <= rows.ndim - size <= 1:
+            one = list(self.observation_shape)
+            raise InvalidShapeError(
+                f"the observation has shape {list(rows.shape)}; expected {one}, or {['E', *one]} for E at once."
+            )
+        if rows.dtype.kind not in ("fiu" if size else "iu") or not np.isfinite(rows).all():
+            wanted = "finite numbers" if size else "the number of a state, an integer"
+            raise InvalidArgumentError(f"the observation is {observation!r}; expected {wanted}.")
+        if size:
+            rows = rows.astype(np.float32)
+        actions = self.actor(rows if rows.ndim > size else rows[None], self.generator)
+        return actions if rows.ndim > size else actions[0]
+
+
+def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
+    """The newest policy of a run, finished or not; neither its data nor a simulator is needed.
+
+    It acts as it is evaluated: deep MOPO and DAMO take their best action, deep AMPL the best of several that it draws,
+    and policies of finite problems draw.
+
+    Args:
+        run_directory: of one seed, .../seedK: `ampl.train(...)[0].path`.
+        seed: of the actions that are drawn.
+
+    Raises:
+        InvalidFileError: no run directory, no checkpoint that can be read, or one of another version of the program.
+        UnknownNameError: the algorithm is not installed.
+        InvalidArgumentError: it belongs to a plugin that gives no policies.
+    """
+    path = Path(run_directory)
+    config, checkpoint = read_config(path), newest_checkpoint(path)
+    algorithm, task = config["algorithm"], config["task"]
+    wing = choose(installed_wings(), algorithm, task, config["variant"]).wing
+    if not isinstance(wing, GivesPolicies):
+        raise InvalidArgumentError(f"the wing of '{algorithm}' gives no policies; see docs/plugins.md.")
+    try:
+        shape, actor = wing.saved_policy(algorithm, task, config["settings"], checkpoint.state)
+    except (KeyError, TypeError, ValueError, RuntimeError, InvalidShapeError, InvalidArgumentError) as error:
+        raise InvalidFileError(
+            f"the policy of {path} does not fit this version of the program ({error}). Use the version whose commit is "
+            "in its manifest.json, or train anew."
+        ) from error
+    return SavedPolicy(
+        epoch=checkpoint.epoch, observation_shape=shape, actor=actor, generator=stream(seed, "policy/actions")
+    )

@@ -1,0 +1,80 @@
+"""`ampl.load_policy` of deep runs: the policy that was evaluated, from the run directory alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ampl
+import continuous.tasks.registry
+from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.randomness import stream
+from ampl.runs.run_evaluation import newest_checkpoint
+from continuous.algorithms.saved_policy import saved_policy
+from continuous.tasks.registry import TASKS, Task, find_task
+from tests.continuous.algorithms.small_ampl import line_table
+from tests.continuous.algorithms.small_run import BUILD, small_run
+
+SIZES = (line_table().observation_size, line_table().action_size)
+LINE = replace(find_task("hopper-medium-v2"), name="line", observation_size=SIZES[0], action_size=SIZES[1])
+STATES = stream(0, "states").normal(size=(7, SIZES[0])).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task without a dataset and without a simulator."""
+    tasks: Mapping[str, Task] = {**TASKS, "line": LINE}
+    monkeypatch.setattr(continuous.tasks.registry, "TASKS", tasks)
+
+
+def evaluated(algorithm: Any, index: int) -> Any:
+    return algorithm.evaluations(EvaluationRequest(epoch=2, certificates=False))[index].policy
+
+
+@pytest.mark.parametrize("algorithm", BUILD)
+def test_the_policy_of_a_run_is_the_one_that_is_evaluated(algorithm: str, tmp_path: Path) -> None:
+    small_run(algorithm, tmp_path, 2)
+    path = tmp_path / "line" / algorithm / "main" / "seed1"
+    trained = BUILD[algorithm]([0, 1])  # type: ignore[operator]
+    newest_checkpoint(path).put_into(trained, 1)
+    loaded, reference = ampl.load_policy(path, seed=3), evaluated(trained, 1)
+    generator = stream(3, "policy/actions")
+    assert loaded.epoch == 2
+    for _ in range(3):  # as it draws on
+        np.testing.assert_array_equal(loaded.act(STATES), reference(STATES, generator))
+    action = loaded.act(STATES[0].astype(np.float64).tolist())
+    assert action.shape == SIZES[1:]
+    assert not np.array_equal(ampl.load_policy(path.with_name("seed0")).act(STATES), ampl.load_policy(path).act(STATES))
+
+
+def test_the_gaussian_policy_of_an_ablation_is_one_too() -> None:
+    trained = BUILD["ampl"]([0, 1], "gaussian-policy")  # type: ignore[operator]
+    settings = json.loads(json.dumps(dict(trained.config())))
+    found = saved_policy("ampl", LINE, settings, trained.state(1))
+    draws = [policy(STATES, stream(0, "draws")) for policy in (found, evaluated(trained, 1))]
+    np.testing.assert_array_equal(*draws)
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    small_run("mopo", tmp_path, 1)
+    path = tmp_path / "line" / "mopo" / "main" / "seed0"
+    policy = ampl.load_policy(str(path))
+    for wrong in (STATES[None], STATES[:, :-1], 1.0):
+        with pytest.raises(InvalidShapeError, match=rf"expected \[{SIZES[0]}\]"):
+            policy.act(wrong)
+    with pytest.raises(InvalidArgumentError, match="finite"):
+        policy.act(np.full(SIZES[0], np.nan))
+    with pytest.raises(InvalidFileError, match="does not exist"):
+        ampl.load_policy(path.parent)
+    config = json.loads((path / "config.json").read_text())
+    config["settings"]["learner"]["policy"]["hidden"] = [5]
+    (path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InvalidFileError, match="does not fit this version"):
+        ampl.load_policy(path)
