@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from ampl.interfaces import Metrics
-from continuous.model.fit import Fit, FitState
+from continuous.model.fit import Fit
+from continuous.model.fit_run import FitState
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.network import DynamicsConfig as DynamicsConfig
 from continuous.model.network import DynamicsNetwork, Standardization

@@ -24,7 +24,7 @@ from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.evaluation.certificates import ModelReturns
-from continuous.model.fit import _Run
+from continuous.model.fit_run import FitRun
 from continuous.model.loss import LikelihoodLoss
 from continuous.model.rollout import roll_out
 from continuous.networks import adam as optimizer
@@ -89,7 +89,7 @@ def fit() -> Step:
     drawn = SeedStreams(SEEDS, "model", DEVICE)
     rows = owner.model.standardization.fit(owner.table, targets=False)
     order = drawn.uniform(len(rows)).argsort(-1)
-    return _Run(
+    return FitRun(
         network=owner.model.network, rows=rows, weights=torch.ones(2, len(rows), device=DEVICE), training=order[:, 9:],
         holdout=order[:, :9], streams=drawn, loss=LikelihoodLoss(), seeds=SEEDS,
     )._step  # fmt: skip

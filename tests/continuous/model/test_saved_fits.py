@@ -18,6 +18,7 @@ from ampl.interruption import Interruption
 from ampl.pauses import at_pauses, pause
 from ampl.runs.checkpoints import checkpoint_places
 from continuous.model import fit as dynamics_fit
+from continuous.model import fit_run
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.loss import LikelihoodLoss
 from continuous.model.network import DynamicsConfig
@@ -62,7 +63,7 @@ def everything(model: EnsembleDynamics, streams: SeedStreams) -> list[dict[str, 
 def test_a_fit_goes_on_from_its_pauses_to_the_same_bytes(
     name: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dynamics_fit, "_PART", 6 if name == "a look in parts" else 500)
+    monkeypatch.setattr(fit_run, "_PART", 6 if name == "a look in parts" else 500)
     table, config = linear_table(), CONFIGS[name]
     weights = torch.rand(2, 300, generator=torch.Generator().manual_seed(0)) if weighted else None
     model, streams = build(SEEDS, config, table), SeedStreams(SEEDS, "fit")
@@ -142,7 +143,7 @@ def test_a_fit_leaves_nothing_behind_when_it_ends_or_is_interrupted(config: Dyna
     network, streams = make_network(SEEDS, config), SeedStreams(SEEDS, "fit")
 
     def runs() -> int:
-        return sum(type(found) is dynamics_fit._Run for found in gc.get_objects())
+        return sum(type(found) is fit_run.FitRun for found in gc.get_objects())
 
     gc.collect()
     gc.disable()
@@ -179,6 +180,6 @@ def test_what_is_shown_bounds_the_end_by_patience_and_by_the_number_of_steps() -
     with at_pauses(script):
         fit.finish()
     assert ", ends in at most 3 looks without improvement (about " in shown[0]
-    assert "), at the latest in 90 steps (" in shown[0]
+    assert "), its bound is 90 steps away" in shown[0]
     assert "in at most 2 looks without improvement" in shown[1]
     assert "in at most 1 look without improvement" in shown[2]
