@@ -176,7 +176,7 @@ def test_updates_lead_to_the_same_parameters() -> None:
 
 def test_the_yardstick_s_constants_are_the_defaults_of_deep_mopo() -> None:
     schedule = MOPOConfig(penalty_weight=1.0).schedule
-    assert (schedule.batch_size, schedule.real_rows) == (BATCH, REAL_ROWS)
+    assert (schedule.batch_size, schedule.real_rows(1)) == (BATCH, REAL_ROWS)
     plain = PlainMOPO(data_of(ROWS), buffer_capacity=10)
     assert plain.ensemble.members == MOPO_DYNAMICS.members
     decays = [group["weight_decay"] for group in plain.ensemble_optimizer.param_groups]

@@ -86,14 +86,13 @@ def test_the_critic_converges_to_the_exact_value_in_the_empirical_mdp(lower_shar
     exact = action_value(empirical, policy)
 
     config = CriticConfig(
-        discount=problem.discount,
         lower_share=lower_share,
         learning_rate=3e-3,
         target_rate=0.1,
         gradient_norm=float("inf"),
         hidden=(32,),
     )
-    critic = TwinCritic(4, 2, config, [0, 1])
+    critic = TwinCritic(4, 2, config, [0, 1], discount=problem.discount)
     table = transition_table(problem)
     batch = table.gather(torch.arange(500).repeat_interleave(4).expand(2, -1))  # each row with four next actions
     quarter = torch.tensor((np.arange(4) >= 4 * policy[problem.next_state][:, :1]).ravel().astype(np.int64))

@@ -85,6 +85,7 @@ def test_the_exact_weights_close_equation_10_for_arbitrary_test_functions() -> N
         network.network = lookup_network(np.log(np.expm1(weights)), 1)  # the inverse of softplus
         network.parameters = network.network.parameters
         estimator = QMoment(config, network, None)
+        estimator.discount = problem.discount
         for index, value in enumerate(values):
             (found, left), right = estimator.sides(
                 table, TablePolicy(problem.policies[-1]), CriticTest(TableCritic(value)), SeedStreams((0,), "batch")

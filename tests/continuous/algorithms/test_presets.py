@@ -108,7 +108,7 @@ def check_schedule(schedule: Schedule, epochs: int) -> None:
     """An epoch: 50,000 starts, then 1000 updates on batches of 256 with 5 % real rows."""
     assert (schedule.epochs, schedule.steps_per_epoch, schedule.paths) == (epochs, 1000, 50_000)
     assert (schedule.retained_epochs, schedule.batch_size) == (5, 256)
-    assert (schedule.real_fraction, schedule.real_rows) == (0.05, 12)
+    assert (schedule.real_fraction, schedule.real_rows(1)) == (0.05, 12)
     assert schedule.buffer_capacity == 5 * 50_000 * schedule.rollout_length
 
 
