@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ampl.catalog import installed_wings
+from ampl import catalog
 from ampl.errors import AmplError, InvalidFileError, UnknownNameError
 from ampl.files import write_text
 from ampl.markdown import as_code, sentence_as_markdown
@@ -42,7 +42,7 @@ def variant_table(variants: Mapping[str, str]) -> str:
 
 
 def _replacement(found: re.Match[str]) -> str:
-    wings = installed_wings()
+    wings = catalog.installed_wings()
     if found["wing"] not in wings:
         raise UnknownNameError("wing", found["wing"], wings)
     algorithms = wings[found["wing"]].algorithms()

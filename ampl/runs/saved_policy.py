@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ampl.catalog import choose, installed_wings
+from ampl import catalog
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
 from ampl.interfaces import Actor, GivesPolicies
 from ampl.randomness import stream
@@ -78,7 +78,7 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
     path = Path(run_directory)
     config, checkpoint = read_config(path), newest_checkpoint(path)
     algorithm, task = config["algorithm"], config["task"]
-    wing = choose(installed_wings(), algorithm, task, config["variant"]).wing
+    wing = catalog.choose(catalog.installed_wings(), algorithm, task, config["variant"]).wing
     if not isinstance(wing, GivesPolicies):
         raise InvalidArgumentError(f"the wing of '{algorithm}' gives no policies; see docs/plugins.md.")
     try:
