@@ -1,1 +1,1 @@
-"""TODO."""
+"""Estimators of the marginal importance weights, deep: AMPL's, ours, VPM, GenDICE and DualDICE."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,13 +91,13 @@ class FakeAlgorithm:
         return {
             "place": self.places[index],
             "model": self.models[index],
-            "generator": np.frombuffer(pickle.dumps(self.generators[index]), dtype=np.uint8),
+            "generator": np.frombuffer(json.dumps(self.generators[index].bit_generator.state).encode(), dtype=np.uint8),
         }
 
     def load_state(self, index: int, state: State) -> None:
         self.places[index] = np.array(state["place"])
         self.models[index] = np.array(state["model"])
-        self.generators[index] = pickle.loads(state["generator"].tobytes())
+        self.generators[index].bit_generator.state = json.loads(state["generator"].tobytes())
 
 
 def measure(place: Array, certificates: bool) -> Metrics:
