@@ -3,7 +3,7 @@
     python -m benchmarks.gpu --out DIR [--minutes 9.5] [--data DIR] [--wheels DIR] [--copy-to DIR] [--stop]
 
 install      the wheels that were brought along, and this package, so that `ampl` finds its commands
-datasets     hopper, halfcheetah, walker2d x random and medium are re-created in the background, six at a time; those
+datasets     hopper, halfcheetah and walker2d, medium, and maze2d are re-created in the background, all at a time; those
              that were brought (medium-replay takes an hour elsewhere) are copied from --data
 tests        of recording and of the recorded steps
 probe        `benchmarks.gpu_probe`: what decides the settings of the campaign
@@ -36,7 +36,7 @@ from ampl.files import read_json, write_json
 from ampl.runs.checkpoints import checkpoint_epochs, is_whole
 from benchmarks.records import command_line
 
-MADE = tuple(f"{robot}-{kind}-v2" for kind in ("medium", "random") for robot in ("halfcheetah", "hopper", "walker2d"))
+MADE = ("halfcheetah-medium-v2", "hopper-medium-v2", "walker2d-medium-v2", "maze2d-umaze-v1")
 QUICK_MADE = ("hopper-random-v2",)
 TESTS = ("tests/continuous/networks/test_repetition.py", "tests/continuous/algorithms/test_recorded_steps.py")
 POLICY = ("learner/policy", "learner/critic/online", "learner/critic_online")  # tensors of a checkpoint that choose

@@ -37,21 +37,31 @@ logger = logging.getLogger("ampl.campaign")
 
 
 class Training(NamedTuple):
-    """One training by its names."""
+    """One training by its names, in full length or as the options say."""
 
     algorithm: str
     task: str
     variant: str
+    options: tuple[str, ...] = ()
 
 
 _ROBOTS = ("halfcheetah", "hopper", "walker2d")
-_DATA = tuple(f"{robot}-{kind}-v2" for kind in ("medium-replay", "medium") for robot in _ROBOTS)
+_MILLION, _SHORT = ("--epochs", "1000"), ("--epochs", "300")  # of 1000 updates each
+_TENTH = (  # of every published count
+    *("--epochs", "100", "--miw-steps", "10000", "--set", "schedule.retrain_period=10"),
+    *("schedule.warm_start_epochs=4", "schedule.annealing_epochs=1"),
+)
 BY_VALUE = (
-    *(Training("mopo", task, "kit") for task in _DATA),
-    *(Training("mopo", task, "main") for task in _DATA),
-    *(Training("damo", task, "main") for task in _DATA),
-    Training("ampl", "maze2d-umaze-v1", "main"),
-    *(Training("ampl", "walker2d-medium-replay-v2", name) for name in ("main", "vpm", "gendice", "dualdice")),
+    Training("mopo", "hopper-medium-replay-v2", "kit", _MILLION),
+    *(Training("mopo", f"{robot}-medium-v2", "kit", _MILLION) for robot in _ROBOTS),
+    *(Training("ampl", "maze2d-umaze-v1", name, _TENTH) for name in ("main", "nw", "multi-moment")),
+    *(Training("mopo", f"{robot}-medium-replay-v2", "kit", _MILLION) for robot in ("halfcheetah", "walker2d")),
+    *(Training("damo", task, "main", _SHORT) for task in ("halfcheetah-medium-v2", "hopper-medium-replay-v2")),
+    *(
+        Training("mopo", task, variant, _SHORT)
+        for variant in ("main", "mbpo")
+        for task in ("hopper-medium-replay-v2", *(f"{robot}-medium-v2" for robot in _ROBOTS))
+    ),
 )
 QUICK = (Training("mopo", "hopper-random-v2", "kit"), Training("damo", "hopper-random-v2", "main"))
 
@@ -90,7 +100,7 @@ def train_all(queue: Queue, out: Path, device: str, *, precision: str, quick: bo
     options += ["--epochs", "3", "--steps-per-epoch", "8", "--model-steps", "60"] if quick else []
     with torch.cuda.stream(torch.cuda.Stream() if device == "cuda" else None):
         for training in queue:
-            named = [training.algorithm, training.task, "--variant", training.variant]
+            named = [training.algorithm, training.task, "--variant", training.variant, *training.options]
             logger.info("begins: %s", " ".join(named))
             try:
                 command: Any = parse(Train, [*named, *options], prog="ampl train")

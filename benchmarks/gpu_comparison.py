@@ -34,7 +34,7 @@ from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.surroundings import Surroundings
 from continuous.commands.bench.loops import fit_steps, no_surroundings, synthetic_table
 from continuous.evaluation.certificates import ModelReturns
-from continuous.model import fit as dynamics_fit
+from continuous.model import fit_run
 from continuous.networks.arithmetic import precision
 from continuous.networks.repetition import WARM_UP, Repetition
 from continuous.networks.streams import SeedStreams
@@ -123,7 +123,7 @@ def fitted(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> t
     """The model's parameters after some steps."""
     learner, sampler = learner_and_sampler(list(seeds), device)
     rows = learner.model.standardization.fit(sampler.table)
-    with patch.object(dynamics_fit, "Repetition", partial(Repetition, capture=capture)):
+    with patch.object(fit_run, "Repetition", partial(Repetition, capture=capture)):
         fit_steps(learner.model, rows, SeedStreams(seeds, "model", device), count)
     return learner.model.network.members.parameters.values
 
@@ -157,7 +157,7 @@ def returned(seeds: Sequence[int], device: str, count: int, *, capture: bool) ->
     owner = mopo(seeds, device, MOPOConfig(penalty_weight=1.0))
     returns = ModelReturns(
         owner.charged_step,
-        owner.learner.policy.best_action,
+        owner.best_action,
         data=owner.table.state,
         discount=owner.learner.discount,
         limit=count,
