@@ -40,7 +40,7 @@ MADE = ("halfcheetah-medium-v2", "hopper-medium-v2", "walker2d-medium-v2", "maze
 QUICK_MADE = ("hopper-random-v2",)
 TESTS = ("tests/continuous/networks/test_repetition.py", "tests/continuous/algorithms/test_recorded_steps.py")
 POLICY = ("learner/policy", "learner/critic/online", "learner/critic_online")  # tensors of a checkpoint that choose
-POLICY_BYTES = 12 * 2**20  # of all policies in the archive; what does not fit is left out
+POLICY_BYTES = 40 * 2**20  # of all policies in the archive; what does not fit is left out
 MINUTE = 60.0
 
 

@@ -12,6 +12,8 @@ from continuous.environments.robot import Robot
 from continuous.environments.simulator import Simulator
 from continuous.tasks.registry import Family, Task
 
+_compiling = threading.Lock()  # MuJoCo 4.0 ends the process where two threads compile a model that it warns of
+
 
 def robot_for(task: Task) -> Robot:
     """The batched simulation of a task.
@@ -20,28 +22,29 @@ def robot_for(task: Task) -> Robot:
         MissingPackageError: an Adroit task without gymnasium-robotics.
         InvalidArgumentError: the HIV task, which is no robot.
     """
-    match task.family:
-        case Family.GYM_MUJOCO | Family.GYM_MUJOCO_V0:
-            from continuous.environments.locomotion.robots import ROBOTS
+    with _compiling:
+        match task.family:
+            case Family.GYM_MUJOCO | Family.GYM_MUJOCO_V0:
+                from continuous.environments.locomotion.robots import ROBOTS
 
-            return ROBOTS[task.robot]()
-        case Family.MAZE2D:
-            from continuous.environments.maze2d.simulator import Maze2D
+                return ROBOTS[task.robot]()
+            case Family.MAZE2D:
+                from continuous.environments.maze2d.simulator import Maze2D
 
-            return Maze2D(task.robot, task.dataset)
-        case Family.ADROIT:
-            from continuous.environments.adroit.robots import make_robot
+                return Maze2D(task.robot, task.dataset)
+            case Family.ADROIT:
+                from continuous.environments.adroit.robots import make_robot
 
-            return make_robot(task.robot)
-        case Family.OUT_OF_DISTRIBUTION:
-            from continuous.environments.locomotion import out_of_distribution
+                return make_robot(task.robot)
+            case Family.OUT_OF_DISTRIBUTION:
+                from continuous.environments.locomotion import out_of_distribution
 
-            return out_of_distribution.make_robot(task.name)
-        case Family.TREATMENT:
-            raise InvalidArgumentError(
-                f"{task.name} has no MuJoCo model, which AMPL's start states and MOPO's variant true-error need; "
-                "train mopo with another variant, or damo."
-            )
+                return out_of_distribution.make_robot(task.name)
+            case Family.TREATMENT:
+                raise InvalidArgumentError(
+                    f"{task.name} has no MuJoCo model, which AMPL's start states and MOPO's variant true-error need; "
+                    "train mopo with another variant, or damo."
+                )
 
 
 def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simulator]:
@@ -93,31 +96,32 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
         MissingPackageError: an Adroit task without gymnasium-robotics.
         InvalidArgumentError: a render mode of the HIV task.
     """
-    match task.family:
-        case Family.GYM_MUJOCO | Family.GYM_MUJOCO_V0:
-            from continuous.environments.locomotion import gymnasium as environments
+    with _compiling:
+        match task.family:
+            case Family.GYM_MUJOCO | Family.GYM_MUJOCO_V0:
+                from continuous.environments.locomotion import gymnasium as environments
 
-            return environments.make_environment(task.robot, render_mode=render_mode)
-        case Family.MAZE2D:
-            import gymnasium
+                return environments.make_environment(task.robot, render_mode=render_mode)
+            case Family.MAZE2D:
+                import gymnasium
 
-            from continuous.environments.maze2d.registration import environment_id, register_environments
-            from continuous.environments.maze2d.rewards import Reward
+                from continuous.environments.maze2d.registration import environment_id, register_environments
+                from continuous.environments.maze2d.rewards import Reward
 
-            register_environments()
-            return gymnasium.make(environment_id(task.robot, Reward(task.dataset)), render_mode=render_mode)
-        case Family.ADROIT:
-            from continuous.environments.adroit.environments import make_environment
+                register_environments()
+                return gymnasium.make(environment_id(task.robot, Reward(task.dataset)), render_mode=render_mode)
+            case Family.ADROIT:
+                from continuous.environments.adroit.environments import make_environment
 
-            return make_environment(task.robot, render_mode=render_mode)
-        case Family.OUT_OF_DISTRIBUTION:
-            from continuous.environments.locomotion import out_of_distribution
+                return make_environment(task.robot, render_mode=render_mode)
+            case Family.OUT_OF_DISTRIBUTION:
+                from continuous.environments.locomotion import out_of_distribution
 
-            return out_of_distribution.make_evaluation_environment(task.name, render_mode=render_mode)
-        case Family.TREATMENT:
-            from continuous.environments.hiv.environment import HivEnvironment
-            from continuous.environments.hiv.treatment import HivConfig
+                return out_of_distribution.make_evaluation_environment(task.name, render_mode=render_mode)
+            case Family.TREATMENT:
+                from continuous.environments.hiv.environment import HivEnvironment
+                from continuous.environments.hiv.treatment import HivConfig
 
-            if render_mode is not None:
-                raise InvalidArgumentError(f"{task.name} has no pictures; leave the video out.")
-            return HivEnvironment(HivConfig.mopo())
+                if render_mode is not None:
+                    raise InvalidArgumentError(f"{task.name} has no pictures; leave the video out.")
+                return HivEnvironment(HivConfig.mopo())
