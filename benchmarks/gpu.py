@@ -119,6 +119,7 @@ def _watch(
     process = _running(out)
     if process is None and not options.stop:
         command = [sys.executable, "-m", "benchmarks.gpu_campaign", str(out), "--device", options.device]
+        command += [] if options.width is None else ["--width", str(options.width)]
         with (out / "campaign.log").open("ab") as log:
             started = subprocess.Popen(
                 [*command, *(["--quick"] if options.quick else [])],
@@ -210,6 +211,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="folder with D4RL files that were brought along")
     parser.add_argument("--wheels", type=Path, help="folder with wheels to install first")
     parser.add_argument("--copy-to", type=Path, help="folder that gets the results alone, every minute")
+    parser.add_argument("--width", type=int, help="trainings side by side; what the probe found fastest if not given")
     parser.add_argument("--stop", action="store_true", help="end the campaign, and archive")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a rehearsal")
     parser.add_argument("--quick", action="store_true", help="everything in small")

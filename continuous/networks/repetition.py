@@ -20,6 +20,7 @@ WARM_UP = 3  # eager steps before a recording, as CUDA libraries allocate on the
 TOGETHER = 10  # steps in a recording, so that a replay's own cost counts little; a second one holds a single step
 
 _one_at_a_time = threading.Lock()  # a recording begins by waiting for the whole device, which another one forbids
+_of_thread = threading.local()
 
 
 class Repetition:
@@ -49,7 +50,7 @@ class Repetition:
         self._generators = [generator for stream in streams for generator in stream.generators]
         self._records = capture and step_recording_allowed() and torch.device(device).type == "cuda"
         self._warm_up = WARM_UP if self._records else 0  # steps that are still to be made
-        self._stream = torch.cuda.Stream() if self._records else None  # type: ignore[no-untyped-call]
+        self._stream = _recording_stream() if self._records else None
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by how many steps each holds
 
     def run(self, steps: int) -> None:
@@ -107,6 +108,18 @@ class Repetition:
         torch.cuda.synchronize()
         for generator, state in zip(self._generators, before, strict=True):
             generator.graphsafe_set_state(state)
+
+
+def _recording_stream() -> torch.cuda.Stream:
+    """The stream that this thread records on.
+
+    PyTorch gives out 32 streams in turn. One for each recording would soon be another thread's too, whose work would
+    then be taken into the recording instead of being done.
+    """
+    if not hasattr(_of_thread, "stream"):
+        _of_thread.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream: torch.cuda.Stream = _of_thread.stream
+    return stream
 
 
 @cache

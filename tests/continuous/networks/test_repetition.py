@@ -10,7 +10,7 @@ import torch
 
 from ampl.step_recording import step_recording
 from continuous.networks import repetition
-from continuous.networks.repetition import Repetition
+from continuous.networks.repetition import WARM_UP, Repetition
 from continuous.networks.streams import SeedStreams
 from tests.continuous.networks.fake_gpu import FakeGPU, fake_streams
 
@@ -20,6 +20,7 @@ COUNTS = (1, 7, 0, 4, 125, 23)
 @pytest.fixture(autouse=True)
 def _warnings_anew() -> None:
     repetition._warn_once.cache_clear()
+    repetition._of_thread.__dict__.clear()  # streams of an earlier fake GPU
 
 
 def walk(device: str, *, capture: bool) -> torch.Tensor:
@@ -78,7 +79,7 @@ def test_ten_steps_are_replayed_at_once_and_the_rest_singly(monkeypatch: pytest.
     assert gpu.current == "default"
 
 
-def test_a_recording_has_a_stream_of_its_own_warmed_up_and_minds_its_own_thread(
+def test_recordings_have_a_stream_beside_that_of_the_work_warmed_up_and_mind_their_own_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gpu = FakeGPU(monkeypatch)
@@ -86,9 +87,9 @@ def test_a_recording_has_a_stream_of_its_own_warmed_up_and_minds_its_own_thread(
         drawn = Drawn(gpu)
         Repetition(drawn.step, [drawn.streams], "cuda").run(20)
     streams = [made["stream"] for made in gpu.recordings]
-    assert streams == [streams[0], streams[0], streams[2], streams[2]]
-    assert len({*streams, "default"}) == 3
-    assert gpu.launched == [streams[0]] * 3 + [streams[2]] * 3
+    assert streams == [streams[0]] * 4
+    assert streams[0] != "default"
+    assert gpu.launched == [streams[0]] * 6
     assert {made["mode"] for made in gpu.recordings} == {"thread_local"}
 
 
@@ -200,3 +201,20 @@ def test_garbage_is_collected_before_a_recording_and_never_during_it(
     assert during == [False]
     assert [made["collects"] for made in gpu.recordings] == [False, False]
     assert gpu.collections == 2
+
+
+def test_a_thread_records_on_one_stream_and_another_thread_on_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = FakeGPU(monkeypatch)
+
+    def record(times: int) -> None:
+        for _ in range(times):
+            Repetition(lambda: gpu.do(lambda: None), [], "cuda").run(WARM_UP + 1)
+
+    record(40)  # more than PyTorch has streams
+    there = threading.Thread(target=record, args=(2,))
+    there.start()
+    there.join()
+    streams = [recording["stream"] for recording in gpu.recordings]
+    assert len(set(streams[:40])) == 1
+    assert len(set(streams[40:])) == 1
+    assert streams[0] != streams[40]
