@@ -53,7 +53,7 @@ def build(
     """
     task, presets = find_task(task_name), CONFIGS[algorithm]
     published = apply_settings(presets.published_config(task, variant), scale.settings)
-    config = published.scaled(scale)
+    config = apply_settings(published.scaled(scale), scale.settings)  # again: what is asked for is not scaled
     notes = presets.preset_notes(task, variant, config)
     return assemble(task, published, config, seeds, notes=notes, device=device, arithmetic=arithmetic)
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 WARM_UP = 3  # eager steps before a recording, as CUDA libraries allocate on their first calls
 TOGETHER = 10  # steps in a recording, so that a replay's own cost counts little; a second one holds a single step
 
-_one_at_a_time = threading.Lock()  # a recording begins by waiting for the whole device, which another one forbids
+_one_at_a_time = threading.Lock()  # a recording waits for the whole device, as compilers do in warm-up; none may meet
 _of_thread = threading.local()
 
 
@@ -70,7 +70,7 @@ class Repetition:
         """Eager steps on the stream that will be recorded on, whose libraries they make ready."""
         before = torch.cuda.current_stream()
         self._stream.wait_stream(before)  # type: ignore[union-attr]
-        with torch.cuda.stream(self._stream):
+        with _one_at_a_time, torch.cuda.stream(self._stream):
             for _ in range(steps):
                 self._step()
         before.wait_stream(self._stream)  # type: ignore[arg-type]

@@ -79,6 +79,10 @@ class FakeGPU:
             monkeypatch.setattr(torch.cuda, name, stand_in)
         monkeypatch.setattr(gc, "collect", self._collect)
 
+    @property
+    def is_recording(self) -> bool:
+        return self._graph is not None
+
     def do(self, action: Callable[[], None]) -> None:
         if self._graph is not None:
             self._graph.actions.append(action)

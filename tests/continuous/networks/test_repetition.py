@@ -3,6 +3,7 @@
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -176,6 +177,29 @@ def test_one_recording_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         thread.join()
     assert len(gpu.recordings) == 2
     assert gpu.most_at_once == 1
+
+
+def test_no_thread_warms_up_while_another_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step's first call may compile, which waits for the whole device and would end the other thread's recording."""
+    gpu = FakeGPU(monkeypatch)
+    inside = threading.Event()
+    recording_meanwhile: list[bool] = []
+
+    def holds() -> None:
+        inside.set()
+        time.sleep(0.05)  # long enough for the other thread to come in, were it let
+
+    def comes() -> None:
+        inside.wait()
+        Repetition(lambda: recording_meanwhile.append(gpu.is_recording), [], "cuda").run(repetition.WARM_UP)
+
+    first = threading.Thread(target=lambda: Repetition(_from_the_fourth_on(holds), [], "cuda").run(4))
+    second = threading.Thread(target=comes)
+    for thread in (first, second):
+        thread.start()
+    for thread in (first, second):
+        thread.join()
+    assert recording_meanwhile == [False] * repetition.WARM_UP
 
 
 def _from_the_fourth_on(action: Callable[[], None]) -> Callable[[], None]:
