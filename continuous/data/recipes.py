@@ -65,6 +65,7 @@ class Recipe:
     requires: frozenset[str] = frozenset()  # fields of MakeOptions without which it cannot start
     behavior: str | None = None  # robot that `ampl data train-behavior` must have trained, here or where --policy says
     until: str | None = None  # the level it must have reached
+    training_time: str = ""  # about how long that takes, in words
     rows_per_second: float | None = None  # about, on the machine of docs/benchmarks.md, file written included
 
     @property
@@ -83,13 +84,8 @@ class Recipe:
         needs = "".join(f" --{name} FILE" for name in sorted(self.requires))
         text = f"`ampl data make {task}{needs}` re-creates it"
         if self.behavior:
-            from continuous.recreate.locomotion.durations import training_time
-            from continuous.recreate.locomotion.levels import Level
-
-            level = Level(self.until) if self.until else None
             until = f" --until {self.until}" if self.until else ""
-            time = training_time(self.behavior, level)
-            text += f" after `ampl data train-behavior {self.behavior}{until}` ({time})"
+            text += f" after `ampl data train-behavior {self.behavior}{until}` ({self.training_time})"
         if self.rows_per_second is None:
             return text
         return f"{text}, in {about(self.default_steps / self.rows_per_second)}"

@@ -57,9 +57,8 @@ def _recipe(task: Task) -> Recipe:
                 make=partial(_make_medium_expert, task),
                 default_steps=2 * DEFAULT_STEPS,
                 describe="The medium data up to their last complete episode, then the expert data; half the rows each.",
-                behavior=_to_train(task.robot, Level.MEDIUM, Level.EXPERT),
-                until=Level.EXPERT.value,
                 rows_per_second=_ROWS_PER_SECOND[task.robot],
+                **_unless_shipped(task.robot, Level.MEDIUM, Level.EXPERT),
             )
         case "medium-replay":
             return Recipe(
@@ -68,9 +67,8 @@ def _recipe(task: Task) -> Recipe:
                 describe=f"What `{train}` saw until its policy was medium, or its first --steps; "
                 "--policy names its folder, otherwise --seed does.",
                 accepts=frozenset({"steps", "seed", "policy"}),
-                behavior=task.robot,
-                until=Level.MEDIUM.value,
                 rows_per_second=COPIED_PER_SECOND,
+                **behavior(task.robot, Level.MEDIUM),
             )
         case "full-replay":
             return Recipe(
@@ -79,8 +77,8 @@ def _recipe(task: Task) -> Recipe:
                 describe=f"The replay buffer of `{train}` after so many steps; --policy names its folder, otherwise "
                 "--seed does.",
                 accepts=frozenset({"steps", "seed", "policy"}),
-                behavior=task.robot,
                 rows_per_second=COPIED_PER_SECOND,
+                **behavior(task.robot),
             )
         case _:
             target = LEVEL_RETURNS[task.robot][Level(task.dataset)]
@@ -90,15 +88,21 @@ def _recipe(task: Task) -> Recipe:
                 describe=f"Sampled actions of a SAC policy of this project with about D4RL's mean return {target:.0f}; "
                 "--policy names another.",
                 accepts=frozenset({"steps", "seed", "policy"}),
-                behavior=_to_train(task.robot, Level(task.dataset)),
-                until=task.dataset,
                 rows_per_second=_ROWS_PER_SECOND[task.robot],
+                **_unless_shipped(task.robot, Level(task.dataset)),
             )
 
 
-def _to_train(robot: str, *levels: Level) -> str | None:
-    """The robot, unless its policies of these levels are shipped."""
-    return None if all((WEIGHTS / policy_file_name(robot, level)).exists() for level in levels) else robot
+def behavior(robot: str, until: Level | None = None) -> dict[str, Any]:
+    """What a recipe says of the training that it needs first: whose, until which level, and how long it takes."""
+    level = None if until is None else until.value
+    return {"behavior": robot, "until": level, "training_time": training_time(robot, until)}
+
+
+def _unless_shipped(robot: str, *levels: Level) -> dict[str, Any]:
+    """The training up to the last of the levels, unless policies of all are shipped."""
+    shipped = all((WEIGHTS / policy_file_name(robot, level)).exists() for level in levels)
+    return {} if shipped else behavior(robot, levels[-1])
 
 
 def _make_random(task: Task, options: MakeOptions) -> tuple[D4RLData, Provenance]:

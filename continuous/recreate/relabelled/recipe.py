@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from continuous.data.recipes import MakeOptions, Recipe
 from continuous.recreate.locomotion.made_data import make_provenance
-from continuous.recreate.locomotion.recipe import COPIED_PER_SECOND, DEFAULT_STEPS
+from continuous.recreate.locomotion.recipe import COPIED_PER_SECOND, DEFAULT_STEPS, behavior
 from continuous.recreate.locomotion.training_run import find_training, replay_data
 from continuous.tasks.registry import TASKS, Family, Task
 
@@ -43,8 +43,8 @@ def _recipe(task: Task) -> Recipe:
         f"{task.robot}, with the reward {_reward(task)}; --policy names its folder, otherwise --seed does. Fewer rows "
         "if the buffer has fewer.",
         accepts=frozenset({"steps", "seed", "policy"}),
-        behavior=_BEHAVIORS[task.robot][0],
         rows_per_second=COPIED_PER_SECOND,
+        **behavior(_BEHAVIORS[task.robot][0]),
     )
 
 
