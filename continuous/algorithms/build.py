@@ -8,18 +8,31 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from ampl.arithmetic import DEFAULT, Arithmetic
-from ampl.interfaces import Algorithm
 from ampl.scale import Scale
 from ampl.settings import apply_settings
 from continuous.algorithms.ampl import config as ampl
+from continuous.algorithms.ampl.ampl import AMPL
+from continuous.algorithms.ampl.config import AMPLConfig
+from continuous.algorithms.ampl.offline_data import offline_table, reset_states, reward_units
 from continuous.algorithms.config import ModelBasedConfig
 from continuous.algorithms.damo import config as damo
+from continuous.algorithms.damo.config import DAMOConfig, Starts
+from continuous.algorithms.damo.damo import DAMO
+from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo import config as mopo
+from continuous.algorithms.mopo.config import MOPOConfig
+from continuous.algorithms.mopo.mopo import MOPO
+from continuous.algorithms.mopo.penalties import Penalty, TrueStep
 from continuous.algorithms.surroundings import Surroundings
 from continuous.data.dataset import DeviceDataset, load_dataset
-from continuous.environments.registry import kept_simulator
+from continuous.environments.oracle import Oracle
+from continuous.environments.registry import kept_simulator, robot_for
 from continuous.evaluation.evaluator import Evaluation, task_evaluator
+from continuous.replay.buffers import TransitionTable
 from continuous.tasks.registry import Task, find_task
 from continuous.tasks.termination import bounded, find_termination
 
@@ -35,7 +48,7 @@ def build(
     device: str,
     scale: Scale,
     arithmetic: Arithmetic,
-) -> Algorithm:
+) -> ModelBased[Any, Any]:
     """An algorithm on the dataset of a task, which is searched in D4RL's cache folders.
 
     Args:
@@ -68,7 +81,7 @@ def assemble(
     device: str = "cpu",
     arithmetic: Arithmetic = DEFAULT,
     path: Path | None = None,
-) -> Algorithm:
+) -> ModelBased[Any, Any]:
     """An algorithm with any settings.
 
     Args:
@@ -80,8 +93,13 @@ def assemble(
         device: "cpu" or "cuda".
         arithmetic: threads, which step simulators too, and precision.
         path: the dataset; searched in D4RL's cache folders if not given.
+
+    Raises:
+        InvalidArgumentError: the task lacks what the settings need, such as a simulator of it that shows its states.
+        InvalidFileError: the dataset is not there, or damaged.
     """
-    config.check_task(task)
+    charges_true_error = isinstance(config, MOPOConfig) and config.penalty is Penalty.TRUE_ERROR
+    oracle = Oracle(robot_for(task), arithmetic.threads) if charges_true_error else None
     kept_simulator(task, arithmetic.threads)  # before the data, so that what the task lacks is said at once
     dataset = load_dataset(task, path=path, mode=config.transitions, device=device)
     rule, scaled = find_termination(task), config != published
@@ -95,7 +113,43 @@ def assemble(
         arithmetic=arithmetic,
         notes=[*([config.scale_note(published)] if scaled else []), *notes],
     )
-    return config.build(dataset, task, seeds, surroundings)
+    match config:
+        case AMPLConfig():
+            table = offline_table(dataset, reset_states(robot_for(task), config.schedule.start_states))
+            return AMPL(table, config, seeds, surroundings, reward_units(dataset.reward, table.reward))
+        case MOPOConfig():
+            return MOPO(table_of(dataset), config, seeds, surroundings, None if oracle is None else true_step(oracle))
+        case DAMOConfig():
+            table = table_of(dataset, episode_starts=config.starts is Starts.EPISODES)
+            return DAMO(table, config, seeds, surroundings)
+    raise TypeError(f"{type(config).__name__} is no algorithm's settings")
+
+
+def table_of(dataset: DeviceDataset, *, episode_starts: bool = False) -> TransitionTable:
+    """The data with its own rewards, as MOPO and DAMO train on it.
+
+    Args:
+        dataset: N transitions.
+        episode_starts: whether start states are where the data's episodes begin, or all of its states.
+    """
+    return TransitionTable.from_columns(
+        state=dataset.state,
+        action=dataset.action,
+        reward=dataset.reward,
+        next_state=dataset.next_state,
+        terminal=dataset.terminal,
+        start_state=dataset.start_state if episode_starts else dataset.state,
+    )
+
+
+def true_step(oracle: Oracle) -> TrueStep:
+    """T on tensors of any device, by the simulator on this machine's processor."""
+
+    def step(state: Tensor, action: Tensor) -> Tensor:
+        observations, actions = (rows.flatten(0, 1).cpu().numpy() for rows in (state, action))
+        return torch.from_numpy(oracle.next_observations(observations, actions)).to(state).view_as(state)
+
+    return step
 
 
 def describe(dataset: DeviceDataset) -> dict[str, Any]:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from ampl.errors import InvalidArgumentError, check_at_least
-from ampl.interfaces import Algorithm
 from ampl.scale import Scale
 from continuous.algorithms.schedule import Schedule
-from continuous.algorithms.surroundings import Surroundings
 from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig
-from continuous.replay.buffers import TransitionTable
-
-if TYPE_CHECKING:
-    from continuous.data.dataset import DeviceDataset
-    from continuous.tasks.registry import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelBasedConfig(ABC):
+class ModelBasedConfig:
     """Hyperparameters of a model-based algorithm."""
 
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
@@ -34,20 +25,6 @@ class ModelBasedConfig(ABC):
     def __post_init__(self) -> None:
         """Checks the ranges."""
         check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
-
-    @abstractmethod
-    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> Algorithm:
-        """The algorithm with these settings, a `continuous.algorithms.model_based.ModelBased`.
-
-        Args:
-            dataset: of the task, on the device that trains.
-            task: what it is trained on.
-            seeds: trained side by side.
-            surroundings: of the task and the machine.
-        """
-
-    def check_task(self, task: Task) -> None:  # noqa: B027
-        """Raises InvalidArgumentError where these settings need what the task does not have."""
 
     def scaled(self, scale: Scale) -> Self:
         """The same settings with other counts of epochs and updates.
@@ -70,20 +47,3 @@ class ModelBasedConfig(ABC):
         if self.dynamics.max_steps < published.dynamics.max_steps:
             line += f", at most {self.dynamics.max_steps:,} steps in each fit of the model"
         return line
-
-
-def table_of(dataset: DeviceDataset, *, episode_starts: bool = False) -> TransitionTable:
-    """The data with its own rewards.
-
-    Args:
-        dataset: N transitions.
-        episode_starts: whether start states are where the data's episodes begin, or all of its states.
-    """
-    return TransitionTable.from_columns(
-        state=dataset.state,
-        action=dataset.action,
-        reward=dataset.reward,
-        next_state=dataset.next_state,
-        terminal=dataset.terminal,
-        start_state=dataset.start_state if episode_starts else dataset.state,
-    )

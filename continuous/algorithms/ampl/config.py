@@ -6,22 +6,19 @@ among the sixteen get the values that their family's have in common, with a roll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from ampl.errors import check_at_least, check_fraction
 from ampl.scale import Scale
 from continuous.algorithms.ampl.critic import CriticConfig
 from continuous.algorithms.ampl.discriminator import Objective, RegularizerConfig
-from continuous.algorithms.ampl.offline_data import offline_table, reset_states, reward_units
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig, default_noise_size
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import PolicyUpdateConfig
 from continuous.algorithms.config import ModelBasedConfig
-from continuous.algorithms.surroundings import Surroundings
-from continuous.environments.registry import robot_for
 from continuous.tasks.registry import LOCOMOTION, Family, Task
 from continuous.weights.dualdice import DualDICEConfig
 from continuous.weights.estimator import EstimatorConfig
@@ -29,10 +26,6 @@ from continuous.weights.gendice import GenDICEConfig
 from continuous.weights.multi_moment import MultiMomentConfig
 from continuous.weights.q_moment import QMomentConfig, RewardTestConfig
 from continuous.weights.vpm import VPMConfig
-
-if TYPE_CHECKING:
-    from continuous.algorithms.ampl.ampl import AMPL
-    from continuous.data.dataset import DeviceDataset
 
 
 class ModelObjective(Enum):
@@ -62,13 +55,6 @@ class AMPLConfig(ModelBasedConfig):
         super().__post_init__()
         check_fraction("discount", self.discount)
         check_at_least("evaluation_actions", self.evaluation_actions, 1)
-
-    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> AMPL:
-        """AMPL with these settings; see `ModelBasedConfig.build`."""
-        from continuous.algorithms.ampl.ampl import AMPL
-
-        table = offline_table(dataset, reset_states(robot_for(task), self.schedule.start_states))
-        return AMPL(table, self, seeds, surroundings, reward_units(dataset.reward, table.reward))
 
     def scaled(self, scale: Scale) -> Self:
         """The same settings with fewer epochs, shorter epochs, or fewer updates of the weights or the model.

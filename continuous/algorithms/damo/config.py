@@ -7,23 +7,17 @@ are not in it get alpha = 2 and h = 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from continuous.algorithms.config import ModelBasedConfig, table_of
+from continuous.algorithms.config import ModelBasedConfig
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.algorithms.mopo.config import MOPO_DYNAMICS, largest_state
 from continuous.algorithms.schedule import Schedule
-from continuous.algorithms.surroundings import Surroundings
 from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import Task
-
-if TYPE_CHECKING:
-    from continuous.algorithms.damo.damo import DAMO
-    from continuous.data.dataset import DeviceDataset
 
 
 class Starts(StrEnum):
@@ -42,13 +36,6 @@ class DAMOConfig(ModelBasedConfig):
     transitions: TransitionMode = TransitionMode.MODEL  # as in OfflineRL-Kit, whose loader DAMO inherits
     dynamics: DynamicsConfig = field(default_factory=lambda: replace(MOPO_DYNAMICS, patience=5))
     schedule: Schedule = field(default_factory=lambda: Schedule(epochs=3000))
-
-    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> DAMO:
-        """DAMO with these settings; see `ModelBasedConfig.build`."""
-        from continuous.algorithms.damo.damo import DAMO
-
-        table = table_of(dataset, episode_starts=self.starts is Starts.EPISODES)
-        return DAMO(table, self, seeds, surroundings)
 
 
 TABLE4: Mapping[str, tuple[float, int]] = {

@@ -6,28 +6,17 @@ OfflineRL-Kit for v2 data. Tasks that neither names get h = 5 and lambda = 1, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-
-import torch
-from torch import Tensor
 
 from ampl.errors import check_at_least
-from continuous.algorithms.config import ModelBasedConfig, table_of
-from continuous.algorithms.mopo.penalties import Penalty, TrueStep
+from continuous.algorithms.config import ModelBasedConfig
+from continuous.algorithms.mopo.penalties import Penalty
 from continuous.algorithms.sac.learner import Decay, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
-from continuous.algorithms.surroundings import Surroundings
 from continuous.data.transitions import TransitionMode
-from continuous.environments.oracle import Oracle
-from continuous.environments.registry import robot_for
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
 from continuous.tasks.registry import LOCOMOTION, Task
-
-if TYPE_CHECKING:
-    from continuous.algorithms.mopo.mopo import MOPO
-    from continuous.data.dataset import DeviceDataset
 
 MOPO_DYNAMICS = DynamicsConfig(
     batch_size=256,
@@ -55,20 +44,6 @@ class MOPOConfig(ModelBasedConfig):
         """Checks the ranges."""
         super().__post_init__()
         check_at_least("penalty_weight", self.penalty_weight, 0.0, "0 is MBPO.")
-
-    def check_task(self, task: Task) -> None:
-        """Raises InvalidArgumentError if the penalty is the true error and observations do not show the whole state."""
-        if self.penalty is Penalty.TRUE_ERROR:
-            Oracle(robot_for(task))
-
-    def build(self, dataset: DeviceDataset, task: Task, seeds: Sequence[int], surroundings: Surroundings) -> MOPO:
-        """MOPO with these settings; see `ModelBasedConfig.build`."""
-        from continuous.algorithms.mopo.mopo import MOPO
-
-        oracle = (
-            Oracle(robot_for(task), surroundings.arithmetic.threads) if self.penalty is Penalty.TRUE_ERROR else None
-        )
-        return MOPO(table_of(dataset), self, seeds, surroundings, None if oracle is None else true_step(oracle))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,13 +195,3 @@ def _key(task: Task) -> str:
         return "ant-angle"
     stem, _, version = task.name.rpartition("-")
     return stem if version[:1] == "v" and version[1:].isdigit() else task.name
-
-
-def true_step(oracle: Oracle) -> TrueStep:
-    """T on tensors of any device, by the simulator on this machine's processor."""
-
-    def step(state: Tensor, action: Tensor) -> Tensor:
-        observations, actions = (rows.flatten(0, 1).cpu().numpy() for rows in (state, action))
-        return torch.from_numpy(oracle.next_observations(observations, actions)).to(state).view_as(state)
-
-    return step

@@ -10,8 +10,7 @@ import torch
 
 from ampl.arithmetic import DEFAULT
 from ampl.scale import Scale
-from continuous.algorithms.build import build
-from continuous.algorithms.config import table_of
+from continuous.algorithms.build import build, table_of
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.data.cache import dataset_path

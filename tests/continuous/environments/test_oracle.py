@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
-from continuous.algorithms.mopo.config import true_step
+from continuous.algorithms.build import true_step
 from continuous.environments.batch import BatchSimulator
 from continuous.environments.locomotion.out_of_distribution import make_robot
 from continuous.environments.locomotion.robots import Ant, HalfCheetah, Hopper, Walker2d
