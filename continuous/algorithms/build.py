@@ -22,6 +22,7 @@ from continuous.algorithms.config import ModelBasedConfig
 from continuous.algorithms.damo import config as damo
 from continuous.algorithms.damo.config import DAMOConfig, Starts
 from continuous.algorithms.damo.damo import DAMO
+from continuous.algorithms.evaluation import TaskEvaluation
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo import config as mopo
 from continuous.algorithms.mopo.config import MOPOConfig
@@ -105,9 +106,11 @@ def assemble(
     rule, scaled = find_termination(task), config != published
     surroundings = Surroundings(
         termination=rule if config.largest_state is None else bounded(rule, config.largest_state),
-        evaluator=partial(task_evaluator, task, arithmetic.threads),
-        score=partial(Evaluation.metrics, task=task, discounted=True),
-        episode_limit=task.episode_limit,
+        evaluation=TaskEvaluation(
+            partial(task_evaluator, task, arithmetic.threads),
+            partial(Evaluation.metrics, task=task, discounted=True),
+            task.episode_limit,
+        ),
         description=describe(dataset) | {"scaled": scaled},
         dataset_sha256=dataset.sha256,
         arithmetic=arithmetic,

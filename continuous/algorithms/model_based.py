@@ -2,16 +2,16 @@
 
 The loop is `ampl.training.train`'s; an epoch is a few rollouts of the model from many states of the data, each with its
 share of the updates. What an update does is the learner's, what the model charges for uncertainty is the model's
-wrapper's. AMPL refits the model with weights, the others fit it once.
+wrapper's. AMPL refits the model with weights, the others fit it once. What the policies are worth is measured from
+outside, in `evaluation.py`.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -27,10 +27,6 @@ from continuous.algorithms.config import ModelBasedConfig
 from continuous.algorithms.schedule import Schedule
 from continuous.algorithms.surroundings import Surroundings
 from continuous.evaluation.acting import Actor
-from continuous.evaluation.certificates import ModelReturns
-from continuous.evaluation.evaluator import Evaluator
-from continuous.evaluation.policy_evaluation import PolicyEvaluation
-from continuous.evaluation.visits import real_visits, sample_visits
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.rollout import Model, paths_at_once, roll_out
@@ -128,7 +124,7 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
         bounds: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.table, self.settings, self.seeds = table, settings, tuple(seeds)
-        self._surroundings, self.arithmetic = surroundings, surroundings.arithmetic
+        self.surroundings, self.arithmetic = surroundings, surroundings.arithmetic
         device = self._device = table.rows.device
         self.streams = {stream: SeedStreams(seeds, stream, device) for stream in self.stream_names}
         state_bound, reward_bound = bounds or (
@@ -149,7 +145,6 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
         self.buffer = ModelBuffer(len(seeds), self.schedule.buffer_capacity, table.layout, device)
         self.real_rows = self.schedule.real_rows(1)
         self._repetition: Repetition | None = None
-        self._model_returns: ModelReturns | None = None
 
     @abstractmethod
     def update(self) -> None:
@@ -210,16 +205,16 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
     @property
     def dataset_sha256(self) -> str | None:
         """Of the data's file."""
-        return self._surroundings.dataset_sha256
+        return self.surroundings.dataset_sha256
 
     def notes(self) -> Sequence[str]:
         """What the user should know of the run."""
-        return tuple(self._surroundings.notes)
+        return tuple(self.surroundings.notes)
 
     def config(self) -> Mapping[str, Any]:
         """Every hyperparameter, and which data."""
         by_length = self.learner.settings_of_length(self.schedule.epochs)
-        return {"data": dict(self._surroundings.description), **settings_as_json(self.settings), **by_length}
+        return {"data": dict(self.surroundings.description), **settings_as_json(self.settings), **by_length}
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
         """(Weighted) maximum likelihood of the ensemble, from where the last fit ended."""
@@ -278,28 +273,14 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
         )
 
     def evaluations(self, request: EvaluationRequest) -> Sequence[Evaluation]:
-        """Scores of the policies' best actions, and what model and critics promise from the same starts."""
-        evaluator, sound = self._evaluator(request.episodes), self.learner.is_sound()
-        promised = self._certificates(evaluator().starts(self.seeds, request.stream)) if request.certificates else {}
-        return [
-            PolicyEvaluation(
-                evaluator=evaluator,
-                score=self._surroundings.score,
-                policy=self.actor(index),
-                seed=seed,
-                stream=request.stream,
-                sound=sound[index],
-                certificates={name: float(column[index]) for name, column in promised.items()},
-            )
-            for index, seed in enumerate(self.seeds)
-        ]
+        """Scores of the policies, and certificates; see `continuous.algorithms.evaluation`."""
+        assert self.surroundings.evaluation is not None
+        return self.surroundings.evaluation.evaluations(self, request)
 
     def samples(self) -> Sequence[State]:
         """Where data, model and policy are; see `continuous.evaluation.visits`."""
-        policies = [self.actor(index) for index in range(len(self.seeds))]
-        real = real_visits(self._evaluator(None)(), policies, self.seeds)
-        with self.computing():
-            return sample_visits(self.table, self.buffer, self._returns(), real, self.seeds)
+        assert self.surroundings.evaluation is not None
+        return self.surroundings.evaluation.samples(self)
 
     def state(self, index: int) -> State:
         """Everything of one seed."""
@@ -322,34 +303,3 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
     def computing(self) -> AbstractContextManager[None]:
         """How products are computed."""
         return arithmetic_on(self._device, self.arithmetic)
-
-    def _evaluator(self, episodes: int | None) -> Callable[[], Evaluator]:
-        chosen = self.settings.evaluation_episodes if episodes is None else episodes
-        return partial(self._surroundings.evaluator, chosen, self.learner.discount)
-
-    @torch.no_grad()
-    def _certificates(self, states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """Metrics of `continuous.evaluation.certificates`, [K] each, from states [K, E, D]."""
-        start = torch.from_numpy(states).to(self._device)
-        with self.computing():
-            returns = self._returns()
-            found = returns(start)
-            value = self.learner.action_value(start, returns.actions(start)).amin(1)  # [K, E]
-            estimate = self.in_reward_units(value, returns.discounted_length).mean(-1)
-        return {
-            name: column.cpu().numpy() for name, column in {**found, "certificate/value_estimate": estimate}.items()
-        }
-
-    def _returns(self) -> ModelReturns:
-        """What follows the policy in the model; kept, for what it recorded on a GPU."""
-        if self._model_returns is None:
-            self._model_returns = ModelReturns(
-                self.charged_step,
-                self.best_action,
-                data=self.table.state,
-                discount=self.learner.discount,
-                limit=self._surroundings.episode_limit,
-                seeds=self.seeds,
-                capture=not self.charge_waits,
-            )
-        return self._model_returns

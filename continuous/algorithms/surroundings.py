@@ -1,36 +1,43 @@
-"""What an algorithm is told of its task and of the machine."""
+"""What a model-based algorithm is told of its task and of the machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from ampl.arithmetic import DEFAULT, Arithmetic
-from ampl.interfaces import Metrics
-from continuous.evaluation.evaluator import Evaluator
-from continuous.tasks.termination import Termination
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.interfaces import Evaluation, State
+
+
+class Measured(Protocol):
+    """What tells how good an algorithm's policies are: `continuous.algorithms.evaluation.TaskEvaluation`."""
+
+    def evaluations(self, algorithm: Any, request: EvaluationRequest) -> Sequence[Evaluation]:
+        """See `ampl.interfaces.Algorithm`."""
+
+    def samples(self, algorithm: Any) -> Sequence[State]:
+        """See `ampl.interfaces.Sampled`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What an algorithm is told of its task and machine.
+    """Task and machine, as far as an algorithm must know them.
 
     Attributes:
-        termination: the task's rule.
-        evaluator: gives an evaluator of the task in any process, for a number of episodes and a discount.
-        score: from an evaluation to metrics, likewise.
-        episode_limit: most steps of an episode, >= 1.
+        termination: the task's rule, from states [..., D] to [...] of bool.
+        evaluation: what measures the algorithm; None: it is only trained.
         description: what the data is, for config.json.
         dataset_sha256: of the data's file.
         arithmetic: threads and precision.
         notes: for the user.
     """
 
-    termination: Termination
-    evaluator: Callable[[int, float], Evaluator]
-    score: Callable[[Any], Metrics]
-    episode_limit: int
+    termination: Callable[[Tensor], Tensor]
+    evaluation: Measured | None = None
     description: Mapping[str, Any]
     dataset_sha256: str | None = None
     arithmetic: Arithmetic = DEFAULT

@@ -15,6 +15,7 @@ from continuous.algorithms.ampl.critic import CriticConfig
 from continuous.algorithms.ampl.discriminator import RegularizerConfig
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
 from continuous.algorithms.ampl.schedule import AMPLSchedule
+from continuous.algorithms.evaluation import TaskEvaluation
 from continuous.algorithms.surroundings import Surroundings
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
@@ -69,9 +70,7 @@ def small_ampl(seeds: Sequence[int] = (0,), variant: str = "main", **changes: An
 def surroundings(termination: Termination = never, arithmetic: Arithmetic = DEFAULT) -> Surroundings:
     return Surroundings(
         termination=termination,
-        evaluator=line_evaluator,
-        score=line_score,
-        episode_limit=20,
+        evaluation=TaskEvaluation(line_evaluator, line_score, 20),
         description={"source": "synthetic"},
         arithmetic=arithmetic,
     )

@@ -19,6 +19,7 @@ from ampl.settings import settings_as_json
 from ampl.training import train
 from continuous.algorithms.ampl.ampl import AMPL
 from continuous.algorithms.ampl.config import VARIANTS
+from continuous.algorithms.evaluation import TaskEvaluation
 from continuous.wing import ContinuousWing
 from tests.continuous.algorithms.small_ampl import line_table, small_ampl, small_config, surroundings
 
@@ -165,7 +166,9 @@ def test_certificates_are_in_the_task_s_reward_units_and_leave_training_alone() 
         before = algorithm.state(0)
         rows.append(algorithm.evaluations(EvaluationRequest(epoch=1))[0]())
         assert all(np.array_equal(array, before[name]) for name, array in algorithm.state(0).items())
-    length = float(plain._returns().discounted_length.mean())
+    measured = plain.surroundings.evaluation
+    assert isinstance(measured, TaskEvaluation)
+    length = float(measured.model_returns(plain).discounted_length.mean())
     for name in ("certificate/model_return", "certificate/value_estimate"):
         assert rows[1][name] == pytest.approx(2.0 * rows[0][name] - 0.5 * length, rel=1e-5)
     assert rows[0]["certificate/model_penalty"] == 0.0

@@ -1,0 +1,99 @@
+"""How a model-based algorithm is evaluated: episodes in its task, certificates from the same starts, samples of visits.
+
+Nothing here takes part in training, and nothing that is measured changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ampl.evaluation_schedule import EvaluationRequest
+from ampl.interfaces import Metrics, State
+from continuous.algorithms.model_based import ModelBased
+from continuous.evaluation.certificates import ModelReturns
+from continuous.evaluation.evaluator import Evaluation, Evaluator
+from continuous.evaluation.policy_evaluation import PolicyEvaluation
+from continuous.evaluation.visits import real_visits, sample_visits
+
+
+class TaskEvaluation:
+    """Measures one algorithm in its task; a `continuous.algorithms.surroundings.Measured`.
+
+    Args:
+        evaluator: gives an evaluator of the task in any process, for a number of episodes and a discount.
+        score: from an evaluation to metrics, likewise.
+        episode_limit: most steps of an episode, >= 1.
+    """
+
+    def __init__(
+        self,
+        evaluator: Callable[[int, float], Evaluator],
+        score: Callable[[Evaluation], Metrics],
+        episode_limit: int,
+    ) -> None:
+        self._evaluator, self._score, self._episode_limit = evaluator, score, episode_limit
+        self._model_returns: ModelReturns | None = None
+
+    def evaluations(self, algorithm: ModelBased[Any, Any], request: EvaluationRequest) -> Sequence[PolicyEvaluation]:
+        """Scores of the policies' best actions, and what model and critics promise from the same starts."""
+        evaluator, sound = self._evaluator_for(algorithm, request.episodes), algorithm.learner.is_sound()
+        promised: dict[str, NDArray[Any]] = {}
+        if request.certificates:
+            promised = self._certificates(algorithm, evaluator().starts(algorithm.seeds, request.stream))
+        return [
+            PolicyEvaluation(
+                evaluator=evaluator,
+                score=self._score,
+                policy=algorithm.actor(index),
+                seed=seed,
+                stream=request.stream,
+                sound=sound[index],
+                certificates={name: float(column[index]) for name, column in promised.items()},
+            )
+            for index, seed in enumerate(algorithm.seeds)
+        ]
+
+    def samples(self, algorithm: ModelBased[Any, Any]) -> Sequence[State]:
+        """Where data, model and policy are; see `continuous.evaluation.visits`."""
+        policies = [algorithm.actor(index) for index in range(len(algorithm.seeds))]
+        real = real_visits(self._evaluator_for(algorithm, None)(), policies, algorithm.seeds)
+        with algorithm.computing():
+            returns = self.model_returns(algorithm)
+            return sample_visits(algorithm.table, algorithm.buffer, returns, real, algorithm.seeds)
+
+    def model_returns(self, algorithm: ModelBased[Any, Any]) -> ModelReturns:
+        """What follows the policy in the model; kept, for what it recorded on a GPU."""
+        if self._model_returns is None:
+            self._model_returns = ModelReturns(
+                algorithm.charged_step,
+                algorithm.best_action,
+                data=algorithm.table.state,
+                discount=algorithm.learner.discount,
+                limit=self._episode_limit,
+                seeds=algorithm.seeds,
+                capture=not algorithm.charge_waits,
+            )
+        return self._model_returns
+
+    def _evaluator_for(self, algorithm: ModelBased[Any, Any], episodes: int | None) -> Callable[[], Evaluator]:
+        chosen = algorithm.settings.evaluation_episodes if episodes is None else episodes
+        return partial(self._evaluator, chosen, algorithm.learner.discount)
+
+    @torch.no_grad()
+    def _certificates(self, algorithm: ModelBased[Any, Any], states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Metrics of `continuous.evaluation.certificates`, [K] each, from states [K, E, D]."""
+        start = torch.from_numpy(states).to(algorithm.table.rows.device)
+        with algorithm.computing():
+            returns = self.model_returns(algorithm)
+            found = returns(start)
+            value = algorithm.learner.action_value(start, returns.actions(start)).amin(1)  # [K, E]
+            estimate = algorithm.in_reward_units(value, returns.discounted_length).mean(-1)
+        return {
+            name: column.cpu().numpy() for name, column in {**found, "certificate/value_estimate": estimate}.items()
+        }
