@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ampl import catalog
-from ampl.arithmetic import Precision, choose_arithmetic
+from ampl.arithmetic import Precision
 from ampl.errors import InvalidArgumentError
 from ampl.files import check_output_folder
 from ampl.interfaces import ProblemKind
 from ampl.interruption import resumable, saving_first
 from ampl.processes import limit_spinning
+from ampl.runs.recorded_arithmetic import choose_arithmetic
 from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import run_path
 from ampl.runs.saved_policy import load_policy

@@ -5,7 +5,7 @@ are equal texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
@@ -80,6 +80,11 @@ def json_value(value: Any) -> Any:
     if isinstance(value, float) and math.isinf(value):
         return value_text(value)
     return [json_value(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def settings_as_json(config: Any) -> Mapping[str, Any]:
+    """All settings as JSON values; a field that is a dataclass itself carries its class name under "kind"."""
+    return {each.name: json_value(getattr(config, each.name)) for each in fields(config)}
 
 
 def value_text(value: Any) -> str:

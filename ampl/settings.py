@@ -65,11 +65,6 @@ def list_settings(config: Any) -> list[Setting]:
     return list(_leaves(config, "", None))
 
 
-def settings_as_json(config: Any) -> Mapping[str, Any]:
-    """The whole tree as JSON values; a field that is a dataclass itself carries its class name under "kind"."""
-    return {each.name: json_value(getattr(config, each.name)) for each in fields(config)}
-
-
 def parse_assignments(texts: Sequence[str]) -> dict[str, str]:
     """Keys and values of texts like "penalty_weight=2.5".
 

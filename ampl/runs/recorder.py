@@ -12,11 +12,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from ampl.arithmetic import tell_arithmetic
 from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
 from ampl.interfaces import Algorithm, Array, Metrics, Sampled
 from ampl.runs.checkpoint_clock import CheckpointClock
 from ampl.runs.checkpoints import Checkpoint, Place
+from ampl.runs.recorded_arithmetic import tell_arithmetic
 from ampl.runs.run_directory import Result, RunDirectory, Status, run_path
 from ampl.scale import Scale
 

@@ -26,7 +26,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ampl.arithmetic import Arithmetic, last_arithmetic, recorded_sessions
+from ampl.arithmetic import Arithmetic
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
 from ampl.file_lock import FolderLock
 from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, read_npz, write_json, write_npz
@@ -43,6 +43,7 @@ from ampl.runs.checkpoints import (
 from ampl.runs.event_file import EventFile
 from ampl.runs.manifest import describe_session
 from ampl.runs.metrics_table import MetricsTable, check_rows
+from ampl.runs.recorded_arithmetic import last_arithmetic, recorded_sessions
 from ampl.runs.run_identity import difference_between_runs, recorded_settings, same_length
 from ampl.settings import variant_folder
 from ampl.temporary_files import remove_leftovers

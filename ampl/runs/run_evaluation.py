@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ampl.arithmetic import DEFAULT, Precision, recorded_arithmetic
+from ampl.arithmetic import DEFAULT, Precision
 from ampl.catalog import choose
 from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest
@@ -21,6 +21,7 @@ from ampl.files import SIGNATURE, check_output, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics, Wing
 from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
 from ampl.runs.manifest import describe_session
+from ampl.runs.recorded_arithmetic import recorded_arithmetic
 from ampl.runs.run_identity import first_difference
 from ampl.scale import Scale
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Evaluation, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
-from ampl.settings import settings_as_json
+from ampl.setting_values import settings_as_json
 from continuous.algorithms.config import ModelBasedConfig
 from continuous.algorithms.schedule import Schedule
 from continuous.algorithms.surroundings import Surroundings

@@ -9,7 +9,7 @@ computes all members for every row and picks one at random.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ from continuous.model.network import DynamicsNetwork, Standardization
 from continuous.networks.stacks import StackedMLP
 from continuous.networks.streams import SeedStreams, cpu_generator, prefixed, without_prefix
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.termination import Termination
 
 _TRIFLE = 1e-6  # units of the state
 
@@ -57,7 +56,7 @@ class EnsembleDynamics:
         config: DynamicsConfig,
         seeds: Sequence[int],
         *,
-        termination: Termination,
+        termination: Callable[[Tensor], Tensor],
         state_bound: Tensor,
         reward_bound: Tensor,
         device: torch.device | str = "cpu",

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import ampl.catalog
-from ampl.arithmetic import DEFAULT, Arithmetic, choose_arithmetic, recorded_arithmetic, tell_arithmetic
+from ampl.arithmetic import DEFAULT, Arithmetic
 from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, InvalidFileError
+from ampl.runs.recorded_arithmetic import choose_arithmetic, recorded_arithmetic, tell_arithmetic
 from tests.ampl.fake_algorithm import FakeWing
 
 TWO = Arithmetic(threads=2, precision="medium")

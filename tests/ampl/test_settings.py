@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ampl.errors import AmplError, InvalidArgumentError, UnknownNameError, check_at_least, check_fraction
+from ampl.setting_values import settings_as_json
 from ampl.settings import (
     MAY_BE_INFINITE,
     NO_DEFAULT,
@@ -21,7 +22,6 @@ from ampl.settings import (
     changed_settings,
     list_settings,
     parse_assignments,
-    settings_as_json,
     settings_text,
 )
 

@@ -15,7 +15,7 @@ from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics
 from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import Status
-from ampl.settings import settings_as_json
+from ampl.setting_values import settings_as_json
 from ampl.training import train
 from continuous.algorithms.ampl.ampl import AMPL
 from continuous.algorithms.ampl.config import VARIANTS
