@@ -1,15 +1,73 @@
-"""What the settings of every model-based algorithm have in common."""
+"""The settings that every model-based algorithm has: when it does what, its model, and which data it sees."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import ClassVar, Self
 
-from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
 from ampl.scale import Scale
-from continuous.algorithms.schedule import Schedule
 from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """When an algorithm does what: in every epoch rollouts, each followed by its share of the updates.
+
+    The defaults are MOPO's code.
+    """
+
+    epochs: int = 1000
+    steps_per_epoch: int = 1000  # updates in an epoch
+    starts_per_step: int = 50  # states that rollouts start from, for each update: 50,000 an epoch
+    rollout_length: int = 5  # h, model steps
+    retained_epochs: int = 5  # of model transitions
+    batch_size: int = 256
+    real_fraction: float = 0.05  # f: share of a batch that comes from the data; rounded down, 12 rows of 256
+
+    rollouts_per_epoch: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("epochs", "steps_per_epoch", "starts_per_step", "rollout_length", "retained_epochs", "batch_size"):
+            check_at_least(name, getattr(self, name), 1)
+        check_fraction("real_fraction", self.real_fraction)
+
+    @property
+    def rollout_period(self) -> int:
+        """Updates between two rollouts."""
+        return self.steps_per_epoch // self.rollouts_per_epoch
+
+    @property
+    def paths(self) -> int:
+        """Paths of one rollout."""
+        return self.starts_per_step * self.rollout_period
+
+    @property
+    def buffer_capacity(self) -> int:
+        """Model transitions kept."""
+        return self.starts_per_step * self.steps_per_epoch * self.rollout_length * self.retained_epochs
+
+    def real_rows(self, epoch: int) -> int:
+        """How many rows of a batch come from the data in `epoch`, which counts from 1; the others are the model's."""
+        return int(self.real_fraction * self.batch_size + 1e-9)
+
+    def rolls_out(self, epoch: int) -> bool:
+        """Whether the model is rolled out in `epoch`."""
+        return True
+
+    def scaled(self, *, epochs: int | None = None, steps_per_epoch: int | None = None) -> Self:
+        """The same with other counts of epochs and updates, and as many model transitions for each update.
+
+        Raises:
+            InvalidArgumentError: a count below one.
+        """
+        return replace(
+            self,
+            epochs=self.epochs if epochs is None else epochs,
+            steps_per_epoch=self.steps_per_epoch if steps_per_epoch is None else steps_per_epoch,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,7 @@ from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Evaluation, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from ampl.setting_values import settings_as_json
-from continuous.algorithms.config import ModelBasedConfig
-from continuous.algorithms.schedule import Schedule
+from continuous.algorithms.config import ModelBasedConfig, Schedule
 from continuous.algorithms.surroundings import Surroundings
 from continuous.evaluation.acting import Actor
 from continuous.model.ensemble import EnsembleDynamics
@@ -113,6 +112,7 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
     evaluates_exactly = False
     charge_waits: bool = False  # whether `charged_step` waits for the host, as a simulator's does
     updates_at_once: int = 1  # that a call of `update` makes
+    shares_rollout_action: bool = False  # a defect of AMPL's released code; see `continuous.model.rollout`
     learner: LearnerT
 
     def __init__(
@@ -269,6 +269,7 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
             length=self.schedule.rollout_length,
             paths=self.schedule.paths,
             streams=self.streams["rollouts"],
+            shared_action=self.shares_rollout_action,
             chunk=paths_at_once(self._device, len(self.seeds) * self.model.config.members),
         )
 

@@ -34,7 +34,6 @@ from continuous.algorithms.surroundings import Surroundings
 from continuous.evaluation.acting import BestOfSeveral
 from continuous.model.ensemble import reward_bound, state_bound
 from continuous.model.loss import LikelihoodLoss, ModelLoss
-from continuous.model.rollout import paths_at_once, roll_out
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
@@ -67,6 +66,7 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         self._slope, self._intercept = reward_units
         self._imitates = False
         self.updates_at_once = config.schedule.policy_period
+        self.shares_rollout_action = config.shared_rollout_action
         sizes, device = (table.observation_size, table.action_size), table.rows.device
         with self.computing():
             self.learner = ActorCritic(
@@ -133,17 +133,7 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
 
     def roll_out(self) -> Mapping[str, Tensor]:
         """Branched rollouts into the buffer; not in every epoch, so no metrics of them."""
-        roll_out(
-            self.model,
-            self.learner.policy,
-            self.table,
-            self.buffer,
-            length=self.schedule.rollout_length,
-            paths=self.schedule.paths,
-            streams=self.streams["rollouts"],
-            shared_action=self.settings.shared_rollout_action,
-            chunk=paths_at_once(self._device, len(self.seeds) * self.model.config.members),
-        )
+        super().roll_out()
         return {}
 
     def update(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from ampl.errors import InvalidArgumentError, check_at_least
-from continuous.algorithms.schedule import Schedule
+from continuous.algorithms.config import Schedule
 from continuous.model.rollout import published_paths
 
 

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from continuous.algorithms.config import ModelBasedConfig
+from continuous.algorithms.config import ModelBasedConfig, Schedule
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.algorithms.mopo.config import MOPO_DYNAMICS, largest_state
-from continuous.algorithms.schedule import Schedule
 from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import Task

@@ -18,13 +18,13 @@ from continuous.algorithms.ampl.draws import Sampler
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import ActorCritic
+from continuous.algorithms.config import Schedule
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty
-from continuous.algorithms.schedule import Schedule
 from continuous.algorithms.surroundings import Surroundings
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.fit import fit_network

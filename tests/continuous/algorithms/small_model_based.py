@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from continuous.algorithms.config import Schedule
 from continuous.algorithms.damo.classifier import ClassifierConfig
 from continuous.algorithms.damo.config import VARIANTS as DAMO_VARIANTS
 from continuous.algorithms.damo.config import DAMOConfig
@@ -19,7 +20,6 @@ from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty
 from continuous.algorithms.sac.learner import SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
-from continuous.algorithms.schedule import Schedule
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.registry import find_task

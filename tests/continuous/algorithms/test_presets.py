@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 import pytest
 
+from continuous.algorithms.config import Schedule
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.algorithms.mopo.config import MOPOConfig
-from continuous.algorithms.schedule import Schedule
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
 from continuous.tasks.registry import TASKS, find_task
 
