@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from ampl.command_line.main import main
 from ampl.processes import limit_spinning
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy and torch are first imported
@@ -26,3 +29,18 @@ settings.register_profile("quick", max_examples=100, **_COMMON)
 settings.register_profile("ci", max_examples=100, derandomize=True, print_blob=True, **_COMMON)
 settings.register_profile("full", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
+
+
+@pytest.fixture
+def mistake(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs `ampl`, which must end with code 2, print nothing and say one line besides warnings; returns that line."""
+
+    def call(*arguments: object) -> str:
+        assert main([str(argument) for argument in arguments]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        (line,) = [line for line in err.splitlines() if not line.startswith("ampl: warning:")]
+        assert line.startswith("ampl: error: ")
+        return line
+
+    return call

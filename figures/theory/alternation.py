@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,53 +16,32 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.drawing.style import BLACK, BLUE, GRAY, ORANGE, headline, literal, new_figure, panel_title
-from figures.inputs.records import Numbers, Shape, Texts, read_arrays
+from figures.inputs.records import Numbers, Record, Texts
 
 _COLORS = (BLUE, ORANGE)
 _WIDTHS = (1.4, 3.2)  # the weighted curve is drawn inside the other where they coincide
+_Curves: TypeAlias = Annotated[Numbers, "T", 2, "N", "E"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlternationRecord:
-    """Weighted and unweighted refits on T tasks, N seeds, E epochs.
+class AlternationRecord(Record):
+    """Weighted and unweighted refits on T tasks, N seeds, E epochs."""
 
-    Attributes:
-        task: [T] names.
-        variant: [2] names, the weighted one first.
-        epoch: [E].
-        retraining: [R] epochs after which the model was refitted.
-        true_return, lower_bound: [T, 2, N, E] reward units a step.
-        model_divergence: [T, 2, N, E] nats.
-        weights_error: [T, 2, N, E] mean |w - w*|.
-        behavior_return, optimal_return: [T].
-    """
-
-    task: Texts
-    variant: Texts
-    epoch: Numbers
-    retraining: Numbers
-    true_return: Numbers
-    lower_bound: Numbers
-    model_divergence: Numbers
-    weights_error: Numbers
-    behavior_return: Numbers
-    optimal_return: Numbers
-
-
-def read_alternation(path: Path) -> AlternationRecord:
-    """Reads and checks the record of figure `alternation`.  Raises InvalidFileError."""
-    curve: Shape = ("T", 2, "N", "E")
-    shapes: dict[str, Shape] = {
-        "task": ("T",), "variant": (2,), "epoch": ("E",), "retraining": ("R",), "true_return": curve,
-        "lower_bound": curve, "model_divergence": curve, "weights_error": curve,
-        "behavior_return": ("T",), "optimal_return": ("T",),
-    }  # fmt: skip
-    return AlternationRecord(**read_arrays(path, "alternation", shapes, texts={"task", "variant"}))
+    task: Annotated[Texts, "T"]
+    variant: Annotated[Texts, 2]  # the weighted one first
+    epoch: Annotated[Numbers, "E"]
+    retraining: Annotated[Numbers, "R"]  # epochs after which the model was refitted
+    true_return: _Curves  # reward units a step, like the bound
+    lower_bound: _Curves
+    model_divergence: _Curves  # nats
+    weights_error: _Curves  # mean |w - w*|
+    behavior_return: Annotated[Numbers, "T"]
+    optimal_return: Annotated[Numbers, "T"]
 
 
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_alternation(path)
+    record = AlternationRecord.read(path, "alternation")
     n_tasks = len(record.task)
     figure = new_figure(max(7.0, 3.2 * n_tasks), 9.0)
     grid = figure.subplots(3, n_tasks, sharex=True, squeeze=False)

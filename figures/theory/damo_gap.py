@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ from figures.drawing.style import (
     new_figure,
     panel_title,
 )
-from figures.inputs.records import Numbers, Shape, Texts, read_arrays
+from figures.inputs.records import Numbers, Record, Texts
 
 _LOOKS: tuple[tuple[str, LineStyleType, float], ...] = (
     (BLACK, "-", 2.2),
@@ -42,47 +43,25 @@ _BELOW = 1.2  # how far below J a panel reaches, in units of J's size
 
 
 @dataclass(frozen=True, kw_only=True)
-class DamoGapRecord:
-    """Five values of one policy for F divergences, at G coefficients and at H model errors; reward units a step.
+class DamoGapRecord(Record):
+    """Five values of one policy for F divergences, at G coefficients and at H model errors; reward units a step."""
 
-    Attributes:
-        divergence: [F] names.
-        value_name: [5] names, the true return first and the inner minimum fourth.
-        alpha: [G], ascending.
-        model_error: [H] share of noise in the model's rows, ascending.
-        by_alpha: [F, 5, G] at `fixed_error`.
-        by_error: [F, 5, H] at `fixed_alpha`.
-        share_by_alpha, share_by_error: [F, G] and [F, H] share of MDPs with D > J.
-        fixed_alpha, fixed_error, mdps: numbers.
-    """
-
-    divergence: Texts
-    value_name: Texts
-    alpha: Numbers
-    model_error: Numbers
-    by_alpha: Numbers
-    by_error: Numbers
-    share_by_alpha: Numbers
-    share_by_error: Numbers
+    divergence: Annotated[Texts, "F"]
+    value_name: Annotated[Texts, 5]  # the true return first and the inner minimum fourth
+    alpha: Annotated[Numbers, "G"]  # ascending
+    model_error: Annotated[Numbers, "H"]  # share of noise in the model's rows, ascending
+    by_alpha: Annotated[Numbers, "F", 5, "G"]  # at `fixed_error`
+    by_error: Annotated[Numbers, "F", 5, "H"]  # at `fixed_alpha`
+    share_by_alpha: Annotated[Numbers, "F", "G"]  # share of MDPs with D > J
+    share_by_error: Annotated[Numbers, "F", "H"]
     fixed_alpha: Numbers
     fixed_error: Numbers
     mdps: Numbers
 
 
-def read_damo_gap(path: Path) -> DamoGapRecord:
-    """Reads and checks the record of figure `damo-gap`.  Raises InvalidFileError."""
-    shapes: dict[str, Shape] = {
-        "divergence": ("F",), "value_name": (5,), "alpha": ("G",), "model_error": ("H",),
-        "by_alpha": ("F", 5, "G"), "by_error": ("F", 5, "H"),
-        "share_by_alpha": ("F", "G"), "share_by_error": ("F", "H"),
-        "fixed_alpha": (), "fixed_error": (), "mdps": (),
-    }  # fmt: skip
-    return DamoGapRecord(**read_arrays(path, "damo-gap", shapes, texts={"divergence", "value_name"}))
-
-
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_damo_gap(path)
+    record = DamoGapRecord.read(path, "damo-gap")
     n_kinds = len(record.divergence)
     figure = new_figure(3.3 * (n_kinds + 1), 8.2)
     grid = figure.subplots(2, n_kinds + 1, squeeze=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,40 +17,25 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from figures.drawing.style import BLACK, GRAY, headline, literal, new_figure, panel_title, series_look
-from figures.inputs.records import Numbers, Shape, Texts, read_arrays
+from figures.inputs.records import Numbers, Record, Texts
 
 _LINEAR = 0.02  # of the right panel's symmetric logarithm, reward units a step
 _TRUTH = "needs the truth"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DamoMaximinRecord:
-    """M methods at G coefficients on N MDPs.
+class DamoMaximinRecord(Record):
+    """M methods at G coefficients on N MDPs."""
 
-    Attributes:
-        method: [M] names; those that say "needs the truth" are drawn dashed.
-        alpha: [G], ascending.
-        earned: [N, M, G] true return, 0 at the behavior policy's and 1 at the optimum.
-        claimed: [N, M, G] what the method said minus what its policy earns, reward units a step.
-    """
-
-    method: Texts
-    alpha: Numbers
-    earned: Numbers
-    claimed: Numbers
-
-
-def read_damo_maximin(path: Path) -> DamoMaximinRecord:
-    """Reads and checks the record of figure `damo-maximin`.  Raises InvalidFileError."""
-    shapes: dict[str, Shape] = {
-        "method": ("M",), "alpha": ("G",), "earned": ("N", "M", "G"), "claimed": ("N", "M", "G"),
-    }  # fmt: skip
-    return DamoMaximinRecord(**read_arrays(path, "damo-maximin", shapes, texts={"method"}))
+    method: Annotated[Texts, "M"]  # those that say "needs the truth" are drawn dashed
+    alpha: Annotated[Numbers, "G"]  # ascending
+    earned: Annotated[Numbers, "N", "M", "G"]  # true return, 0 at the behavior policy's and 1 at the optimum
+    claimed: Annotated[Numbers, "N", "M", "G"]  # what the method said less what its policy earns, reward units a step
 
 
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_damo_maximin(path)
+    record = DamoMaximinRecord.read(path, "damo-maximin")
     figure = new_figure(11.5, 6.0)
     left, right = figure.subplots(1, 2)
     _draw_lines(left, record, record.earned)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,51 +25,31 @@ from figures.drawing.style import (
     panel_title,
     series_look,
 )
-from figures.inputs.records import Numbers, Shape, Texts, read_arrays
+from figures.inputs.records import INFINITE, Numbers, Record, Texts
 
 _COLORS = (*SERIES_COLORS, OLIVE)  # there are nine estimators
 _SHRINKING = 0.5  # points of line width from one series to the next, so that curves that coincide all show
 _NEAREST = np.log(1e-3)  # the experiment counts smaller weights, negative ones too, as 1e-3
+_Errors: TypeAlias = Annotated[Numbers, "M", "C", "E", "N", "D", INFINITE]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimationErrorRecord:
-    """E estimators on M MDPs in C kinds of classes, at N sizes, D datasets each.
+class EstimationErrorRecord(Record):
+    """E estimators on M MDPs in C kinds of classes, at N sizes, D datasets each; infinite where there is no answer."""
 
-    Attributes:
-        mdp, setting, estimator: [M], [C], [E] names.
-        size: [N] transitions.
-        weights_error: [M, C, E, N, D] L1(d_b) distance to w*, no unit; infinite where there was no answer.
-        return_error: [M, C, E, N, D] reward units; infinite where there was no answer.
-        log_range: [M, C, E, N, 2] 5 % and 95 % quantiles of log w under d_b, nats; infinite where never an answer.
-        true_log_range: [M, 2] the same of w*.
-    """
-
-    mdp: Texts
-    setting: Texts
-    estimator: Texts
-    size: Numbers
-    weights_error: Numbers
-    return_error: Numbers
-    log_range: Numbers
-    true_log_range: Numbers
-
-
-def read_estimation_error(path: Path) -> EstimationErrorRecord:
-    """Reads and checks the record of figure `estimation-error`.  Raises InvalidFileError."""
-    runs: Shape = ("M", "C", "E", "N", "D")
-    shapes: dict[str, Shape] = {
-        "mdp": ("M",), "setting": ("C",), "estimator": ("E",), "size": ("N",), "weights_error": runs,
-        "return_error": runs, "log_range": ("M", "C", "E", "N", 2), "true_log_range": ("M", 2),
-    }  # fmt: skip
-    unbounded = {"weights_error", "return_error", "log_range"}
-    arrays = read_arrays(path, "estimation-error", shapes, texts={"mdp", "setting", "estimator"}, unbounded=unbounded)
-    return EstimationErrorRecord(**arrays)
+    mdp: Annotated[Texts, "M"]
+    setting: Annotated[Texts, "C"]
+    estimator: Annotated[Texts, "E"]
+    size: Annotated[Numbers, "N"]  # transitions
+    weights_error: _Errors  # L1(d_b) distance to w*, no unit
+    return_error: _Errors  # reward units
+    log_range: Annotated[Numbers, "M", "C", "E", "N", 2, INFINITE]  # 5 %, 95 % quantiles of log w under d_b, nats
+    true_log_range: Annotated[Numbers, "M", 2]  # the same of w*
 
 
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_estimation_error(path)
+    record = EstimationErrorRecord.read(path, "estimation-error")
     columns = [(m, c) for m in range(len(record.mdp)) for c in range(len(record.setting))]
     figure = new_figure(1.5 + 3.1 * max(len(columns), 3), 10.4)
     grid = figure.subplots(3, len(columns), sharey="row", squeeze=False)

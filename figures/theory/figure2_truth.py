@@ -8,17 +8,20 @@ Source: theory.md, section 3 (a single test function does not determine the weig
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ampl.errors import InvalidFileError
 from figures.drawing.style import BLACK, GRAY, PURPLE, SERIES_MARKERS, WINE, headline, literal, new_figure, panel_title
 from figures.drawing.violins import LEFT, RIGHT, Distribution, describe, draw_violins, percentage, set_scale
 from figures.inputs.names import MAIN
-from figures.inputs.records import Figure2TruthRecord, Numbers, read_figure2_truth
+from figures.inputs.records import INFINITE, REMEDY, Numbers, Record, Texts
 from figures.training.variants import COLORS, LABELS
 
 _OURS = "AMPL"  # stands in the name of AMPL's own estimator
@@ -27,9 +30,24 @@ _FLAT = "w = 1"  # the estimate that needs no estimator
 _PANEL_HEIGHT, _ERROR_HEIGHT = 2.9, 2.5  # inches
 
 
+@dataclass(frozen=True, kw_only=True)
+class Figure2TruthRecord(Record):
+    """E estimators of the weights at R retrainings, where the exact weights w* are known; M rows of the data."""
+
+    estimator: Annotated[Texts, "E"]
+    retraining: Annotated[Numbers, "R"]  # 1 for the first
+    log_weights: Annotated[Numbers, "E", "R", "M", INFINITE]  # of mean one; -inf for a weight of zero
+    true_log_weights: Annotated[Numbers, "R", "M", INFINITE]  # exact, same rows; -inf where the policy never goes
+    error_l1: Annotated[Numbers, "E", "R"]  # mean of abs(w - w*) over the data, no unit
+    return_error: Annotated[Numbers, "E", "R"]  # abs(mean of w r over the data - J), in reward units
+
+
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_figure2_truth(path)
+    record = Figure2TruthRecord.read(path, "figure2-truth")
+    for name in ("log_weights", "true_log_weights"):
+        if np.isposinf(getattr(record, name)).any():
+            raise InvalidFileError(f"{path}: array '{name}' holds +inf; expected logs of finite weights. {REMEDY}")
     n_estimators = len(record.estimator)
     estimated = [[describe(values) for values in row] for row in record.log_weights]  # [E][R]
     exact = [describe(values) for values in record.true_log_weights]  # [R]

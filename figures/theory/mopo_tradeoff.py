@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,63 +30,39 @@ from figures.drawing.style import (
     new_figure,
     panel_title,
 )
-from figures.inputs.records import Numbers, Shape, Texts, read_arrays
+from figures.inputs.records import Numbers, Record, Texts
 
 _ROUNDING = 1e-9  # relative to the largest return
 _ZERO_PLACE = 0.35  # of the coefficient 0 on the logarithmic axis, as a share of the smallest positive one
 
 
 @dataclass(frozen=True, kw_only=True)
-class MopoTradeoffRecord:
+class MopoTradeoffRecord(Record):
     """Returns and mean uncertainties of policies, on M pairs of an MDP and an integral metric.
 
     Returns are in reward units a step, uncertainties in the unit of the metric.
-
-    Attributes:
-        mdp, metric: [M] names.
-        delta: [M, D] bounds on the mean uncertainty, ascending.
-        best_return: [M, D] the best return within each.
-        bound: [M, D] the right side of Eq. 11.
-        guarantee: [M] the return of the penalized optimum at penalty discount * c.
-        supremum: [M] the right side of Theorem 4.4.
-        penalty_weight: [M] discount * c.
-        behavior_point, optimum_point, chosen_point: [M, 2] mean uncertainty and return of three policies.
-        fraction: [L] penalty coefficients as multiples of discount * c, ascending; the first may be 0.
-        true_return, claimed_return: [M, L] of each coefficient's optimum, in the truth and in its penalized model.
-        enumerated: [M] 1 if best_return is over all deterministic policies, 0 if it was traced numerically.
     """
 
-    mdp: Texts
-    metric: Texts
-    delta: Numbers
-    best_return: Numbers
-    bound: Numbers
-    guarantee: Numbers
-    supremum: Numbers
-    penalty_weight: Numbers
-    behavior_point: Numbers
-    optimum_point: Numbers
-    chosen_point: Numbers
-    fraction: Numbers
-    true_return: Numbers
-    claimed_return: Numbers
-    enumerated: Numbers
-
-
-def read_mopo_tradeoff(path: Path) -> MopoTradeoffRecord:
-    """Reads and checks the record of figure `mopo-tradeoff`.  Raises InvalidFileError."""
-    shapes: dict[str, Shape] = {
-        "mdp": ("M",), "metric": ("M",), "delta": ("M", "D"), "best_return": ("M", "D"), "bound": ("M", "D"),
-        "guarantee": ("M",), "supremum": ("M",), "penalty_weight": ("M",),
-        "behavior_point": ("M", 2), "optimum_point": ("M", 2), "chosen_point": ("M", 2),
-        "fraction": ("L",), "true_return": ("M", "L"), "claimed_return": ("M", "L"), "enumerated": ("M",),
-    }  # fmt: skip
-    return MopoTradeoffRecord(**read_arrays(path, "mopo-tradeoff", shapes, texts={"mdp", "metric"}))
+    mdp: Annotated[Texts, "M"]
+    metric: Annotated[Texts, "M"]
+    delta: Annotated[Numbers, "M", "D"]  # bounds on the mean uncertainty, ascending
+    best_return: Annotated[Numbers, "M", "D"]  # within each
+    bound: Annotated[Numbers, "M", "D"]  # the right side of Eq. 11
+    guarantee: Annotated[Numbers, "M"]  # the return of the penalized optimum at penalty discount * c
+    supremum: Annotated[Numbers, "M"]  # the right side of Theorem 4.4
+    penalty_weight: Annotated[Numbers, "M"]  # discount * c
+    behavior_point: Annotated[Numbers, "M", 2]  # mean uncertainty and return of a policy
+    optimum_point: Annotated[Numbers, "M", 2]
+    chosen_point: Annotated[Numbers, "M", 2]
+    fraction: Annotated[Numbers, "L"]  # penalty coefficients / (discount * c), ascending; the first may be 0
+    true_return: Annotated[Numbers, "M", "L"]  # of each coefficient's optimum
+    claimed_return: Annotated[Numbers, "M", "L"]  # the same in its penalized model
+    enumerated: Annotated[Numbers, "M"]  # 1: best_return is over all deterministic policies; 0: traced numerically
 
 
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_mopo_tradeoff(path)
+    record = MopoTradeoffRecord.read(path, "mopo-tradeoff")
     n_rows = len(record.mdp)
     figure = new_figure(11.0, 1.9 + 3.1 * n_rows)
     grid = figure.subplots(n_rows, 2, squeeze=False)

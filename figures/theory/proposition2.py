@@ -6,7 +6,9 @@ policy; the sup norm certifies that only near the behavior policy, and may start
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +28,7 @@ from figures.drawing.style import (
     new_figure,
     panel_title,
 )
-from figures.inputs.records import Numbers, Proposition2Record, read_proposition2
+from figures.inputs.records import Numbers, Record, Texts
 
 _FLOOR = 1e-13  # relative error below which only rounding is left: curves end there
 _ROUNDING = 1e-12  # a relative error this far above the guarantee is still rounding
@@ -35,9 +37,22 @@ _WIDTHS = (5.0, 3.2, 1.4)  # points: where curves coincide, all three show
 _L1, _SUP = 0, 2  # their places in the record
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proposition2Record(Record):
+    """How fast the iteration of T reaches w*, on M MDPs, K iterations."""
+
+    mdp: Annotated[Texts, "M"]
+    policy: Annotated[Texts, 2]  # the one near the behavior policy first
+    norm: Annotated[Texts, 3]  # L1(d_b), L2(d_b), sup
+    error: Annotated[Numbers, "M", 2, 3, "K+1"]  # norm of w_k - w*, no unit
+    factor: Annotated[Numbers, "M", 2, 3]  # operator norm of the linear part of T: the worst possible one-step factor
+    rate: Annotated[Numbers, "M", 2, 3, 3]  # factor an iteration that each curve's tail shows, and its 95 % interval
+    discount: Annotated[Numbers, "M"]
+
+
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_proposition2(path)
+    record = Proposition2Record.read(path, "proposition2")
     relative = _relative(record.error)  # [M, 2, 3, K+1]
     lowest, highest = np.nanmin(relative, initial=1.0), np.nanmax(relative, initial=1.0)
     n_mdps, n_policies = record.factor.shape[:2]

@@ -5,8 +5,9 @@ Source: theory.md, section 4. A point above the diagonal breaks the bound of its
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,16 +17,27 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from figures.drawing.style import BLACK, GREEN, VERMILLION, headline, literal, new_figure, panel_title, series_look
-from figures.inputs.records import Numbers, Theorem1Record, read_theorem1
+from figures.inputs.records import INFINITE, Numbers, Record, Texts
 
 _ZERO_GAP = 1e-12  # below it a gap is rounding error: not drawn, never a violation
 _TOLERANCE = 1e-9  # relative; a bound met with equality is not broken
 _SHADE: dict[str, Any] = {"color": VERMILLION, "alpha": 0.08, "linewidth": 0}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Theorem1Record(Record):
+    """The return gap and B bounds of it, on N MDPs."""
+
+    family: Annotated[Texts, "N"]  # what kind of MDP
+    gap: Annotated[Numbers, "N"]  # of the normalized returns, in units of reward_bound per step
+    bound_name: Annotated[Texts, "B"]
+    bound: Annotated[Numbers, "N", "B", INFINITE]  # same unit as the gap
+    discount: Annotated[Numbers, "N"]
+
+
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_theorem1(path)
+    record = Theorem1Record.read(path, "theorem1")
     visible = record.gap >= _ZERO_GAP  # [N]
     broken = visible[:, None] & (record.gap[:, None] > record.bound * (1.0 + _TOLERANCE))  # [N, B]
     limits = _limits(record.bound[visible]), _limits(record.gap[visible])

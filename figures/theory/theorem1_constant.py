@@ -9,23 +9,33 @@ the paper, is too small exactly where the sharp one exceeds it: below discount 3
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from figures.drawing.style import BLACK, BLUE, GREEN, VERMILLION, headline, new_figure
-from figures.inputs.records import Theorem1ConstantRecord, read_theorem1_constant
+from figures.inputs.records import Numbers, Record
 
 _SAFE, _SMALLER = np.sqrt(2.0), np.sqrt(0.5)
 _TOLERANCE = 1e-6  # relative; the search stops at about this accuracy
 _CROSSING = 0.75  # sqrt(2 (1 - discount)) = 1 / sqrt(2)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Theorem1ConstantRecord(Record):
+    """The largest constant that Theorem 1 was seen to need, at G discounts."""
+
+    discount: Annotated[Numbers, "G"]
+    ratio_signed: Annotated[Numbers, "G"]  # largest gap over discount / (1 - discount) * sqrt(D), rewards in [-1, 1]
+    ratio_nonnegative: Annotated[Numbers, "G"]  # the same for rewards in [0, 1]
+
+
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
-    record = read_theorem1_constant(path)
+    record = Theorem1ConstantRecord.read(path, "theorem1-constant")
     figure = new_figure(10.5, 6.2)
     axes = figure.add_subplot()
     discount = np.linspace(0.0, 1.0, 401)

@@ -43,28 +43,34 @@ def test_a_package_imports_only_what_the_arrows_allow(package: str) -> None:
 
 
 def loaded_after(code: str) -> set[str]:
-    """Top-level modules that a fresh interpreter has after running the code."""
-    show = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    """Modules that a fresh interpreter has after running the code."""
+    show = "import sys; print(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{show}"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     return set(done.stderr.splitlines()[-1].split())
 
 
-def test_importing_ampl_loads_nothing_heavy() -> None:
-    assert not loaded_after("import ampl") & (HEAVY | {"numpy"})
+def every_module(package: str) -> str:
+    """What imports all of a package."""
+    names = [path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / package).rglob("*.py"))]
+    return f"import {', '.join('.'.join(name.parts) for name in names if name.stem not in ('__init__', '__main__'))}"
 
 
-def test_importing_every_module_of_ampl_loads_no_wing() -> None:
-    names = [path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "ampl").rglob("*.py"))]
-    modules = [".".join(name.parts) for name in names if name.stem not in ("__init__", "__main__")]
-    assert not loaded_after(f"import {', '.join(modules)}") & HEAVY
-
-
-def test_the_help_loads_nothing_heavy() -> None:
-    loaded = loaded_after("from ampl.command_line.main import main; main(['--help'])")
-    assert not loaded & (HEAVY - {"tabular", "continuous", "figures"} | {"numpy", "rich", "jinja2", "filelock"})
-
-
-def test_tabular_loads_no_torch() -> None:
-    assert "torch" not in loaded_after("import tabular")
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import ampl", HEAVY | {"numpy"}),
+        (every_module("ampl"), HEAVY),
+        (every_module("tabular"), {"torch", "matplotlib", "gymnasium", "continuous", "figures"}),
+        ("from ampl.command_line.main import main; main(['--help'])",
+         HEAVY - {"tabular", "continuous", "figures"} | {"numpy", "rich", "jinja2", "filelock"}),
+        ("import continuous.commands.data", {"numpy", "torch", "mujoco", "h5py", "gymnasium"}),
+        ("import figures.commands", {"torch", "matplotlib", "numpy", "tabular", "continuous"}),
+        ("import figures.report.command", {"torch", "matplotlib", "numpy", "tabular", "continuous"}),
+        ("import figures.registry", {"torch", "matplotlib.pyplot", "tabular", "continuous"}),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_an_import_loads_nothing_that_it_does_not_need(code: str, absent: set[str]) -> None:
+    assert not loaded_after(code) & absent

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tyro
 
@@ -14,7 +12,7 @@ from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, Inval
 from figures.commands import Figure
 from figures.registry import FIGURES
 from tests.figures.inputs.synthetic_records import write_record
-from tests.figures.inputs.synthetic_runs import UMAZE, WALKER, write_run
+from tests.figures.inputs.synthetic_runs import UMAZE, write_run
 
 NAME = "theorem1-constant"
 
@@ -95,29 +93,6 @@ def test_the_help_names_every_figure() -> None:
     assert all(name in source for name in FIGURES)
 
 
-@pytest.mark.parametrize("name", ["figure1", "figure2"])
-def test_pictures_of_runs_need_no_record(tmp_path: Path, name: str) -> None:
-    write_run(tmp_path, WALKER, weights={1: np.array([0.5, 1.5])})
-    assert Figure(name=name, runs=tmp_path).run() == 0
-    assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert not (tmp_path / "records").exists()
-
-
-@pytest.mark.parametrize("name", ["table1", "table2"])
-def test_a_table_is_printed_and_written_as_markdown_and_csv(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_run(tmp_path, UMAZE, score=[12.5])
-    figure = Figure(name=name, runs=tmp_path)
-    assert figure.run() == figure.run() == 0  # its own files are replaced
-    markdown, table = tmp_path / "figures" / f"{name}.md", tmp_path / "figures" / f"{name}.csv"
-    printed = capsys.readouterr().out
-    assert printed.splitlines()[-2:] == [str(markdown), str(table)]
-    assert "12.5" in printed
-    assert "12.5" in markdown.read_text()
-    assert "12.5" in table.read_text()
-
-
 def test_the_csv_alone_can_be_asked_for(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", UMAZE)
     Figure(name="table1", runs=tmp_path / "runs", out=tmp_path / "t.csv").run()
@@ -131,17 +106,3 @@ def test_a_text_of_someone_else_stays(tmp_path: Path, taken: str) -> None:
     with pytest.raises(ForeignFileError, match="was not written by ampl"):
         Figure(name="table1", runs=tmp_path / "runs", out=tmp_path / "a.md").run()
     assert {path.name for path in tmp_path.iterdir()} == {"runs", taken}
-
-
-@pytest.mark.parametrize(
-    ("imported", "absent"),
-    [
-        ("figures", {"torch", "matplotlib", "tabular", "continuous"}),
-        ("figures.commands", {"torch", "matplotlib", "numpy"}),
-        ("figures.registry", {"torch", "matplotlib.pyplot", "tabular", "continuous"}),
-    ],
-)
-def test_importing_stays_light(imported: str, absent: set[str]) -> None:
-    script = f"import sys, {imported}; print(*sorted({absent!r} & set(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -75,18 +76,6 @@ def announce(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def mistake(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Runs `ampl`, which must fail with code 2 and one line on standard error besides warnings; returns that line."""
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    lines = [line for line in err.splitlines() if not line.startswith("ampl: warning:")]
-    assert out == ""
-    assert len(lines) == 1
-    assert lines[0].startswith("ampl: error: ")
-    assert "Traceback" not in err
-    return lines[0]
-
-
 def test_help_lists_every_command_with_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
@@ -152,8 +141,8 @@ def test_a_command_decides_its_exit_code() -> None:
         (["broken"], "ModuleNotFoundError"),
     ],
 )
-def test_every_mistake_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
-    assert words in mistake(capsys, *arguments)
+def test_every_mistake_is_one_line(mistake: Callable[..., str], arguments: list[str], words: str) -> None:
+    assert words in mistake(*arguments)
 
 
 def test_an_interruption_is_one_line_and_code_130(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,7 +150,9 @@ def test_an_interruption_is_one_line_and_code_130(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "ampl: interrupted.\n"
 
 
-def test_train_runs_resumes_and_shows_where_the_results_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_runs_resumes_and_shows_where_the_results_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: Callable[..., str]
+) -> None:
     arguments = ["train", "fake", "maze-small", "--seeds", "0,2", "--out", str(tmp_path)]
     assert main(arguments) == 0
     out = capsys.readouterr().out
@@ -170,18 +161,20 @@ def test_train_runs_resumes_and_shows_where_the_results_are(tmp_path: Path, caps
         assert str(place) in out
         assert (place / "result.json").exists()
     assert "evaluation/return_raw" in out
-    assert "--resume" in mistake(capsys, *arguments)
+    assert "--resume" in mistake(*arguments)
     assert main([*arguments, "--resume", "--epochs", "4"]) == 0
     assert "4" in capsys.readouterr().out
 
 
-def test_train_says_that_a_run_was_scaled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_says_that_a_run_was_scaled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: Callable[..., str]
+) -> None:
     arguments = ["train", "fake", "maze-small", "--out", str(tmp_path), "--epochs", "2"]
     assert main([*arguments, "--steps-per-epoch", "20"]) == 0
     out, err = capsys.readouterr()
     assert "ampl: info: scaled: epochs of 20 steps" in err
     assert "scaled: epochs of 20 steps" in out
-    assert "settings.step_size is 0.2 there and 0.1 here" in mistake(capsys, *arguments, "--resume")
+    assert "settings.step_size is 0.2 there and 0.1 here" in mistake(*arguments, "--resume")
     assert main([*arguments[:-2], "--steps-per-epoch", "20", "--epochs", "3", "--resume"]) == 0
 
 

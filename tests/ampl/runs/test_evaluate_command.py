@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,17 +47,15 @@ def variant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return made.rename(tmp_path / "moved") / "maze-small" / "fake" / "plain"
 
 
+@pytest.fixture
+def mistake(mistake: Callable[..., str]) -> Callable[..., str]:
+    """The same of `ampl evaluate ...`."""
+    return partial(mistake, "evaluate")
+
+
 def content(run: Path) -> dict[str, bytes]:
     files = (path for path in run.rglob("*") if path.is_file() and path.name != "evaluation.json")
     return {str(path.relative_to(run)): path.read_bytes() for path in files}
-
-
-def mistake(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    assert main(["evaluate", *map(str, arguments)]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "Traceback" not in err
-    return err.splitlines()[-1]
 
 
 def test_a_finished_run_scores_what_its_last_epoch_scored(variant: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,14 +99,16 @@ def test_a_folder_of_seeds_is_evaluated_seed_by_seed(
         assert json.loads((variant / f"seed{seed}" / "evaluation.json").read_text())["episodes"] == 7
 
 
-def test_evaluating_again_replaces_only_our_own_file(variant: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluating_again_replaces_only_our_own_file(
+    variant: Path, capsys: pytest.CaptureFixture[str], mistake: Callable[..., str]
+) -> None:
     run = variant / "seed0"
     assert main(["evaluate", str(run)]) == 0
     assert main(["evaluate", str(run), "--episodes", "5"]) == 0
     assert json.loads((run / "evaluation.json").read_text())["episodes"] == 5
     (run / "evaluation.json").write_text("mine")
     capsys.readouterr()
-    assert "was not written by ampl" in mistake(capsys, run)
+    assert "was not written by ampl" in mistake(run)
     assert (run / "evaluation.json").read_text() == "mine"
 
 
@@ -139,33 +141,31 @@ def test_a_damaged_checkpoint_falls_back_and_says_so(variant: Path, capsys: pyte
     assert json.loads((run / "evaluation.json").read_text())["epoch"] == 0
 
 
-def test_a_seed_that_cannot_be_evaluated_does_not_stop_the_others(
-    variant: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_seed_that_cannot_be_evaluated_does_not_stop_the_others(variant: Path, mistake: Callable[..., str]) -> None:
     for path in (variant / "seed0" / "checkpoint").glob("*/counters.json"):
         damage(path)
-    assert "only damaged checkpoints" in mistake(capsys, variant / "seed0")
+    assert "only damaged checkpoints" in mistake(variant / "seed0")
     assert main(["evaluate", str(variant)]) == 1
     assert not (variant / "seed0" / "evaluation.json").exists()
     assert (variant / "seed2" / "evaluation.json").exists()
 
 
-def test_what_is_not_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "is not a folder" in mistake(capsys, tmp_path / "none")
-    assert "no config.json and no seedK folders" in mistake(capsys, tmp_path)
+def test_what_is_not_a_run_is_named(tmp_path: Path, mistake: Callable[..., str]) -> None:
+    assert "is not a folder" in mistake(tmp_path / "none")
+    assert "no config.json and no seedK folders" in mistake(tmp_path)
     for name, text in (("foreign", '{"lr": 1}'), ("broken", "{"), ("list", "[]")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(text)
-        assert "config.json" in mistake(capsys, tmp_path / name)
+        assert "config.json" in mistake(tmp_path / name)
 
 
-def test_a_run_without_a_checkpoint_is_named(variant: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_a_checkpoint_is_named(variant: Path, mistake: Callable[..., str]) -> None:
     (variant / "seed0" / "checkpoint").rename(variant / "elsewhere")
-    message = mistake(capsys, variant / "seed0")
+    message = mistake(variant / "seed0")
     assert "ended, but its checkpoint is not there: removed, or not kept" in message
     assert "with the command in its manifest.json" in message
     (variant / "seed0" / "result.json").unlink()
-    message = mistake(capsys, variant / "seed0")
+    message = mistake(variant / "seed0")
     assert "the first fit of its model has not ended" in message
     assert "add --resume to the command in its manifest.json" in message
 
@@ -182,31 +182,31 @@ def test_a_run_without_a_checkpoint_is_named(variant: Path, capsys: pytest.Captu
     ],
 )
 def test_a_configuration_that_cannot_be_built_again_is_named(
-    variant: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], words: str
+    variant: Path, mistake: Callable[..., str], change: dict[str, Any], words: str
 ) -> None:
     path = variant / "seed0" / "config.json"
     write_json(path, json.loads(path.read_text()) | change)
-    assert words in mistake(capsys, variant / "seed0")
+    assert words in mistake(variant / "seed0")
     assert not (variant / "seed0" / "evaluation.json").exists()
 
 
-def test_a_run_on_other_data_is_named(variant: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_on_other_data_is_named(variant: Path, mistake: Callable[..., str]) -> None:
     path = variant / "seed0" / "manifest.json"
     write_json(path, json.loads(path.read_text()) | {"dataset_sha256": "abc"})
-    assert "SHA-256 is abc there and None here" in mistake(capsys, variant / "seed0")
+    assert "SHA-256 is abc there and None here" in mistake(variant / "seed0")
 
 
 def test_scores_that_are_not_finite_are_not_written(
-    variant: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    variant: Path, monkeypatch: pytest.MonkeyPatch, mistake: Callable[..., str]
 ) -> None:
     monkeypatch.setattr(FakeAlgorithm, "evaluations", lambda *_: [lambda: {"evaluation/return_raw": float("nan")}])
-    assert "'evaluation/return_raw'" in mistake(capsys, variant / "seed0")
+    assert "'evaluation/return_raw'" in mistake(variant / "seed0")
     assert not (variant / "seed0" / "evaluation.json").exists()
 
 
 @pytest.mark.parametrize("option", ["--episodes", "--threads"])
-def test_counts_below_one_are_named(variant: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
-    assert f"{option} is 0" in mistake(capsys, variant, option, 0)
+def test_counts_below_one_are_named(variant: Path, mistake: Callable[..., str], option: str) -> None:
+    assert f"{option} is 0" in mistake(variant, option, 0)
 
 
 def test_random_states_of_another_device_do_not_matter() -> None:

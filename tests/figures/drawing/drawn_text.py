@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from figures.drawing.style import look
+from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns
+from figures.training.ampl_figure2 import Selection
+from tests.figures.inputs.synthetic_records import write_record
+
+
+def draw(name: str, source: Path, **selection: object) -> Figure:
+    """A figure of its record, or of the runs below a folder."""
+    product = FIGURES[name]
+    with look():
+        if isinstance(product, FromSelectedRuns):
+            return product.draw(source, Selection(**selection))  # type: ignore[arg-type]
+        assert isinstance(product, FromRecord | FromRuns)
+        return product.draw(source)
+
+
+def drawn(folder: Path, name: str, **changed: object) -> Figure:
+    """A figure of its synthetic record with some arrays replaced."""
+    return draw(name, write_record(folder / f"{name}.npz", name, **changed))
 
 
 def texts(figure: Figure) -> list[str]:
     return [found.get_text() for found in figure.findobj(Text) if isinstance(found, Text)]
+
+
+def words(figure: Figure) -> str:
+    """All texts in one line; names that a line break cut at a hyphen are in one piece."""
+    return " ".join(" ".join(texts(figure)).split()).replace("- ", "-")
 
 
 def beyond_the_frame(figure: Figure) -> set[Text]:

@@ -88,11 +88,87 @@ def figure2_truth(n_rows: int = 600, n_retrainings: int = 5) -> dict[str, Any]:
     }
 
 
+def estimation_error() -> dict[str, Any]:
+    """Three estimators: one consistent, one that stays, one without an answer on small samples."""
+    size = 10.0 ** np.arange(2, 6)
+    falling = np.broadcast_to(1.0 / np.sqrt(size)[:, None], (2, 2, 4, 5))
+    staying = np.full((2, 2, 4, 5), 0.5)
+    failing = np.array(falling)
+    failing[..., 0, :] = np.inf
+    errors = np.stack([falling, staying, failing], axis=2)
+    ranges = np.zeros((2, 2, 3, 4, 2)) + np.array([-1.0, 1.0])
+    return {
+        "mdp": ["random", "grid"], "setting": ["tabular", "linear"], "estimator": ["plug-in", "stays", "fails"],
+        "size": size, "weights_error": errors, "return_error": 0.1 * errors, "log_range": ranges,
+        "true_log_range": np.array([[-2.0, 1.5], [-1.0, 1.0]]),
+    }  # fmt: skip
+
+
+def mopo_tradeoff(n_rows: int = 2) -> dict[str, Any]:
+    """Two settings whose guarantee holds: returns rise with delta, claims fall with the coefficient."""
+    delta = np.linspace(0.1, 0.9, 30)
+    best = 0.3 + 0.4 * np.floor(5.0 * delta) / 5.0
+    return {
+        "mdp": np.array(["random MDP", "grid world"][:n_rows]),
+        "metric": np.array(["total variation (L1)", "Wasserstein-1"][:n_rows]),
+        "delta": np.tile(delta, (n_rows, 1)),
+        "best_return": np.tile(best, (n_rows, 1)),
+        "bound": np.tile(best - 0.8 * delta, (n_rows, 1)),
+        "guarantee": np.full(n_rows, 0.45),
+        "supremum": np.full(n_rows, 0.25),
+        "penalty_weight": np.full(n_rows, 0.4),
+        "behavior_point": np.tile([0.2, 0.3], (n_rows, 1)),
+        "optimum_point": np.tile([0.85, 0.62], (n_rows, 1)),
+        "chosen_point": np.tile([0.3, 0.45], (n_rows, 1)),
+        "fraction": np.array([0.0, 0.1, 0.5, 1.0, 2.0]),
+        "true_return": np.tile([0.2, 0.3, 0.5, 0.45, 0.3], (n_rows, 1)),
+        "claimed_return": np.tile([0.7, 0.6, 0.45, 0.3, 0.1], (n_rows, 1)),
+        "enumerated": np.array([1.0, 0.0][:n_rows]),
+    }
+
+
+def damo_gap() -> dict[str, Any]:
+    alpha, error = np.geomspace(0.01, 10.0, 5), np.linspace(0.0, 0.9, 4)
+    values = np.stack([np.full(5, 0.5), 0.5 - alpha, 0.4 - alpha, 0.7 - alpha, np.full(5, 0.6)])
+    by_error = np.stack([np.full(4, 0.5), np.full(4, 0.4), 0.4 - error, 0.45 - error / 2, 0.5 - error])
+    return {
+        "divergence": np.array(["f", "g"]), "value_name": np.array(["J", "J - KL", "S", "D", "model"]),
+        "alpha": alpha, "model_error": error,
+        "by_alpha": np.stack([values, values]), "by_error": np.stack([by_error, by_error]),
+        "share_by_alpha": np.tile([1.0, 0.5, 0.1, 0.0, 0.0], (2, 1)), "share_by_error": np.full((2, 4), 0.25),
+        "fixed_alpha": np.float64(0.1), "fixed_error": np.float64(0.3), "mdps": np.float64(7),
+    }  # fmt: skip
+
+
+def damo_maximin() -> dict[str, Any]:
+    earned = np.tile(np.array([[0.2, 0.3], [0.6, 0.4], [1.0, 0.9]]), (5, 1, 1))
+    return {
+        "method": np.array(["model", "DAMO", "best (needs the truth)"]), "alpha": np.array([0.1, 1.0]),
+        "earned": earned, "claimed": np.tile(np.array([[0.5, 0.1], [-0.1, -2.0], [0.0, 0.0]]), (5, 1, 1)),
+    }  # fmt: skip
+
+
+def alternation() -> dict[str, Any]:
+    curve = np.tile(np.linspace(0.0, 1.0, 6), (2, 2, 3, 1))
+    better = curve + np.array([0.1, 0.0])[None, :, None, None]
+    return {
+        "task": np.array(["one", "two"]), "variant": np.array(["weighted", "unweighted"]),
+        "epoch": np.arange(1.0, 7.0), "retraining": np.array([2.0, 4.0]),
+        "true_return": better, "lower_bound": better - 3.0, "model_divergence": 2.0 - better,
+        "weights_error": curve, "behavior_return": np.zeros(2), "optimal_return": np.full(2, 2.0),
+    }  # fmt: skip
+
+
 RECORDS = {
     "proposition2": proposition2,
     "theorem1": theorem1,
     "theorem1-constant": theorem1_constant,
     "figure2-truth": figure2_truth,
+    "estimation-error": estimation_error,
+    "mopo-tradeoff": mopo_tradeoff,
+    "damo-gap": damo_gap,
+    "damo-maximin": damo_maximin,
+    "alternation": alternation,
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ampl.errors import InvalidFileError
-from figures.registry import FIGURES, FromRecord
+from tests.figures.drawing.drawn_text import draw
 from tests.figures.inputs.synthetic_records import RECORDS, figure2_truth, theorem1, write_record
 
 BAD = [
@@ -25,13 +25,15 @@ BAD = [
     ("figure2-truth", {"true_log_weights": np.zeros((5, 7))}, r"'true_log_weights' has shape \[5, 7\]"),
     ("figure2-truth", {"log_weights": -figure2_truth()["log_weights"]}, r"'log_weights' holds \+inf"),
     ("figure2-truth", {"error_l1": np.full((5, 5), np.inf)}, "'error_l1' holds values that are not finite"),
+    ("estimation-error", {"size": np.ones(3)}, "'weights_error' has shape"),
+    ("mopo-tradeoff", {"bound": np.zeros((2, 29))}, r"'bound' has shape \[2, 29\]; expected \[M = 2, D = 30\]"),
+    ("mopo-tradeoff", {"true_return": np.full((2, 5), np.nan)}, "'true_return' holds values that are not finite"),
+    ("mopo-tradeoff", {"mdp": np.zeros(2)}, "'mdp' has dtype float64; expected text"),
+    ("damo-gap", {"by_alpha": np.zeros((2, 4, 5))}, "'by_alpha'"),
+    ("damo-gap", {"mdps": np.zeros(2)}, r"'mdps' has shape \[2\]; expected \[\]"),
+    ("damo-maximin", {"earned": np.full((5, 3, 2), np.nan)}, "'earned'"),
+    ("alternation", {"task": np.zeros(2)}, "'task'"),
 ]
-
-
-def draw(name: str, path: Path) -> None:
-    product = FIGURES[name]
-    assert isinstance(product, FromRecord)
-    product.draw(path)
 
 
 @pytest.mark.parametrize(("name", "changed", "message"), BAD)

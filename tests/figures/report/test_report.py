@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -292,10 +290,3 @@ def test_mistakes_on_the_command_line_are_one_line(
 def test_out_must_be_html(full: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"ends in \.html"):
         Report(folder=full, out=Path("page.htm")).run()
-
-
-def test_importing_the_command_stays_light() -> None:
-    absent = {"torch", "matplotlib", "numpy", "tabular", "continuous"}
-    script = f"import sys, figures.report.command; print(*sorted({absent!r} & set(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == ""

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
-from ampl.errors import ForeignFileError, InvalidFileError
-from ampl.files import write_npz
-from figures.drawing.style import look
-from figures.theory.estimation_error import draw, read_estimation_error
+from ampl.errors import ForeignFileError
+from figures.theory.estimation_error import EstimationErrorRecord
 from tabular.experiments import estimation_error as experiment
 from tabular.weights.estimators.registry import ESTIMATORS
-from tests.figures.drawing.drawn_text import check_text_is_readable, texts
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, drawn, texts
+from tests.figures.inputs.synthetic_records import estimation_error
 
-
-def synthetic() -> dict[str, Any]:
-    """Three estimators: one consistent, one that stays, one without an answer on small samples."""
-    size = 10.0 ** np.arange(2, 6)
-    falling = np.broadcast_to(1.0 / np.sqrt(size)[:, None], (2, 2, 4, 5))
-    staying = np.full((2, 2, 4, 5), 0.5)
-    failing = np.array(falling)
-    failing[..., 0, :] = np.inf
-    errors = np.stack([falling, staying, failing], axis=2)
-    ranges = np.zeros((2, 2, 3, 4, 2)) + np.array([-1.0, 1.0])
-    return {
-        "mdp": ["random", "grid"], "setting": ["tabular", "linear"], "estimator": ["plug-in", "stays", "fails"],
-        "size": size, "weights_error": errors, "return_error": 0.1 * errors, "log_range": ranges,
-        "true_log_range": np.array([[-2.0, 1.5], [-1.0, 1.0]]),
-    }  # fmt: skip
-
-
-def drawn(path: Path, **changed: object) -> Figure:
-    write_npz(path, synthetic() | changed)
-    with look():
-        return draw(path)
+NAME = "estimation-error"
 
 
 def test_a_column_for_each_mdp_and_setting_with_every_estimator(tmp_path: Path) -> None:
-    figure = drawn(tmp_path / "record.npz")
+    figure = drawn(tmp_path, NAME)
     assert len(figure.axes) == 12
     assert figure.axes[0].get_title(loc="left") == "random"
     assert all(len(axes.lines) == 4 for axes in figure.axes[:8])  # three estimators and the slope
@@ -54,7 +31,7 @@ def test_every_estimator_has_a_color_of_its_own(tmp_path: Path) -> None:
     names = list(ESTIMATORS)
     errors, ranges = np.full((2, 2, len(names), 4, 5), 0.5), np.zeros((2, 2, len(names), 4, 2))
     changed = {"estimator": names, "weights_error": errors, "return_error": errors, "log_range": ranges}
-    figure = drawn(tmp_path / "record.npz", **changed)
+    figure = drawn(tmp_path, NAME, **changed)
     colors = [line.get_color() for line in figure.legends[0].get_lines()][: len(names)]
     assert len(set(colors)) == len(names)
     assert [line.get_color() for line in figure.axes[0].lines][: len(names)] == colors
@@ -62,33 +39,27 @@ def test_every_estimator_has_a_color_of_its_own(tmp_path: Path) -> None:
 
 
 def test_headline_counts_who_approaches_the_truth(tmp_path: Path) -> None:
-    shown = texts(drawn(tmp_path / "record.npz"))
+    shown = texts(drawn(tmp_path, NAME))
     assert "With tabular, 2 of 3 estimators approach the exact weights" in shown
     assert any("Not: “stays”." in text for text in shown)
-    errors = synthetic()["weights_error"]
+    errors = estimation_error()["weights_error"]
     errors[1, 0, 0] = 1.0
-    shown = texts(drawn(tmp_path / "record.npz", weights_error=errors))
+    shown = texts(drawn(tmp_path, NAME, weights_error=errors))
     assert "With tabular, 1 of 3 estimators approach the exact weights" in shown
 
 
 def test_never_an_answer_draws_no_bar(tmp_path: Path) -> None:
-    ranges = synthetic()["log_range"]
+    ranges = estimation_error()["log_range"]
     ranges[0, 0, 2] = np.inf
-    assert len(drawn(tmp_path / "record.npz", log_range=ranges).axes[8].lines) == 2
+    assert len(drawn(tmp_path, NAME, log_range=ranges).axes[8].lines) == 2
 
 
 def test_ranges_that_reach_the_smallest_weight_say_so(tmp_path: Path) -> None:
-    ranges = synthetic()["log_range"]
+    ranges = estimation_error()["log_range"]
     ranges[0, 0, 1, -1, 0] = np.log(1e-3)
-    figure = drawn(tmp_path / "record.npz", log_range=ranges)
+    figure = drawn(tmp_path, NAME, log_range=ranges)
     assert texts(figure).count("w ≤ 0.001") == 1
     check_text_is_readable(figure)
-
-
-def test_wrong_records_are_one_line(tmp_path: Path) -> None:
-    write_npz(tmp_path / "record.npz", synthetic() | {"size": np.ones(3)})
-    with pytest.raises(InvalidFileError, match="weights_error"):
-        read_estimation_error(tmp_path / "record.npz")
 
 
 def test_the_experiment_writes_a_record_that_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,14 +68,13 @@ def test_the_experiment_writes_a_record_that_is_drawn(tmp_path: Path, monkeypatc
     for name in ("first", "second"):
         experiment.estimation_error(tmp_path / f"{name}.npz")
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
-    record = read_estimation_error(tmp_path / "first.npz")
+    record = EstimationErrorRecord.read(tmp_path / "first.npz", NAME)
     names = record.estimator.tolist()
     plug_in, moment = names.index("plug-in"), names.index("Q-moment (AMPL)")
     error = np.median(record.weights_error, axis=-1)  # [M, C, E, N]
     assert (error[..., plug_in, 1] < 0.5 * error[..., plug_in, 0]).all()
     assert (error[:, 0, moment, 1] > 2 * error[:, 0, plug_in, 1]).all()
-    with look():
-        check_text_is_readable(draw(tmp_path / "first.npz"))
+    check_text_is_readable(draw(NAME, tmp_path / "first.npz"))
 
 
 def test_the_experiment_never_replaces_a_foreign_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

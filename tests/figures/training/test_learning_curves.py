@@ -9,10 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from ampl.runs.metrics_table import MetricsTable
-from figures.drawing.style import look
 from figures.inputs.runs import SCORE
-from figures.training import learning_curves
-from tests.figures.drawing.drawn_text import check_text_is_readable, texts
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
 from tests.figures.inputs.synthetic_runs import write_run
 
 HOPPER = "hopper-medium-replay-v2"
@@ -30,15 +28,9 @@ def write(folder: Path, variant: str = "main", seed: int = 0, algorithm: str = "
 
 
 def drawn(folder: Path) -> Figure:
-    with look():
-        figure = learning_curves.draw(folder)
+    figure = draw("learning-curves", folder)
     check_text_is_readable(figure)
     return figure
-
-
-def words(figure: Figure) -> str:
-    """All texts, with names that a line break cut at a hyphen in one piece."""
-    return " ".join(" ".join(texts(figure)).split()).replace("- ", "-")
 
 
 def values(figure: Figure) -> list[float]:
@@ -93,8 +85,7 @@ def test_a_seventh_task_is_named(tmp_path: Path) -> None:
     tasks: Sequence[str] = ("ant", "halfcheetah", "hammer", "hopper", "pen", "relocate", "walker2d")
     for task in tasks:
         write_run(tmp_path, f"{task}-expert-v1", score=[1.0])
-    with look():
-        figure = learning_curves.draw(tmp_path)
+    figure = draw("learning-curves", tmp_path)
     assert "Not drawn, beyond 6 tasks and 8 variants a task: walker2d-expert-v1: ampl main." in words(figure)
 
 

@@ -14,12 +14,12 @@ import pytest
 
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import MetricsTable
-from figures.commands import Figure
 from figures.inputs.runs import RETURN, SCORE, find_runs
 from figures.inputs.table import Table
 from figures.training.model_based_tables import mopo_table1
 from figures.training.mopo_returns import ABLATION_TASKS, METHODS, MOPO_TABLE_2, MOPO_TABLE_3, mopo_table2, mopo_table3
 from tests.figures.inputs.synthetic_runs import SETTINGS, write_run
+from tests.figures.training.cells import column
 
 JUMP = "halfcheetah-jump"
 ANGLE = "ant-angle-30"
@@ -45,11 +45,6 @@ def write_returns(
         score = {} if scores is None else {SCORE: scores[epoch - 1]}
         table.append(epoch, {RETURN: value} | score)
     return path
-
-
-def column(table: Table, row: str, name: str) -> str:
-    (found,) = [cells for cells in table.rows if cells[0] == row]
-    return found[table.columns.index(name)]
 
 
 def rows_for_programs(table: Table) -> list[dict[str, str]]:
@@ -200,14 +195,3 @@ def test_batch_returns_that_are_no_numbers_are_unknown(tmp_path: Path) -> None:
     (path / "config.json").write_text(json.dumps(config))
     (run,) = find_runs(tmp_path, "mopo", metric=RETURN)
     assert (run.batch_mean, run.batch_max) == (None, None)
-
-
-@pytest.mark.parametrize("name", ["mopo-table2", "mopo-table3"])
-def test_the_tables_are_printed_and_written(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    write_returns(tmp_path, JUMP, returns=[1234.5])
-    figure = Figure(name=name, runs=tmp_path)
-    assert figure.run() == figure.run() == 0
-    printed = capsys.readouterr().out
-    for text in (printed, *((tmp_path / "figures" / f"{name}{suffix}").read_text() for suffix in (".md", ".csv"))):
-        assert "1234.5" in text
-    assert max(map(len, printed.splitlines())) <= 180

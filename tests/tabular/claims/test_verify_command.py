@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +34,10 @@ def quick(*arguments: str) -> int:
     return verify("--mdp", "frozenlake-4x4", "--cases", "2", *arguments)
 
 
-def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(["verify", "--workers", "1", *arguments]) == 2
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1
-    return lines[0]
+@pytest.fixture
+def mistake(mistake: Callable[..., str]) -> Callable[..., str]:
+    """The same of `ampl verify ...`."""
+    return partial(mistake, "verify", "--workers", "1")
 
 
 def test_the_help_says_how_many_mdps_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,12 +124,12 @@ def test_a_large_mdp_is_in_the_gallery_as_well() -> None:
     assert main(["verify", "--replay", "gallery/moment-determines-weights.npz"]) == 0
 
 
-def test_a_bad_gallery_folder_is_refused_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_gallery_folder_is_refused_before_the_work(mistake: Callable[..., str]) -> None:
     Path("notes").write_text("mine")
-    assert "notes is a file; expected a folder" in failure(capsys, "--gallery", "notes")
+    assert "notes is a file; expected a folder" in mistake("--gallery", "notes")
     Path("pictures").mkdir()
     Path("pictures/chain-rule.png").write_bytes(b"mine")
-    assert "not written by ampl" in failure(capsys, "--gallery", "pictures")
+    assert "not written by ampl" in mistake("--gallery", "pictures")
     assert not Path("runs").exists()
 
 
@@ -175,53 +176,55 @@ def test_a_discount_next_to_one_is_no_counterexample(capsys: pytest.CaptureFixtu
 
 
 def test_a_case_that_float64_cannot_decide_replays_to_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mistake: Callable[..., str]
 ) -> None:
     assert verify("--mdp", own_mdp(0.9), "--cases", "1", "--claims", "chain-rule", "--report", "report") == 0
     nothing = replace(CLAIMS["chain-rule"], measure=lambda _: Measurement(left=float("nan"), right=0.0))
     monkeypatch.setattr(runner, "CLAIMS", {"chain-rule": nothing})
     capsys.readouterr()
-    line = failure(capsys, "--replay", "report/cases/chain-rule.npz")
+    line = mistake("--replay", "report/cases/chain-rule.npz")
     assert "float64 cannot decide the claim 'chain-rule' on it: one side is nan, the other 0" in line
 
 
-def test_unknown_claim_and_environment_names_get_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Did you mean 'theorem1-sharp'" in failure(capsys, "--claims", "theorem1-sharpp")
-    assert "Did you mean 'frozenlake-4x4'" in failure(capsys, "--mdp", "frozenlake-4x5")
+def test_unknown_claim_and_environment_names_get_the_nearest(mistake: Callable[..., str]) -> None:
+    assert "Did you mean 'theorem1-sharp'" in mistake("--claims", "theorem1-sharpp")
+    assert "Did you mean 'frozenlake-4x4'" in mistake("--mdp", "frozenlake-4x5")
 
 
-def test_bad_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--cases" in failure(capsys, "--cases", "0")
-    assert "--seed" in failure(capsys, "--seed", "-1")
-    assert "--cases" in failure(capsys, "--cases", "many")
+def test_bad_numbers_are_refused(mistake: Callable[..., str]) -> None:
+    assert "--cases" in mistake("--cases", "0")
+    assert "--seed" in mistake("--seed", "-1")
+    assert "--cases" in mistake("--cases", "many")
 
 
-def test_foreign_files_are_never_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+def test_foreign_files_are_never_replaced(mistake: Callable[..., str]) -> None:
     Path("notes.json").write_text('{"mine": 1}')
-    assert "not written by ampl" in failure(capsys, "--quick", "--json", "notes.json")
+    assert "not written by ampl" in mistake("--quick", "--json", "notes.json")
     assert json.loads(Path("notes.json").read_text()) == {"mine": 1}
     Path("report/cases").mkdir(parents=True)
     Path("report/cases/chain-rule.npz").write_bytes(b"mine")
-    assert "not written by ampl" in failure(capsys, "--quick", "--report", "report")
+    assert "not written by ampl" in mistake("--quick", "--report", "report")
 
 
-def test_files_that_are_no_cases_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "does not exist" in failure(capsys, "--replay", "absent.npz")
+def test_files_that_are_no_cases_are_refused(mistake: Callable[..., str]) -> None:
+    assert "does not exist" in mistake("--replay", "absent.npz")
     Path("text.npz").write_text("hello")
-    assert "cannot be read as .npz" in failure(capsys, "--replay", "text.npz")
+    assert "cannot be read as .npz" in mistake("--replay", "text.npz")
     np.savez("foreign.npz", x=np.zeros(3))
-    assert "lacks the array" in failure(capsys, "--replay", "foreign.npz")
-    assert "lacks the array 'reward'" in failure(capsys, "--mdp", "foreign.npz")
+    assert "lacks the array" in mistake("--replay", "foreign.npz")
+    assert "lacks the array 'reward'" in mistake("--mdp", "foreign.npz")
 
 
-def test_a_case_of_an_unknown_claim_or_with_broken_arrays_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_case_of_an_unknown_claim_or_with_broken_arrays_is_refused(
+    capsys: pytest.CaptureFixture[str], mistake: Callable[..., str]
+) -> None:
     assert quick("--claims", "chain-rule", "--report", "report") == 0
     capsys.readouterr()
     arrays = dict(np.load("report/cases/chain-rule.npz"))
     np.savez("renamed.npz", **arrays | {"claim": np.array("chain-rules")})
-    assert "does not have" in failure(capsys, "--replay", "renamed.npz")
+    assert "does not have" in mistake("--replay", "renamed.npz")
     np.savez("broken.npz", **arrays | {"policy": arrays["policy"] * 2})
-    assert "policy[0] sums to 2" in failure(capsys, "--replay", "broken.npz")
+    assert "policy[0] sums to 2" in mistake("--replay", "broken.npz")
 
 
 def _expecting(claim, verdict):  # type: ignore[no-untyped-def]
@@ -231,17 +234,17 @@ def _expecting(claim, verdict):  # type: ignore[no-untyped-def]
 
 
 def test_where_nothing_can_be_written_is_known_before_the_first_mdp(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    mistake: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def tried(*_: object) -> None:
         raise AssertionError("an MDP was tried")
 
     monkeypatch.setattr(runner, "run_claims", tried)
     for option in ("--report", "--gallery"):
-        assert "cannot write into" in failure(capsys, option, "/proc/nowhere")
-    assert "cannot write into" in failure(capsys, "--json", "/proc/nowhere/claims.json")
+        assert "cannot write into" in mistake(option, "/proc/nowhere")
+    assert "cannot write into" in mistake("--json", "/proc/nowhere/claims.json")
     Path("runs").write_text("mine")
-    assert "cannot write into runs/verify/cases: Not a directory" in failure(capsys)
+    assert "cannot write into runs/verify/cases: Not a directory" in mistake()
 
 
 def test_a_path_with_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,10 +257,10 @@ def test_a_path_with_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[
         assert line in capsys.readouterr().out.splitlines()
 
 
-def test_a_pipe_as_an_mdp_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_as_an_mdp_is_refused(mistake: Callable[..., str]) -> None:
     os.mkfifo("pipe.npz")
-    assert "a device, a pipe or a socket" in failure(capsys, "--mdp", "pipe.npz")
-    assert "a device, a pipe or a socket" in failure(capsys, "--replay", "pipe.npz")
+    assert "a device, a pipe or a socket" in mistake("--mdp", "pipe.npz")
+    assert "a device, a pipe or a socket" in mistake("--replay", "pipe.npz")
 
 
 @pytest.mark.parametrize(
@@ -272,10 +275,10 @@ def test_a_pipe_as_an_mdp_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     ],
 )
 def test_a_case_with_arrays_of_another_kind_is_one_line(
-    capsys: pytest.CaptureFixture[str], name: str, value: object, words: str
+    capsys: pytest.CaptureFixture[str], mistake: Callable[..., str], name: str, value: object, words: str
 ) -> None:
     assert quick("--claims", "occupancy-flow", "--report", "r") == 0
     arrays = dict(np.load("r/cases/occupancy-flow.npz"))
     np.savez("odd.npz", **arrays | {name: np.array(value)})
     capsys.readouterr()
-    assert words in failure(capsys, "--replay", "odd.npz")
+    assert words in mistake("--replay", "odd.npz")

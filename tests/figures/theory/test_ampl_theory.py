@@ -1,42 +1,13 @@
-"""Each figure shows what its record holds: panels, names, counts; and the same record gives the same bytes."""
+"""The figures of Proposition 2 and Theorem 1 show what their records hold: panels, names, counts."""
 
 from __future__ import annotations
 
-import re
-from functools import partial
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-import pytest
-from matplotlib import cbook
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from figures.drawing.render import render
-from figures.drawing.style import headline, literal, look, new_figure, panel_title
-from figures.registry import FIGURES, FromRecord
-from tests.figures.drawing.drawn_text import check_text_is_readable, texts
-from tests.figures.inputs.synthetic_records import (
-    BOUNDS,
-    FAMILIES,
-    RECORDS,
-    proposition2,
-    theorem1,
-    theorem1_constant,
-    write_record,
-)
-
-
-def draw_record(name: str, path: Path) -> Figure:
-    product = FIGURES[name]
-    assert isinstance(product, FromRecord)
-    return product.draw(path)
-
-
-def drawn(folder: Path, name: str, **changed: object) -> Figure:
-    with look():
-        return draw_record(name, write_record(folder / f"{name}.npz", name, **changed))
+from tests.figures.drawing.drawn_text import drawn, texts
+from tests.figures.inputs.synthetic_records import BOUNDS, FAMILIES, proposition2, theorem1, theorem1_constant
 
 
 def test_proposition2_has_a_panel_for_each_mdp_and_policy(tmp_path: Path) -> None:
@@ -127,48 +98,3 @@ def test_theorem1_constant_reports_points_above_the_sharp_constant(tmp_path: Pat
     ratio = theorem1_constant()["ratio_signed"]
     ratio[3] *= 1.1
     assert any("1 of 26 above it" in text for text in texts(drawn(tmp_path, "theorem1-constant", ratio_signed=ratio)))
-
-
-@pytest.mark.parametrize("name", sorted(RECORDS))
-def test_no_text_leaves_the_canvas_or_overlaps_another(tmp_path: Path, name: str) -> None:
-    check_text_is_readable(drawn(tmp_path, name))
-
-
-@pytest.mark.parametrize("name", sorted(RECORDS))
-def test_the_same_record_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
-    small = {"theorem1": lambda: theorem1(40)}.get(name, RECORDS[name])()
-    record = write_record(tmp_path / "record.npz", name, **small)
-    suffixes = (".png", ".pdf", ".svg")
-    draw = partial(draw_record, name, record)
-    assert render(draw, suffixes) == render(draw, suffixes)
-
-
-def test_drawing_leaves_the_settings_of_matplotlib_as_they_were(tmp_path: Path) -> None:
-    before = dict(matplotlib.rcParams)
-    render(partial(drawn, tmp_path, "theorem1-constant"), [".png"])
-    assert dict(matplotlib.rcParams) == before
-
-
-def test_a_signed_pdf_keeps_its_cross_references(tmp_path: Path) -> None:
-    data = render(partial(drawn, tmp_path, "theorem1-constant"), [".pdf"])[".pdf"]
-    start = int(re.findall(rb"startxref\n(\d+)", data)[0])
-    assert data[start : start + 4] == b"xref"
-    entries = re.findall(rb"(\d{10}) 00000 n", data[start:])
-    assert len(entries) > 5
-    assert all(re.match(rb"%d 0 obj" % number, data[int(at) :]) for number, at in enumerate(entries, start=1))
-
-
-def test_a_name_from_a_record_is_no_formula_and_stays_in_the_legend() -> None:
-    names = [r"$\frac{1$ and $x^2$", r"\$a", "_hidden", "a\x1b[31m\nb\udcff", "$odd"]
-    with look():
-        figure = new_figure(6, 4)
-        figure.legend(handles=[Line2D([], [], label=literal(name)) for name in names])
-        headline(figure, "Of $x$ and $\\y$", "all of $\\frac{$ it\x1b")
-        panel_title(figure.add_subplot(), "$\\frac{$\x1b", ("$\\frac{$", "black"))
-        svg = render(lambda: figure, [".svg"])[".svg"].decode()
-    [legend] = figure.legends
-    shown = [text.get_text() for text in legend.get_texts()]
-    assert len(shown) == len(names)
-    assert [cbook.is_math_text(text) for text in shown] == [False] * len(names)
-    assert shown[3] == r"a\x1b[31m\nb\udcff"
-    assert "\x1b" not in svg
