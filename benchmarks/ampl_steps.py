@@ -21,9 +21,10 @@ import torch
 from ampl.arithmetic import Arithmetic
 from benchmarks.plain_ampl import PlainAMPL
 from benchmarks.records import command_line, print_table, write_record
+from continuous.algorithms.ampl.ampl import AMPL
 from continuous.algorithms.ampl.draws import Sampler
 from continuous.algorithms.ampl.update import ActorCritic
-from continuous.commands.bench.loops import PUBLISHED, fit_steps, synthetic_table, untrained_ampl
+from continuous.commands.bench.loops import PUBLISHED, fit_steps, no_surroundings, synthetic_table, untrained
 from continuous.model.rollout import paths_at_once, published_paths, published_transitions, roll_out
 from continuous.networks.arithmetic import fast_arithmetic, threads
 from continuous.networks.repetition import Repetition
@@ -203,8 +204,13 @@ def compiled_steps() -> dict[str, Step]:
 
 
 def learner_and_sampler(seeds: list[int], device: str) -> tuple[ActorCritic, Sampler]:
-    """Untrained networks on synthetic data, bounds far away."""
-    return untrained_ampl(PUBLISHED.ampl, synthetic_table(ROWS, device), seeds, model_rows=40_000)
+    """Untrained networks on synthetic data."""
+    table, config = synthetic_table(ROWS, device), PUBLISHED.ampl
+    ampl = untrained(AMPL(table, config, seeds, no_surroundings()), PUBLISHED.model_rows)
+    return ampl.learner, Sampler(
+        table=table, buffer=ampl.buffer, policy=ampl.learner.policy, streams=ampl.streams["updates"],
+        batch_size=config.schedule.batch_size, elites=config.dynamics.elites,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
