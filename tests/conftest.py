@@ -33,12 +33,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 
 @pytest.fixture
 def mistake(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs `ampl`, which must end with code 2, print nothing and say one line besides warnings; returns that line."""
+    """Runs `ampl`, which must end with code 2 and one line besides warnings; returns that line.
 
-    def call(*arguments: object) -> str:
+    Nothing may be printed before, unless `notes` says that notes may.
+    """
+
+    def call(*arguments: object, notes: bool = False) -> str:
         assert main([str(argument) for argument in arguments]) == 2
         out, err = capsys.readouterr()
-        assert out == ""
+        assert notes or out == ""
         (line,) = [line for line in err.splitlines() if not line.startswith("ampl: warning:")]
         assert line.startswith("ampl: error: ")
         return line

@@ -76,7 +76,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Any:
 @pytest.fixture
 def mistake(mistake: Callable[..., str]) -> Callable[..., str]:
     """The same of `ampl data ...`."""
-    return partial(mistake, "data")
+    return partial(mistake, "data", notes=True)
 
 
 def test_list_shows_every_task_its_file_and_its_recipe(run: Any, folder: Path) -> None:
