@@ -9,7 +9,7 @@ The same from the command line is `ampl train`. A mistake raises a class of `amp
 
 This package is the hall between two wings. It holds what both share: the interfaces that a tabular and a deep component
 implement alike, the driver that trains any algorithm, run directories, records and the command line. It imports neither
-wing; they announce their commands, tasks and experiments through entry points.
+wing; they announce their commands, problems, algorithms and experiments through entry points.
 """
 
 __version__ = "0.1.0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +42,7 @@ class Problem:
 
     name: str
     kind: ProblemKind
-    algorithms: Mapping[str, tuple[str, ...]]
+    algorithms: Mapping[str, Sequence[str]]
 
 
 def load_problem(name: str) -> Problem:
@@ -53,11 +53,10 @@ def load_problem(name: str) -> Problem:
 
     Raises:
         UnknownNameError: there is no such task; the message has the nearest name, and all.
-        MissingPackageError: no wing is installed.
+        MissingPackageError: no problem is installed.
     """
-    wings = catalog.wings_with(catalog.installed_wings(), name)
-    variants = {algorithm: tuple(names) for algorithm, names in catalog.variants_of(wings).items()}
-    return Problem(name=name, kind=wings[0].kind, algorithms=variants)
+    kind = catalog.find_source(name).kind
+    return Problem(name=name, kind=kind, algorithms=catalog.variants_for(kind))
 
 
 def train(
@@ -121,6 +120,7 @@ def train(
         UnknownNameError: no such algorithm, problem, variant or setting; the message has the nearest name.
         InvalidArgumentError: a value of the wrong type or out of its range, or an algorithm that is not for this kind
             of problem.
+        BrokenEntryPointError: the algorithm's package cannot be used; the message names it.
         InvalidFileError: the dataset is not there, or damaged; the message says how to get it.
         ExistingRunError, ForeignFileError: a run directory cannot be used; the message says why.
         DivergedError: every seed has stopped.
@@ -128,9 +128,8 @@ def train(
     """
     limit_spinning()
     task = problem.name if isinstance(problem, Problem) else problem
-    choice = catalog.choose(catalog.installed_wings(), algorithm, task, variant)
-    wing, variant = choice.wing, choice.variant
-    changed = requested_settings(wing.settings(algorithm, task, variant), settings) if settings else {}
+    choice = catalog.choose(algorithm, task, variant)
+    changed = requested_settings(choice.settings(), settings) if settings else {}
     scale = Scale(
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
@@ -145,18 +144,18 @@ def train(
     chosen_seeds, folder = _integers(seeds), Path(out)
     if device not in _DEVICES:
         raise InvalidArgumentError(f"device is {device!r}; expected one of {', '.join(_DEVICES)}.")
-    places = [run_path(folder, task, algorithm, variant, seed, changed) for seed in chosen_seeds]
+    places = [run_path(folder, task, algorithm, choice.variant, seed, changed) for seed in chosen_seeds]
     for place in places:  # before the data is read
         check_output_folder(place)
     arithmetic = choose_arithmetic(threads, precision, places if resume else [])
     with resumable("--resume"), step_recording(record == "auto"):
-        built = wing.build(algorithm, task, variant, chosen_seeds, device, scale, arithmetic)
+        built = choice.build(chosen_seeds, device, scale, arithmetic)
         with saving_first():
             return drive(
                 built,
                 task=task,
-                variant=variant,
-                epochs=epochs or wing.default_epochs(algorithm, task, variant),
+                variant=choice.variant,
+                epochs=epochs or choice.default_epochs(),
                 out=folder,
                 resume=resume,
                 checkpoint_seconds=checkpoint_seconds,

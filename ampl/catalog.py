@@ -1,98 +1,168 @@
-"""What can be trained: the tasks, algorithms and variants of all wings, looked up by name."""
+"""What installed packages let one train: problems by name, algorithms by name and kind of problem."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args
 
-from ampl.entry_points import WINGS, load_all
-from ampl.errors import InvalidArgumentError, MissingPackageError, UnknownNameError
-from ampl.interfaces import Wing
+from ampl.arithmetic import Arithmetic
+from ampl.entry_points import ALGORITHMS, PROBLEMS, announced, is_built_in, load, load_all, package_of
+from ampl.errors import BrokenEntryPointError, InvalidArgumentError, MissingPackageError, UnknownNameError
+from ampl.interfaces import Algorithm, AlgorithmFactory, ProblemKind, ProblemSource
+from ampl.scale import Scale
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """An algorithm on a task: the wing that trains it, and the variant that was asked for or is the default."""
+    """A variant of an algorithm on a task."""
 
-    wing: Wing
+    source: ProblemSource
+    task: str
+    algorithm: str
+    factory: AlgorithmFactory
     variant: str
 
+    @cached_property
+    def problem(self) -> Any:
+        """What the algorithm is built on, see `ProblemSource.load`."""
+        return self.source.load(self.task)
 
-def installed_wings() -> Mapping[str, Wing]:
-    """Every wing that can be imported and answers to `Wing`, by name, the built-in ones first.
+    def settings(self, variant: str | None = None) -> Any:
+        """Every setting of the variant, or of another one, as published."""
+        return self.factory.settings(self.problem, variant or self.variant)
 
-    A warning names those that do not.
-    """
-    wings: dict[str, Wing] = {}
-    for name, wing in load_all(WINGS).items():
-        if isinstance(wing, Wing) and not isinstance(wing, type):
-            wings[name] = wing
-        else:
-            logger.warning(
-                "the wing '%s' is a %s; expected an object with what interfaces.Wing has",
-                name,
-                type(wing).__name__,
+    def default_epochs(self) -> int:
+        """Of a full run."""
+        return self.factory.default_epochs(self.problem, self.variant)
+
+    def build(self, seeds: Sequence[int], device: str, scale: Scale, arithmetic: Arithmetic) -> Algorithm:
+        """The algorithm, ready for its first fit; see `AlgorithmFactory.build`.
+
+        Raises:
+            BrokenEntryPointError: it has another name than the one it is announced by.
+        """
+        built = self.factory.build(self.problem, self.variant, seeds, device, scale, arithmetic)
+        if built.name != self.algorithm:
+            raise BrokenEntryPointError(
+                f"the algorithm '{self.source.kind}.{self.algorithm}' calls itself '{built.name}'; "
+                "expected the name that it is announced by."
             )
-    return wings
+        return built
 
 
-def wings_with(wings: Mapping[str, Wing], task: str) -> list[Wing]:
-    """Those that have the task, the built-in ones first.
-
-    Raises:
-        MissingPackageError: no wing is installed.
-        UnknownNameError: no wing knows the task; with the nearest name of all wings.
-    """
-    if not wings:
-        raise MissingPackageError("no wing can be loaded, so there is nothing to train. Reinstall ampl-testbed.")
-    found = [wing for wing in wings.values() if task in wing.tasks()]
-    if not found:
-        raise UnknownNameError("task", task, {name for wing in wings.values() for name in wing.tasks()})
-    return found
-
-
-def variants_of(wings: Iterable[Wing]) -> dict[str, list[str]]:
-    """Every algorithm with its variants, of all wings together; the first of them is the default."""
-    found: dict[str, list[str]] = {}
-    for wing in wings:
-        for algorithm, variants in wing.algorithms().items():
-            known = found.setdefault(algorithm, [])
-            known += [variant for variant in variants if variant not in known]
-    return found
-
-
-def choose(wings: Mapping[str, Wing], algorithm: str, task: str, variant: str | None) -> Choice:
-    """Finds the first wing that has the task and, on it, the algorithm and the variant; a later one only adds to it.
-
-    Args:
-        wings: from `installed_wings`.
-        algorithm: a name.
-        task: likewise.
-        variant: likewise; None: the algorithm's default.
+def choose(algorithm: str, task: str, variant: str | None) -> Choice:
+    """Finds the task, the algorithm for its kind of problem, and the variant; None: the algorithm's default.
 
     Raises:
-        MissingPackageError: no wing is installed.
-        UnknownNameError: no wing knows the task, the algorithm or the variant; with the nearest name of all wings.
-        InvalidArgumentError: the algorithm is known, but not for this task.
+        MissingPackageError: no problem is installed.
+        UnknownNameError: no such task, algorithm or variant; with the nearest name.
+        InvalidArgumentError: the algorithm is for another kind of problem.
+        BrokenEntryPointError: its package announces something else, or two packages announce it.
     """
-    here = wings_with(wings, task)
-    known = variants_of(here)
-    if algorithm not in known:
-        everywhere = variants_of(wings.values())
-        if algorithm not in everywhere:
-            raise UnknownNameError("algorithm", algorithm, everywhere)
-        available = ", ".join(sorted(known))
+    source = find_source(task)
+    names = algorithm_names()
+    if algorithm not in names[source.kind]:
+        if not any(algorithm in others for others in names.values()):
+            raise UnknownNameError("algorithm", algorithm, {name for others in names.values() for name in others})
+        available = ", ".join(sorted(names[source.kind]))
         raise InvalidArgumentError(
             f"algorithm '{algorithm}' does not run on task '{task}'; available there: {available}."
         )
-    chosen = known[algorithm][0] if variant is None else variant
-    if chosen not in known[algorithm]:
-        raise UnknownNameError(f"variant of {algorithm}", chosen, known[algorithm])
-    wing = next(wing for wing in here if chosen in wing.algorithms().get(algorithm, ()))
-    return Choice(wing=wing, variant=chosen)
+    factory = find_algorithm(algorithm, source.kind)
+    chosen = next(iter(factory.variants)) if variant is None else variant
+    if chosen not in factory.variants:
+        raise UnknownNameError(f"variant of {algorithm}", chosen, factory.variants)
+    return Choice(source=source, task=task, algorithm=algorithm, factory=factory, variant=chosen)
+
+
+def find_source(task: str) -> ProblemSource:
+    """Where a task comes from; a built-in one before those of other packages.
+
+    Raises:
+        MissingPackageError: no problem is installed.
+        UnknownNameError: no such task; with the nearest name.
+        BrokenEntryPointError: two packages other than ours have it.
+    """
+    sources = problem_sources()
+    if not sources:
+        raise MissingPackageError("no problem can be loaded, so there is nothing to train. Reinstall ampl-testbed.")
+    having = [name for name, source in sources.items() if task in source.names()]
+    if not having:
+        raise UnknownNameError("task", task, {name for source in sources.values() for name in source.names()})
+    first, *others = (announced(PROBLEMS)[name] for name in having)
+    if others and not is_built_in(first):
+        packages = " and ".join(map(package_of, (first, *others)))
+        raise BrokenEntryPointError(f"the task '{task}' is announced by {packages}. Uninstall all but one of them.")
+    for other in others:
+        logger.warning("the task '%s' of %s is not used: %s has one", task, package_of(other), package_of(first))
+    return sources[having[0]]
+
+
+def problem_sources() -> Mapping[str, ProblemSource]:
+    """Every source of problems by name, the built-in ones first; a warning names those that cannot be loaded."""
+    sources = {}
+    for name, source in load_all(PROBLEMS).items():
+        try:
+            sources[name] = _checked(source, ProblemSource, f"the source of problems '{name}'")
+        except BrokenEntryPointError as error:
+            logger.warning("%s", error)
+    return sources
+
+
+def algorithm_names() -> Mapping[ProblemKind, Sequence[str]]:
+    """What is announced for each kind of problem, without importing it; a warning names what has no kind."""
+    names: dict[ProblemKind, list[str]] = {kind: [] for kind in get_args(ProblemKind)}
+    for key, entry in announced(ALGORITHMS).items():
+        kind, _, name = key.partition(".")
+        if kind in names and name:
+            names[kind].append(name)
+        else:
+            logger.warning(
+                "the algorithm '%s' of %s is not used; expected a name like %s",
+                key,
+                package_of(entry),
+                " or ".join(f"{kind}.{name or key}" for kind in names),
+            )
+    return names
+
+
+def find_algorithm(name: str, kind: str) -> AlgorithmFactory:
+    """The algorithm of this name for this kind of problem.
+
+    Raises:
+        UnknownNameError: there is none.
+        BrokenEntryPointError: its package announces something else, or two packages announce it.
+    """
+    key = f"{kind}.{name}"
+    found: AlgorithmFactory = _checked(load(ALGORITHMS, key), AlgorithmFactory, f"the algorithm '{key}'")
+    if not found.variants:
+        raise BrokenEntryPointError(f"the algorithm '{key}' has no variants; expected at least one.")
+    return found
+
+
+def variants_for(kind: ProblemKind) -> Mapping[str, Sequence[str]]:
+    """Every algorithm for this kind of problem with its variants; what cannot be loaded is left out with a warning."""
+    found = {}
+    for name in algorithm_names()[kind]:
+        try:
+            found[name] = tuple(find_algorithm(name, kind).variants)
+        except BrokenEntryPointError as error:
+            logger.warning("%s", error)
+    return found
+
+
+def _checked(found: Any, expected: Any, what: str) -> Any:
+    """What was announced, if it is an object of the interface that its group asks for."""
+    if isinstance(found, type) or not isinstance(found, expected):
+        raise BrokenEntryPointError(
+            f"{what} is a {type(found).__name__}; expected an object with what ampl.interfaces.{expected.__name__} has."
+        )
+    return found
 
 
 def parse_seeds(text: str) -> list[int]:

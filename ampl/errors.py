@@ -59,7 +59,7 @@ class MissingPackageError(AmplError):
 
 
 class BrokenEntryPointError(AmplError):
-    """An installed package announces a command, wing or experiment that cannot be imported."""
+    """What an installed package announces cannot be imported, is not what it must be, or is announced by two."""
 
 
 class ShadowedPackageError(AmplError):

@@ -124,70 +124,81 @@ class Sampled(Protocol):
 
 
 @runtime_checkable
-class Wing(Protocol):
-    """One wing as the command line sees it; announced in the entry-point group `ampl.wings`.
+class ProblemSource(Protocol):
+    """Problems of one kind by name; announced in the entry-point group `ampl.problems`.
 
-    Its module is imported to list names, so heavy imports belong inside `build`. Two wings may have tasks in common:
-    the built-in one comes first, and the other adds algorithms, or variants of them, to its own.
+    Its module is imported to list names, so heavy imports belong inside `load`.
     """
 
     @property
     def kind(self) -> ProblemKind:
-        """What its tasks are."""
+        """What all its problems are."""
 
-    def tasks(self) -> Sequence[str]:
-        """Names of the tasks of this wing."""
+    def names(self) -> Sequence[str]:
+        """The problems, as the command line calls them."""
 
-    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
-        """Each algorithm with its variants, at least one, and what each is; the first is the default."""
+    def load(self, name: str) -> Any:
+        """One of them, as algorithms for its kind expect it.
 
-    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
-        """Epochs of a full run of a variant, >= 1."""
+        A finite problem is a dense `tabular.mdps.mdp.FiniteMDP`, a continuous one a `continuous.tasks.registry.Task`,
+        whose dataset is read when an algorithm is built on it.
+        """
 
-    def settings(self, algorithm: str, task: str, variant: str) -> Any:
-        """Every setting of a variant on a task, as published: a tree of frozen dataclasses, see `ampl.settings`."""
+
+@runtime_checkable
+class AlgorithmFactory(Protocol):
+    """An algorithm for one kind of problem, as the command line sees it.
+
+    It is announced in the entry-point group `ampl.algorithms` as KIND.NAME, such as finite.mopo or continuous.bc.
+    A problem is below what `ProblemSource.load` gives.
+    """
+
+    @property
+    def variants(self) -> Mapping[str, str]:
+        """The variants, at least one, and what each is; the first is the default."""
+
+    def default_epochs(self, problem: Any, variant: str) -> int:
+        """Epochs of a full run, >= 1."""
+
+    def settings(self, problem: Any, variant: str) -> Any:
+        """Every setting of a variant on a problem, as published: a tree of frozen dataclasses, see `ampl.settings`."""
 
     def build(
         self,
-        algorithm: str,
-        task: str,
+        problem: Any,
         variant: str,
         seeds: Sequence[int],
         device: str,
         scale: Scale,
         arithmetic: Arithmetic,
     ) -> Algorithm:
-        """The algorithm, ready for its first fit.
+        """The algorithm, ready for its first fit; its `name` is the NAME that it is announced by.
 
         The same arguments give the same `Algorithm.config()`, whatever the seeds, the device and the arithmetic.
 
         Args:
-            algorithm: a name that this wing lists.
-            task: likewise.
-            variant: likewise, of this algorithm.
+            problem: what it is trained on.
+            variant: one of `variants`.
             seeds: each >= 0, no two equal.
             device: "auto", "cpu" or "cuda".
             scale: how much smaller than published, and `Scale.settings` to apply to `settings` first, with
-                `ampl.settings.apply_settings`. A wing whose runs can be extended ignores its epochs.
-            arithmetic: threads and precision. A wing that computes exactly ignores it.
+                `ampl.settings.apply_settings`. An algorithm whose runs can be extended ignores its epochs.
+            arithmetic: threads and precision. An algorithm that computes exactly ignores it.
 
         Raises:
-            InvalidArgumentError: the device or the scale is not available to this wing.
+            InvalidArgumentError: the device, the scale or the problem is not for this algorithm.
         """
 
 
 @runtime_checkable
 class GivesPolicies(Protocol):
-    """A wing whose policies can be taken out of runs, by `ampl.load_policy`."""
+    """An algorithm's factory that can take its policies out of runs, for `ampl.load_policy`."""
 
-    def saved_policy(
-        self, algorithm: str, task: str, settings: Mapping[str, Any], state: State
-    ) -> tuple[tuple[int, ...], Actor]:
+    def saved_policy(self, problem: Any, settings: Mapping[str, Any], state: State) -> tuple[tuple[int, ...], Actor]:
         """A policy as it is evaluated, without data and simulator.
 
         Args:
-            algorithm: of the run.
-            task: likewise.
+            problem: of the run.
             settings: likewise, as `Algorithm.config` gave them.
             state: of the seed, as `Algorithm.state` gave it.
 

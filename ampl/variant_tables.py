@@ -1,7 +1,7 @@
 """The tables of variants in the documents: `python -m ampl.variant_tables PAGE.md ...` writes them anew.
 
-A table stands between two lines, the first of which names a wing and an algorithm. What stands there is replaced by
-what the wing lists:
+A table stands between two lines, the first of which names a kind of problem and an algorithm. What stands there is
+replaced by the algorithm's variants:
 
     <!-- variants: continuous mopo -->
     <!-- variants: end -->
@@ -14,23 +14,23 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ampl import catalog
-from ampl.errors import AmplError, InvalidFileError, UnknownNameError
+from ampl.catalog import find_algorithm
+from ampl.errors import AmplError, InvalidFileError
 from ampl.files import write_text
 from ampl.markdown import as_code, sentence_as_markdown
 from ampl.printing import one_line, print_note
 
 TABLE = re.compile(
-    r"^(?P<begin><!-- variants: (?P<wing>\S+) (?P<algorithm>\S+) -->\n).*?^(?P<end><!-- variants: end -->)$",
+    r"^(?P<begin><!-- variants: (?P<kind>\S+) (?P<algorithm>\S+) -->\n).*?^(?P<end><!-- variants: end -->)$",
     flags=re.MULTILINE | re.DOTALL,
 )
 
 
 def with_tables(page: str) -> str:
-    """A page with every table of variants as the installed wings list them.
+    """A page with every table of variants as the installed algorithms have them.
 
     Raises:
-        UnknownNameError: the page names a wing or an algorithm that is not installed.
+        UnknownNameError: the page names an algorithm that is not installed.
     """
     return TABLE.sub(_replacement, page)
 
@@ -42,13 +42,8 @@ def variant_table(variants: Mapping[str, str]) -> str:
 
 
 def _replacement(found: re.Match[str]) -> str:
-    wings = catalog.installed_wings()
-    if found["wing"] not in wings:
-        raise UnknownNameError("wing", found["wing"], wings)
-    algorithms = wings[found["wing"]].algorithms()
-    if found["algorithm"] not in algorithms:
-        raise UnknownNameError("algorithm", found["algorithm"], algorithms)
-    return f"{found['begin']}{variant_table(algorithms[found['algorithm']])}\n{found['end']}"
+    variants = find_algorithm(found["algorithm"], found["kind"]).variants
+    return f"{found['begin']}{variant_table(variants)}\n{found['end']}"
 
 
 def main(pages: Sequence[str]) -> int:

@@ -31,7 +31,8 @@ from benchmarks.records import command_line, print_table, write_record
 from continuous.algorithms import model_based
 from continuous.algorithms.ampl import ampl as deep_ampl
 from continuous.model.fit import holdout_size
-from continuous.wing import WING
+from continuous.tasks.registry import find_task
+from continuous.wing import ALGORITHMS
 
 USUAL = ("mopo:halfcheetah-medium-v2:kit", "damo:halfcheetah-medium-v2:main", "ampl:maze2d-umaze-v1:main")
 FIT_LOOKS = 60
@@ -61,8 +62,9 @@ def main() -> int:
 
 def profile(name: str, task: str, variant: str, fit_looks: int) -> list[dict[str, Any]]:
     """One row a part: its seconds, of what, and of an average epoch."""
-    algorithm: Any = WING.build(name, task, variant, (0,), "cpu", AS_PUBLISHED, DEFAULT)
-    epochs = WING.default_epochs(name, task, variant)
+    factory, problem = ALGORITHMS[name], find_task(task)
+    algorithm: Any = factory.build(problem, variant, (0,), "cpu", AS_PUBLISHED, DEFAULT)
+    epochs = factory.default_epochs(problem, variant)
     period = algorithm.retrain_period
     spent: dict[str, float] = defaultdict(float)
     with fit_of_one_look(algorithm):

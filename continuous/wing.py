@@ -10,40 +10,53 @@ from continuous.algorithms.variants import VARIANTS
 
 if TYPE_CHECKING:
     from ampl.arithmetic import Arithmetic
-    from ampl.interfaces import Actor, Algorithm, ProblemKind, State, Wing
+    from ampl.interfaces import Actor, Algorithm, ProblemKind, State
     from ampl.scale import Scale
+    from continuous.tasks.registry import Task
 
 
-class ContinuousWing:
-    """D4RL's and MOPO's tasks, and AMPL, MOPO and DAMO with deep components; an `ampl.interfaces.Wing`."""
+class ContinuousProblems:
+    """Every task of D4RL, and those of MOPO's own; an `ampl.interfaces.ProblemSource`."""
 
     kind: ProblemKind = "continuous"
 
-    def tasks(self) -> Sequence[str]:
-        """Every task of D4RL, and those of MOPO's own."""
+    def names(self) -> Sequence[str]:
+        """As `ampl data list` shows them."""
         from continuous.tasks.registry import TASKS
 
         return list(TASKS)
 
-    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
-        """The three papers', each with its ablations."""
-        return VARIANTS
-
-    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
-        """As the variant's own settings say: a thousand; three thousand for DAMO and for MOPO as in OfflineRL-Kit."""
-        return self.settings(algorithm, task, variant).schedule.epochs
-
-    def settings(self, algorithm: str, task: str, variant: str) -> Any:
-        """The published settings: an `AMPLConfig`, a `MOPOConfig` or a `DAMOConfig`."""
-        from continuous.algorithms.build import CONFIGS
+    def load(self, name: str) -> Task:
+        """The task; its dataset is read when an algorithm is built on it."""
         from continuous.tasks.registry import find_task
 
-        return CONFIGS[algorithm].published_config(find_task(task), variant)
+        return find_task(name)
+
+
+class DeepFactory:
+    """An algorithm with deep components; an `ampl.interfaces.AlgorithmFactory`.
+
+    Args:
+        name: "ampl", "mopo" or "damo".
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.variants: Mapping[str, str] = VARIANTS[name]
+
+    def default_epochs(self, problem: Task, variant: str) -> int:
+        """As the variant's own settings say: a thousand; three thousand for DAMO and for MOPO as in OfflineRL-Kit."""
+        return self.settings(problem, variant).schedule.epochs
+
+    def settings(self, problem: Task, variant: str) -> Any:
+        """The published settings: an `AMPLConfig`, a `MOPOConfig` or a `DAMOConfig`."""
+        from continuous.algorithms.build import CONFIGS
+
+        return CONFIGS[self.name].published_config(problem, variant)
 
     def build(
         self,
-        algorithm: str,
-        task: str,
+        problem: Task,
         variant: str,
         seeds: Sequence[int],
         device: str,
@@ -58,17 +71,13 @@ class ContinuousWing:
         """
         from continuous.algorithms.build import build
 
-        return build(algorithm, task, variant, seeds, choose_device(device), scale, arithmetic)
+        return build(self.name, problem, variant, seeds, choose_device(device), scale, arithmetic)
 
-    def saved_policy(
-        self, algorithm: str, task: str, settings: Mapping[str, Any], state: State
-    ) -> tuple[tuple[int, ...], Actor]:
+    def saved_policy(self, problem: Task, settings: Mapping[str, Any], state: State) -> tuple[tuple[int, ...], Actor]:
         """On observations of the task; an `ampl.interfaces.GivesPolicies`."""
         from continuous.algorithms.saved_policy import saved_policy
-        from continuous.tasks.registry import find_task
 
-        found = find_task(task)
-        return (found.observation_size,), saved_policy(algorithm, found, settings, state)
+        return (problem.observation_size,), saved_policy(self.name, problem, settings, state)
 
 
 def choose_device(device: str) -> str:
@@ -86,4 +95,6 @@ def choose_device(device: str) -> str:
     return device
 
 
-WING: Wing = ContinuousWing()
+PROBLEMS = ContinuousProblems()
+ALGORITHMS = {name: DeepFactory(name) for name in VARIANTS}
+AMPL, MOPO, DAMO = (ALGORITHMS[name] for name in ("ampl", "mopo", "damo"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ampl.catalog import choose, installed_wings
+from ampl.catalog import algorithm_names, choose
 from ampl.settings import list_settings
 from ampl.variant_tables import TABLE, main, with_tables
 
@@ -58,6 +58,7 @@ def missing_names(text: str) -> list[str]:
         "figures.py",
         "torch.py",
         "ampl_bc.py",
+        "ampl_river.py",
     }  # the latter: of a user's
     return [
         *(match["path"] for match in _PATH.finditer(text) if not (ROOT / match["path"]).exists()),
@@ -108,20 +109,18 @@ def test_readme_is_short_enough_to_be_read() -> None:
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=name)
-def test_tables_of_variants_are_what_the_wings_list(page: Path) -> None:
+def test_tables_of_variants_are_what_the_algorithms_have(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert with_tables(text) == text, "write it anew: python -m ampl.variant_tables PAGE.md"
 
 
 def test_every_algorithm_has_its_table_of_variants() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in DOCUMENTS)
-    shown = {(found["wing"], found["algorithm"]) for found in TABLE.finditer(text)}
-    wings = installed_wings()
-    assert {(wing, algorithm) for wing in ("tabular", "continuous") for algorithm in wings[wing].algorithms()} == shown
+    shown = {(found["kind"], found["algorithm"]) for found in TABLE.finditer(text)}
+    assert {(kind, algorithm) for kind, names in algorithm_names().items() for algorithm in names} == shown
 
 
 def test_trainings_in_documents_are_of_tasks_and_variants_that_exist() -> None:
-    wings = installed_wings()
     text = "".join(page.read_text(encoding="utf-8") for page in DOCUMENTS)
     trainings = {
         (found["algorithm"], found["task"], found["variant"])
@@ -130,31 +129,30 @@ def test_trainings_in_documents_are_of_tasks_and_variants_that_exist() -> None:
     }
     assert len(trainings) > 20
     for algorithm, task, variant in trainings:
-        choose(wings, algorithm, task, None if variant == "$v" else variant)
+        choose(algorithm, task, None if variant == "$v" else variant)
 
 
 def test_a_table_of_an_unknown_algorithm_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page.md"
-    for names, expected in {"tabular moppo": "moppo", "tabula mopo": "tabula"}.items():
+    for names, expected in {"finite moppo": "moppo", "finit mopo": "finit.mopo"}.items():
         page.write_text(f"<!-- variants: {names} -->\nmine\n<!-- variants: end -->\n")
         assert main([str(page)]) == 2
         assert expected in capsys.readouterr().err
         assert "mine" in page.read_text()
     assert main([str(tmp_path / "absent.md")]) == 2
-    page.write_text("<!-- variants: tabular ampl -->\nold\n<!-- variants: end -->\n")
+    page.write_text("<!-- variants: finite ampl -->\nold\n<!-- variants: end -->\n")
     assert main([str(page)]) == 0
     assert "old" not in page.read_text()
     assert "| `nw` |" in page.read_text()
 
 
 def test_settings_in_documents_exist() -> None:
-    wing = installed_wings()["continuous"]
     keys = {
         setting.key
-        for algorithm in wing.algorithms()
-        for setting in list_settings(wing.settings(algorithm, "hopper-medium-v2", "main"))
+        for algorithm in algorithm_names()["continuous"]
+        for setting in list_settings(choose(algorithm, "hopper-medium-v2", "main").settings())
     }
     named = {found["key"] for page in DOCUMENTS for found in _SETTING.finditer(page.read_text(encoding="utf-8"))}
     assert len(named) > 10

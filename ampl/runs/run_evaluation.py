@@ -18,7 +18,7 @@ from ampl.catalog import choose
 from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.files import SIGNATURE, check_output, read_json, write_json
-from ampl.interfaces import Algorithm, Metrics, Wing
+from ampl.interfaces import Algorithm, Metrics
 from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
 from ampl.runs.manifest import describe_session
 from ampl.runs.recorded_arithmetic import recorded_arithmetic
@@ -74,7 +74,6 @@ def find_runs(path: Path) -> list[Path]:
 
 
 def evaluate_run(
-    wings: Mapping[str, Wing],
     path: Path,
     *,
     episodes: int | None,
@@ -88,7 +87,6 @@ def evaluate_run(
     common starts.
 
     Args:
-        wings: those that are installed.
         path: a run directory: of a run that is finished, interrupted, stopped, or going on.
         episodes: how many, >= 1; None: as many as in training.
         device: "auto", "cpu" or "cuda".
@@ -100,17 +98,17 @@ def evaluate_run(
         ExistingRunError: the run has settings or data that cannot be had any more.
         ForeignFileError: an evaluation.json that is not ours.
         DivergedError: the policy's scores are not finite.
-        AmplError: the wing cannot build the algorithm; the message says why.
+        AmplError: the algorithm cannot be built; the message says why.
     """
     target = path / "evaluation.json"
     check_output(target)
     config = read_config(path)
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
     checkpoint = newest_checkpoint(path)
-    wing = choose(wings, name, task, variant).wing
+    choice = choose(name, task, variant)
     scale = Scale(**config["scale"])
     arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(threads, precision)
-    algorithm = wing.build(name, task, variant, [seed], device, scale, arithmetic)
+    algorithm = choice.build([seed], device, scale, arithmetic)
     _check_same(path, config, algorithm)
     without_streams(checkpoint, algorithm).put_into(algorithm, 0)
     request = EvaluationRequest(

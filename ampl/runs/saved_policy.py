@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ampl import catalog
+from ampl.catalog import choose
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
 from ampl.interfaces import Actor, GivesPolicies
 from ampl.randomness import stream
@@ -77,12 +77,11 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
     """
     path = Path(run_directory)
     config, checkpoint = read_config(path), newest_checkpoint(path)
-    algorithm, task = config["algorithm"], config["task"]
-    wing = catalog.choose(catalog.installed_wings(), algorithm, task, config["variant"]).wing
-    if not isinstance(wing, GivesPolicies):
-        raise InvalidArgumentError(f"the wing of '{algorithm}' gives no policies; see docs/plugins.md.")
+    choice = choose(config["algorithm"], config["task"], config["variant"])
+    if not isinstance(choice.factory, GivesPolicies):
+        raise InvalidArgumentError(f"algorithm '{choice.algorithm}' gives no policies; see docs/plugins.md.")
     try:
-        shape, actor = wing.saved_policy(algorithm, task, config["settings"], checkpoint.state)
+        shape, actor = choice.factory.saved_policy(choice.problem, config["settings"], checkpoint.state)
     except (KeyError, TypeError, ValueError, RuntimeError, InvalidShapeError, InvalidArgumentError) as error:
         raise InvalidFileError(
             f"the policy of {path} does not fit this version of the program ({error}). Use the version whose commit is "

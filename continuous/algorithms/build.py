@@ -1,4 +1,4 @@
-"""From names to an algorithm that is ready to train: task, dataset, settings, simulator."""
+"""From a task to an algorithm that is ready to train: dataset, settings, simulator."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from continuous.environments.oracle import Oracle
 from continuous.environments.registry import kept_simulator, robot_for
 from continuous.evaluation.evaluator import Evaluation, task_evaluator
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.registry import Task, find_task
+from continuous.tasks.registry import Task
 from continuous.tasks.termination import bounded, find_termination
 
 CONFIGS: Mapping[str, ModuleType] = {"ampl": ampl, "mopo": mopo, "damo": damo}
@@ -43,7 +43,7 @@ CONFIGS: Mapping[str, ModuleType] = {"ampl": ampl, "mopo": mopo, "damo": damo}
 
 def build(
     algorithm: str,
-    task_name: str,
+    task: Task,
     variant: str,
     seeds: Sequence[int],
     device: str,
@@ -54,7 +54,7 @@ def build(
 
     Args:
         algorithm: "ampl", "mopo" or "damo".
-        task_name: of D4RL, or of MOPO's own.
+        task: of D4RL, of MOPO's own, or a plugin's.
         variant: of the algorithm.
         seeds: trained side by side.
         device: "cpu" or "cuda".
@@ -65,7 +65,7 @@ def build(
         InvalidFileError: no dataset, or a damaged one.
         InvalidArgumentError: a scale or settings that the algorithm cannot take.
     """
-    task, presets = find_task(task_name), CONFIGS[algorithm]
+    presets = CONFIGS[algorithm]
     published = apply_settings(presets.published_config(task, variant), scale.settings)
     config = apply_settings(published.scaled(scale), scale.settings)  # again: what is asked for is not scaled
     notes = presets.preset_notes(task, variant, config)

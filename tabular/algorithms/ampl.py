@@ -12,14 +12,13 @@ whose loop is `ampl.training.train`. What stands in for the deep components, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from ampl.errors import check_at_least
 from ampl.interfaces import Array, Metrics
-from tabular.algorithms.exact_algorithm import ExactAlgorithm
+from tabular.algorithms.exact_algorithm import ExactFactory
 from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner, positive_softmax
 from tabular.exact.dynamics import maximum_likelihood
 from tabular.exact.occupancy import action_value, occupancy
@@ -44,31 +43,15 @@ class AMPLConfig(OfflineConfig):
         check_at_least("value_weight", self.value_weight, 0.0, "0 imitates the behavior policy.")
 
 
-class TabularAMPL(ExactAlgorithm):
-    """AMPL for several seeds.
+class AMPLLearner(OfflineLearner):
+    """One seed of AMPL: refits use the weights (Eq. 6) or, in the ablation "nw", do not (Eq. 4)."""
 
-    Args:
-        mdp: the true MDP, dense.
-        seeds: one dataset each.
-        config: hyperparameters.
-        weighted: whether refits use the weights (Eq. 6) or not (Eq. 4, the ablation "nw").
-    """
-
-    def __init__(self, mdp: FiniteMDP, seeds: Sequence[int], config: AMPLConfig, *, weighted: bool) -> None:
-        super().__init__(
-            "ampl",
-            [_Learner(mdp, config, weighted, seed) for seed in seeds],
-            seeds,
-            asdict(config) | {"discount": mdp.discount, "weighted": weighted},
-            config.retrain_period,
-        )
-
-
-class _Learner(OfflineLearner):
-    def __init__(self, mdp: FiniteMDP, config: AMPLConfig, weighted: bool, seed: int) -> None:
+    def __init__(self, mdp: FiniteMDP, config: AMPLConfig, variant: str, seed: int) -> None:
         super().__init__(mdp, config, seed)
+        self.retrain_period = config.retrain_period
         self._value_weight = config.value_weight
-        self._weighted = weighted
+        self._weighted = variant == "main"
+        self.recorded = {"weighted": self._weighted}
         self._empirical = mdp.with_dynamics(maximum_likelihood(self.counts))
 
     def estimate_weights(self) -> Array:
@@ -86,3 +69,6 @@ class _Learner(OfflineLearner):
         value = action_value(self.model, self.policy)
         scale = self._value_weight / max(float(np.abs(value).mean()), 1e-300)  # lambda of Eq. 17
         return self.change_policy(positive_softmax(np.log(self.estimated_behavior) + scale * value), value)
+
+
+AMPL = ExactFactory(name="ampl", variants=VARIANTS, published=AMPLConfig(), learner=AMPLLearner)

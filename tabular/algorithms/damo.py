@@ -11,12 +11,11 @@ actor's maximum of Eq. 2. What stands in for the deep components:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from ampl.errors import UnknownNameError, check_at_least, check_fraction
+from ampl.errors import check_at_least, check_fraction
 from ampl.interfaces import Metrics
-from tabular.algorithms.exact_algorithm import ExactAlgorithm
+from tabular.algorithms.exact_algorithm import ExactFactory
 from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner, advantage_scale, positive_softmax
 from tabular.alignment.maximin import ascend
 from tabular.alignment.policy_objectives import AlignedModelReturn, MaximinValue
@@ -59,35 +58,14 @@ class DAMOConfig(OfflineConfig):
         check_fraction("actor_share", self.actor_share)
 
 
-class TabularDAMO(ExactAlgorithm):
-    """DAMO for several seeds.
+class DAMOLearner(OfflineLearner):
+    """One seed of DAMO."""
 
-    Args:
-        mdp: the true MDP, dense.
-        seeds: one dataset each.
-        config: hyperparameters.
-        variant: one of `VARIANTS`.
-
-    Raises:
-        UnknownNameError: another variant.
-    """
-
-    def __init__(self, mdp: FiniteMDP, seeds: Sequence[int], config: DAMOConfig, variant: str = "main") -> None:
-        if variant not in VARIANTS:
-            raise UnknownNameError("variant of tabular DAMO", variant, VARIANTS)
-        closed_form = mdp.reward.size > EXACT_PAIRS
-        super().__init__(
-            "damo",
-            [_Learner(mdp, config, variant, closed_form, seed) for seed in seeds],
-            seeds,
-            asdict(config) | {"discount": mdp.discount, "variant": variant, "closed_form": closed_form},
-        )
-
-
-class _Learner(OfflineLearner):
-    def __init__(self, mdp: FiniteMDP, config: DAMOConfig, variant: str, closed_form: bool, seed: int) -> None:
+    def __init__(self, mdp: FiniteMDP, config: DAMOConfig, variant: str, seed: int) -> None:
         super().__init__(mdp, config, seed)
-        self._config, self._variant, self._closed_form = config, variant, closed_form
+        self._config, self._variant = config, variant
+        self._closed_form = mdp.reward.size > EXACT_PAIRS
+        self.recorded = {"variant": variant, "closed_form": self._closed_form}
         self._alpha = config.alpha * max(mdp.reward_bound, 1e-300)
         smoothed = self.counts + config.classifier_smoothing
         self._data_distribution = (smoothed / smoothed.sum()).reshape(-1, mdp.n_states)  # rho_D, [S*A, S']
@@ -137,3 +115,6 @@ class _Learner(OfflineLearner):
             "policy/objective": objective,
             "critic/start_value": float(estimate),
         }
+
+
+DAMO = ExactFactory(name="damo", variants=VARIANTS, published=DAMOConfig(), learner=DAMOLearner)

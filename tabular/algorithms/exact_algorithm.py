@@ -1,14 +1,26 @@
-"""Learners of several seeds as one `ampl.interfaces.Algorithm`: each method asks every seed in turn."""
+"""Learners of several seeds as one `ampl.interfaces.Algorithm`, and how `ampl train` gets one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
+from ampl.arithmetic import Arithmetic
+from ampl.errors import InvalidArgumentError, UnknownNameError
 from ampl.evaluation_schedule import EvaluationRequest
-from ampl.interfaces import Array, Evaluation, Metrics, State
-from tabular.algorithms.offline_learner import OfflineLearner
+from ampl.interfaces import Actor, Array, Evaluation, Metrics, State
+from ampl.scale import Scale
+from ampl.settings import apply_settings
+from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner
+from tabular.algorithms.saved_policy import DrawnAction
+from tabular.mdps.mdp import FiniteMDP
+
+_EPOCHS = 20  # exact policy iteration settles within a few epochs of each refit; twenty see three refits
+
+_Config = TypeVar("_Config", bound=OfflineConfig)
+_Config_contra = TypeVar("_Config_contra", bound=OfflineConfig, contravariant=True)
 
 
 class ExactAlgorithm:
@@ -18,9 +30,7 @@ class ExactAlgorithm:
         name: as on the command line.
         learners: one a seed.
         seeds: in the same order.
-        config: every hyperparameter, with the discount.
-        retrain_period: epochs between two weighted refits; None: never.
-        notes: what readers of the results must know.
+        config: every hyperparameter, with the discount and what the variant sets.
     """
 
     device = "cpu"
@@ -30,28 +40,21 @@ class ExactAlgorithm:
     evaluates_exactly = True
 
     def __init__(
-        self,
-        name: str,
-        learners: Sequence[OfflineLearner],
-        seeds: Sequence[int],
-        config: Mapping[str, Any],
-        retrain_period: int | None = None,
-        notes: Sequence[str] = (),
+        self, name: str, learners: Sequence[OfflineLearner], seeds: Sequence[int], config: Mapping[str, Any]
     ) -> None:
         self.name = name
         self.seeds = tuple(seeds)
-        self.retrain_period = retrain_period
+        self.retrain_period = learners[0].retrain_period
         self._learners = list(learners)
         self._config = dict(config)
-        self._notes = tuple(notes)
 
     def config(self) -> Mapping[str, Any]:
         """Every hyperparameter, with the discount and what the variant sets."""
         return self._config
 
     def notes(self) -> Sequence[str]:
-        """What is not as usual; mostly nothing, for the exact wing is never scaled down."""
-        return self._notes
+        """None: the exact wing is never scaled down."""
+        return ()
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
         """(Weighted) maximum likelihood of each seed.  Source: AMPL, Eqs. 4 and 6."""
@@ -77,3 +80,91 @@ class ExactAlgorithm:
     def load_state(self, index: int, state: State) -> None:
         """Inverse of `state`."""
         self._learners[index].load_state(state)
+
+
+class _MakesLearners(Protocol[_Config_contra]):
+    """A subclass of `OfflineLearner`."""
+
+    def __call__(self, mdp: FiniteMDP, config: _Config_contra, variant: str, seed: int) -> OfflineLearner:
+        """The learner of one seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactFactory(Generic[_Config]):
+    """An `ampl.interfaces.AlgorithmFactory` for finite problems.
+
+    Attributes:
+        name: as on the command line.
+        variants: each with what it is.
+        published: the settings, the same for every problem and variant.
+        learner: makes the learner of one seed.
+    """
+
+    name: str
+    variants: Mapping[str, str]
+    published: _Config
+    learner: _MakesLearners[_Config]
+
+    def make(
+        self, mdp: FiniteMDP, seeds: Sequence[int], config: _Config | None = None, variant: str = "main"
+    ) -> ExactAlgorithm:
+        """The algorithm for several seeds.
+
+        Args:
+            mdp: the true MDP, dense.
+            seeds: one dataset each.
+            config: hyperparameters; None: as published.
+            variant: one of `variants`.
+
+        Raises:
+            UnknownNameError: another variant.
+        """
+        if variant not in self.variants:
+            raise UnknownNameError(f"variant of tabular {self.name}", variant, self.variants)
+        config = config or self.published
+        learners = [self.learner(mdp, config, variant, seed) for seed in seeds]
+        recorded = asdict(config) | {"discount": mdp.discount} | dict(learners[0].recorded)
+        return ExactAlgorithm(self.name, learners, seeds, recorded)
+
+    def default_epochs(self, problem: FiniteMDP, variant: str) -> int:
+        """The same for all."""
+        return _EPOCHS
+
+    def settings(self, problem: FiniteMDP, variant: str) -> _Config:
+        """The same for every problem and variant."""
+        return self.published
+
+    def build(
+        self,
+        problem: FiniteMDP,
+        variant: str,
+        seeds: Sequence[int],
+        device: str,
+        scale: Scale,
+        arithmetic: Arithmetic,
+    ) -> ExactAlgorithm:
+        """The algorithm on a sampled dataset; exact linear algebra runs on the CPU only, and small matrices on a core.
+
+        Raises:
+            InvalidArgumentError: device "cuda", or steps asked for.
+        """
+        if device == "cuda":
+            raise InvalidArgumentError(
+                "--device is cuda; finite problems are solved exactly on the CPU. Use --device cpu."
+            )
+        steps = {
+            "--steps-per-epoch": scale.steps_per_epoch,
+            "--miw-steps": scale.weight_steps,
+            "--model-steps": scale.model_steps,
+        }
+        for option in (option for option, count in steps.items() if count is not None):
+            raise InvalidArgumentError(
+                f"{option} is given; finite problems are solved exactly, without steps. Leave it out."
+            )
+        return self.make(problem, seeds, apply_settings(self.published, scale.settings), variant)
+
+    def saved_policy(
+        self, problem: FiniteMDP, settings: Mapping[str, Any], state: State
+    ) -> tuple[tuple[int, ...], Actor]:
+        """Draws actions at the numbers of states; an `ampl.interfaces.GivesPolicies`."""
+        return (), DrawnAction(state["policy"])

@@ -13,15 +13,14 @@ for the deep components:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
-from ampl.errors import UnknownNameError, check_at_least
+from ampl.errors import check_at_least
 from ampl.interfaces import Array, Metrics, State
 from ampl.randomness import stream
-from tabular.algorithms.exact_algorithm import ExactAlgorithm
+from tabular.algorithms.exact_algorithm import ExactFactory
 from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner, advantage_scale, positive_softmax
 from tabular.bounds.integral_metrics import L1Distance
 from tabular.bounds.penalized_mdp import mean_uncertainty, penalized_mdp, penalized_return
@@ -55,34 +54,13 @@ class MOPOConfig(OfflineConfig):
         check_at_least("temperature", self.temperature, 1e-6)
 
 
-class TabularMOPO(ExactAlgorithm):
-    """MOPO for several seeds.
+class MOPOLearner(OfflineLearner):
+    """One seed of MOPO."""
 
-    Args:
-        mdp: the true MDP, dense.
-        seeds: one dataset each.
-        config: hyperparameters.
-        variant: one of `VARIANTS`.
-
-    Raises:
-        UnknownNameError: another variant.
-    """
-
-    def __init__(self, mdp: FiniteMDP, seeds: Sequence[int], config: MOPOConfig, variant: str = "main") -> None:
-        if variant not in VARIANTS:
-            raise UnknownNameError("variant of tabular MOPO", variant, VARIANTS)
-        super().__init__(
-            "mopo",
-            [_Learner(mdp, config, variant, seed) for seed in seeds],
-            seeds,
-            asdict(config) | {"discount": mdp.discount, "uncertainty": variant},
-        )
-
-
-class _Learner(OfflineLearner):
     def __init__(self, mdp: FiniteMDP, config: MOPOConfig, variant: str, seed: int) -> None:
         super().__init__(mdp, config, seed)
         self._config, self._variant, self._seed = config, variant, seed
+        self.recorded = {"uncertainty": variant}
         self.uncertainty: Floats = np.zeros_like(self.policy)
         self.penalty_weight = 0.0
 
@@ -143,3 +121,6 @@ class _Learner(OfflineLearner):
         ]
         mean = sum(rows) / len(rows)
         return np.max([np.abs(row - mean).sum(axis=2) for row in rows], axis=0)
+
+
+MOPO = ExactFactory(name="mopo", variants=VARIANTS, published=MOPOConfig(), learner=MOPOLearner)

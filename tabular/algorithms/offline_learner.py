@@ -8,7 +8,9 @@ in the limit of much data.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +71,12 @@ class OfflineLearner(ABC):
         model: the fitted MDP; before the first fit, the empirical one.
         policy: [S, A].
         weights: of the last fit, [S, A].
+        retrain_period: epochs between two weighted refits; None: never.
+        recorded: what config.json has beside the settings, as JSON values.
     """
+
+    retrain_period: int | None = None
+    recorded: Mapping[str, Any]
 
     def __init__(self, mdp: FiniteMDP, config: OfflineConfig, seed: int) -> None:
         self.mdp = mdp

@@ -15,7 +15,7 @@ from ampl.processes import available_cores, map_in_processes
 from ampl.progress import progress
 from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
-from tabular.algorithms.ampl import AMPLConfig, TabularAMPL
+from tabular.algorithms.ampl import AMPL
 from tabular.algorithms.offline_learner import behavior_policy
 from tabular.exact.occupancy import expected_return
 from tabular.exact.policy import optimal_policy
@@ -45,7 +45,7 @@ def alternation(path: Path) -> None:
     values = np.array(found).reshape(len(TASKS), len(_VARIANTS), len(_SEEDS), len(_COLUMNS), _EPOCHS)
     lower, earned, divergence, error = np.moveaxis(values, 3, 0)
     mdps = [task_mdp(task, _DISCOUNT) for task in TASKS]
-    period = AMPLConfig().retrain_period or _EPOCHS
+    period = AMPL.published.retrain_period or _EPOCHS
     check_replaceable(path)
     write_npz(
         path,
@@ -59,7 +59,7 @@ def alternation(path: Path) -> None:
             "model_divergence": divergence,
             "weights_error": error,
             "behavior_return": np.array(
-                [expected_return(mdp, behavior_policy(mdp, AMPLConfig().behavior_epsilon)) for mdp in mdps]
+                [expected_return(mdp, behavior_policy(mdp, AMPL.published.behavior_epsilon)) for mdp in mdps]
             ),
             "optimal_return": np.array([expected_return(mdp, optimal_policy(mdp)) for mdp in mdps]),
         },
@@ -69,7 +69,7 @@ def alternation(path: Path) -> None:
 def _train(which: tuple[str, str]) -> np.ndarray:
     """Metrics of all seeds, [N, columns, E]."""
     task, variant = which
-    algorithm = TabularAMPL(task_mdp(task, _DISCOUNT), _SEEDS, AMPLConfig(), weighted=variant == "weighted")
+    algorithm = AMPL.make(task_mdp(task, _DISCOUNT), _SEEDS, variant="main" if variant == "weighted" else "nw")
     with TemporaryDirectory() as folder:
         runs = train(algorithm, task=task, variant=variant, epochs=_EPOCHS, out=Path(folder), checkpoint_seconds=1e9)
         tables = [read_metrics(run.path / "metrics.csv") for run in runs]

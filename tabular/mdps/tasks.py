@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ampl.errors import UnknownNameError
+from ampl.interfaces import ProblemKind
 from ampl.randomness import stream
 from tabular.mdps.environments import ENVIRONMENTS, environment_mdp
 from tabular.mdps.generators import random_mdp
 from tabular.mdps.grid_world import grid_world
 from tabular.mdps.mdp import FiniteMDP
+
+_DISCOUNT = 0.99
 
 
 def _random(n_states: int, n_actions: int) -> Callable[[float], FiniteMDP]:
@@ -48,3 +51,20 @@ def task_mdp(name: str, discount: float) -> FiniteMDP:
     if name not in ENVIRONMENTS:
         raise UnknownNameError("task", name, TASKS)
     return environment_mdp(name, discount)
+
+
+class FiniteProblems:
+    """An `ampl.interfaces.ProblemSource` of `TASKS`."""
+
+    kind: ProblemKind = "finite"
+
+    def names(self) -> Sequence[str]:
+        """Toy-text environments, grid worlds and random MDPs."""
+        return TASKS
+
+    def load(self, name: str) -> FiniteMDP:
+        """The MDP of a task, dense."""
+        return task_mdp(name, _DISCOUNT)
+
+
+PROBLEMS = FiniteProblems()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import numpy as np
+import pytest
 
+import ampl.entry_points
 from ampl.arithmetic import Arithmetic
+from ampl.entry_points import ALGORITHMS, COMMANDS, PROBLEMS
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Evaluation, Metrics, ProblemKind, State
@@ -121,34 +126,53 @@ class FakeConfig:
         check_at_least("step_size", self.step_size, 0.0)
 
 
-class FakeWing:
+class FakeProblems:
     kind: ProblemKind = "continuous"
 
-    def tasks(self) -> Sequence[str]:
+    def names(self) -> Sequence[str]:
         return ["maze-small", "maze-large"]
 
-    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
-        return {"fake": {"plain": "as it is", "fancy": "with more of it"}}
+    def load(self, name: str) -> str:
+        return name
 
-    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
+
+class FakeFactory:
+    def __init__(self) -> None:
+        self.variants: Mapping[str, str] = {"plain": "as it is", "fancy": "with more of it"}
+
+    def default_epochs(self, problem: str, variant: str) -> int:
         return 3
 
-    def settings(self, algorithm: str, task: str, variant: str) -> FakeConfig:
+    def settings(self, problem: str, variant: str) -> FakeConfig:
         return FakeConfig(fancy=variant == "fancy")
 
     def build(
-        self,
-        algorithm: str,
-        task: str,
-        variant: str,
-        seeds: Sequence[int],
-        device: str,
-        scale: Scale,
-        arithmetic: Arithmetic,
+        self, problem: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, arithmetic: Arithmetic
     ) -> FakeAlgorithm:
         if device == "cuda":
-            raise InvalidArgumentError("--device is cuda, but this wing runs on the CPU only; use auto or cpu.")
+            raise InvalidArgumentError("--device is cuda, but this algorithm runs on the CPU only; use auto or cpu.")
         notes = [] if scale.steps_per_epoch is None else [f"scaled: epochs of {scale.steps_per_epoch} steps"]
-        config = apply_settings(self.settings(algorithm, task, variant), scale.settings)
+        config = apply_settings(self.settings(problem, variant), scale.settings)
         step_size = config.step_size * (scale.steps_per_epoch or 10) / 10
         return FakeAlgorithm(seeds, step_size=step_size, notes=notes, arithmetic=arithmetic)
+
+
+PROBLEM_SOURCE, FACTORY = FakeProblems(), FakeFactory()
+COMMAND_NAMES = ("train", "evaluate", "settings")
+
+
+def announce_fake(
+    monkeypatch: pytest.MonkeyPatch, *others: EntryPoint, factory: Any = FACTORY, name: str = "fake"
+) -> None:
+    """Replaces what is installed by these commands, the fake algorithm, or another, on its tasks, and others."""
+    here = sys.modules[__name__]
+    monkeypatch.setattr(here, "FACTORY", factory)
+    entries = [
+        *(EntryPoint(each, f"ampl.command_line.commands.{each}:{each.title()}", COMMANDS) for each in COMMAND_NAMES),
+        EntryPoint("fake", f"{__name__}:PROBLEM_SOURCE", PROBLEMS),
+        EntryPoint(f"continuous.{name}", f"{__name__}:FACTORY", ALGORITHMS),
+        *others,
+    ]
+    monkeypatch.setattr(
+        ampl.entry_points, "entry_points", lambda group: [entry for entry in entries if entry.group == group]
+    )

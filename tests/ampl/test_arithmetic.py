@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-import ampl.catalog
 from ampl.arithmetic import DEFAULT, Arithmetic
 from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from ampl.runs.recorded_arithmetic import choose_arithmetic, recorded_arithmetic, tell_arithmetic
-from tests.ampl.fake_algorithm import FakeWing
+from tests.ampl.fake_algorithm import announce_fake
 
 TWO = Arithmetic(threads=2, precision="medium")
 
@@ -107,7 +106,7 @@ def test_a_damaged_record_is_named(recorded: Callable[..., Path], damaged: Any) 
 
 
 def test_training_and_evaluation_record_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ampl.catalog, "installed_wings", lambda: {"fake": FakeWing()})
+    announce_fake(monkeypatch)
     train = ["train", "fake", "maze-small", "--out", str(tmp_path)]
     run = tmp_path / "maze-small" / "fake" / "plain" / "seed0"
 

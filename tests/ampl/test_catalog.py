@@ -1,94 +1,132 @@
-"""What can be trained where: wings of other packages add to the built-in ones and never hide or replace them."""
+"""What can be trained where: other packages add problems and algorithms, and hide or change none that is built in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from ampl.catalog import choose, installed_wings, variants_of, wings_with
-from ampl.entry_points import WINGS, announced
-from ampl.errors import InvalidArgumentError, MissingPackageError, UnknownNameError
-from tests.ampl.fake_algorithm import FakeWing
+import ampl
+from ampl.catalog import algorithm_names, choose
+from ampl.command_line.main import main
+from ampl.entry_points import ALGORITHMS, PROBLEMS
+from ampl.errors import BrokenEntryPointError, InvalidArgumentError, MissingPackageError, UnknownNameError
+from tests.ampl.fake_algorithm import FakeFactory, FakeProblems, announce_fake
+from tests.ampl.plugin_packages import install
 
-PLUGIN = """
-from tests.ampl.test_catalog import OtherWing
-WING = OtherWing(["hopper-medium-v2"], {"bc": ["plain"], "mopo": ["main", "mine"]})
+MODULE = """
+from tests.ampl.fake_algorithm import FakeAlgorithm, FakeFactory
+
+class Factory(FakeFactory):
+    def build(self, *arguments):
+        built = super().build(*arguments)
+        built.name = "walk"
+        return built
+
+class Problems:
+    kind = "finite"
+
+    def names(self):
+        return ["frozenlake-4x4", "mine"]
+
+    def load(self, name):
+        return name
+
+FACTORY, PROBLEMS = Factory(), Problems()
 """
 
 
-class OtherWing(FakeWing):
-    def __init__(self, tasks: Sequence[str], algorithms: Mapping[str, Sequence[str]]) -> None:
-        self._tasks, self._algorithms = tasks, algorithms
+class FiniteProblems(FakeProblems):
+    kind = "finite"
 
-    def tasks(self) -> Sequence[str]:
-        return self._tasks
-
-    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
-        return {name: dict.fromkeys(variants, "of a test") for name, variants in self._algorithms.items()}
+    def names(self) -> list[str]:
+        return ["door"]
 
 
-FIRST, SECOND = OtherWing(["maze", "door"], {"mopo": ["main"]}), OtherWing(["maze", "key"], {"bc": ["plain", "wide"]})
-TWO = {"first": FIRST, "second": SECOND}
+FINITE, OTHER = FiniteProblems(), FakeFactory()
 
 
-def announce(folder: Path, package: str, wing: str) -> None:
-    """Installs a package that announces a wing."""
-    information = folder / f"{package}-1.0.dist-info"
-    information.mkdir(parents=True)
-    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text(f"[ampl.wings]\n{wing} = {package}:WING\n")
-    (folder / f"{package}.py").write_text(PLUGIN)
-
-
-def test_of_wings_with_the_same_task_that_with_the_algorithm_is_taken() -> None:
-    assert choose(TWO, "mopo", "maze", None).wing is FIRST
-    found = choose(TWO, "bc", "maze", None)
-    assert (found.wing, found.variant) == (SECOND, "plain")
-    assert choose(TWO, "bc", "key", "wide").variant == "wide"
-
-
-def test_mistakes_list_what_all_wings_have() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown task 'kye'. Did you mean 'key'\? Valid: door, key, maze\."):
-        choose(TWO, "bc", "kye", None)
-    with pytest.raises(UnknownNameError, match=r"unknown algorithm 'moop'. Did you mean 'mopo'\? Valid: bc, mopo\."):
-        choose(TWO, "moop", "key", None)
-    with pytest.raises(InvalidArgumentError, match=r"'bc' does not run on task 'door'; available there: mopo\."):
-        choose(TWO, "bc", "door", None)
-    third = OtherWing(["maze"], {"bc": ["deep"]})
-    with pytest.raises(UnknownNameError, match=r"bc 'dep'. Did you mean 'deep'\? Valid: deep, plain, wide\."):
-        choose(TWO | {"third": third}, "bc", "maze", "dep")
-    with pytest.raises(MissingPackageError):
-        choose({}, "bc", "maze", None)
-
-
-@pytest.mark.parametrize("name", ["aaa", "continuous_too", "zzz"])
-def test_a_package_adds_an_algorithm_and_variants_to_built_in_tasks_and_hides_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    before = installed_wings()
-    announce(tmp_path, "other_package", name)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    wings = installed_wings()
-    assert list(wings) == ["continuous", "tabular", name]
-    task = "hopper-medium-v2"
-    assert choose(wings, "bc", task, None).wing is wings[name]
-    for algorithm, variants in before["continuous"].algorithms().items():
-        assert choose(wings, algorithm, task, None) == choose(before, algorithm, task, None)
-        for variant in variants:
-            assert choose(wings, algorithm, task, variant).wing is before["continuous"]
-    assert choose(wings, "mopo", task, "mine").wing is wings[name]
-    assert variants_of(wings_with(wings, task))["mopo"] == [*before["continuous"].algorithms()["mopo"], "mine"]
-
-
-def test_a_package_cannot_take_the_name_of_a_built_in_wing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    before = announced(WINGS)
-    announce(tmp_path, "other_package", "continuous")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert {name: entry.value for name, entry in announced(WINGS).items()} == {
-        name: entry.value for name, entry in before.items()
+def add(monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, algorithms: list[str]) -> None:
+    """Installs a package with algorithms and with two finite problems, one of which is built in."""
+    module = package.replace("-", "_")
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    announced = {
+        ALGORITHMS: dict.fromkeys(algorithms, f"{module}:FACTORY"),
+        PROBLEMS: {module: f"{module}:PROBLEMS"},
     }
-    assert "the wing 'continuous' of other_package is not used: ampl-testbed has one of that name" in caplog.text
+    install(monkeypatch, folder, package, announced, {module: MODULE})
+
+
+def test_an_algorithm_is_looked_up_by_its_name_and_the_kind_of_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    finite = EntryPoint("here", f"{__name__}:FINITE", PROBLEMS)
+    other = EntryPoint("finite.fake", f"{__name__}:OTHER", ALGORITHMS)
+    announce_fake(monkeypatch, finite, other)
+    assert choose("fake", "door", None).factory is OTHER
+    assert choose("fake", "maze-small", "fancy").factory is not OTHER
+    assert (choose("fake", "door", None).variant, choose("fake", "door", "fancy").variant) == ("plain", "fancy")
+
+
+def test_mistakes_list_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    announce_fake(
+        monkeypatch,
+        EntryPoint("here", f"{__name__}:FINITE", PROBLEMS),
+        EntryPoint("finite.bc", f"{__name__}:OTHER", ALGORITHMS),
+    )
+    with pytest.raises(UnknownNameError, match=r"'dor'. Did you mean 'door'\? Valid: door, maze-large, maze-small\."):
+        choose("bc", "dor", None)
+    with pytest.raises(UnknownNameError, match=r"unknown algorithm 'fak'. Did you mean 'fake'\? Valid: bc, fake\."):
+        choose("fak", "door", None)
+    with pytest.raises(InvalidArgumentError, match=r"'fake' does not run on task 'door'; available there: bc\."):
+        choose("fake", "door", None)
+    with pytest.raises(UnknownNameError, match=r"bc 'plan'. Did you mean 'plain'\? Valid: fancy, plain\."):
+        choose("bc", "door", "plan")
+    monkeypatch.setattr("ampl.entry_points.entry_points", lambda group: [])
+    with pytest.raises(MissingPackageError, match=r"Reinstall ampl-testbed"):
+        choose("bc", "door", None)
+
+
+@pytest.mark.parametrize("package", ["aaa-package", "zzz-package"])
+def test_a_package_adds_to_what_is_built_in_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str
+) -> None:
+    deep, finite = (ampl.load_problem(task) for task in ("hopper-medium-v2", "frozenlake-4x4"))
+    add(monkeypatch, tmp_path, package, ["continuous.walk", "finite.walk", "finite.mopo"])
+    for before in (deep, finite):
+        after = ampl.load_problem(before.name)
+        assert after.algorithms == {**before.algorithms, "walk": ("plain", "fancy")}
+        for algorithm, variants in before.algorithms.items():
+            for variant in variants:
+                assert type(choose(algorithm, before.name, variant).factory).__module__.startswith(
+                    ("tabular.", "continuous.")
+                )
+    assert ampl.load_problem("mine").algorithms.keys() == ampl.load_problem("frozenlake-4x4").algorithms.keys()
+    out = ["--out", str(tmp_path / "runs"), "--epochs", "1"]
+    capsys.readouterr()
+    assert main(["train", "mopo", "gridworld-5x5", *out]) == 0
+    (line,) = (each for each in capsys.readouterr().err.splitlines() if package in each)
+    assert line == (
+        f"ampl: warning: the algorithm 'finite.mopo' of {package} is not used: ampl-testbed has one of that name"
+    )
+    assert main(["train", "walk", "frozenlake-4x4", *out]) == 0  # a built-in problem, by the plugin's algorithm
+    assert f"the task 'frozenlake-4x4' of {package} is not used: ampl-testbed has one" in capsys.readouterr().err
+
+
+def test_two_packages_of_one_name_are_named_and_stop_only_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for package in ("one-package", "other-package"):
+        add(monkeypatch, tmp_path, package, ["continuous.walk"])
+    both = "one-package and other-package. Uninstall all but one of them."
+    with pytest.raises(BrokenEntryPointError, match=f"the algorithm 'continuous.walk' is announced by {both}"):
+        choose("walk", "hopper-medium-v2", None)
+    with pytest.raises(BrokenEntryPointError, match=f"the task 'mine' is announced by {both}"):
+        choose("mopo", "mine", None)
+    assert main(["train", "walk", "hopper-medium-v2", "--out", str(tmp_path / "runs")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(both)
+    assert not (tmp_path / "runs").exists()
+    assert "walk" in algorithm_names()["continuous"]
+    assert "walk" not in ampl.load_problem("hopper-medium-v2").algorithms
+    assert main(["train", "mopo", "gridworld-5x5", "--epochs", "1", "--out", str(tmp_path / "runs")]) == 0

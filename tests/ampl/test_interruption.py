@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import ampl.catalog
 import ampl.interruption
 from ampl.arithmetic import Arithmetic
 from ampl.command_line.main import main
@@ -17,7 +16,7 @@ from ampl.interfaces import Metrics
 from ampl.interruption import Interruption, saving_first, stop_requested
 from ampl.runs.checkpoints import checkpoint_epochs
 from ampl.scale import Scale
-from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
+from tests.ampl.fake_algorithm import FakeAlgorithm, FakeFactory, announce_fake
 from tests.ampl.runs.interruption import run_bytes
 
 RUN = Path("maze-small/fake/plain/seed0")
@@ -36,19 +35,12 @@ class SignalledAlgorithm(FakeAlgorithm):
         return super().improve_policy(epoch)
 
 
-class SignalledWing(FakeWing):
+class SignalledFactory(FakeFactory):
     signals: Sequence[int] = ()
     while_building = False
 
     def build(
-        self,
-        algorithm: str,
-        task: str,
-        variant: str,
-        seeds: Sequence[int],
-        device: str,
-        scale: Scale,
-        arithmetic: Arithmetic,
+        self, problem: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, arithmetic: Arithmetic
     ) -> FakeAlgorithm:
         if self.while_building:
             for number in self.signals:
@@ -59,11 +51,11 @@ class SignalledWing(FakeWing):
 
 
 @pytest.fixture
-def wing(monkeypatch: pytest.MonkeyPatch) -> SignalledWing:
-    """The only wing of `ampl train`."""
-    wing = SignalledWing()
-    monkeypatch.setattr(ampl.catalog, "installed_wings", lambda: {"fake": wing})
-    return wing
+def factory(monkeypatch: pytest.MonkeyPatch) -> SignalledFactory:
+    """The only algorithm of `ampl train`."""
+    factory = SignalledFactory()
+    announce_fake(monkeypatch, factory=factory)
+    return factory
 
 
 def train_command(out: Path) -> list[str]:
@@ -72,10 +64,10 @@ def train_command(out: Path) -> list[str]:
 
 @pytest.mark.parametrize(("number", "code", "word"), BOTH)
 def test_a_signal_in_an_epoch_lets_it_end_and_the_line_says_how_to_go_on(
-    wing: SignalledWing, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, code: int, word: str
+    factory: SignalledFactory, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, code: int, word: str
 ) -> None:
     out = tmp_path / "my  'own' runs"
-    wing.signals = [number]
+    factory.signals = [number]
     assert main(train_command(out)) == code
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith(f"ampl: {word}; to go on: ")
@@ -84,7 +76,7 @@ def test_a_signal_in_an_epoch_lets_it_end_and_the_line_says_how_to_go_on(
     assert checkpoint_epochs(out / RUN / "checkpoint")[0] == 2
     assert not (out / RUN / "result.json").exists()
 
-    wing.signals = []
+    factory.signals = []
     assert main(words[words.index("train") :]) == 0
     assert main(train_command(tmp_path / "whole")) == 0
     assert run_bytes(out / RUN, 5) == run_bytes(tmp_path / "whole" / RUN, 5)
@@ -92,18 +84,18 @@ def test_a_signal_in_an_epoch_lets_it_end_and_the_line_says_how_to_go_on(
 
 @pytest.mark.parametrize(("number", "code", "word"), BOTH)
 def test_a_second_signal_ends_it_at_once(
-    wing: SignalledWing, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, code: int, word: str
+    factory: SignalledFactory, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, code: int, word: str
 ) -> None:
-    wing.signals = [number, signal.SIGINT]
+    factory.signals = [number, signal.SIGINT]
     assert main([*train_command(tmp_path), "--checkpoint-seconds", "1e6"]) == code  # the first one says what it was
     assert capsys.readouterr().err.startswith(f"ampl: {word}; to go on: ")
     assert checkpoint_epochs(tmp_path / RUN / "checkpoint") == [0]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no alarms")
-def test_the_grace_ends(wing: SignalledWing, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_grace_ends(factory: SignalledFactory, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where no place to stop at comes in time: the alarm ends it as the signal would have."""
-    wing.signals = [signal.SIGTERM, signal.SIGALRM]
+    factory.signals = [signal.SIGTERM, signal.SIGALRM]
     assert main(train_command(tmp_path)) == 143
     assert capsys.readouterr().err.endswith(" --resume\n")
 
@@ -124,9 +116,9 @@ def test_the_alarm_of_the_grace_is_set_and_taken_back(monkeypatch: pytest.Monkey
 
 
 def test_a_signal_while_the_data_is_read_ends_at_once(
-    wing: SignalledWing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    factory: SignalledFactory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wing.signals, wing.while_building = [signal.SIGTERM], True
+    factory.signals, factory.while_building = [signal.SIGTERM], True
     assert main([*train_command(tmp_path), "--resume"]) == 143
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ampl: terminated; to go on: ")

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import ampl.catalog
 from ampl.command_line.main import main
 from ampl.interfaces import Metrics
 from ampl.step_recording import step_recording, step_recording_allowed
-from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
+from tests.ampl.fake_algorithm import FakeAlgorithm, announce_fake
 
 
 @pytest.mark.parametrize(
@@ -21,7 +20,7 @@ def test_the_option_holds_for_the_whole_training(
     seen: list[bool] = []
     for name in ("__init__", "fit_model", "improve_policy"):
         monkeypatch.setattr(FakeAlgorithm, name, noting(getattr(FakeAlgorithm, name), seen))
-    monkeypatch.setattr(ampl.catalog, "installed_wings", lambda: {"fake": FakeWing()})
+    announce_fake(monkeypatch)
     assert main(["train", "fake", "maze-small", "--out", str(tmp_path), "--epochs", "2", *options]) == 0
     assert seen == [allowed] * 4
     assert step_recording_allowed()

@@ -42,7 +42,6 @@ class Evaluate:
             AmplError: an argument is wrong, or no run can be evaluated; the message says why.
         """
         from ampl.arithmetic import DEFAULT
-        from ampl.catalog import installed_wings
         from ampl.runs.result_table import Column, print_results
         from ampl.runs.run_evaluation import RunEvaluation, evaluate_run, find_runs
         from ampl.settings import variant_label
@@ -50,13 +49,12 @@ class Evaluate:
         DEFAULT.changed(self.threads, self.precision)  # refuses what cannot be before anything is read
         if self.episodes is not None:
             check_at_least("--episodes", self.episodes, 1)
-        runs, wings = find_runs(self.run_directory), installed_wings()
+        runs = find_runs(self.run_directory)
         found: list[RunEvaluation] = []
         for path in runs:
             try:
                 found.append(
                     evaluate_run(
-                        wings,
                         path,
                         episodes=self.episodes,
                         device=self.device,

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import tyro
 
+from ampl.command_line.installed_algorithms import installed_algorithms
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -18,8 +20,9 @@ class Settings:
     `ampl train ALGORITHM TASK --set KEY=VALUE` changes them; the last part of a key suffices where it is clear.
     """
 
-    algorithm: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM")]
-    """Whose settings: ampl, mopo or damo."""
+    algorithm: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM", help=f"Whose settings: {installed_algorithms()}.")
+    ]
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
     """On what: a finite MDP, or a task of `ampl data list`."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
@@ -33,17 +36,14 @@ class Settings:
         Raises:
             AmplError: nothing of that name is installed; the message has the nearest.
         """
-        from ampl.catalog import choose, installed_wings
+        from ampl.catalog import choose
         from ampl.printing import print_columns, print_line
         from ampl.settings import list_settings
 
-        choice = choose(installed_wings(), self.algorithm, self.task, self.variant)
-        variants = choice.wing.algorithms()[self.algorithm]
-        first = next(iter(variants))
-        settings = list_settings(choice.wing.settings(self.algorithm, self.task, choice.variant))
-        common = {
-            each.key: each.value for each in list_settings(choice.wing.settings(self.algorithm, self.task, first))
-        }
+        choice = choose(self.algorithm, self.task, self.variant)
+        variants = choice.factory.variants
+        settings = list_settings(choice.settings())
+        common = {each.key: each.value for each in list_settings(choice.settings(next(iter(variants))))}
         if self.json:
             names = {"algorithm": self.algorithm, "task": self.task, "variant": choice.variant}
             rows = [_as_json(setting, common) for setting in settings]

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ampl.command_line.installed_algorithms import installed_algorithms
+
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
@@ -17,8 +19,9 @@ class Train:
     --set changes stands in the name of the variant's folder, like main,penalty_weight=2.5.
     """
 
-    algorithm: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM")]
-    """What to train: ampl, mopo or damo."""
+    algorithm: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM", help=f"What to train: {installed_algorithms()}.")
+    ]
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
     """What to train it on: a finite MDP, or a task of `ampl data list`; a wrong name lists them all."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None

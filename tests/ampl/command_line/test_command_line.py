@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-import ampl.catalog
-import ampl.entry_points
+import ampl
 from ampl import __version__
 from ampl.command_line.main import main
-from ampl.entry_points import COMMANDS, EXPERIMENTS, WINGS, load, load_all
+from ampl.entry_points import ALGORITHMS, COMMANDS, EXPERIMENTS, PROBLEMS, load
 from ampl.errors import AmplError, BrokenEntryPointError, ForeignFileError, InvalidFileError, UnknownNameError
 from ampl.experiments import find_or_make_record, make_record
 from ampl.files import read_json, read_npz, write_npz
 from ampl.runs.metrics_table import read_curve
 from ampl.scale import Scale
-from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
+from tests.ampl.fake_algorithm import FACTORY, FakeAlgorithm, announce_fake
+from tests.ampl.plugin_packages import install
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,32 +55,29 @@ def make_nothing(path: Path) -> None:
     """Forgets to write."""
 
 
-wing = FakeWing()
-
-
 @pytest.fixture(autouse=True)
 def announce(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replaces what is installed by a few entry points of this module and two broken ones."""
+    """Replaces what is installed by a few entry points of this module and broken ones."""
     here = __name__
-    entries = [
+    announce_fake(
+        monkeypatch,
         EntryPoint("play", f"{here}:Play", COMMANDS),
-        EntryPoint("train", "ampl.command_line.commands.train:Train", COMMANDS),
         EntryPoint("broken", "no_such_module:Thing", COMMANDS),
-        EntryPoint("fake", f"{here}:wing", WINGS),
-        EntryPoint("broken", f"{here}:no_such_wing", WINGS),
+        EntryPoint("broken", f"{here}:no_such_source", PROBLEMS),
+        EntryPoint("class", "tests.ampl.fake_algorithm:FakeProblems", PROBLEMS),
+        EntryPoint("continuous.broken", f"{here}:no_such_factory", ALGORITHMS),
+        EntryPoint("continuous.text", f"{here}:__name__", ALGORITHMS),
+        EntryPoint("continous.fake", f"{here}:no_such_factory", ALGORITHMS),
         EntryPoint("good", f"{here}:write_record", EXPERIMENTS),
         EntryPoint("lazy", f"{here}:make_nothing", EXPERIMENTS),
-    ]
-    monkeypatch.setattr(
-        ampl.entry_points, "entry_points", lambda group: [entry for entry in entries if entry.group == group]
     )
 
 
 def test_help_lists_every_command_with_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert "  play    Plays a tune.\n" in out
-    assert "  broken  (not available" in out
+    assert "  play      Plays a tune.\n" in out
+    assert "  broken    (not available" in out
     assert "At length" not in out
 
 
@@ -100,7 +97,7 @@ def test_the_help_of_a_command_explains_its_fields(capsys: pytest.CaptureFixture
     assert "ampl train" in out
     assert "Continue runs that are already there." in out
     words = " ".join(out.replace("│", " ").split())
-    assert "What to train: ampl, mopo or damo." in words
+    assert "What to train: fake, broken or text." in words
     assert "a task of `ampl data list`; a wrong name lists them all." in words
 
 
@@ -179,30 +176,39 @@ def test_train_says_that_a_run_was_scaled(
 
 
 def test_train_ends_with_1_if_a_seed_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wing, "build", lambda *_: FakeAlgorithm([0, 1], diverging={0: 2}))
+    monkeypatch.setattr(FACTORY, "build", lambda *_: FakeAlgorithm([0, 1], diverging={0: 2}))
     assert main(["train", "fake", "maze-small", "--seeds", "0,1", "--out", str(tmp_path)]) == 1
 
 
-def test_what_is_no_wing_is_left_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(ampl.catalog, "load_all", lambda group: {"good": wing, "class": FakeWing, "text": "wing"})
-    assert list(ampl.catalog.installed_wings()) == ["good"]
-    assert "'class'" in caplog.text
-    assert "'text'" in caplog.text
+def test_what_is_broken_is_named_and_does_not_stop_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "fake", "maze-small", "--out", str(tmp_path)]) == 0
+    err = capsys.readouterr().err
+    assert "the source of problems 'broken' of an unknown package cannot be loaded" in err
+    assert "the source of problems 'class' is a type; expected an object with what ampl.interfaces.ProblemSource" in err
+    assert "algorithm 'continous.fake' of an unknown package is not used; expected a name like finite.fake or" in err
+    assert "'continuous.broken'" not in err  # only what is asked for is imported
+    assert "'continuous.broken' of an unknown package cannot be" in mistake(capsys, "train", "broken", "maze-small")
+    assert "the algorithm 'continuous.text' is a str; expected" in mistake(capsys, "train", "text", "maze-small")
+    assert list(ampl.load_problem("maze-small").algorithms) == ["fake"]
 
 
-def test_a_broken_wing_is_named_and_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    assert list(load_all(WINGS)) == ["fake"]
-    assert "the wing 'broken'" in caplog.text
+def test_an_algorithm_without_variants_or_of_another_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ("train", "fake", "maze-small", "--out", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeAlgorithm, "name", "other")
+        assert "'continuous.fake' calls itself 'other'; expected" in mistake(capsys, *train)
+    monkeypatch.setattr(FACTORY, "variants", {})
+    assert "'continuous.fake' has no variants; expected at least one." in mistake(capsys, *train)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_entry_point_names_its_distribution(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    information = tmp_path / "bad_package-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-package\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[ampl.commands]\nboom = bad_package:Boom\n")
-    (tmp_path / "bad_package.py").write_text("1 / 0\n")
     monkeypatch.undo()
-    monkeypatch.syspath_prepend(str(tmp_path))
+    install(monkeypatch, tmp_path, "bad-package", {COMMANDS: {"boom": "bad_package:Boom"}}, {"bad_package": "1 / 0"})
     with pytest.raises(BrokenEntryPointError, match=r"of bad-package cannot be loaded .*ZeroDivisionError") as error:
         load(COMMANDS, "boom")
     assert "\n" not in str(error.value)

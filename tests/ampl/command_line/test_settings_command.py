@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-import ampl.entry_points
 from ampl.command_line.main import main
-from ampl.entry_points import COMMANDS, WINGS
-from tests.ampl.fake_algorithm import FakeWing
-
-wing = FakeWing()
+from tests.ampl.fake_algorithm import announce_fake
 
 
 @pytest.fixture(autouse=True)
 def announce(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("train", "evaluate", "settings")
-    entries = [EntryPoint(name, f"ampl.command_line.commands.{name}:{name.title()}", COMMANDS) for name in names]
-    entries.append(EntryPoint("fake", f"{__name__}:wing", WINGS))
-    monkeypatch.setattr(
-        ampl.entry_points, "entry_points", lambda group: [entry for entry in entries if entry.group == group]
-    )
+    announce_fake(monkeypatch)
 
 
 def train(out: Path, *options: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,29 +12,18 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-import ampl.entry_points
 from ampl.command_line.main import main
-from ampl.entry_points import COMMANDS, WINGS
 from ampl.files import write_json
 from ampl.interfaces import Algorithm
 from ampl.runs.checkpoints import Checkpoint
 from ampl.runs.run_evaluation import without_streams
-from tests.ampl.fake_algorithm import FakeAlgorithm, FakeWing
+from tests.ampl.fake_algorithm import FACTORY, FakeAlgorithm, announce_fake
 from tests.ampl.test_training_driver import damage
-
-wing = FakeWing()
 
 
 @pytest.fixture(autouse=True)
 def announce(monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = [
-        EntryPoint("train", "ampl.command_line.commands.train:Train", COMMANDS),
-        EntryPoint("evaluate", "ampl.command_line.commands.evaluate:Evaluate", COMMANDS),
-        EntryPoint("fake", f"{__name__}:wing", WINGS),
-    ]
-    monkeypatch.setattr(
-        ampl.entry_points, "entry_points", lambda group: [entry for entry in entries if entry.group == group]
-    )
+    announce_fake(monkeypatch)
 
 
 @pytest.fixture
@@ -83,13 +71,13 @@ def test_a_folder_of_seeds_is_evaluated_seed_by_seed(
     variant: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built: list[FakeAlgorithm] = []
-    build = wing.build
+    build = FACTORY.build
 
     def kept(*arguments: Any) -> FakeAlgorithm:
         built.append(build(*arguments))
         return built[-1]
 
-    monkeypatch.setattr(wing, "build", kept)
+    monkeypatch.setattr(FACTORY, "build", kept)
     assert main(["evaluate", str(variant), "--episodes", "7"]) == 0
     assert [algorithm.seeds for algorithm in built] == [[0], [2]]
     assert [algorithm.calls for algorithm in built] == [["evaluate 7"]] * 2
@@ -123,7 +111,7 @@ def test_an_interrupted_and_a_stopped_run_are_evaluated_at_their_last_checkpoint
 
     options = ["--seeds", "0,1", "--checkpoint-seconds", "0", "--out", str(tmp_path)]
     with monkeypatch.context() as patch:
-        patch.setattr(wing, "build", lambda *_: Interrupted([0, 1], diverging={0: 2}))
+        patch.setattr(FACTORY, "build", lambda *_: Interrupted([0, 1], diverging={0: 2}))
         assert main(["train", "fake", "maze-small", *options]) == 130
     folder = tmp_path / "maze-small" / "fake" / "plain"
     assert not (folder / "seed1" / "result.json").exists()

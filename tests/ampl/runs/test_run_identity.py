@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-import ampl.catalog
 from ampl.command_line.main import main
 from ampl.runs.run_identity import difference_between_runs, same_length
-from tests.ampl.fake_algorithm import FakeWing
+from tests.ampl.fake_algorithm import announce_fake
 from tests.ampl.runs.interruption import run_bytes
 
 
@@ -47,7 +46,7 @@ def test_configurations_of_any_shape_differ(damaged: Any) -> None:
 def test_a_finished_run_is_extended_and_its_configuration_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ampl.catalog, "installed_wings", lambda: {"fake": FakeWing()})
+    announce_fake(monkeypatch)
 
     def trained(out: str, *options: str) -> Path:
         assert main(["train", "fake", "maze-small", "--out", str(tmp_path / out), *options]) == 0

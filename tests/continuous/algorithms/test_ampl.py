@@ -17,10 +17,10 @@ from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import Status
 from ampl.setting_values import settings_as_json
 from ampl.training import train
+from continuous import wing
 from continuous.algorithms.ampl.ampl import AMPL
 from continuous.algorithms.ampl.config import VARIANTS
 from continuous.algorithms.evaluation import TaskEvaluation
-from continuous.wing import ContinuousWing
 from tests.continuous.algorithms.small_ampl import line_table, small_ampl, small_config, surroundings
 
 EPOCHS = 10  # of which nine are followed by a refit
@@ -59,7 +59,7 @@ def test_variants_differ_from_main_in_what_they_are_named_for() -> None:
 
 
 def test_the_wing_lists_exactly_the_variants_there_are() -> None:
-    assert list(ContinuousWing().algorithms()["ampl"]) == list(VARIANTS)
+    assert list(wing.AMPL.variants) == list(VARIANTS)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:

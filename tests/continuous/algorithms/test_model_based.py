@@ -16,6 +16,7 @@ from ampl.errors import InvalidArgumentError
 from ampl.runs.metrics_table import read_metrics
 from ampl.scale import Scale
 from ampl.training import train
+from continuous import wing
 from continuous.algorithms.build import CONFIGS
 from continuous.algorithms.build import build as build_from_names
 from continuous.algorithms.damo import config as damo_presets
@@ -28,7 +29,6 @@ from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.registry import find_task
-from continuous.wing import WING
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import (
     damo_config,
@@ -212,10 +212,9 @@ def test_the_one_sided_conjugate_ignores_negative_residuals_and_the_two_sided_do
 
 
 def test_the_wing_lists_every_variant() -> None:
-    listed = WING.algorithms()
-    assert list(listed["mopo"]) == list(mopo_presets.VARIANTS)
-    assert list(listed["damo"]) == list(damo_presets.VARIANTS)
-    assert next(iter(listed["mopo"])) == next(iter(listed["damo"])) == "main"
+    assert list(wing.MOPO.variants) == list(mopo_presets.VARIANTS)
+    assert list(wing.DAMO.variants) == list(damo_presets.VARIANTS)
+    assert next(iter(wing.MOPO.variants)) == next(iter(wing.DAMO.variants)) == "main"
 
 
 def test_a_fit_of_the_model_can_be_limited_and_says_so() -> None:

@@ -1,4 +1,4 @@
-"""The package in docs/plugins.md, installed as it stands there, is trained, resumed and evaluated."""
+"""The packages in docs/plugins.md, installed as they stand there, are trained, resumed, evaluated and drawn."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import ampl
 from ampl.command_line.main import main
 from ampl.files import read_json
 from continuous.data.d4rl_writer import write_d4rl
+from figures.training import learning_curves
+from tests.ampl.plugin_packages import install
 from tests.continuous.data.d4rl_samples import HOPPER, hopper_data, made_by
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugins.md"
@@ -20,19 +22,13 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugins.md"
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Installs the package beside a small dataset, and returns a folder for runs."""
-    text = PAGE.read_text(encoding="utf-8")
-    (metadata,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    (module,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    project = tomllib.loads(metadata)["project"]
-    package = str(project["name"]).replace("-", "_")
-    information = tmp_path / "packages" / f"{package}-{project['version']}.dist-info"
-    information.mkdir(parents=True)
-    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1\n")
-    announced = [f"{name} = {place}\n" for name, place in project["entry-points"]["ampl.wings"].items()]
-    (information / "entry_points.txt").write_text("[ampl.wings]\n" + "".join(announced))
-    (tmp_path / "packages" / f"{package}.py").write_text(module)
-    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    """Installs the packages beside a small dataset, and returns a folder for runs."""
+    blocks = re.findall(r"```(?:toml|python)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 4
+    for metadata, module in zip(blocks[::2], blocks[1::2], strict=True):
+        project = tomllib.loads(metadata)["project"]
+        name = project["name"]
+        install(monkeypatch, tmp_path / "packages", name, project["entry-points"], {name.replace("-", "_"): module})
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "data"))
     write_d4rl(tmp_path / "data" / HOPPER.file_name, hopper_data(), made_by(HOPPER))
@@ -63,6 +59,28 @@ def test_the_example_is_trained_resumed_and_evaluated(runs: Path, capsys: pytest
     assert "on the squared entries" in capsys.readouterr().out
 
 
-def test_the_example_stands_beside_the_built_in_algorithms(runs: Path) -> None:
+def test_the_example_stands_beside_the_built_in_algorithms(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(ampl.load_problem("hopper-medium-v2").algorithms) == {"ampl", "bc", "damo", "mopo"}
-    assert set(ampl.load_problem("hopper-expert-v2").algorithms) == {"ampl", "damo", "mopo"}
+    assert set(ampl.load_problem("frozenlake-4x4").algorithms) == {"ampl", "damo", "mopo"}
+    assert main(["train", "bcc", "hopper-medium-v2"]) == 2
+    assert "Did you mean 'bc'? Valid: ampl, bc, damo, mopo." in capsys.readouterr().err
+    for command in ("train", "settings"):
+        assert main([command, "--help"]) == 0
+        assert ": ampl, damo, mopo or bc." in " ".join(re.sub("[│\n ]+", " ", capsys.readouterr().out).split())
+    assert main(["train", "bc", "frozenlake-4x4"]) == 2
+    assert "'bc' does not run on task 'frozenlake-4x4'" in capsys.readouterr().err
+
+
+def test_the_example_is_drawn_beside_the_built_in_algorithms(runs: Path) -> None:
+    steps = {"model_steps": 2, "steps_per_epoch": 2, "eval_episodes": 1}
+    ampl.train("bc", "hopper-medium-v2", epochs=2, eval_episodes=1, out=runs)
+    ampl.train("mopo", "hopper-medium-v2", epochs=1, out=runs, **steps)
+    (legend,) = learning_curves.draw(runs).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["mopo main", "bc plain"]
+
+
+def test_the_example_with_a_problem_is_trained_on_by_a_built_in_algorithm(runs: Path) -> None:
+    (run,) = ampl.train("mopo", "river-6", epochs=2, out=runs)
+    assert 0.0 < run.result.metrics["evaluation/return_mean"] < 1.0
+    assert set(ampl.load_policy(run.path).act([0, 5])) <= {0, 1}
+    assert main(["evaluate", str(run.path)]) == 0

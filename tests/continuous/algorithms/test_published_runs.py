@@ -21,7 +21,7 @@ from continuous.networks.streams import SeedStreams
 from continuous.tasks.registry import TASKS, find_task
 from continuous.tasks.termination import bounded, find_termination, never
 from continuous.weights.vpm import VPMConfig
-from continuous.wing import WING
+from continuous.wing import ALGORITHMS
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import SAC, mopo_config, small_damo, surroundings
 
@@ -31,11 +31,12 @@ EPOCHS = {("mopo", "kit"): 3000} | {("damo", variant): 3000 for variant in damo_
 
 @pytest.mark.parametrize("algorithm", PRESETS)
 def test_every_variant_trains_as_many_epochs_as_its_configuration_says(algorithm: str) -> None:
-    for variant in WING.algorithms()[algorithm]:
+    for variant in ALGORITHMS[algorithm].variants:
         for name in ("hopper-medium-v2", "maze2d-umaze-v1", "hiv-treatment"):
-            config = PRESETS[algorithm].published_config(find_task(name), variant)
+            task = find_task(name)
+            config = PRESETS[algorithm].published_config(task, variant)
             expected = EPOCHS.get((algorithm, variant), 1000)
-            assert WING.default_epochs(algorithm, name, variant) == config.schedule.epochs == expected
+            assert ALGORITHMS[algorithm].default_epochs(task, variant) == config.schedule.epochs == expected
 
 
 def test_the_cosine_decay_at_its_beginning_middle_and_end() -> None:

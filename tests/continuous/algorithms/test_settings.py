@@ -6,15 +6,16 @@ import pytest
 
 from ampl.setting_values import is_readable, value_text
 from ampl.settings import apply_settings, changed_settings, list_settings
-from continuous.wing import WING
+from continuous.tasks.registry import find_task
+from continuous.wing import ALGORITHMS
 
-TASK = "hopper-medium-v2"
-VARIANTS = [(algorithm, variant) for algorithm, variants in WING.algorithms().items() for variant in variants]
+TASK = find_task("hopper-medium-v2")
+VARIANTS = [(algorithm, variant) for algorithm, factory in ALGORITHMS.items() for variant in factory.variants]
 
 
 @pytest.mark.parametrize(("algorithm", "variant"), VARIANTS)
 def test_every_setting_written_as_text_comes_back(algorithm: str, variant: str) -> None:
-    config = WING.settings(algorithm, TASK, variant)
+    config = ALGORITHMS[algorithm].settings(TASK, variant)
     texts = {
         setting.key: value_text(setting.value) for setting in list_settings(config) if is_readable(setting.annotation)
     }
@@ -23,7 +24,7 @@ def test_every_setting_written_as_text_comes_back(algorithm: str, variant: str) 
 
 
 def test_bounds_that_may_be_switched_off_take_infinity_and_come_back_from_json() -> None:
-    config = WING.settings("ampl", TASK, "main")
+    config = ALGORITHMS["ampl"].settings(TASK, "main")
     found = apply_settings(config, {"mean_bound": "inf", "bootstrap_bound": "inf"})
     recorded = changed_settings(config, found)
     assert recorded == {"critic.bootstrap_bound": "inf", "weights.mean_bound": "inf"}
@@ -31,6 +32,6 @@ def test_bounds_that_may_be_switched_off_take_infinity_and_come_back_from_json()
 
 
 def test_a_variant_that_only_changes_a_number_is_a_setting_of_the_main_one() -> None:
-    main, other = (WING.settings("damo", "hopper-medium-v2", variant) for variant in ("main", "alpha-0.3"))
+    main, other = (ALGORITHMS["damo"].settings(TASK, variant) for variant in ("main", "alpha-0.3"))
     assert apply_settings(main, {"alpha": "0.3"}) == other
     assert changed_settings(main, other) == {"learner.alpha": 0.3}

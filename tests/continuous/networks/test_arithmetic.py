@@ -6,18 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-import ampl.catalog
 from ampl.arithmetic import Arithmetic
 from ampl.command_line.main import main
 from ampl.interfaces import Algorithm
 from ampl.scale import Scale
 from continuous.networks.arithmetic import arithmetic_on, fast_arithmetic
+from tests.ampl.fake_algorithm import FakeFactory, announce_fake
 from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.algorithms.small_model_based import small_mopo
 
@@ -52,42 +52,23 @@ def test_the_precision_counts_on_either_device(device: torch.device, other_setti
     assert settings() == other_settings
 
 
-class SmallWing:
-    """A wing with a small deep MOPO."""
+class SmallFactory(FakeFactory):
+    """A small deep MOPO."""
 
-    def tasks(self) -> Sequence[str]:
-        return ["line"]
-
-    def algorithms(self) -> Mapping[str, Mapping[str, str]]:
-        return {"mopo": {"main": "as published"}}
-
-    def default_epochs(self, algorithm: str, task: str, variant: str) -> int:
-        return 2
-
-    def settings(self, algorithm: str, task: str, variant: str) -> None:
-        """Nothing that can be changed."""
-
-    def build(
-        self,
-        algorithm: str,
-        task: str,
-        variant: str,
-        seeds: Sequence[int],
-        device: str,
-        scale: Scale,
-        arithmetic: Arithmetic,
+    def build(  # type: ignore[override]
+        self, problem: str, variant: str, seeds: Sequence[int], device: str, scale: Scale, arithmetic: Arithmetic
     ) -> Algorithm:
         return small_mopo(seeds, arithmetic=arithmetic)
 
 
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Trains the small wing's only algorithm by `ampl train` and returns the run directory."""
-    monkeypatch.setattr(ampl.catalog, "installed_wings", lambda: {"small": SmallWing()})
+    """Trains the small algorithm by `ampl train` and returns the run directory."""
+    announce_fake(monkeypatch, factory=SmallFactory(), name="mopo")
 
     def train(name: str, *options: str) -> Path:
-        assert main(["train", "mopo", "line", "--out", str(tmp_path / name), *options]) == 0
-        return tmp_path / name / "line" / "mopo" / "main" / "seed0"
+        assert main(["train", "mopo", "maze-small", "--epochs", "2", "--out", str(tmp_path / name), *options]) == 0
+        return tmp_path / name / "maze-small" / "mopo" / "plain" / "seed0"
 
     return train
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,10 @@ from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, UnknownNameError
 from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
-from tabular.algorithms import ampl, damo, mopo
-from tabular.algorithms.ampl import AMPLConfig, TabularAMPL
-from tabular.algorithms.damo import DAMOConfig, TabularDAMO
+from tabular.algorithms.ampl import AMPL, AMPLConfig
+from tabular.algorithms.damo import DAMO, DAMOConfig
 from tabular.algorithms.exact_algorithm import ExactAlgorithm
-from tabular.algorithms.mopo import MOPOConfig, TabularMOPO
+from tabular.algorithms.mopo import MOPO, MOPOConfig
 from tabular.algorithms.offline_learner import behavior_policy
 from tabular.exact.occupancy import expected_return
 from tabular.exact.policy import optimal_policy
@@ -27,24 +27,13 @@ from tabular.mdps.tasks import TASKS, task_mdp
 
 Build = Callable[[FiniteMDP, list[int]], ExactAlgorithm]
 ALGORITHMS: dict[str, Build] = {
-    **{
-        f"ampl {variant}": lambda mdp, seeds, variant=variant: TabularAMPL(
-            mdp, seeds, AMPLConfig(n_transitions=3000, retrain_period=2), weighted=variant == "main"
-        )
-        for variant in ampl.VARIANTS
-    },
-    **{
-        f"mopo {variant}": lambda mdp, seeds, variant=variant: TabularMOPO(
-            mdp, seeds, MOPOConfig(n_transitions=3000), variant
-        )
-        for variant in mopo.VARIANTS
-    },
-    **{
-        f"damo {variant}": lambda mdp, seeds, variant=variant: TabularDAMO(
-            mdp, seeds, DAMOConfig(n_transitions=3000), variant
-        )
-        for variant in damo.VARIANTS
-    },
+    f"{factory.name} {variant}": partial(factory.make, config=config, variant=variant)
+    for factory, config in (
+        (AMPL, AMPLConfig(n_transitions=3000, retrain_period=2)),
+        (MOPO, MOPOConfig(n_transitions=3000)),
+        (DAMO, DAMOConfig(n_transitions=3000)),
+    )
+    for variant in factory.variants
 }
 TRUTH = ("return_mean", "return_in_model", "divergence_model_nats", "bound", "lower_bound", "weights_error_l1")
 
@@ -85,9 +74,9 @@ def test_every_epoch_records_the_truth_and_the_bound_holds(build: Build, tmp_pat
 def test_with_much_data_and_a_free_model_class_the_policy_beats_its_data(name: str, tmp_path: Path) -> None:
     mdp = small_mdp()
     configured: dict[str, ExactAlgorithm] = {
-        "ampl main": TabularAMPL(mdp, [0], AMPLConfig(cell_share=1.0), weighted=True),
-        "mopo main": TabularMOPO(mdp, [0], MOPOConfig(cell_share=1.0)),
-        "damo main": TabularDAMO(mdp, [0], DAMOConfig(cell_share=1.0, alpha=0.02)),
+        "ampl main": AMPL.make(mdp, [0], AMPLConfig(cell_share=1.0)),
+        "mopo main": MOPO.make(mdp, [0], MOPOConfig(cell_share=1.0)),
+        "damo main": DAMO.make(mdp, [0], DAMOConfig(cell_share=1.0, alpha=0.02)),
     }
     run = train(configured[name], task="t", variant="v", epochs=10, out=tmp_path)[0]
     earned = read_metrics(run.path / "metrics.csv")["evaluation/return_mean"][-1]
@@ -97,7 +86,7 @@ def test_with_much_data_and_a_free_model_class_the_policy_beats_its_data(name: s
 
 
 def test_mopo_without_penalty_solves_the_model(tmp_path: Path) -> None:
-    algorithm = TabularMOPO(small_mdp(), [0], MOPOConfig(temperature=1e-4), "no-penalty")
+    algorithm = MOPO.make(small_mdp(), [0], MOPOConfig(temperature=1e-4), "no-penalty")
     run = train(algorithm, task="t", variant="v", epochs=8, out=tmp_path)[0]
     model = algorithm._learners[0].model
     in_model = read_metrics(run.path / "metrics.csv")["evaluation/return_in_model"][-1]
@@ -105,21 +94,21 @@ def test_mopo_without_penalty_solves_the_model(tmp_path: Path) -> None:
 
 
 def test_mopos_true_penalty_gives_a_lower_bound_at_the_full_coefficient(tmp_path: Path) -> None:
-    algorithm = TabularMOPO(small_mdp(), [0], MOPOConfig(penalty_share=2.0), "true-penalty")
+    algorithm = MOPO.make(small_mdp(), [0], MOPOConfig(penalty_share=2.0), "true-penalty")
     run = train(algorithm, task="t", variant="v", epochs=5, out=tmp_path)[0]
     columns = read_metrics(run.path / "metrics.csv")
     assert np.all(columns["evaluation/penalized_return"] <= columns["evaluation/return_mean"] + 1e-12)
 
 
 def test_damos_objective_rises_from_epoch_to_epoch(tmp_path: Path) -> None:
-    algorithm = TabularDAMO(small_mdp(), [0], DAMOConfig(n_transitions=3000))
+    algorithm = DAMO.make(small_mdp(), [0], DAMOConfig(n_transitions=3000))
     run = train(algorithm, task="t", variant="v", epochs=6, out=tmp_path)[0]
     objective = read_metrics(run.path / "metrics.csv")["policy/objective"]
     assert np.all(np.diff(objective) >= -1e-9)
 
 
 def test_damo_uses_the_closed_form_on_large_mdps_and_says_so() -> None:
-    small, large = (TabularDAMO(task_mdp(name, 0.9), [0], DAMOConfig(n_transitions=100)) for name in TASKS_BY_SIZE)
+    small, large = (DAMO.make(task_mdp(name, 0.9), [0], DAMOConfig(n_transitions=100)) for name in TASKS_BY_SIZE)
     assert small.config()["closed_form"] is False
     assert large.config()["closed_form"] is True
 
@@ -161,7 +150,7 @@ def test_bad_names_and_numbers_are_one_line(mistake: Callable[..., str]) -> None
         DAMOConfig(alpha=0.0)
     with pytest.raises(InvalidArgumentError, match="n_members is 1"):
         MOPOConfig(n_members=1)
-    with pytest.raises(UnknownNameError, match="tabular MOPO"):
-        TabularMOPO(small_mdp(), [0], MOPOConfig(), "mian")
+    with pytest.raises(UnknownNameError, match="tabular mopo"):
+        MOPO.make(small_mdp(), [0], MOPOConfig(), "mian")
     with pytest.raises(UnknownNameError, match="task"):
         task_mdp("taxis", 0.9)

@@ -10,7 +10,8 @@ from ampl.command_line.commands.evaluate import Evaluate
 from ampl.command_line.main import main
 from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
-from tabular.algorithms.ampl import AMPLConfig, TabularAMPL
+from tabular.algorithms.ampl import AMPL, AMPLConfig
+from tabular.algorithms.exact_algorithm import ExactAlgorithm
 from tabular.algorithms.offline_learner import tied_cells
 from tabular.exact.occupancy import expected_return
 from tabular.exact.policy import uniform_policy
@@ -19,9 +20,9 @@ from tabular.mdps.generators import chain_mdp
 from tests.ampl.runs.interruption import run_bytes, train_and_kill
 
 
-def algorithm(seeds: list[int], *, weighted: bool = True) -> TabularAMPL:
+def algorithm(seeds: list[int], *, weighted: bool = True) -> ExactAlgorithm:
     config = AMPLConfig(n_transitions=2000, retrain_period=2)
-    return TabularAMPL(environment_mdp("frozenlake-4x4"), seeds, config, weighted=weighted)
+    return AMPL.make(environment_mdp("frozenlake-4x4"), seeds, config, "main" if weighted else "nw")
 
 
 def test_the_same_seed_gives_the_same_bytes_alone_and_beside_others(tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_two_halves_with_a_resume_equal_one_run(tmp_path: Path) -> None:
 def test_the_lower_bound_is_one_and_the_policy_beats_uniform(tmp_path: Path) -> None:
     mdp = chain_mdp(6, discount=0.9, slip=0.1)
     config = AMPLConfig(n_transitions=20_000, cell_share=1.0)
-    run = train(TabularAMPL(mdp, [0], config, weighted=True), task="chain", variant="main", epochs=8, out=tmp_path)
+    run = train(AMPL.make(mdp, [0], config), task="chain", variant="main", epochs=8, out=tmp_path)
     columns = read_metrics(run[0].path / "metrics.csv")
     assert np.all(columns["evaluation/lower_bound"] <= columns["evaluation/return_mean"])
     assert columns["evaluation/return_mean"][-1] > expected_return(mdp, uniform_policy(mdp))
@@ -80,7 +81,7 @@ def test_the_command_refuses_steps(tmp_path: Path, capsys: pytest.CaptureFixture
     for option in ("--steps-per-epoch", "--miw-steps", "--model-steps"):
         assert main(["train", "ampl", "frozenlake-4x4", option, "100", "--out", str(tmp_path)]) == 2
         assert capsys.readouterr().err == (
-            f"ampl: error: {option} is given; frozenlake-4x4 is solved exactly, without steps. Leave it out.\n"
+            f"ampl: error: {option} is given; finite problems are solved exactly, without steps. Leave it out.\n"
         )
     assert not list(tmp_path.iterdir())
 
