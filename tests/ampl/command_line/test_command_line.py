@@ -181,7 +181,7 @@ def test_train_ends_with_1_if_a_seed_stopped(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_is_broken_is_named_and_does_not_stop_the_others(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: Callable[..., str]
 ) -> None:
     assert main(["train", "fake", "maze-small", "--out", str(tmp_path)]) == 0
     err = capsys.readouterr().err
@@ -189,20 +189,20 @@ def test_what_is_broken_is_named_and_does_not_stop_the_others(
     assert "the source of problems 'class' is a type; expected an object with what ampl.interfaces.ProblemSource" in err
     assert "algorithm 'continous.fake' of an unknown package is not used; expected a name like finite.fake or" in err
     assert "'continuous.broken'" not in err  # only what is asked for is imported
-    assert "'continuous.broken' of an unknown package cannot be" in mistake(capsys, "train", "broken", "maze-small")
-    assert "the algorithm 'continuous.text' is a str; expected" in mistake(capsys, "train", "text", "maze-small")
+    assert "'continuous.broken' of an unknown package cannot be" in mistake("train", "broken", "maze-small")
+    assert "the algorithm 'continuous.text' is a str; expected" in mistake("train", "text", "maze-small")
     assert list(ampl.load_problem("maze-small").algorithms) == ["fake"]
 
 
 def test_an_algorithm_without_variants_or_of_another_name_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: Callable[..., str]
 ) -> None:
     train = ("train", "fake", "maze-small", "--out", str(tmp_path))
     with monkeypatch.context() as patch:
         patch.setattr(FakeAlgorithm, "name", "other")
-        assert "'continuous.fake' calls itself 'other'; expected" in mistake(capsys, *train)
+        assert "'continuous.fake' calls itself 'other'; expected" in mistake(*train)
     monkeypatch.setattr(FACTORY, "variants", {})
-    assert "'continuous.fake' has no variants; expected at least one." in mistake(capsys, *train)
+    assert "'continuous.fake' has no variants; expected at least one." in mistake(*train)
     assert list(tmp_path.iterdir()) == []
 
 
