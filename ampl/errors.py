@@ -107,6 +107,12 @@ def check_at_least(name: str, value: float, least: float, hint: str = "") -> Non
         raise InvalidArgumentError(f"{name} is {value!r}; expected at least {least:g}. {hint}".rstrip())
 
 
+def check_positive(name: str, value: float, hint: str = "") -> None:
+    """Raises InvalidArgumentError unless value > 0 (NaN fails)."""
+    if not value > 0.0:
+        raise InvalidArgumentError(f"{name} is {value!r}; expected more than 0. {hint}".rstrip())
+
+
 def missing_file(path: Path, hint: str) -> InvalidFileError:
     """The error for a file that is not there, with how to get it."""
     return InvalidFileError(f"{path} does not exist. {hint}")

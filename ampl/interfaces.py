@@ -24,7 +24,7 @@ Metrics: TypeAlias = Mapping[str, float]  # names like `group/name_unit`: "evalu
 Evaluation: TypeAlias = Callable[[], Metrics]  # measures one policy; what it measures does not change any more
 ProblemKind: TypeAlias = Literal["finite", "continuous"]  # states and actions are integers, or vectors
 State: TypeAlias = Mapping[str, Array]  # named plain arrays; no objects, no pickles
-Actor: TypeAlias = Callable[[Array, np.random.Generator], Array]  # a policy: observations [E, D] to actions [E, A]
+Actor: TypeAlias = Callable[[Array, np.random.Generator], Array]  # one seed's policy: [E, D] to [E, A]
 
 
 class Policy(Protocol):

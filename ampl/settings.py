@@ -128,7 +128,10 @@ def requested_settings(published: Any, changes: Mapping[str, Any]) -> dict[str, 
     """
     changed = changed_settings(published, apply_settings(published, changes))
     if _LENGTH in changed:
-        raise InvalidArgumentError(f"--set has {_LENGTH}, the length of the run. Use --epochs {changed[_LENGTH]}.")
+        raise InvalidArgumentError(
+            f"setting {_LENGTH} is the length of the run. Use --epochs {changed[_LENGTH]}, in Python epochs="
+            f"{changed[_LENGTH]}."
+        )
     return changed
 
 
@@ -212,7 +215,7 @@ def _full_key(name: str, settings: Mapping[str, Setting]) -> str:
 def _value(setting: Setting, given: Any) -> Any:
     what = f"setting {setting.key}={value_text(given)}"
     if not is_readable(setting.annotation):
-        raise InvalidArgumentError(f"{what}: the variant chooses it, not a text. Use another --variant.")
+        raise InvalidArgumentError(f"{what}: the variant chooses it, not a text. Use another variant.")
     try:
         return read_value(given, setting.annotation, infinite=setting.infinite)
     except UnreadableValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
-from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
+from ampl.errors import InvalidArgumentError, check_at_least, check_fraction, check_positive
 from ampl.scale import Scale
 from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig
@@ -83,6 +83,8 @@ class ModelBasedConfig:
     def __post_init__(self) -> None:
         """Checks the ranges."""
         check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
+        if self.largest_state is not None:
+            check_positive("largest_state", self.largest_state, "None: no bound.")
 
     def scaled(self, scale: Scale) -> Self:
         """The same settings with other counts of epochs and updates.

@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.evaluation_schedule import EvaluationRequest
-from ampl.interfaces import Array, Evaluation, Metrics, State
+from ampl.interfaces import Actor, Array, Evaluation, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from ampl.setting_values import settings_as_json
 from continuous.algorithms.config import ModelBasedConfig, Schedule
 from continuous.algorithms.surroundings import Surroundings
-from continuous.evaluation.acting import Actor
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.rollout import Model, paths_at_once, roll_out

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ampl.interfaces import State
+from ampl.interfaces import Actor, State
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
-from continuous.evaluation.acting import Actor, BestOfSeveral
+from continuous.evaluation.acting import BestOfSeveral
 from continuous.networks.stacks import FlatParameters
 from continuous.tasks.registry import Task
 

@@ -1,5 +1,7 @@
 """Policies as plain numpy arrays that act without PyTorch: what an evaluation is given, in this process or in another.
 
+Each is an `ampl.interfaces.Actor`: every random number comes from the generator that it is called with.
+
 Each is a copy of one seed's networks, taken with `snapshot` of the trained policy; training on does not change it.
 Those that are evaluated, BestAction and BestOfSeveral, act with zeros where their networks have diverged.
 Letters: E episodes, D observation size, A action size. All arrays are float32.
@@ -9,19 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ampl.interfaces import Actor
+
 Array: TypeAlias = NDArray[np.float32]
-
-
-class Actor(Protocol):
-    """A policy of one seed."""
-
-    def __call__(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
-        """From observations [E, D] to actions [E, A]; every random number comes from the generator."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ampl.interfaces import Metrics
-from continuous.evaluation.acting import Actor
+from ampl.interfaces import Actor, Metrics
 from continuous.evaluation.evaluator import Evaluation, Evaluator
 
 

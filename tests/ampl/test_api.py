@@ -72,6 +72,10 @@ def test_training_goes_on_where_it_ended(tmp_path: Path) -> None:
         ({"settings": {"penalty_shore": 1}}, "Did you mean 'penalty_share'"),
         ({"settings": {"penalty_share": "much"}}, "penalty_share=much: expected a number"),
         ({"settings": {"penalty_share": -1.0}}, "penalty_share=-1"),
+        (
+            {"problem": "hopper-medium-v2", "settings": {"schedule.epochs": 5}},
+            "setting schedule.epochs is the length of the run. Use --epochs 5, in Python epochs=5.",
+        ),
         ({"seeds": ()}, "at least one"),
         ({"seeds": (1, 1)}, "no two equal"),
         ({"seeds": (-1,)}, "each >= 0"),

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ampl.errors import check_at_least
-from continuous.evaluation.acting import Actor, GaussianActor, ImplicitActor
+from ampl.interfaces import Actor
+from continuous.evaluation.acting import GaussianActor, ImplicitActor
 from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, FlatParameters, StackedMLP, leaky_relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 

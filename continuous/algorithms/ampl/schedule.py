@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from ampl.errors import InvalidArgumentError, check_at_least
+from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
 from continuous.algorithms.config import Schedule
 from continuous.model.rollout import published_paths
 
@@ -35,6 +35,7 @@ class AMPLSchedule(Schedule):
         super().__post_init__()
         for name in ("warm_start_epochs", "annealing_epochs", "retrain_period", "start_states", "policy_period"):
             check_at_least(name, getattr(self, name), 1)
+        check_fraction("annealing_step", self.annealing_step)
         unit = self.rollouts_per_epoch * self.policy_period
         if self.steps_per_epoch < unit or self.steps_per_epoch % unit:
             raise InvalidArgumentError(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from ampl.errors import InvalidArgumentError
 from ampl.setting_values import is_readable, value_text
 from ampl.settings import apply_settings, changed_settings, list_settings
 from continuous.tasks.registry import find_task
@@ -35,3 +38,19 @@ def test_a_variant_that_only_changes_a_number_is_a_setting_of_the_main_one() -> 
     main, other = (ALGORITHMS["damo"].settings(TASK, variant) for variant in ("main", "alpha-0.3"))
     assert apply_settings(main, {"alpha": "0.3"}) == other
     assert changed_settings(main, other) == {"learner.alpha": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "given", "words"),
+    [
+        ("mopo", {"largest_state": "-1"}, "largest_state is -1.0; expected more than 0. None: no bound."),
+        ("damo", {"largest_state": 0}, "largest_state is 0.0; expected more than 0"),
+        ("ampl", {"annealing_step": "1.5"}, "annealing_step is 1.5; expected a number in [0, 1]."),
+        ("ampl", {"annealing_step": "-0.1"}, "annealing_step is -0.1; expected a number in [0, 1]."),
+    ],
+)
+def test_a_value_out_of_its_range_is_one_line(algorithm: str, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidArgumentError) as error:
+        apply_settings(ALGORITHMS[algorithm].settings(TASK, "main"), given)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
