@@ -48,7 +48,7 @@ def small_config(variant: str = "main", **changes: Any) -> AMPLConfig:
         policy=ImplicitPolicyConfig(noise_size=2, hidden=HIDDEN),
         critic=CriticConfig(hidden=HIDDEN),
         regularizer=RegularizerConfig(hidden=HIDDEN),
-        dynamics=DynamicsConfig(hidden=8, steps_per_look=8, patience=2, batch_size=16, max_steps=80),
+        dynamics=DynamicsConfig(hidden=8, steps_per_look=8, patience=2, batch_size=16, max_steps=24),
         weights=QMomentConfig(weight_power=0.5, steps=6, batch_size=32, start_batch_size=16),
         schedule=SCHEDULE,
     )

@@ -32,6 +32,14 @@ def run(algorithm: AMPL, out: Path, epochs: int = EPOCHS, **options: object) -> 
         return list(csv.DictReader(file))
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of seed 0."""
+    out = tmp_path_factory.mktemp("whole")
+    run(small_ampl(), out)
+    return out / "line/ampl/main/seed0"
+
+
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_every_variant_trains_with_nine_refits_and_finite_metrics(variant: str, tmp_path: Path) -> None:
     algorithm = small_ampl(variant=variant)
@@ -62,23 +70,15 @@ def test_the_wing_lists_exactly_the_variants_there_are() -> None:
     assert list(wing.AMPL.variants) == list(VARIANTS)
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        run(small_ampl(), tmp_path / name)
-    first, second = (tmp_path / name / "line/ampl/main/seed0" for name in ("first", "second"))
-    assert (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes()
-    state = f"checkpoint/epoch_{EPOCHS:04d}/state.safetensors"
-    assert (first / state).read_bytes() == (second / state).read_bytes()
-
-
-def test_twice_as_many_epochs_equal_half_of_them_resumed(tmp_path: Path) -> None:
-    run(small_ampl(), tmp_path / "whole", EPOCHS)
-    run(small_ampl(), tmp_path / "halves", EPOCHS // 2)
-    run(small_ampl(), tmp_path / "halves", EPOCHS, resume=True)
-    whole, halves = (tmp_path / name / "line/ampl/main/seed0" for name in ("whole", "halves"))
-    assert (whole / "metrics.csv").read_bytes() == (halves / "metrics.csv").read_bytes()
-    state = f"checkpoint/epoch_{EPOCHS:04d}/state.safetensors"
-    assert (whole / state).read_bytes() == (halves / state).read_bytes()
+@pytest.mark.parametrize("parts", [(EPOCHS,), (EPOCHS // 2, EPOCHS)])
+def test_the_same_seed_gives_the_same_bytes_at_once_and_in_two_halves(
+    whole: Path, tmp_path: Path, parts: Sequence[int]
+) -> None:
+    for epochs in parts:
+        run(small_ampl(), tmp_path, epochs, resume=epochs != parts[0])
+    again = tmp_path / "line/ampl/main/seed0"
+    for name in ("metrics.csv", f"checkpoint/epoch_{EPOCHS:04d}/state.safetensors"):
+        assert (whole / name).read_bytes() == (again / name).read_bytes()
 
 
 def test_seed_3_alone_equals_seed_3_among_five(tmp_path: Path) -> None:
