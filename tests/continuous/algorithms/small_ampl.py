@@ -49,12 +49,14 @@ def small_config(variant: str = "main", **changes: Any) -> AMPLConfig:
         critic=CriticConfig(hidden=HIDDEN),
         regularizer=RegularizerConfig(hidden=HIDDEN),
         dynamics=DynamicsConfig(hidden=8, steps_per_look=8, patience=2, batch_size=16, max_steps=24),
-        weights=QMomentConfig(weight_power=0.5, steps=6, batch_size=32, start_batch_size=16),
+        weights=QMomentConfig(weight_power=0.5, steps=6, batch_size=32, start_batch_size=16, hidden=HIDDEN),
         schedule=SCHEDULE,
     )
     config = VARIANTS[variant](config)
     if config.weights is not None:
-        config = replace(config, weights=replace(config.weights, steps=6))
+        config = replace(
+            config, weights=replace(config.weights, steps=6, batch_size=32, start_batch_size=16, hidden=HIDDEN)
+        )
     return replace(config, **changes)
 
 
