@@ -22,14 +22,10 @@ from ampl.arithmetic import Arithmetic
 from benchmarks.plain_ampl import PlainAMPL
 from benchmarks.records import command_line, print_table, write_record
 from continuous.algorithms.ampl.ampl import AMPL
-from continuous.algorithms.ampl.draws import Sampler
-from continuous.algorithms.ampl.update import ActorCritic
 from continuous.commands.bench.loops import PUBLISHED, fit_steps, no_surroundings, synthetic_table, untrained
 from continuous.model.rollout import paths_at_once, published_paths, published_transitions, roll_out
 from continuous.networks.arithmetic import fast_arithmetic, threads
 from continuous.networks.repetition import Repetition
-from continuous.networks.streams import SeedStreams
-from continuous.replay.buffers import ModelBuffer
 from continuous.weights.q_moment import QMomentConfig
 
 STATES, ACTIONS, NOISE, ROWS = 11, 3, 50, 50_000
@@ -111,7 +107,7 @@ def repeated(step: Callable[[], object], count: int) -> Step:
 def synthetic_data() -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
     """The same transitions as ours, for the usual way."""
     table = synthetic_table(ROWS, "cpu")
-    columns = vars(table.layout.unpack(table.rows)) | {"start_state": table.start_state}
+    columns = table.layout.unpack(table.rows)._asdict() | {"start_state": table.start_state}
     return {name: column.float().numpy() for name, column in columns.items()}
 
 
@@ -131,39 +127,32 @@ def plain_steps() -> dict[str, Step]:
 
 def our_steps(seeds: list[int], device: str = "cpu", *, capture: bool = True) -> dict[str, Step]:
     """This project's way, for stacked seeds."""
-    learner, sampler = learner_and_sampler(seeds, device)
-    model, table, policy = learner.model, sampler.table, learner.policy
+    owner = ampl(seeds, device)
+    model, table, policy = owner.model, owner.table, owner.learner.policy
     shorter = 1 if len(seeds) == 1 else 2
-
-    def pair() -> None:
-        for index in range(2):
-            learner.update(sampler.draw(256), trains_policy=index == 0, imitates=False)
-
-    iterations = Repetition(pair, [sampler.streams], device, capture=capture)
-    streams = SeedStreams(seeds, "model", device)
+    iterations = Repetition(owner.update, [owner.streams["updates"]], device, capture=capture)
+    streams = owner.streams["model"]
     rows = model.standardization.fit(table)
 
     def fit(count: int) -> int:
         fit_steps(model, rows, streams, count)
         return count
 
-    weight_streams = SeedStreams(seeds, "weights", device)
+    weight_streams = owner.streams["weights"]
     estimator = QMomentConfig().build(STATES, ACTIONS, seeds, model, device)
     weights = Repetition(
-        estimator.start(table, policy, learner.critic, weight_streams), [weight_streams], device, capture=capture
+        estimator.start(table, policy, owner.learner.critic, weight_streams), [weight_streams], device, capture=capture
     )
-    rollout_streams = SeedStreams(seeds, "rollouts", device)
-    buffer = ModelBuffer(len(seeds), 40_000, table.layout, device)
 
     def rollouts() -> int:
         roll_out(
             model,
             policy,
             table,
-            buffer,
+            owner.buffer,
             length=LENGTH,
             paths=published_paths(LENGTH, TRANSITIONS // (4 * shorter)),
-            streams=rollout_streams,
+            streams=owner.streams["rollouts"],
             chunk=paths_at_once(torch.device(device), len(seeds) * model.config.members),
         )
         return published_transitions(LENGTH, TRANSITIONS // (4 * shorter))
@@ -191,26 +180,24 @@ def compiled_steps() -> dict[str, Step]:
     import torch._dynamo
 
     torch._dynamo.config.trace_autograd_ops = True  # type: ignore[attr-defined]
-    learner, sampler = learner_and_sampler([0], "cpu")
-    update = torch.compile(learner.update)
+    owner = ampl([0], "cpu")
+    update = torch.compile(owner.learner.update)
 
     def iterations() -> int:
         for _ in range(10):
             for index in range(2):
-                update(sampler.draw(256), trains_policy=index == 0, imitates=False)
+                update(owner.draws(), trains_policy=index == 0, imitates=False)
         return 20
 
     return {"iterations": iterations}
 
 
-def learner_and_sampler(seeds: list[int], device: str) -> tuple[ActorCritic, Sampler]:
-    """Untrained networks on synthetic data."""
-    table, config = synthetic_table(ROWS, device), PUBLISHED.ampl
-    ampl = untrained(AMPL(table, config, seeds, no_surroundings()), PUBLISHED.model_rows)
-    return ampl.learner, Sampler(
-        table=table, buffer=ampl.buffer, policy=ampl.learner.policy, streams=ampl.streams["updates"],
-        batch_size=config.schedule.batch_size, elites=config.dynamics.elites,
-    )  # fmt: skip
+def ampl(seeds: Sequence[int], device: str) -> AMPL:
+    """Untrained, on synthetic data, at an epoch with the fewest real rows."""
+    config = PUBLISHED.ampl
+    found = untrained(AMPL(synthetic_table(ROWS, device), config, seeds, no_surroundings()), PUBLISHED.model_rows)
+    found.begin_epoch(config.schedule.epochs)
+    return found
 
 
 if __name__ == "__main__":

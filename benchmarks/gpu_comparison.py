@@ -23,7 +23,6 @@ import torch
 
 from ampl.files import write_json
 from benchmarks import ampl_steps
-from benchmarks.ampl_steps import learner_and_sampler
 from benchmarks.records import command_line, device_name
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
@@ -37,7 +36,6 @@ from continuous.evaluation.certificates import ModelReturns
 from continuous.model import fit_run
 from continuous.networks.arithmetic import precision
 from continuous.networks.repetition import WARM_UP, Repetition
-from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 from continuous.weights.q_moment import QMomentConfig
 
@@ -109,33 +107,29 @@ def difference(first: torch.Tensor, second: torch.Tensor) -> float:
 
 def trained_iterations(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> torch.Tensor:
     """The policy's and critics' parameters after some iterations."""
-    learner, sampler = learner_and_sampler(list(seeds), device)
-
-    def pair() -> None:
-        for index in range(2):
-            learner.update(sampler.draw(256), trains_policy=index == 0, imitates=False)
-
-    Repetition(pair, [sampler.streams], device, capture=capture).run(count)
+    owner = ampl_steps.ampl(seeds, device)
+    Repetition(owner.update, [owner.streams["updates"]], device, capture=capture).run(count)
+    learner = owner.learner
     return torch.cat((learner.policy.parameters.values, learner.critic.online.parameters.values))
 
 
 def fitted(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> torch.Tensor:
     """The model's parameters after some steps."""
-    learner, sampler = learner_and_sampler(list(seeds), device)
-    rows = learner.model.standardization.fit(sampler.table)
+    owner = ampl_steps.ampl(seeds, device)
+    rows = owner.model.standardization.fit(owner.table)
     with patch.object(fit_run, "Repetition", partial(Repetition, capture=capture)):
-        fit_steps(learner.model, rows, SeedStreams(seeds, "model", device), count)
-    return learner.model.network.members.parameters.values
+        fit_steps(owner.model, rows, owner.streams["model"], count)
+    return owner.model.network.members.parameters.values
 
 
 def trained_weights(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> torch.Tensor:
     """The weight network's parameters after some steps."""
-    learner, sampler = learner_and_sampler(list(seeds), device)
-    table, streams = sampler.table, SeedStreams(seeds, "weights", device)
+    owner = ampl_steps.ampl(seeds, device)
+    table, streams = owner.table, owner.streams["weights"]
     estimator = QMomentConfig(learning_rate=1e-3).build(
-        table.observation_size, table.action_size, seeds, learner.model, device
+        table.observation_size, table.action_size, seeds, owner.model, device
     )
-    step = estimator.start(table, learner.policy, learner.critic, streams)
+    step = estimator.start(table, owner.learner.policy, owner.learner.critic, streams)
     Repetition(step, [streams], device, capture=capture).run(count)
     return estimator.network.parameters.values
 

@@ -17,7 +17,7 @@ from ampl.settings import apply_settings
 from continuous.algorithms.ampl import config as ampl
 from continuous.algorithms.ampl.ampl import AMPL
 from continuous.algorithms.ampl.config import AMPLConfig
-from continuous.algorithms.ampl.offline_data import offline_table, reset_states, reward_units
+from continuous.algorithms.ampl.offline_data import rescale_rewards, reset_states, reward_units
 from continuous.algorithms.config import ModelBasedConfig
 from continuous.algorithms.damo import config as damo
 from continuous.algorithms.damo.config import DAMOConfig, Starts
@@ -29,12 +29,14 @@ from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty, TrueStep
 from continuous.algorithms.surroundings import Surroundings
-from continuous.data.dataset import DeviceDataset, load_dataset
+from continuous.data.d4rl_data import D4RLData
+from continuous.data.dataset import load_dataset
+from continuous.data.episodes import episode_returns
+from continuous.data.transitions import transition_table
 from continuous.environments.oracle import Oracle
 from continuous.environments.registry import kept_simulator, robot_for
 from continuous.evaluation.evaluator import Evaluation, task_evaluator
-from continuous.replay.buffers import TransitionTable
-from continuous.tasks.registry import Task
+from continuous.tasks.registry import Family, Task
 from continuous.tasks.termination import bounded, find_termination
 
 CONFIGS: Mapping[str, ModuleType] = {"ampl": ampl, "mopo": mopo, "damo": damo}
@@ -102,7 +104,8 @@ def assemble(
     charges_true_error = isinstance(config, MOPOConfig) and config.penalty is Penalty.TRUE_ERROR
     oracle = Oracle(robot_for(task), arithmetic.threads) if charges_true_error else None
     kept_simulator(task, arithmetic.threads)  # before the data, so that what the task lacks is said at once
-    dataset = load_dataset(task, path=path, mode=config.transitions, device=device)
+    data = load_dataset(task, path)
+    table = transition_table(data, task, config.transitions, device)
     rule, scaled = find_termination(task), config != published
     surroundings = Surroundings(
         termination=rule if config.largest_state is None else bounded(rule, config.largest_state),
@@ -111,38 +114,23 @@ def assemble(
             partial(Evaluation.metrics, task=task, discounted=True),
             task.episode_limit,
         ),
-        description=describe(dataset) | {"scaled": scaled},
-        dataset_sha256=dataset.sha256,
+        description=describe(data, task, table.n_transitions) | {"scaled": scaled},
+        dataset_sha256=data.sha256,
         arithmetic=arithmetic,
         notes=[*([config.scale_note(published)] if scaled else []), *notes],
     )
     match config:
         case AMPLConfig():
-            table = offline_table(dataset, reset_states(robot_for(task), config.schedule.start_states))
-            return AMPL(table, config, seeds, surroundings, reward_units(dataset.reward, table.reward))
+            starts = reset_states(robot_for(task), config.schedule.start_states).to(device)
+            rescaled = table.changed(reward=rescale_rewards(table.reward), start_state=starts)
+            return AMPL(rescaled, config, seeds, surroundings, reward_units(table.reward, rescaled.reward))
         case MOPOConfig():
-            return MOPO(table_of(dataset), config, seeds, surroundings, None if oracle is None else true_step(oracle))
+            return MOPO(table, config, seeds, surroundings, None if oracle is None else true_step(oracle))
         case DAMOConfig():
-            table = table_of(dataset, episode_starts=config.starts is Starts.EPISODES)
+            if config.starts is Starts.DATA:  # the table's own are where episodes begin
+                table = table.changed(start_state=table.state.clone())
             return DAMO(table, config, seeds, surroundings)
     raise TypeError(f"{type(config).__name__} is no algorithm's settings")
-
-
-def table_of(dataset: DeviceDataset, *, episode_starts: bool = False) -> TransitionTable:
-    """The data with its own rewards, as MOPO and DAMO train on it.
-
-    Args:
-        dataset: N transitions.
-        episode_starts: whether start states are where the data's episodes begin, or all of its states.
-    """
-    return TransitionTable.from_columns(
-        state=dataset.state,
-        action=dataset.action,
-        reward=dataset.reward,
-        next_state=dataset.next_state,
-        terminal=dataset.terminal,
-        start_state=dataset.start_state if episode_starts else dataset.state,
-    )
 
 
 def true_step(oracle: Oracle) -> TrueStep:
@@ -155,12 +143,17 @@ def true_step(oracle: Oracle) -> TrueStep:
     return step
 
 
-def describe(dataset: DeviceDataset) -> dict[str, Any]:
-    """What config.json says of the data."""
-    provenance = dataset.provenance
-    source = "unknown" if provenance is None else provenance.source
-    facts = {"source": source, "transitions": dataset.n_transitions, "sha256": dataset.sha256}
-    returns = dataset.episode_returns
-    if returns is None:
+def describe(data: D4RLData, task: Task, transitions: int) -> dict[str, Any]:
+    """What config.json says of the data.
+
+    Args:
+        data: the file.
+        task: whose file it is.
+        transitions: how many are taken from it.
+    """
+    source = "unknown" if data.provenance is None else data.provenance.source
+    facts = {"source": source, "transitions": transitions, "sha256": data.sha256}
+    returns = episode_returns(data)
+    if task.family is Family.MAZE2D or not len(returns):  # in the maze, segments end where a target was reached
         return facts
     return facts | {"episode_return_mean": float(returns.mean()), "episode_return_max": float(returns.max())}

@@ -31,9 +31,7 @@ from continuous.model.rollout import Model, paths_at_once, roll_out
 from continuous.networks.arithmetic import arithmetic_on
 from continuous.networks.repetition import Repetition
 from continuous.networks.streams import SeedStreams, prefixed, without_prefix
-from continuous.replay.batch import Batch
-from continuous.replay.buffers import ModelBuffer, TransitionTable
-from continuous.replay.mixed import MixedSampler
+from continuous.replay.buffers import Batch, ReplayBuffer, TransitionTable
 
 
 class LearnedPolicy(ActingPolicy, Protocol):
@@ -141,7 +139,7 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
                 reward_bound=reward_bound,
                 device=device,
             )
-        self.buffer = ModelBuffer(len(seeds), self.schedule.buffer_capacity, table.layout, device)
+        self.buffer = ReplayBuffer(len(seeds), self.schedule.buffer_capacity, table.layout, device)
         self.real_rows = self.schedule.real_rows(1)
         self._repetition: Repetition | None = None
 
@@ -249,14 +247,9 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
 
     def mixed_batch(self) -> Batch:
         """Rows of the data and of the model, [K, B, ...], real rows first."""
-        sampler = MixedSampler(
-            table=self.table,
-            buffer=self.buffer,
-            streams=self.streams["updates"],
-            batch_size=self.schedule.batch_size,
-            real_rows=self.real_rows,
-        )
-        return sampler.draw()
+        sources = ((self.table, self.real_rows), (self.buffer, self.schedule.batch_size - self.real_rows))
+        parts = [source.sample_rows(count, self.streams["updates"]) for source, count in sources if count]
+        return self.table.layout.unpack(torch.cat(parts, dim=1))
 
     def roll_out(self) -> Mapping[str, Tensor]:
         """Branched rollouts from states of the data into the buffer; metrics of them, [K] each."""

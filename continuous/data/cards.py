@@ -12,7 +12,7 @@ from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import DownloadRecord, check_unchanged, file_sha256, read_record
 from continuous.data.episodes import episode_returns, find_episodes
 from continuous.data.plausibility import find_oddities, find_problems
-from continuous.data.transitions import exact_transitions, model_transitions
+from continuous.data.transitions import exact_rows, model_rows
 from continuous.tasks.registry import Family, Task
 from continuous.tasks.scores import normalize_score, normalize_spread
 
@@ -73,11 +73,11 @@ def describe_source(provenance: Provenance | None, record: DownloadRecord | None
 def _counts(data: D4RLData, task: Task) -> Lines:
     episodes = find_episodes(data)
     whole = episodes.length[episodes.complete]
-    exact, model = exact_transitions(data, task), model_transitions(data)
+    exact, model = len(exact_rows(data, task)), len(model_rows(data))
     lines = [
         ("rows", f"{data.n_rows}, of them {whole.sum()} in {len(whole)} complete episodes"),
         ("flags", f"{data.terminals.sum()} terminals, {data.timeouts.sum()} time-outs"),
-        ("transitions", f"{len(exact.state)} as in D4RL's qlearning_dataset, {len(model.state)} for models"),
+        ("transitions", f"{exact} as in D4RL's qlearning_dataset, {model} for models"),
     ]
     if len(whole):
         what = "segment" if task.family is Family.MAZE2D else "episode"

@@ -57,6 +57,8 @@ class D4RLData:
     infos: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # "qpos", "goal", ...; first axis N
     metadata: Mapping[str, Any] = field(default_factory=dict)  # "algorithm", "policy/fc0/weight", ...
     timeouts_stored: bool = True  # False: the file lacks the key, and `timeouts` was counted from the time limit
+    provenance: Provenance | None = None  # None: nothing recorded, as in D4RL's own files
+    sha256: str | None = None  # of the file; None: not computed, or not from a file
 
     def __post_init__(self) -> None:
         """Checks that the arrays fit together.

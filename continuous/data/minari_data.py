@@ -15,28 +15,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError, MissingPackageError
 from ampl.files import read_json
 from continuous.data.d4rl_data import D4RLData, Floats
-from continuous.data.dataset import DeviceDataset, to_device
-from continuous.data.episodes import start_states
 from continuous.data.file_guard import check_unpacked
 from continuous.data.hdf5_arrays import find_datasets, find_group, open_hdf5, read_array, unpacked_size
-from continuous.data.plausibility import check_plausible
-from continuous.data.transitions import model_transitions
 
 STATE_KEY = "observation"
 GOAL_KEY = "desired_goal"
-
-
-def load_minari(dataset: str | Path, *, append_goal: bool = False, device: torch.device | str = "cpu") -> DeviceDataset:
-    """A local Minari dataset, ready on a device; arguments and errors as `read_minari`."""
-    data = read_minari(dataset, append_goal=append_goal)
-    check_plausible(data, None, None, f"Minari dataset {dataset}")
-    return to_device(model_transitions(data), start_states(data), device=device)
 
 
 def read_minari(dataset: str | Path, *, append_goal: bool = False) -> D4RLData:

@@ -1,4 +1,4 @@
-"""From the rows of a D4RL file to transitions (s, a, r, s').
+"""From the rows of a D4RL file to a table of transitions (s, a, r, s') on a device.
 
 Two modes. EXACT gives what D4RL's `qlearning_dataset` gives, row for row, for comparison with published numbers: the
 next state is always the next row of the file, so after a terminal it belongs to another episode (harmless where
@@ -8,14 +8,17 @@ states where the file has them, and no pair of rows across the end of an episode
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from ampl.errors import InvalidFileError
-from continuous.data.d4rl_data import D4RLData, Flags, Floats
+from ampl.errors import InvalidArgumentError, InvalidFileError
+from continuous.data.d4rl_data import D4RLData, Flags
+from continuous.data.episodes import start_states
+from continuous.replay.buffers import TransitionTable
 from continuous.tasks.registry import Family, Task
 
 
@@ -26,31 +29,42 @@ class TransitionMode(Enum):
     MODEL = "model"  # for fitting a dynamics model
 
 
-@dataclass(frozen=True, kw_only=True)
-class TransitionArrays:
-    """n transitions, each from one row of the file."""
+def transition_table(
+    data: D4RLData, task: Task, mode: TransitionMode = TransitionMode.MODEL, device: torch.device | str = "cpu"
+) -> TransitionTable:
+    """The transitions of a dataset, and the states that its episodes start from.
 
-    state: Floats  # s, [n, D]
-    action: Floats  # a, [n, A]
-    reward: Floats  # r, [n]
-    next_state: Floats  # s', [n, D]
-    terminal: Flags  # whether the task ended in this step; a time-out is no end, [n]
-
-
-def make_transitions(data: D4RLData, task: Task, mode: TransitionMode) -> TransitionArrays:
-    """The transitions of a dataset.
+    Args:
+        data: the file.
+        task: whose file it is.
+        mode: which transitions to take.
+        device: where the table lives.
 
     Raises:
         InvalidFileError: the file holds none.
+        InvalidArgumentError: the device is not there.
     """
-    transitions = exact_transitions(data, task) if mode is TransitionMode.EXACT else model_transitions(data)
-    if not len(transitions.state):
+    exact = mode is TransitionMode.EXACT
+    rows = exact_rows(data, task) if exact else model_rows(data)
+    if not len(rows):
         raise InvalidFileError(f"the dataset of {task.name} has {data.n_rows} rows and no transition in them.")
-    return transitions
+    following = None if exact else data.next_observations
+    columns: dict[str, NDArray[Any]] = {
+        "state": data.observations[rows],
+        "action": data.actions[rows],
+        "reward": data.rewards[rows],
+        "next_state": data.observations[rows + 1] if following is None else following[rows],
+        "terminal": data.terminals[rows],  # a time-out is no end
+        "start_state": start_states(data),
+    }
+    try:
+        return TransitionTable(**{name: torch.from_numpy(column).to(device) for name, column in columns.items()})
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidArgumentError(f"device '{device}' cannot be used: {error}") from error
 
 
-def exact_transitions(data: D4RLData, task: Task, terminate_on_end: bool = False) -> TransitionArrays:
-    """What D4RL's `qlearning_dataset` returns, bit for bit.
+def exact_rows(data: D4RLData, task: Task) -> NDArray[np.int64]:
+    """The rows that D4RL's `qlearning_dataset` takes, [n].
 
     The last row is never used, `next_observations` neither. Rows that end by time-out are dropped even when they are
     terminal too.
@@ -59,55 +73,42 @@ def exact_transitions(data: D4RLData, task: Task, terminate_on_end: bool = False
         data: the file.
         task: its time limit counts where the file has no time-outs. In the maze they are found in the rows instead, so
             that such a file gives what D4RL's published one gives.
-        terminate_on_end: D4RL's argument of that name, for comparisons only: it keeps time-out rows, whose next
-            state then belongs to another episode, and leaves their `terminal` at 0 (D4RL issue 182).
     """
     known = data.timeouts_stored or task.family is Family.MAZE2D
-    ended = data.timeouts if known else _counted_ends(data.terminals, task, terminate_on_end)
-    keep = np.ones(data.n_rows - 1, dtype=np.bool_) if terminate_on_end else ~ended[:-1]
-    return _select(data, keep, data.observations[1:])
+    ended = data.timeouts if known else _counted_ends(data.terminals, task.episode_limit)
+    return np.flatnonzero(~ended[:-1])
 
 
-def model_transitions(data: D4RLData) -> TransitionArrays:
-    """Every transition of the file that is one step of the environment.
+def model_rows(data: D4RLData) -> NDArray[np.int64]:
+    """Every row that is one step of the environment, [n].
 
     With `next_observations` these are all rows. Without, a row at the end of an episode has no next state and is
     dropped, and so is a row that repeats the observation before such an end: D4RL's maze2d script writes one after
     each target, and from it to the next row the simulator makes two steps (D4RL issue 204).
     """
     if data.next_observations is not None:
-        return _select(data, np.ones(data.n_rows, dtype=np.bool_), data.next_observations)
+        return np.arange(data.n_rows)
     ended = (data.terminals | data.timeouts)[:-1]
     keep = ~ended
     after = np.flatnonzero(ended) + 1
     repeats = after[(data.observations[after] == data.observations[after - 1]).all(axis=1)]
     keep[repeats[repeats < len(keep)]] = False
-    return _select(data, keep, data.observations[1:])
+    return np.flatnonzero(keep)
 
 
-def _select(data: D4RLData, keep: Flags, following: Floats) -> TransitionArrays:
-    """The transitions of the rows that `keep` marks, [n] <= [N], with the states that follow each."""
-    rows: slice | NDArray[np.int64] = slice(0, len(keep)) if keep.all() else np.flatnonzero(keep)
-    return TransitionArrays(
-        state=data.observations[rows],
-        action=data.actions[rows],
-        reward=data.rewards[rows],
-        next_state=following[rows],
-        terminal=data.terminals[rows],
-    )
-
-
-def _counted_ends(terminals: Flags, task: Task, terminate_on_end: bool) -> Flags:
+def _counted_ends(terminals: Flags, limit: int) -> Flags:
     """Time-outs as D4RL's own step counter sees them in a file that stores none, [N].
 
-    The counter is set to 0 at an end and incremented in the same pass, so the row after a kept end counts 1 and the
-    next time-out comes one step early; after a dropped row it counts 0. Source: D4RL's qlearning_dataset.
+    The counter is set to 0 at a terminal and incremented in the same pass, so the row after it counts 1 and the next
+    time-out comes one step early; after a dropped row it counts 0. Source: D4RL's qlearning_dataset.
+
+    Args:
+        terminals: of the file, [N].
+        limit: steps of an episode.
     """
-    limit = task.episode_limit
-    period = limit - 1 if terminate_on_end else limit  # rows between two time-outs without a terminal
     ended = np.zeros(len(terminals), dtype=np.bool_)
     start, count = 0, 0  # first row after a terminal, and what the counter says there
     for stop in [*(np.flatnonzero(terminals) + 1).tolist(), len(terminals)]:
-        ended[start + limit - 1 - count : stop : period] = True
-        start, count = stop, 0 if ended[stop - 1] and not terminate_on_end else 1
+        ended[start + limit - 1 - count : stop : limit] = True
+        start, count = stop, 0 if ended[stop - 1] else 1
     return ended

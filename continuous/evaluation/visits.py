@@ -23,7 +23,7 @@ from continuous.environments.robot import Flags
 from continuous.evaluation.certificates import ModelReturns
 from continuous.evaluation.evaluator import Evaluator, Policy
 from continuous.networks.streams import SeedStreams
-from continuous.replay.buffers import ModelBuffer, TransitionTable
+from continuous.replay.buffers import ReplayBuffer, TransitionTable
 
 ROWS = 1000  # of each kind, at most
 
@@ -59,7 +59,7 @@ def real_visits(evaluator: Evaluator, policies: Sequence[Policy], seeds: Sequenc
 
 def sample_visits(
     table: TransitionTable,
-    buffer: ModelBuffer,
+    buffer: ReplayBuffer,
     model_returns: ModelReturns,
     real: Visits,
     seeds: Sequence[int],

@@ -21,7 +21,7 @@ from continuous.replay.buffers import TransitionTable
 
 def transition_table(problem: FiniteProblem, device: torch.device | str = "cpu") -> TransitionTable:
     """The data of a finite problem with one-hot states and actions: D = S, A = A."""
-    return TransitionTable.from_columns(
+    return TransitionTable(
         state=encoded(problem.state, problem.n_states, device),
         action=encoded(problem.action, problem.n_actions, device),
         reward=torch.tensor(problem.reward, dtype=torch.float32, device=device),

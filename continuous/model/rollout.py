@@ -16,8 +16,7 @@ from torch import Tensor
 from ampl.errors import check_at_least
 from ampl.interfaces import Policy
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
-from continuous.replay.buffers import ModelBuffer, TransitionTable
+from continuous.replay.buffers import Batch, ReplayBuffer, TransitionTable
 
 START_BATCH = 2048  # states of the data from which the released code starts at once
 _GPU_ROWS = 2**22  # of all seeds and members: the output of a layer of 200 units is 3.4 GB
@@ -35,7 +34,7 @@ def roll_out(
     model: Model,
     policy: Policy,
     table: TransitionTable,
-    buffer: ModelBuffer,
+    buffer: ReplayBuffer,
     *,
     length: int,
     paths: int,
@@ -76,11 +75,10 @@ def roll_out(
             if shared_action:
                 action = action[:, :1].expand_as(action)
             next_state, reward, terminal = model.step(state, action, streams)
-            parts.append(Batch(state=state, action=action, reward=reward, next_state=next_state, terminal=terminal))
+            parts.append(Batch(state, action, reward, next_state, terminal))
             if step < length - 1:
                 state = torch.where(terminal[..., None], _sample_states(table, lanes, streams), next_state)
-    names = ("state", "action", "reward", "next_state", "terminal")
-    joined = Batch(**{name: torch.cat([getattr(part, name) for part in parts], dim=1) for name in names})
+    joined = Batch(*(torch.cat(columns, dim=1) for columns in zip(*parts, strict=True)))
     buffer.append(joined)
     return {
         "rollout/reward_mean": joined.reward.mean(-1),

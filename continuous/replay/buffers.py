@@ -1,9 +1,9 @@
-"""Transitions on the device, packed so that a batch is one gather: the offline data, and the model's own."""
+"""Transitions on the device, packed so that a batch is one gather: the offline data, and a buffer of newer ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +12,18 @@ from torch import Tensor
 
 from ampl.errors import InvalidShapeError, check_at_least
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
 
 _LARGE = 2**62  # far above any buffer's size: a remainder by the size is uniform to 1e-12
+
+
+class Batch(NamedTuple):
+    """B transitions on a device; those of K stacked seeds have an axis more, [K, B, ...]."""
+
+    state: Tensor  # s, [B, D]
+    action: Tensor  # a, [B, A]
+    reward: Tensor  # r, [B]
+    next_state: Tensor  # s', [B, D]
+    terminal: Tensor  # bool, [B]; a time-out is no terminal
 
 
 class Layout:
@@ -33,46 +42,43 @@ class Layout:
     def unpack(self, rows: Tensor) -> Batch:
         """Rows [..., W] to columns, views except for `terminal`."""
         state, action, reward, next_state, terminal = torch.split(rows, self.sizes, dim=-1)
-        return Batch(
-            state=state,
-            action=action,
-            reward=reward[..., 0],
-            next_state=next_state,
-            terminal=terminal[..., 0] > 0.5,
-        )
+        return Batch(state, action, reward[..., 0], next_state, terminal[..., 0] > 0.5)
 
 
 class TransitionTable:
     """The offline data for stacked seeds: N transitions that all seeds share.
 
     Args:
-        rows: packed transitions, [N, W].
-        layout: of the rows.
+        state, action, reward, next_state, terminal: columns as in `Batch`, with B = N.
         start_state: draws from mu0, [M, D].
+
+    Raises:
+        InvalidShapeError: the columns differ in length.
     """
 
-    def __init__(self, rows: Tensor, layout: Layout, start_state: Tensor) -> None:
-        columns = layout.unpack(rows)
-        self.rows, self.layout = rows, layout
-        self.state, self.action, self.reward = columns.state, columns.action, columns.reward
-        self.next_state, self.terminal = columns.next_state, columns.terminal
+    def __init__(
+        self,
+        *,
+        state: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        next_state: Tensor,
+        terminal: Tensor,
+        start_state: Tensor,
+    ) -> None:
+        columns = Batch(state, action, reward, next_state, terminal)
+        if len(set(map(len, columns))) != 1:
+            lengths = ", ".join(f"{name} {len(column)}" for name, column in columns._asdict().items())
+            raise InvalidShapeError(f"the columns have lengths {lengths}; expected equal ones.")
+        self.layout = Layout(state.shape[1], action.shape[1])
+        self.rows = self.layout.pack(columns)  # [N, W]
+        self.state, self.action, self.reward, self.next_state, self.terminal = self.layout.unpack(self.rows)
         self.start_state = start_state
 
-    @classmethod
-    def from_columns(
-        cls, *, state: Tensor, action: Tensor, reward: Tensor, next_state: Tensor, terminal: Tensor, start_state: Tensor
-    ) -> TransitionTable:
-        """Packs columns: states [N, D], actions [N, A], rewards [N], terminal [N] of bool, start states [M, D].
-
-        Raises:
-            InvalidShapeError: the columns differ in length.
-        """
-        batch = Batch(state=state, action=action, reward=reward, next_state=next_state, terminal=terminal)
-        if len({len(column) for column in vars(batch).values()}) != 1:
-            lengths = ", ".join(f"{name} {len(column)}" for name, column in vars(batch).items())
-            raise InvalidShapeError(f"the columns have lengths {lengths}; expected equal ones.")
-        layout = Layout(state.shape[1], action.shape[1])
-        return cls(layout.pack(batch), layout, start_state)
+    def changed(self, **columns: Tensor) -> TransitionTable:
+        """The same data with other columns or start states."""
+        own = self.layout.unpack(self.rows)._asdict() | {"start_state": self.start_state}
+        return TransitionTable(**own | columns)
 
     @property
     def n_transitions(self) -> int:
@@ -111,8 +117,8 @@ class TransitionTable:
         return self.start_state[streams.integers(len(self.start_state), batch_size)]
 
 
-class ModelBuffer:
-    """D_model: the newest transitions that the model made, of each seed, first in first out.
+class ReplayBuffer:
+    """The newest transitions that were added, of each seed, first in first out: D_model, what the model made.
 
     Args:
         n_seeds: K.

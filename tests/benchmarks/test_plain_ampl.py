@@ -14,7 +14,7 @@ from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
 from continuous.model.loss import gaussian_loss
 from continuous.model.network import DynamicsConfig, DynamicsNetwork
 from continuous.networks.stacks import StackedMLP
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 from continuous.weights.q_moment import CriticTest, QMomentConfig
 
 D, A, ROWS, NOISE = 4, 2, 64, 3

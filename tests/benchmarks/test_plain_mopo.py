@@ -18,8 +18,7 @@ from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticCo
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.loss import gaussian_loss
 from continuous.networks.stacks import StackedMLP
-from continuous.replay.batch import Batch
-from continuous.replay.buffers import TransitionTable
+from continuous.replay.buffers import Batch, TransitionTable
 from continuous.tasks.termination import never
 
 D, A, ROWS, LOG_TEMPERATURE = 4, 2, 300, -0.7
@@ -209,7 +208,7 @@ def test_the_model_s_loss_predictions_and_penalty_agree() -> None:
     plain = PlainMOPO(data, buffer_capacity=ROWS)
     columns = {name: torch.from_numpy(column) for name, column in data.items()}
     columns["terminal"] = columns["terminal"] > 0
-    table = TransitionTable.from_columns(**columns, start_state=columns["state"][:5])
+    table = TransitionTable(**columns, start_state=columns["state"][:5])
     far = torch.tensor(1e6)
     model = EnsembleDynamics(D, A, MOPO_DYNAMICS, [0], termination=never, state_bound=far.expand(D), reward_bound=far)
     views = {name: view.detach() for name, view in model.network.members.parameters.views.items()}

@@ -167,12 +167,7 @@ def test_where_pairs_are_tied_weights_move_the_fit_as_weighted_maximum_likelihoo
     problem = small(20_000)
     weights = np.array([[0.1], [2.0], [2.0], [0.1]]) * np.array([1.0, 0.5])
     cells = aggregate_states(4, 2, 2)  # states {0, 1} and {2, 3} share rows, action by action
-    table = transition_table(problem)
-    half = encoded(problem.state // 2, 4)
-    tied = TransitionTable.from_columns(
-        state=half, action=table.action, reward=table.reward, next_state=table.next_state, terminal=table.terminal,
-        start_state=table.start_state,
-    )  # fmt: skip
+    tied = transition_table(problem).changed(state=encoded(problem.state // 2, 4))
     rows = torch.tensor(weights[problem.state, problem.action], dtype=torch.float32)[None]
     state, action = all_pairs(2, 2)
     inputs = [torch.nn.functional.pad(state, (0, 2)), action]

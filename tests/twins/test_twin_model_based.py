@@ -13,7 +13,7 @@ from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticCo
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.experiments.finite import encoded
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 from tabular.alignment.inner_minimum import inner_minimum, inner_minimum_closed_form
 from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
 from tabular.bounds.divergences import ChiSquared, Cubic, Divergence

@@ -13,7 +13,7 @@ from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticCo
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.experiments.finite import encoded
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 from tabular.exact.occupancy import one_step_value, state_value
 from tabular.exact.policy import softmax_policy, uniform_policy
 from tabular.mdps.mdp import FiniteMDP

@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ampl.errors import check_at_least
 from ampl.interfaces import Array, State
 from continuous.algorithms.ampl.config import AMPLConfig, ModelObjective
 from continuous.algorithms.ampl.critic import TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator
-from continuous.algorithms.ampl.draws import Sampler
 from continuous.algorithms.ampl.schedule import AMPLSchedule
-from continuous.algorithms.ampl.update import ActorCritic
+from continuous.algorithms.ampl.update import ActorCritic, Draws
 from continuous.algorithms.ampl.value_model_loss import ValueModelLoss
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.surroundings import Surroundings
@@ -81,18 +81,9 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
                 if config.weights is None
                 else config.weights.build(*sizes, seeds, self.model, device, config.discount)
             )
-        weighted = config.regularizer.weighted
+        self._second_pair_only, weighted = config.regularizer.second_pair_only, config.regularizer.weighted
         self._row_weights = torch.ones(len(seeds), table.n_transitions, device=device) if weighted else None
-        self._sampler = Sampler(
-            table=table,
-            buffer=self.buffer,
-            policy=self.learner.policy,
-            streams=self.streams["updates"],
-            batch_size=self.schedule.batch_size,
-            elites=config.dynamics.elites,
-            second_pair_only=config.regularizer.second_pair_only,
-            weights=self._row_weights,
-        )
+        check_at_least("transitions of the data", table.n_transitions, 2 if self._second_pair_only else 1)
 
     @property
     def schedule(self) -> AMPLSchedule:
@@ -139,8 +130,31 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
     def update(self) -> None:
         """As many iterations as the policy is updated once in."""
         for index in range(self.updates_at_once):
-            draws = self._sampler.draw(self.real_rows)
-            self.learner.update(draws, trains_policy=index == 0, imitates=self._imitates)
+            self.learner.update(self.draws(), trains_policy=index == 0, imitates=self._imitates)
+
+    def draws(self) -> Draws:
+        """What is random in one iteration."""
+        size, streams, weights = self.schedule.batch_size, self.streams["updates"], self._row_weights
+        batch = self.mixed_batch()
+        fake_state = batch.state if self._second_pair_only else self.mixed_batch().state
+        n_true = size if self._second_pair_only else 2 * size
+        rows = streams.integers(self.table.n_transitions - int(self._second_pair_only), n_true)
+        true = self.table.gather(rows)
+        noise = self.learner.policy.noise(streams, 4 * size).chunk(4, dim=1)  # one kernel a seed on a GPU
+        return Draws(
+            batch=batch,
+            fake_state=fake_state,
+            true=true,
+            true_next=self.table.gather(rows + 1) if self._second_pair_only else true,
+            true_weight=torch.ones_like(true.reward) if weights is None else weights.gather(1, rows),
+            target_noise=noise[0],
+            value_noise=noise[1],
+            first_noise=noise[2],
+            second_noise=noise[3],
+            model_noise=streams.normal(size, self.table.observation_size + 1),
+            model_shift=streams.integers(self.model.config.elites, 1),
+            label_uniform=streams.uniform(n_true),
+        )
 
     def charged_step(
         self, state: Tensor, action: Tensor, streams: SeedStreams

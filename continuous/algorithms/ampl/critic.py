@@ -22,7 +22,7 @@ from continuous.evaluation.acting import Network
 from continuous.networks.adam import StackedAdam, clip_norm
 from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, StackedMLP, leaky_relu
 from continuous.networks.streams import cpu_generator, prefixed, without_prefix
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 
 
 @dataclass(frozen=True, kw_only=True)

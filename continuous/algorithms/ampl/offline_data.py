@@ -12,32 +12,13 @@ import torch
 from torch import Tensor
 
 from ampl.randomness import stream
-from continuous.data.dataset import DeviceDataset
 from continuous.environments.batch import BatchSimulator
 from continuous.environments.robot import Robot, Snapshot, Start
-from continuous.replay.buffers import TransitionTable
 
 _CHUNK = 10_000  # simulator resets at a time
 _OFFSET = 1e-3  # reward units, keeps the smallest rescaled reward above zero
 _SHORT_SPAN = 0.125  # reward units; rewards that span less have an offset in proportion to their span
 _ROUNDING = 1e-6  # rewards that differ by less, relative to their size, are equal but for rounding
-
-
-def offline_table(dataset: DeviceDataset, start_state: Tensor) -> TransitionTable:
-    """A dataset with rescaled rewards, ready for training.
-
-    Args:
-        dataset: N transitions.
-        start_state: draws from mu0, [M, D].
-    """
-    return TransitionTable.from_columns(
-        state=dataset.state,
-        action=dataset.action,
-        reward=rescale_rewards(dataset.reward),
-        next_state=dataset.next_state,
-        terminal=dataset.terminal,
-        start_state=start_state.to(dataset.state.device),
-    )
 
 
 def rescale_rewards(reward: Tensor) -> Tensor:

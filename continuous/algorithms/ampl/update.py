@@ -1,7 +1,7 @@
 """One iteration of deep AMPL: critics, policy and discriminator, as a function of tensors only.
 
 Reads beside Algorithm 1, lines "critic" to "discriminator", of "A Unified Framework for Alternating Offline Model
-Training and Policy Learning" (NeurIPS 2022). What is random in an iteration is drawn before it, see `draws.py`.
+Training and Policy Learning" (NeurIPS 2022). What is random in an iteration is drawn before it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch import Tensor
 from ampl.errors import check_at_least
 from continuous.algorithms.ampl.critic import TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator, Pairs, raw_action
-from continuous.algorithms.ampl.draws import Draws
 from continuous.algorithms.ampl.policy import StackedPolicy
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.networks.adam import StackedAdam
 from continuous.networks.streams import prefixed, without_prefix
+from continuous.replay.buffers import Batch
 
 METRICS = (
     "critic/loss",
@@ -49,6 +49,24 @@ class PolicyUpdateConfig:
         """Checks the ranges."""
         for name in ("value_weight", "value_scale_rate", "target_rate", "learning_rate"):
             check_at_least(name, getattr(self, name), 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Everything random in an iteration, for batches of B rows; noise is standard normal, [K, B, ...]."""
+
+    batch: Batch  # for the critics and the policy's value, real rows first
+    fake_state: Tensor  # where the policy's first pairs begin, drawn like the batch, [K, B, D]
+    true: Batch  # real rows, 2 B of them, to be told from the 2 B pairs of the policy; B if only second pairs count
+    true_next: Batch  # the rows after them in the data, if only second pairs count; otherwise `true` again
+    true_weight: Tensor  # w of the true rows, [K, 2 B] or [K, B]
+    target_noise: Tensor  # of the target policy at s'
+    value_noise: Tensor  # of the policy at s
+    first_noise: Tensor  # of the policy in the first pair of Eq. 14
+    second_noise: Tensor  # and in the second
+    model_noise: Tensor  # of the model between them, [K, B, D + 1]
+    model_shift: Tensor  # how its rows are dealt to the elites, [K, 1]
+    label_uniform: Tensor  # in [0, 1), as many as true rows
 
 
 class ActorCritic:

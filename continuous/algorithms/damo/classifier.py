@@ -23,8 +23,7 @@ from ampl.errors import check_at_least
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import StackedMLP
 from continuous.networks.streams import cpu_generator, prefixed, without_prefix
-from continuous.replay.batch import Batch
-from continuous.replay.mixed import joined
+from continuous.replay.buffers import Batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,7 @@ class TransitionClassifier:
         Returns:
             Each seed's loss, nats, [K], and the logits of both sides before the step, [K, B] and [K, C].
         """
-        logits = self.logit(joined(real, imagined))  # one pass for both
+        logits = self.network(torch.cat((_inputs(real), _inputs(imagined)), dim=1))[..., 0]  # one pass for both
         of_real, of_imagined = torch.split(logits, [real.reward.shape[1], imagined.reward.shape[1]], dim=-1)
         loss = softplus(-of_real).mean(-1) + softplus(of_imagined).mean(-1)
         penalty = 0.0 if mixing is None else self.config.gradient_penalty * self.slope_excess(real, imagined, mixing)

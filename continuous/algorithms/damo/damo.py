@@ -25,8 +25,7 @@ from continuous.algorithms.damo.learner import DAMODraws, DAMOLearner
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.surroundings import Surroundings
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
-from continuous.replay.buffers import TransitionTable
+from continuous.replay.buffers import Batch, TransitionTable
 
 
 class DAMO(ModelBased[DAMOLearner, DAMOConfig]):
@@ -53,8 +52,8 @@ class DAMO(ModelBased[DAMOLearner, DAMOConfig]):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The ensemble's step, and alpha R; nothing without data alignment."""
         next_state, reward, terminal = self.model.step(state, action, streams)
-        batch = Batch(state=state, action=action, reward=reward, next_state=next_state, terminal=terminal)
-        return next_state, reward, terminal, reward - self.learner.aligned(batch).reward
+        aligned = self.learner.aligned(Batch(state, action, reward, next_state, terminal))
+        return next_state, reward, terminal, reward - aligned.reward
 
     def best_action(self, state: Tensor, streams: SeedStreams) -> Tensor:
         """The policy's mean."""

@@ -25,7 +25,7 @@ from continuous.algorithms.damo.classifier import ClassifierConfig, TransitionCl
 from continuous.algorithms.sac.learner import METRICS, Decay, SoftActorCritic, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.networks.streams import prefixed, without_prefix
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 
 
 class Conjugate(StrEnum):
@@ -147,14 +147,7 @@ class DAMOLearner(SoftActorCritic):
         if not self.damo.data_alignment:
             return batch
         alpha = self.damo.alpha if coefficient is None else coefficient
-        reward = batch.reward - alpha * self.classifier.log_ratio(batch)
-        return Batch(
-            state=batch.state,
-            action=batch.action,
-            reward=reward,
-            next_state=batch.next_state,
-            terminal=batch.terminal,
-        )
+        return batch._replace(reward=batch.reward - alpha * self.classifier.log_ratio(batch))
 
     def update_dual_critics(self, batch: Batch, draws: DAMODraws) -> Tensor:
         """One step of both twins down Eq. 2; their mean loss, [K]."""

@@ -23,7 +23,7 @@ from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianC
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import FlatParameters, StackedMLP, relu
 from continuous.networks.streams import cpu_generator, prefixed, without_prefix
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 
 METRICS = (
     "critic/loss",

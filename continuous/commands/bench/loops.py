@@ -130,7 +130,7 @@ def synthetic_table(rows: int, device: str) -> TransitionTable:
     """Standard normal transitions that never end; every tenth state starts an episode."""
     generator = torch.Generator().manual_seed(0)
     state = torch.randn(rows, OBSERVATION_SIZE, generator=generator).to(device)
-    return TransitionTable.from_columns(
+    return TransitionTable(
         state=state,
         action=torch.randn(rows, ACTION_SIZE, generator=generator).tanh_().to(device),
         reward=torch.randn(rows, generator=generator).to(device),

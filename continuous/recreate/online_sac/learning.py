@@ -21,8 +21,7 @@ from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticCo
 from continuous.algorithms.sac.policy import SquashedGaussian
 from continuous.networks.streams import SeedStreams
 from continuous.recreate.online_sac.replay_file import Columns
-from continuous.replay.batch import Batch
-from continuous.replay.buffers import Layout, ModelBuffer
+from continuous.replay.buffers import Batch, Layout, ReplayBuffer
 
 METRICS = ("target_value", "critic_error", "entropy")  # returned by `OnlineSac.learn`
 
@@ -57,7 +56,7 @@ class OnlineSac:
         self, observation_size: int, action_size: int, config: OnlineSacConfig, seed: int, capacity: int
     ) -> None:
         self.learner = SoftActorCritic(observation_size, action_size, config.learner, [seed])
-        self._memory = ModelBuffer(1, capacity, Layout(observation_size, action_size))
+        self._memory = ReplayBuffer(1, capacity, Layout(observation_size, action_size))
         self._batch_size = config.batch_size
 
     @property

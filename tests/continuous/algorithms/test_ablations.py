@@ -15,8 +15,7 @@ from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty
 from continuous.model.rollout import UniformPolicy, roll_out
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
-from continuous.replay.buffers import ModelBuffer
+from continuous.replay.buffers import Batch, ReplayBuffer
 from continuous.tasks.registry import find_task
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import SAC, SCHEDULE, surroundings, true_line_step
@@ -88,7 +87,7 @@ def pairs(algorithm: MOPO, rows: int = 40) -> tuple[Tensor, Tensor]:
 
 def rolled_out_by(algorithm: MOPO, policy: Policy) -> Batch:
     """One epoch's rollout of the ensemble itself, without any penalty."""
-    buffer = ModelBuffer(len(SEEDS), algorithm.buffer.capacity, algorithm.table.layout)
+    buffer = ReplayBuffer(len(SEEDS), algorithm.buffer.capacity, algorithm.table.layout)
     roll_out(
         algorithm.model, policy, algorithm.table, buffer, length=SCHEDULE.rollout_length,
         paths=SCHEDULE.paths, streams=SeedStreams(SEEDS, "rollouts"),
@@ -96,7 +95,7 @@ def rolled_out_by(algorithm: MOPO, policy: Policy) -> Batch:
     return rows_of(buffer)
 
 
-def rows_of(buffer: ModelBuffer) -> Batch:
+def rows_of(buffer: ReplayBuffer) -> Batch:
     stored = [torch.from_numpy(buffer.state(seed)["rows"]) for seed in range(len(SEEDS))]
     return buffer.layout.unpack(torch.stack(stored))
 

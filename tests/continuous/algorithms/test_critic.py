@@ -5,7 +5,7 @@ import torch
 
 from ampl.errors import InvalidArgumentError
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 
 
 def critic(seeds: list[int], discount: float = 0.99, **settings: float) -> TwinCritic:
@@ -73,7 +73,7 @@ def test_updates_fit_the_targets_and_the_targets_follow() -> None:
 def test_seed_3_alone_equals_seed_3_among_five() -> None:
     alone, among = critic([3]), critic([0, 1, 2, 3, 4])
     data, next_action = batch(5), torch.zeros(5, 4, 1)
-    own = Batch(**{name: column[3:4] for name, column in vars(data).items()})
+    own = Batch(**{name: column[3:4] for name, column in data._asdict().items()})
     for _ in range(20):
         alone.update(own, next_action[3:4])
         among.update(data, next_action)

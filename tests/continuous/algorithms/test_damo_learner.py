@@ -20,7 +20,7 @@ from continuous.algorithms.damo.learner import (
 )
 from continuous.networks.stacks import Gradient
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import damo_config
 

@@ -254,15 +254,8 @@ def constant_column_table() -> TransitionTable:
     """`line_table` with a third coordinate that is always 0.3, and a fourth that is always zero."""
     table = line_table()
     constant = torch.tensor([0.3, 0.0]).expand(table.n_transitions, 2)
-    rows = table.gather(torch.arange(table.n_transitions))
-    return TransitionTable.from_columns(
-        state=torch.cat((rows.state, constant), 1),
-        action=rows.action,
-        reward=rows.reward,
-        next_state=torch.cat((rows.next_state, constant), 1),
-        terminal=rows.terminal,
-        start_state=torch.cat((rows.state, constant), 1),
-    )
+    state, next_state = (torch.cat((column, constant), 1) for column in (table.state, table.next_state))
+    return table.changed(state=state, next_state=next_state, start_state=state)
 
 
 def test_a_column_that_never_changes_does_not_blow_up_rollouts() -> None:

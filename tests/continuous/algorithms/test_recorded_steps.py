@@ -17,7 +17,6 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves
 
 from benchmarks import ampl_steps
-from benchmarks.ampl_steps import learner_and_sampler
 from benchmarks.gpu_comparison import mopo, synthetic_task
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
@@ -42,20 +41,14 @@ Step = Callable[[], None]
 
 
 def ampl() -> Step:
-    learner, sampler = learner_and_sampler(SEEDS, DEVICE)
-
-    def pair() -> None:
-        for index in range(2):
-            learner.update(sampler.draw(256), trains_policy=index == 0, imitates=False)
-
-    return pair
+    return ampl_steps.ampl(SEEDS, DEVICE).update
 
 
 def weights(config: Any) -> Callable[[], Step]:
     def make() -> Step:
-        learner, sampler = learner_and_sampler(SEEDS, DEVICE)
-        estimator = config.build(11, 3, SEEDS, learner.model, DEVICE)
-        return estimator.start(sampler.table, learner.policy, learner.critic, SeedStreams(SEEDS, "weights", DEVICE))
+        owner = ampl_steps.ampl(SEEDS, DEVICE)
+        estimator = config.build(11, 3, SEEDS, owner.model, DEVICE)
+        return estimator.start(owner.table, owner.learner.policy, owner.learner.critic, owner.streams["weights"])
 
     return make
 

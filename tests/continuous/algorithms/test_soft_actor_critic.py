@@ -14,7 +14,7 @@ from ampl.errors import InvalidArgumentError
 from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 
 D, A, B = 3, 2, 16
 

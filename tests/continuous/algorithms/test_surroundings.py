@@ -10,13 +10,13 @@ import torch
 
 from ampl.arithmetic import DEFAULT
 from ampl.scale import Scale
-from continuous.algorithms.build import build, table_of
+from continuous.algorithms.build import build
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.data.cache import dataset_path
 from continuous.data.d4rl_file import write_d4rl
 from continuous.data.dataset import load_dataset
-from continuous.data.transitions import TransitionMode
+from continuous.data.transitions import TransitionMode, transition_table
 from continuous.tasks.registry import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, hopper_data, made_by
 
@@ -31,7 +31,7 @@ def _dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fallen_share(transitions: TransitionMode) -> float:
     """Of the terminal rows, how many end below Hopper's height."""
-    table = table_of(load_dataset(HOPPER, mode=transitions))
+    table = transition_table(load_dataset(HOPPER), HOPPER, transitions)
     rows = table.gather(torch.arange(table.n_transitions))
     assert rows.terminal.sum() >= 14
     return float((rows.next_state[rows.terminal][:, 0] < 0.7).float().mean())

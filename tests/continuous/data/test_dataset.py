@@ -1,4 +1,4 @@
-"""The dataset on a device: what is loaded, from where, and how batches are drawn."""
+"""The dataset of a task: what is loaded, from where, and what of it goes to a device."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
+from ampl.errors import InvalidArgumentError, InvalidFileError
 from continuous.algorithms.build import describe
 from continuous.data.cache import dataset_folders, dataset_path, find_dataset
 from continuous.data.d4rl_file import write_d4rl
-from continuous.data.dataset import DeviceDataset, load_dataset, to_device
+from continuous.data.dataset import load_dataset
 from continuous.data.download_record import DownloadRecord, file_sha256, write_record
 from continuous.data.durations import about
 from continuous.data.episodes import episode_returns
-from continuous.data.transitions import TransitionMode, exact_transitions, model_transitions
-from continuous.replay.batch import Batch
+from continuous.data.transitions import transition_table
 from continuous.tasks.registry import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, UMAZE, hopper_data, made_by, maze_data
 
@@ -30,87 +29,33 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def small() -> DeviceDataset:
-    data = hopper_data()
-    return to_device(model_transitions(data), data.observations[:1], device="cpu")
-
-
-def test_it_is_a_dataset_of_the_shared_interfaces() -> None:
-    dataset = small()
-    assert dataset.n_transitions == len(dataset.state) == 60
-    assert dataset.sample(5, torch.Generator()).next_state.shape == (5, 11)
-    assert dataset.start_state.shape == (1, 11)
-
-
-@pytest.mark.parametrize("mode", list(TransitionMode))
-def test_a_file_in_the_cache_folder_is_loaded(mode: TransitionMode) -> None:
+def test_a_file_in_the_cache_folder_is_loaded() -> None:
     data = hopper_data()
     write_d4rl(dataset_path(HOPPER), data, made_by(HOPPER))
-    dataset = load_dataset(HOPPER, mode=mode)
-    exact = mode is TransitionMode.EXACT
-    expected = exact_transitions(data, HOPPER) if exact else model_transitions(data)
-    for name, array in vars(expected).items():
-        np.testing.assert_array_equal(getattr(dataset, name).numpy(), array)
-        assert getattr(dataset, name).is_contiguous()
-    assert dataset.state.dtype == torch.float32
-    assert dataset.terminal.dtype == torch.bool
-    assert dataset.start_state.shape == (9, 11)
-    assert dataset.sha256 == file_sha256(dataset_path(HOPPER))
-    assert dataset.provenance == made_by(HOPPER)
+    found = load_dataset(HOPPER)
+    for name in ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
+    assert found.sha256 == file_sha256(dataset_path(HOPPER))
+    assert found.provenance == made_by(HOPPER)
 
 
 def test_the_returns_of_complete_episodes_are_described_but_not_those_of_maze_segments() -> None:
     data = hopper_data()
     write_d4rl(dataset_path(HOPPER), data, made_by(HOPPER))
     write_d4rl(dataset_path(UMAZE), maze_data(), made_by(UMAZE))
-    returns, described = episode_returns(data), describe(load_dataset(HOPPER))
+    returns, described = episode_returns(data), describe(load_dataset(HOPPER), HOPPER, 60)
     assert len(returns) > 1
+    assert described["transitions"] == 60
     assert described["episode_return_mean"] == returns.mean()
     assert described["episode_return_max"] == returns.max()
-    assert not {"episode_return_mean", "episode_return_max"} & set(describe(load_dataset(UMAZE)))
-    assert "episode_return_mean" not in describe(small())
-
-
-def test_a_batch_is_drawn_from_the_rows_and_only_from_the_given_generator() -> None:
-    dataset = small()
-    torch.manual_seed(1)
-    first = dataset.sample(200, torch.Generator().manual_seed(7))
-    torch.manual_seed(2)
-    again = dataset.sample(200, torch.Generator().manual_seed(7))
-    rows = {tuple(row.tolist()): index for index, row in enumerate(dataset.state)}
-    drawn = [rows[tuple(row.tolist())] for row in first.state]
-    assert len(set(drawn)) > 40  # with replacement, over all 60 rows
-    for name in ("state", "action", "reward", "next_state", "terminal"):
-        assert torch.equal(getattr(first, name), getattr(again, name))
-        assert torch.equal(getattr(first, name), getattr(dataset, name)[drawn])
-
-
-def test_an_empty_batch_is_an_error() -> None:
-    with pytest.raises(InvalidArgumentError, match="batch_size"):
-        small().sample(0, torch.Generator())
-
-
-def test_columns_of_different_lengths_are_an_error() -> None:
-    whole = vars(small())
-    with pytest.raises(InvalidShapeError, match="expected equal lengths"):
-        DeviceDataset(**whole | {"reward": whole["reward"][:-1]})
+    assert not {"episode_return_mean", "episode_return_max"} & set(describe(load_dataset(UMAZE), UMAZE, 60))
 
 
 def test_a_device_that_is_not_there_is_an_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    data = hopper_data()
     with pytest.raises(InvalidArgumentError, match="device 'cuda' cannot be used"):
-        to_device(model_transitions(data), data.observations, device="cuda")
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_batches_of_a_gpu_stay_there_whichever_generator_draws() -> None:
-    data = hopper_data()
-    dataset = to_device(model_transitions(data), data.observations, device="cuda")
-    for device in ("cpu", "cuda"):
-        batch: Batch = dataset.sample(8, torch.Generator(device=device).manual_seed(0))
-        assert batch.state.is_cuda
+        transition_table(hopper_data(), HOPPER, device="cuda")
 
 
 def test_a_missing_dataset_says_where_it_belongs_and_how_to_get_it(folder: Path) -> None:

@@ -15,10 +15,11 @@ from continuous.data.check import diagnose
 from continuous.data.column_names import MEANINGS, Meaning
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl
-from continuous.data.dataset import DeviceDataset, load_dataset
+from continuous.data.dataset import load_dataset
 from continuous.data.recipes import MakeOptions, find_recipe
-from continuous.data.transitions import TransitionMode
+from continuous.data.transitions import TransitionMode, transition_table
 from continuous.environments.maze2d.steps import TIMESTEP
+from continuous.replay.buffers import TransitionTable
 from tests.continuous.data.d4rl_samples import HOPPER, UMAZE, arrays_of, write_plain
 
 ROWS = 40
@@ -38,8 +39,9 @@ def standing(**columns: Any) -> dict[str, Any]:
     return arrays | {"terminals": NOWHERE} | columns
 
 
-def loaded(folder: Path, arrays: dict[str, Any], mode: TransitionMode = TransitionMode.MODEL) -> DeviceDataset:
-    return load_dataset(HOPPER, path=write_plain(folder / "hopper_medium-v2.hdf5", arrays), mode=mode)
+def loaded(folder: Path, arrays: dict[str, Any], mode: TransitionMode = TransitionMode.MODEL) -> TransitionTable:
+    path = write_plain(folder / "hopper_medium-v2.hdf5", arrays)
+    return transition_table(load_dataset(HOPPER, path), HOPPER, mode)
 
 
 def refused(folder: Path, arrays: dict[str, Any]) -> str:
@@ -181,8 +183,8 @@ def test_a_maze_file_without_timeouts_gives_what_the_published_form_gives(
 ) -> None:
     data = driven(skip)
     assert data.timeouts.sum() > 10
-    published = load_dataset(UMAZE, path=write_plain(tmp_path / "published", arrays_of(data)), mode=mode)
-    found = load_dataset(UMAZE, path=write_plain(tmp_path / "left", left(data)), mode=mode)
+    paths = write_plain(tmp_path / "published", arrays_of(data)), write_plain(tmp_path / "left", left(data))
+    published, found = (transition_table(load_dataset(UMAZE, path), UMAZE, mode) for path in paths)
     for name in ("state", "action", "reward", "next_state", "terminal", "start_state"):
         np.testing.assert_array_equal(getattr(found, name), getattr(published, name))
     assert not (found.state == found.next_state).all(1).any()

@@ -18,7 +18,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from ampl.errors import InvalidFileError, MissingPackageError
 from continuous.data.episodes import episode_returns
 from continuous.data.hdf5_arrays import unpacked_size
-from continuous.data.minari_data import load_minari, read_minari
+from continuous.data.minari_data import read_minari
 
 minari = pytest.importorskip("minari", reason="the optional package minari is not installed")
 LENGTHS = (4, 1, 6)
@@ -90,14 +90,6 @@ def test_d4rl_facts_8_every_step_is_a_transition_with_its_true_next_observation(
         np.testing.assert_array_equal(data.observations[start:stop], states[:-1])
         assert data.next_observations is not None
         np.testing.assert_array_equal(data.next_observations[start:stop], states[1:])
-
-
-def test_it_loads_into_the_same_dataset_type() -> None:
-    create("test/vectors-v0", box(3), vectors)
-    dataset = load_minari("test/vectors-v0")
-    assert dataset.n_transitions == sum(LENGTHS)
-    assert dataset.terminal.sum() == 1
-    assert dataset.start_state.shape == (3, 3)
 
 
 def test_a_dataset_is_found_by_its_folder(root: Path) -> None:

@@ -9,17 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from continuous.data.d4rl_file import D4RLData
 from continuous.data.episodes import episode_returns, find_episodes, start_states
-from continuous.data.transitions import (
-    TransitionArrays,
-    TransitionMode,
-    exact_transitions,
-    make_transitions,
-    model_transitions,
-)
+from continuous.data.transitions import TransitionMode, exact_rows, model_rows, transition_table
+from continuous.replay.buffers import TransitionTable
 from continuous.tasks.registry import Task
 from tests.continuous.data.d4rl_samples import (
     HOPPER,
@@ -49,53 +45,56 @@ def flagged(terminals: list[int], timeouts: list[int], stored: bool = True) -> D
     )
 
 
-def by_the_table(data: D4RLData, task: Task, terminate_on_end: bool) -> list[tuple[int, bool]]:
-    """Row and done flag of everything that is kept: the table of D4RL's qlearning_dataset, row by row."""
+def by_the_table(data: D4RLData, task: Task) -> list[int]:
+    """The rows that are kept: the table of D4RL's qlearning_dataset, row by row."""
     kept, counter = [], 0
     for row in range(data.n_rows - 1):
         end = data.timeouts[row] if data.timeouts_stored else counter == task.episode_limit - 1
-        if end and not terminate_on_end:
+        if end:
             counter = 0  # dropped; the next row counts 0
             continue
-        kept.append((row, bool(data.terminals[row])))
-        counter = 1 if data.terminals[row] or end else counter + 1  # set to 0 and incremented in the same pass
+        kept.append(row)
+        counter = 1 if data.terminals[row] else counter + 1  # set to 0 and incremented in the same pass
     return kept
 
 
-def assert_rows(found: TransitionArrays, data: D4RLData, expected: list[tuple[int, bool]]) -> None:
-    rows = np.array([row for row, _ in expected], np.int64)
+def assert_rows(found: TransitionTable, data: D4RLData, rows: NDArray[np.int64]) -> None:
+    """Each next state is the next row's."""
     np.testing.assert_array_equal(found.state, data.observations[rows])
     np.testing.assert_array_equal(found.action, data.actions[rows])
     np.testing.assert_array_equal(found.reward, data.rewards[rows])
     np.testing.assert_array_equal(found.next_state, data.observations[rows + 1])
-    np.testing.assert_array_equal(found.terminal, np.array([done for _, done in expected], np.bool_))
+    np.testing.assert_array_equal(found.terminal, data.terminals[rows])
+    np.testing.assert_array_equal(found.start_state, start_states(data))
 
 
 flags = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40)
 
 
-@given(flags=flags, stored=st.booleans(), terminate_on_end=st.booleans(), limit=st.integers(2, 6))
+@given(flags=flags, stored=st.booleans(), limit=st.integers(2, 6))
 def test_d4rl_facts_2_exact_mode_is_the_table_of_qlearning_dataset(
-    flags: list[tuple[bool, bool]], stored: bool, terminate_on_end: bool, limit: int
+    flags: list[tuple[bool, bool]], stored: bool, limit: int
 ) -> None:
     task = replace(HOPPER, episode_limit=limit)
     data = flagged([int(flag) for flag, _ in flags], [int(flag) for _, flag in flags], stored)
-    assert_rows(exact_transitions(data, task, terminate_on_end), data, by_the_table(data, task, terminate_on_end))
+    assert exact_rows(data, task).tolist() == by_the_table(data, task)
 
 
-@given(flags=flags, stored=st.booleans(), terminate_on_end=st.booleans(), limit=st.integers(2, 6))
+@given(flags=flags, stored=st.booleans(), limit=st.integers(2, 6))
 def test_exact_mode_is_bit_for_bit_what_the_installed_d4rl_package_returns(
-    flags: list[tuple[bool, bool]], stored: bool, terminate_on_end: bool, limit: int
+    flags: list[tuple[bool, bool]], stored: bool, limit: int
 ) -> None:
     task = replace(HOPPER, episode_limit=limit)
     data = flagged([int(flag) for flag, _ in flags], [int(flag) for _, flag in flags], stored)
-    theirs = d4rl_function("qlearning_dataset")(environment_with(task), arrays_of(data), terminate_on_end)
-    ours = exact_transitions(data, task, terminate_on_end)
-    names = ["observations", "actions", "rewards", "next_observations", "terminals"]
-    for name, array in zip(names, (ours.state, ours.action, ours.reward, ours.next_state, ours.terminal), strict=True):
-        if len(theirs[name]):
-            assert array.dtype == theirs[name].dtype
-        assert array.tobytes() == theirs[name].tobytes()
+    theirs = d4rl_function("qlearning_dataset")(environment_with(task), arrays_of(data))
+    if not len(theirs["rewards"]):
+        assert not len(exact_rows(data, task))
+        return
+    ours = transition_table(data, task, TransitionMode.EXACT)
+    names = {"observations": ours.state, "actions": ours.action, "rewards": ours.reward}
+    for name, column in (names | {"next_observations": ours.next_state, "terminals": ours.terminal}).items():
+        assert column.numpy().dtype == theirs[name].dtype
+        assert column.numpy().tobytes() == theirs[name].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_exact_mode_is_bit_for_bit_what_the_installed_d4rl_package_returns(
     [(0, 0, True, False), (1, 0, True, True), (0, 1, False, None), (1, 1, False, None)],
 )
 def test_d4rl_facts_2_the_four_flag_combinations(terminal: int, timeout: int, kept: bool, done: Any) -> None:
-    found = exact_transitions(flagged([0, terminal, 0, 0], [0, timeout, 0, 0]), HOPPER)
+    found = transition_table(flagged([0, terminal, 0, 0], [0, timeout, 0, 0]), HOPPER, TransitionMode.EXACT)
     assert (1.0 in found.state[:, 0]) is kept
     if kept:
         assert found.terminal[1] == done
@@ -111,24 +110,24 @@ def test_d4rl_facts_2_the_four_flag_combinations(terminal: int, timeout: int, ke
 
 
 def test_d4rl_facts_2_without_timeouts_a_terminal_makes_the_next_counted_end_one_step_early() -> None:
-    found = exact_transitions(flagged([0, 1, 0, 0, 0, 0, 0, 0, 0], [0] * 9, stored=False), SHORT)
-    assert found.state[:, 0].tolist() == [0, 1, 2, 4, 5, 7]  # row 3 is dropped after two rows, row 6 after three
+    found = exact_rows(flagged([0, 1, 0, 0, 0, 0, 0, 0, 0], [0] * 9, stored=False), SHORT)
+    assert found.tolist() == [0, 1, 2, 4, 5, 7]  # row 3 is dropped after two rows, row 6 after three
 
 
 def test_d4rl_facts_2_a_terminal_at_the_counted_limit_is_lost_and_the_counter_starts_at_0() -> None:
-    found = exact_transitions(flagged([0, 0, 1, 0, 0, 0, 0], [0] * 7, stored=False), SHORT)
-    assert found.state[:, 0].tolist() == [0, 1, 3, 4]
+    found = exact_rows(flagged([0, 0, 1, 0, 0, 0, 0], [0] * 7, stored=False), SHORT)
+    assert found.tolist() == [0, 1, 3, 4]
 
 
 @pytest.mark.parametrize(("rows", "limit", "expected"), [(1_000_000, 1000, 999_000), (202_000, 1000, 201_798)])
 def test_d4rl_facts_2_sizes_of_halfcheetah_medium_and_medium_replay(rows: int, limit: int, expected: int) -> None:
     ends = [int(row % limit == limit - 1) for row in range(rows)]
-    assert len(exact_transitions(flagged([0] * rows, ends), HOPPER).state) == expected
+    assert len(exact_rows(flagged([0] * rows, ends), HOPPER)) == expected
 
 
 def test_model_mode_keeps_every_row_with_its_own_next_observation() -> None:
     data = hopper_data()
-    found = model_transitions(data)
+    found = transition_table(data, HOPPER)
     np.testing.assert_array_equal(found.state, data.observations)
     np.testing.assert_array_equal(found.next_state, data.next_observations)
     np.testing.assert_array_equal(found.terminal, data.terminals)
@@ -138,24 +137,25 @@ def test_model_mode_keeps_every_row_with_its_own_next_observation() -> None:
 @given(flags=flags)
 def test_model_mode_without_next_observations_never_pairs_rows_of_two_episodes(flags: list[tuple[bool, bool]]) -> None:
     data = flagged([int(flag) for flag, _ in flags], [int(flag) for _, flag in flags])
-    expected = [(row, False) for row in range(data.n_rows - 1) if not flags[row][0] and not flags[row][1]]
-    assert_rows(model_transitions(data), data, expected)
+    expected = [row for row in range(data.n_rows - 1) if not flags[row][0] and not flags[row][1]]
+    assert model_rows(data).tolist() == expected
+    if expected:
+        assert_rows(transition_table(data, HOPPER), data, np.array(expected))
 
 
 def test_d4rl_facts_5_model_mode_leaves_out_the_maze_rows_that_span_two_simulator_steps() -> None:
     data = maze_data(30)
-    found = model_transitions(data)
     repeats = np.flatnonzero(data.timeouts[:-1]) + 1
-    expected = [(row, False) for row in range(29) if not data.timeouts[row] and row not in repeats]
-    assert_rows(found, data, expected)
+    expected = [row for row in range(29) if not data.timeouts[row] and row not in repeats]
+    assert_rows(transition_table(data, UMAZE), data, np.array(expected))
 
 
 def test_a_file_without_any_transition_is_an_error() -> None:
     data = flagged([0], [0])
     with pytest.raises(InvalidFileError, match="no transition"):
-        make_transitions(data, HOPPER, TransitionMode.EXACT)
+        transition_table(data, HOPPER, TransitionMode.EXACT)
     with pytest.raises(InvalidFileError, match="no transition"):
-        make_transitions(without(data), UMAZE, TransitionMode.MODEL)
+        transition_table(without(data), UMAZE, TransitionMode.MODEL)
 
 
 def test_episodes_end_at_terminals_and_timeouts_and_the_last_may_be_incomplete() -> None:

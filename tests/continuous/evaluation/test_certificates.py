@@ -16,7 +16,7 @@ from continuous.environments.locomotion.robots import Hopper
 from continuous.evaluation.certificates import ChargedStep, ModelReturns, horizon
 from continuous.evaluation.evaluator import Evaluator
 from continuous.networks.streams import SeedStreams
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 from tests.continuous.algorithms.small_model_based import small_damo, small_mopo
 
 

@@ -23,7 +23,7 @@ def linear_table(n_transitions: int = 300, size: int = 3, actions: int = 2) -> T
     state = torch.randn(n_transitions, size, generator=generator)
     action = torch.rand(n_transitions, actions, generator=generator) * 2.0 - 1.0
     noise = 0.01 * torch.randn(n_transitions, size, generator=generator)
-    return TransitionTable.from_columns(
+    return TransitionTable(
         state=state,
         action=action,
         reward=action[:, 0],

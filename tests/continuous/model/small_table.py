@@ -18,7 +18,7 @@ def small_table(rows: int = 300, terminal_share: float = 0.1) -> TransitionTable
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
-    return TransitionTable.from_columns(
+    return TransitionTable(
         state=normal(rows, D),
         action=normal(rows, A).tanh(),
         reward=torch.rand(rows, generator=generator),

@@ -73,7 +73,7 @@ def test_standardized_data_has_mean_zero_and_deviation_one_and_a_constant_column
     state[:, 1] = 0.1
     next_state = table.next_state.clone()
     next_state[:, 1] = 0.1
-    table = TransitionTable.from_columns(
+    table = TransitionTable(
         state=state,
         action=table.action,
         reward=table.reward * 50.0 + 7.0,
@@ -221,10 +221,10 @@ def test_bounds_come_from_the_data() -> None:
         "terminal": torch.zeros(2, dtype=torch.bool),
         "start_state": torch.zeros(1, 2),
     }
-    table = TransitionTable.from_columns(reward=torch.tensor([0.2, 1.0]), **columns)
+    table = TransitionTable(reward=torch.tensor([0.2, 1.0]), **columns)
     assert state_bound(table).tolist() == [6.0, 10.0]
     assert float(reward_bound(table)) == pytest.approx(1.0 + 10.0 * 0.4)  # population standard deviation 0.4
-    table = TransitionTable.from_columns(reward=torch.tensor([-6.0, 1.0]), **columns)
+    table = TransitionTable(reward=torch.tensor([-6.0, 1.0]), **columns)
     assert float(reward_bound(table)) == pytest.approx(6.0 + 10.0 * 3.5)
 
 

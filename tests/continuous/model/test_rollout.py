@@ -7,14 +7,14 @@ from torch import Tensor
 from ampl.errors import InvalidArgumentError
 from continuous.model.rollout import paths_at_once, published_paths, published_transitions, roll_out
 from continuous.networks.streams import SeedStreams
-from continuous.replay.buffers import ModelBuffer, TransitionTable
+from continuous.replay.buffers import ReplayBuffer, TransitionTable
 
 
 def numbered_table(n_transitions: int = 500) -> TransitionTable:
     """States (row, 0), far below the states that the counting model makes."""
     state = torch.zeros(n_transitions, 2)
     state[:, 0] = torch.arange(n_transitions)
-    return TransitionTable.from_columns(
+    return TransitionTable(
         state=state,
         action=torch.zeros(n_transitions, 1),
         reward=torch.zeros(n_transitions),
@@ -44,9 +44,9 @@ class RandomPolicy:
 
 def rolled_out(
     *, length: int, transitions: int, seeds: tuple[int, ...] = (0,), end_share: float = 0.0, **options: object
-) -> tuple[ModelBuffer, dict[str, Tensor]]:
+) -> tuple[ReplayBuffer, dict[str, Tensor]]:
     table = numbered_table()
-    buffer = ModelBuffer(len(seeds), 640_000, table.layout)
+    buffer = ReplayBuffer(len(seeds), 640_000, table.layout)
     metrics = roll_out(
         CountingModel(end_share),
         RandomPolicy(),
@@ -60,7 +60,7 @@ def rolled_out(
     return buffer, metrics
 
 
-def contents(buffer: ModelBuffer, index: int = 0) -> tuple[Tensor, ...]:
+def contents(buffer: ReplayBuffer, index: int = 0) -> tuple[Tensor, ...]:
     """State, action, reward, next state and terminal of everything in the buffer."""
     rows = buffer.layout.unpack(torch.from_numpy(buffer.state(index)["rows"]))
     return rows.state, rows.action, rows.reward, rows.next_state, rows.terminal
@@ -121,7 +121,7 @@ def test_the_defect_shares_one_action_among_the_paths_of_a_start_batch() -> None
 
 def test_chunks_bound_the_rows_of_a_model_step() -> None:
     table, model = numbered_table(), CountingModel()
-    buffer = ModelBuffer(1, 10_000, table.layout)
+    buffer = ReplayBuffer(1, 10_000, table.layout)
     roll_out(model, RandomPolicy(), table, buffer, length=2, paths=700, streams=SeedStreams([0], "rollout"), chunk=300)
     assert model.largest == 300
     assert buffer.n_transitions == 1400

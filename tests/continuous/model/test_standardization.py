@@ -17,9 +17,7 @@ from tests.continuous.model.small_dynamics import build, linear_table
 
 def changed(**columns: Tensor) -> TransitionTable:
     """The linear table with other columns."""
-    table = linear_table()
-    names = ("state", "action", "reward", "next_state", "terminal", "start_state")
-    return TransitionTable.from_columns(**{name: getattr(table, name) for name in names} | columns)
+    return linear_table().changed(**columns)
 
 
 def column(values: Tensor, index: int, entries: Any) -> Tensor:

@@ -15,7 +15,7 @@ from continuous.networks.streams import SeedStreams
 from continuous.recreate.online_sac.learning import OnlineSac, OnlineSacConfig
 from continuous.recreate.online_sac.policy_file import load_policy, save_policy
 from continuous.recreate.online_sac.replay_file import Columns
-from continuous.replay.batch import Batch
+from continuous.replay.buffers import Batch
 from tests.continuous.recreate.small_online_sac import small_online_sac
 
 
