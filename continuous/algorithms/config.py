@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 
 from ampl.errors import InvalidArgumentError, check_at_least, check_fraction, check_positive
 from ampl.scale import Scale
-from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig
+from continuous.tasks.registry import TransitionMode
 
 
 @dataclass(frozen=True, kw_only=True)

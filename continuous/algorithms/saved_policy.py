@@ -12,7 +12,7 @@ from ampl.interfaces import Actor, State
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
-from continuous.evaluation.acting import BestOfSeveral
+from continuous.networks.acting import BestOfSeveral
 from continuous.networks.stacks import FlatParameters
 from continuous.tasks.registry import Task
 

@@ -8,7 +8,6 @@ states where the file has them, and no pair of rows across the end of an episode
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,7 @@ from ampl.errors import InvalidArgumentError, InvalidFileError
 from continuous.data.d4rl_data import D4RLData, Flags
 from continuous.data.episodes import start_states
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.registry import Family, Task
-
-
-class TransitionMode(Enum):
-    """Which transitions to take from a file."""
-
-    EXACT = "exact"  # as D4RL's qlearning_dataset
-    MODEL = "model"  # for fitting a dynamics model
+from continuous.tasks.registry import Family, Task, TransitionMode
 
 
 def transition_table(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
-from continuous.evaluation.acting import Network
+from continuous.networks.acting import Network
 
 LEAKY_SLOPE = 0.01
 HIDDEN = (400, 300)  # units of every network of AMPL but the dynamics model

@@ -34,6 +34,13 @@ class Family(Enum):
     TREATMENT = "MOPO's HIV experiment"
 
 
+class TransitionMode(Enum):
+    """Which transitions to take from a task's file; see `continuous.data.transitions`."""
+
+    EXACT = "exact"  # as D4RL's qlearning_dataset
+    MODEL = "model"  # for fitting a dynamics model
+
+
 LOCOMOTION = (Family.GYM_MUJOCO, Family.GYM_MUJOCO_V0)
 
 

@@ -31,9 +31,9 @@ from continuous.algorithms.ampl.update import ActorCritic, Draws
 from continuous.algorithms.ampl.value_model_loss import ValueModelLoss
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.surroundings import Surroundings
-from continuous.evaluation.acting import BestOfSeveral
 from continuous.model.ensemble import reward_bound, state_bound
 from continuous.model.loss import LikelihoodLoss, ModelLoss
+from continuous.networks.acting import BestOfSeveral
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 

@@ -18,7 +18,7 @@ from torch.nn.functional import huber_loss
 
 from ampl.errors import check_at_least, check_fraction
 from ampl.settings import MAY_BE_INFINITE
-from continuous.evaluation.acting import Network
+from continuous.networks.acting import Network
 from continuous.networks.adam import StackedAdam, clip_norm
 from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, StackedMLP, leaky_relu
 from continuous.networks.streams import cpu_generator, prefixed, without_prefix

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ampl.errors import check_at_least
 from ampl.interfaces import Actor
-from continuous.evaluation.acting import GaussianActor, ImplicitActor
+from continuous.networks.acting import GaussianActor, ImplicitActor
 from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, FlatParameters, StackedMLP, leaky_relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 

@@ -14,9 +14,8 @@ from enum import StrEnum
 from continuous.algorithms.config import ModelBasedConfig, Schedule
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.algorithms.mopo.config import MOPO_DYNAMICS, largest_state
-from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig
-from continuous.tasks.registry import Task
+from continuous.tasks.registry import Task, TransitionMode
 
 
 class Starts(StrEnum):

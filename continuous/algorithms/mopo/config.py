@@ -14,9 +14,8 @@ from continuous.algorithms.config import ModelBasedConfig
 from continuous.algorithms.mopo.penalties import Penalty
 from continuous.algorithms.sac.learner import Decay, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
-from continuous.data.transitions import TransitionMode
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
-from continuous.tasks.registry import LOCOMOTION, Task
+from continuous.tasks.registry import LOCOMOTION, Task, TransitionMode
 
 MOPO_DYNAMICS = DynamicsConfig(
     batch_size=256,

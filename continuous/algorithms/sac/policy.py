@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
-from continuous.evaluation.acting import BestAction, GaussianActor
+from continuous.networks.acting import BestAction, GaussianActor
 from continuous.networks.stacks import FlatParameters, StackedMLP, relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 

@@ -17,9 +17,10 @@ from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl
 from continuous.data.dataset import load_dataset
 from continuous.data.recipes import MakeOptions, find_recipe
-from continuous.data.transitions import TransitionMode, transition_table
+from continuous.data.transitions import transition_table
 from continuous.environments.maze2d.steps import TIMESTEP
 from continuous.replay.buffers import TransitionTable
+from continuous.tasks.registry import TransitionMode
 from tests.continuous.data.d4rl_samples import HOPPER, UMAZE, arrays_of, write_plain
 
 ROWS = 40

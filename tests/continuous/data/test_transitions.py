@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from continuous.data.d4rl_file import D4RLData
 from continuous.data.episodes import episode_returns, find_episodes, start_states
-from continuous.data.transitions import TransitionMode, exact_rows, model_rows, transition_table
+from continuous.data.transitions import exact_rows, model_rows, transition_table
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.registry import Task
+from continuous.tasks.registry import Task, TransitionMode
 from tests.continuous.data.d4rl_samples import (
     HOPPER,
     UMAZE,

@@ -15,7 +15,7 @@ import torch
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
-from continuous.evaluation.acting import BestOfSeveral, GaussianActor, ImplicitActor
+from continuous.networks.acting import BestOfSeveral, GaussianActor, ImplicitActor
 
 SIZES, SEEDS = (11, 3), (4, 7)
 STATES = 2.0 * np.random.default_rng(0).standard_normal((20, 11), dtype=np.float32)
