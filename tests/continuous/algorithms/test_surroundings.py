@@ -55,7 +55,7 @@ def test_only_mopos_code_on_d4rl_takes_the_next_row_for_the_next_state() -> None
 
 @pytest.mark.parametrize(("variant", "count"), [("main", ROWS - 1), ("episode-starts", ROWS // 7)])
 def test_damos_start_states_are_the_datas_or_where_its_episodes_begin(variant: str, count: int) -> None:
-    damo = build("damo", HOPPER.name, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1), DEFAULT)
+    damo = build("damo", HOPPER, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1), DEFAULT)
     starts = damo.table.start_state
     rows = hopper_data(ROWS).observations
     assert abs(len(starts) - count) <= 15
