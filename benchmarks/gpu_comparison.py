@@ -72,17 +72,18 @@ def compare(make: Callable[..., torch.Tensor], device: str, count: int) -> Row:
 
     recorded_* is recorded to eager, eager_* eager to eager, tf32_* eager in TF32 to eager in float32.
     """
-    row: Row = {}
-    for when, steps in (("one", FIRST), ("all", count)):
-        eager, again, recorded = (make(PAIR, device, steps, capture=capture) for capture in (False, False, True))
-        with precision("high"):
-            rounded = make(PAIR, device, steps, capture=False)
-        row |= {
-            f"recorded_{when}": difference(recorded, eager),
-            f"eager_{when}": difference(again, eager),
-            f"tf32_{when}": difference(rounded, eager),
-        }
-    return row
+    found = {steps: differences(make, device, steps) for steps in dict.fromkeys((FIRST, count))}
+    each = (("one", FIRST), ("all", count))
+    return {f"{what}_{when}": value for when, steps in each for what, value in found[steps].items()}
+
+
+def differences(make: Callable[..., torch.Tensor], device: str, steps: int) -> Mapping[str, float]:
+    """What `compare` lists, after so many steps."""
+    eager, again, recorded = (make(PAIR, device, steps, capture=capture) for capture in (False, False, True))
+    with precision("high"):
+        rounded = make(PAIR, device, steps, capture=False)
+    compared = {"recorded": recorded, "eager": again, "tf32": rounded}
+    return {what: difference(tensor, eager) for what, tensor in compared.items()}
 
 
 def agrees(found: Mapping[str, Any]) -> bool:

@@ -27,6 +27,7 @@ from continuous.tasks.registry import find_task
 from continuous.wing import ALGORITHMS
 
 ROOT = Path(__file__).parents[2]
+SLOW = pytest.mark.slow
 
 
 def gpu_command(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -164,8 +165,7 @@ def test_tf32_is_taken_only_where_every_comparison_was_made_and_allows_it() -> N
     assert not allows_tf32({})
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW if name == "iterations" else ()) for name in MADE])
 def test_without_a_recording_there_is_no_difference(name: str) -> None:
     row = compare(MADE[name], "cpu", FIRST)
     assert {value for key, value in row.items() if not key.startswith("tf32")} == {0.0}
