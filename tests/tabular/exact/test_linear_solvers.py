@@ -10,7 +10,8 @@ from scipy import sparse
 
 from ampl.errors import InvalidDiscountError, InvalidShapeError, NotConvergedError
 from tabular.exact import linear_solvers
-from tabular.exact.linear_solvers import downstream_order, solve_discounted
+from tabular.exact.bicgstab import downstream_order
+from tabular.exact.linear_solvers import solve_discounted
 from tabular.exact.policy import uniform_policy
 from tabular.mdps.grid_world import GridLayout, grid_world, shortest_path_policy
 from tabular.types import Floats, StateMatrix
