@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from ampl.files import check_regular_file, write_atomically
+from ampl.interfaces import Metrics
 
 EPOCH = "epoch"
 MEASURED_GROUPS = ("evaluation", "certificate")  # what need not be measured in every epoch: names before the slash
@@ -214,3 +215,14 @@ def _line(cells: Sequence[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
+
+
+def joined(*parts: Metrics) -> dict[str, float]:
+    """All metrics of an epoch in one row; InvalidArgumentError if two parts have the same name."""
+    row: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.items():
+            if name in row:
+                raise InvalidArgumentError(f"the metric '{name}' is reported twice in one epoch; names must differ.")
+            row[name] = float(value)
+    return row

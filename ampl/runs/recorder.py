@@ -12,10 +12,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from ampl.errors import DivergedError, ExistingRunError, InvalidArgumentError, InvalidDistributionError
+from ampl.errors import DivergedError, InvalidArgumentError, InvalidDistributionError
 from ampl.interfaces import Algorithm, Array, Metrics, Sampled
 from ampl.runs.checkpoint_clock import CheckpointClock
 from ampl.runs.checkpoints import Checkpoint, Place
+from ampl.runs.common_place import common_place, newest_whole
+from ampl.runs.metrics_table import joined
 from ampl.runs.recorded_arithmetic import tell_arithmetic
 from ampl.runs.run_directory import Result, RunDirectory, Status, run_path
 from ampl.scale import Scale
@@ -133,7 +135,7 @@ class Recorder:
                 self._stopped[index] = result
                 logger.warning("seed %d stays stopped: %s", self.algorithm.seeds[index], result.message)
         self._check_some_run()
-        place = self._common_place()
+        place = common_place({self.algorithm.seeds[index]: self.directories[index] for index in self._running})
         done = 0 if place is None else place.epoch
         if done > epochs:
             raise InvalidArgumentError(f"epochs is {epochs}, but {done} are already trained; ask for at least {done}.")
@@ -202,7 +204,7 @@ class Recorder:
         """
         for index in self._running:
             measured = {} if evaluation is None else evaluation[index]
-            row = _joined(self._fit_metrics[index], improvement[index], measured)
+            row = joined(self._fit_metrics[index], improvement[index], measured)
             if self._stop_unless_finite(index, epoch - 1, row):
                 self.directories[index].record(epoch, row)
                 self._newest[index] = {**self._newest[index], **row}
@@ -259,38 +261,12 @@ class Recorder:
                 self._save(index, place)
         self._check_some_run()
 
-    def _common_place(self) -> Place | None:
-        """The newest of which every running seed has a whole checkpoint; None if the first fit is to be begun."""
-        running = {index: self.directories[index] for index in self._running}
-        common = set.intersection(*(set(directory.checkpoint_places()) for directory in running.values()))
-        for place in sorted(common, key=lambda place: place.order, reverse=True):
-            whole = [directory.is_whole(place) for directory in running.values()]  # with a warning for each damaged one
-            if all(whole):
-                return place
-        newest = {index: self._newest_whole(index, math.inf) for index in running}
-        beyond = any(place is not None and place.epoch > 0 for place in newest.values())
-        if not beyond and not any(self._has_rows(index) for index in running):
-            return None  # no seed got beyond its first fit
-        epochs = ", ".join(
-            f"seed {self.algorithm.seeds[index]}: {'none' if place is None else place.epoch}"
-            for index, place in newest.items()
-        )
-        raise ExistingRunError(
-            f"the seeds have no checkpoint of the same epoch that can be read ({epochs}). Resume them one at a time; "
-            f"to begin one again, remove its folder below {self.directories[0].path.parent}."
-        )
-
-    def _newest_whole(self, index: int, last: float) -> Place | None:
-        """Of a seed after at most `last` epochs, not within a fit."""
-        directory = self.directories[index]
-        places = (place for place in directory.checkpoint_places() if place.epoch <= last and not place.pause)
-        return next((place for place in places if directory.is_whole(place)), None)
-
     def _load(self, index: int, place: Place) -> None:
         """Puts a seed back to `place`; one that has stopped, to its last good checkpoint until then, if any."""
-        found = self._newest_whole(index, place.epoch) if index in self._stopped else place
+        directory = self.directories[index]
+        found = newest_whole(directory, place.epoch) if index in self._stopped else place
         if found is not None:
-            checkpoint = self.directories[index].read_checkpoint(found)
+            checkpoint = directory.read_checkpoint(found)
             checkpoint.put_into(self.algorithm, index)
             self._fit_metrics[index] = checkpoint.fit_metrics
 
@@ -303,9 +279,6 @@ class Recorder:
             return
         checkpoint = Checkpoint(epoch=place.epoch, pause=place.pause, state=state, fit_metrics=self._fit_metrics[index])
         self.directories[index].save_checkpoint(checkpoint)
-
-    def _has_rows(self, index: int) -> bool:
-        return (self.directories[index].path / "metrics.csv").exists()
 
     def _stop_unless_finite(self, index: int, done: int, metrics: Metrics) -> bool:
         """Whether the seed goes on; if not, its result after `done` recorded epochs says which metric stopped it."""
@@ -332,17 +305,6 @@ class Recorder:
     def _close(self) -> None:
         for directory in self.directories:
             directory.close()
-
-
-def _joined(*parts: Metrics) -> dict[str, float]:
-    """All metrics of an epoch in one row; InvalidArgumentError if two parts have the same name."""
-    row: dict[str, float] = {}
-    for part in parts:
-        for name, value in part.items():
-            if name in row:
-                raise InvalidArgumentError(f"the metric '{name}' is reported twice in one epoch; names must differ.")
-            row[name] = float(value)
-    return row
 
 
 def _has_nan(array: Array) -> bool:

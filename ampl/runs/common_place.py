@@ -1,0 +1,42 @@
+"""Where seeds that are trained side by side can all go on: the newest place that each has a whole checkpoint of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ampl.errors import ExistingRunError
+from ampl.runs.checkpoints import Place
+from ampl.runs.run_directory import RunDirectory
+
+
+def common_place(running: Mapping[int, RunDirectory]) -> Place | None:
+    """The newest place of all seeds; None if the first fit is to be begun.
+
+    Args:
+        running: the run directories by seed, at least one.
+
+    Raises:
+        ExistingRunError: the seeds have no epoch in common, or one has no checkpoint that can be read.
+    """
+    common = set.intersection(*(set(directory.checkpoint_places()) for directory in running.values()))
+    for place in sorted(common, key=lambda place: place.order, reverse=True):
+        whole = [directory.is_whole(place) for directory in running.values()]  # with a warning for each damaged one
+        if all(whole):
+            return place
+    newest = {seed: newest_whole(directory, math.inf) for seed, directory in running.items()}
+    beyond = any(place is not None and place.epoch > 0 for place in newest.values())
+    folders = [directory.path for directory in running.values()]
+    if not beyond and not any((folder / "metrics.csv").exists() for folder in folders):
+        return None  # no seed got beyond its first fit
+    epochs = ", ".join(f"seed {seed}: {'none' if place is None else place.epoch}" for seed, place in newest.items())
+    raise ExistingRunError(
+        f"the seeds have no checkpoint of the same epoch that can be read ({epochs}). Resume them one at a time; "
+        f"to begin one again, remove its folder below {folders[0].parent}."
+    )
+
+
+def newest_whole(directory: RunDirectory, last: float) -> Place | None:
+    """The newest whole checkpoint of a seed after at most `last` epochs, not within a fit."""
+    places = (place for place in directory.checkpoint_places() if place.epoch <= last and not place.pause)
+    return next((place for place in places if directory.is_whole(place)), None)
