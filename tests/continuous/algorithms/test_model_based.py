@@ -18,7 +18,7 @@ from ampl.scale import Scale
 from ampl.training import train
 from continuous import wing
 from continuous.algorithms.build import CONFIGS
-from continuous.algorithms.build import build as build_from_names
+from continuous.algorithms.build import build as build_for_task
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.damo.classifier import ClassifierConfig
 from continuous.algorithms.damo.damo import DAMO
@@ -169,7 +169,7 @@ def test_rows_without_a_true_state_are_charged_the_largest_error_of_their_seed()
 
 def test_a_task_whose_observations_hide_its_state_is_refused_before_its_data_are_read() -> None:
     with pytest.raises(InvalidArgumentError, match="Pen's observations leave out parts of the simulator's state"):
-        build_from_names("mopo", "pen-human-v1", "true-error", (0,), "cpu", Scale(), DEFAULT)
+        build_for_task("mopo", find_task("pen-human-v1"), "true-error", (0,), "cpu", Scale(), DEFAULT)
     with pytest.raises(InvalidArgumentError, match="penalty is true-error, but true_step is not given"):
         PenalizedModel(small_mopo().model, Penalty.TRUE_ERROR, 1.0)
 
