@@ -1,1 +1,1 @@
-"""Stacked networks with axes (seed, member), their optimizer, random streams and recorded steps."""
+"""Stacked networks with axes (seed, member), their optimizer, random streams, recorded steps, and copies that act."""
