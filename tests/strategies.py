@@ -4,8 +4,6 @@ A structure and a seed are drawn, never single floats: examples are fast, and sh
 structure that fails. The first entry of each list below is the plainest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Claim records: written and read back alike; every mistake in a file is named with its index and key."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

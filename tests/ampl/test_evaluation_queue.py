@@ -1,7 +1,5 @@
 """Evaluations beside the training: the same records with any number of workers, in the order of the epochs."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

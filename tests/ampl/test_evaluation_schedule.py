@@ -1,7 +1,5 @@
 """Which epochs are evaluated, and what the records say where nothing was measured."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

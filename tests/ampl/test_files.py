@@ -1,7 +1,5 @@
 """What is read must be a file of the right kind and size; what is written is whole, and nothing temporary stays."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Texts in Markdown: whatever is in them, they are read as they are, on one line."""
 
-from __future__ import annotations
-
 import pytest
 
 from ampl.markdown import as_code, as_markdown, sentence_as_markdown

@@ -1,7 +1,5 @@
 """A file gets a new name only if nothing has it, on file systems with hard links and without."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is printed: texts from outside are shown and never acted upon, and no stream is the reason for a traceback."""
 
-from __future__ import annotations
-
 import io
 import os
 import subprocess

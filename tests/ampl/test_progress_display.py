@@ -1,7 +1,5 @@
 """Progress: a line now and then without a terminal, nothing for short work, one display at a time."""
 
-from __future__ import annotations
-
 import io
 import sys
 

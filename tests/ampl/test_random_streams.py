@@ -1,7 +1,5 @@
 """Streams: split by name, the same in every process, stored as plain arrays."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """A file of the user's that has the name of a package is never run in its place."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

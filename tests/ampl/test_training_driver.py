@@ -1,7 +1,5 @@
 """The driver: the order of Algorithm 1, and runs that continue bit for bit."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

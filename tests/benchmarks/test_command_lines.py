@@ -1,7 +1,5 @@
 """Every benchmark explains itself, and measures and writes nothing where its options are not understood."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """MOPO's penalties on a finite problem with one-hot inputs: u by hand at every pair, and the exact penalized MDP."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

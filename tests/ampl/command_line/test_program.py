@@ -1,7 +1,5 @@
 """The words that start the program again, however it was called."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Runs that are killed in the middle, for tests of what a resumed run continues with."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Checkpoints are neither too frequent nor, where they are large, too expensive."""
 
-from __future__ import annotations
-
 import pytest
 
 import ampl.runs.checkpoint_clock

@@ -1,7 +1,5 @@
 """A seed that diverges stops for good, wherever it shows, and the others never notice."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

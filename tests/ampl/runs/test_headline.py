@@ -1,7 +1,5 @@
 """The headline of an epoch: score, losses and speed, as means over the seeds."""
 
-from __future__ import annotations
-
 from ampl.runs.headline import headline
 
 

@@ -1,7 +1,5 @@
 """What happens to a run's folder from outside: it is removed, its disk is full, its files are damaged or left over."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """What a run directory promises: complete, of one configuration, never overwritten, never half-written."""
 
-from __future__ import annotations
-
 import json
 import math
 import struct

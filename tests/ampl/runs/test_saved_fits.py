@@ -1,7 +1,5 @@
 """Fits of the model that are interrupted: saved in their pauses, resumed there."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Sequence
 from pathlib import Path

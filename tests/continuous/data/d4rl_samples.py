@@ -1,7 +1,5 @@
 """Small valid datasets of each family, and D4RL's own code where its package is installed."""
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 from dataclasses import replace

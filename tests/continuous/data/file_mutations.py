@@ -4,8 +4,6 @@ Prints how many were tried and refused; ends with code 1 and the seed of the fir
 AmplError, or the very arrays of the valid file.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import sys

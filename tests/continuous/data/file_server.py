@@ -1,7 +1,5 @@
 """An HTTP server on 127.0.0.1 that serves one file and misbehaves as told."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

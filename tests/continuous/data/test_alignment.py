@@ -1,7 +1,5 @@
 """Actions that are shifted by a row against the states are seen by one-step fits; aligned ones raise no alarm."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

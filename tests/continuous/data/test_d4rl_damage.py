@@ -1,7 +1,5 @@
 """Every kind of bad file is one error that names it: wrong arrays, damage, foreign formats, links out of the file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

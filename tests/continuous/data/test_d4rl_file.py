@@ -1,7 +1,5 @@
 """Reading and writing D4RL files: casts, squeezes, fallbacks, provenance, and what is never written or replaced."""
 
-from __future__ import annotations
-
 import os
 import resource
 import signal

@@ -1,7 +1,5 @@
 """Downloads from a server that breaks off, stalls, lies, forgets, or is not there; what stays is whole or resumable."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

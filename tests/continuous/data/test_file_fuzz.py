@@ -5,8 +5,6 @@ made wrong, flags as floats, the wrong task. Each batch runs in a process of its
 would take the test with it.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pipes, devices, absurd sizes and compressed nothing are refused before anything is opened, hashed or unpacked."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Addresses, redirects and answers of servers that lie, talk without end, or send commands for the terminal."""
 
-from __future__ import annotations
-
 import pytest
 from urllib3.exceptions import ReadTimeoutError
 

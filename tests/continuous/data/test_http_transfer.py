@@ -1,7 +1,5 @@
 """Partial files: two versions are never joined, nothing endless is taken, and only what can be continued is kept."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

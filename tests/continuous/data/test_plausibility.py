@@ -1,7 +1,5 @@
 """Numbers that are finite but far too large: what the check says, and that training refuses them in one line."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Arrays of a file that were created and never, or not wholly, written: HDF5 reads a fill value, which may be meant."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any

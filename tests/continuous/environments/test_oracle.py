@@ -1,7 +1,5 @@
 """The oracle of true transitions against Gymnasium's environments, and where it has no answer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

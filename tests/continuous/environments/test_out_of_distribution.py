@@ -1,7 +1,5 @@
 """MOPO's out-of-distribution tasks: relabelled buffers carry the rewards that the evaluation environments pay."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

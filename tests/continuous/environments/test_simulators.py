@@ -1,7 +1,5 @@
 """Batched simulators against Gymnasium's environments, step for step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ The last tests need the public DAPG policies and door demonstrations; AMPL_ADROI
 pen_dapg_policy.npz, door_dapg_policy.npz and door_human_demonstrations.npz.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """hiv-treatment as a task: the batched simulator, and the commands that make, check, train and score."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Behavior training is resumable bit for bit, keeps its buffer and its policies, and its files become datasets."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 from collections.abc import Mapping

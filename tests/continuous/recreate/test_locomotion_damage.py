@@ -1,7 +1,5 @@
 """Files of behavior policies whose JSON is none, or of another shape: one line each."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Re-created gym-mujoco datasets follow D4RL's recipe: keys, flags, states before the step, stitching, errors."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The registry: D4RL's names, sizes, limits, reference returns and addresses, and scores made from them."""
 
-from __future__ import annotations
-
 import ast
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Termination rules: the edges the facts state, and agreement with the simulators on simulator states."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

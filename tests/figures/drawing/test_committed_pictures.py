@@ -3,8 +3,6 @@
 A few pixels may differ, since versions of matplotlib and its libraries round edges of letters and lines differently.
 """
 
-from __future__ import annotations
-
 from io import BytesIO
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Clouds of points: the number between them is what its definition says, and the plane shows where they differ."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist

@@ -1,7 +1,5 @@
 """Violins show the distribution they are given, however degenerate it is."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Run directories that look like real ones, written without training anything."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The paper's numbers agree with the averages, ranks and other tables that the paper prints: no typing errors."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import rankdata

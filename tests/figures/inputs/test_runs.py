@@ -1,7 +1,5 @@
 """Run directories are found, read as they are, and left out with one line if they are damaged."""
 
-from __future__ import annotations
-
 import json
 import logging
 from pathlib import Path

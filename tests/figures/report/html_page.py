@@ -1,7 +1,5 @@
 """A page of HTML taken apart, so that tests can ask what is on it."""
 
-from __future__ import annotations
-
 from html.parser import HTMLParser
 
 VOID = {"meta", "img"}  # elements of ours that have no end

@@ -1,7 +1,5 @@
 """Run directories of DAMO with values and samples, written without training anything."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Runs that were evaluated in some epochs only: lines stand at those epochs, and scores are means of evaluations."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

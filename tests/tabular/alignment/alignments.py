@@ -1,7 +1,5 @@
 """Cases for DAMO: a model that stays within the truth's transitions, so that every log ratio is finite."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

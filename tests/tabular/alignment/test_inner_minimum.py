@@ -1,7 +1,5 @@
 """DAMO's inner minimum: its optimality condition, its closed form, its gap to the surrogate, and the exact repair."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Every objective's gradient agrees with finite differences; the maximizers agree with a convex program."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

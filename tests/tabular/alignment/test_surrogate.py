@@ -1,7 +1,5 @@
 """Theorem A.1 and Theorem 5.3: each holds for a dominating f, is an equality for KL, and breaks for a smaller f."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Transition occupancies entry by entry agree with the dense tables, and what is not covered is named with its mass."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Divergences, their generators and conjugates, and the discriminator whose best value is their JSD."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Integral probability metrics: each bounds the value error, a built case attains it, a wrong form or input fails."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """MOPO's lemma and its penalized MDP: what holds for every policy, when it is tight, and what breaks it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Theorem 4.4 and Eq. 11 against every deterministic policy, and against stochastic ones found by ascent."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

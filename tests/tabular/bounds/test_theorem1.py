@@ -1,7 +1,5 @@
 """Theorem 1 and its competitors: each bound holds, a built case attains it, and dropping an assumption breaks it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

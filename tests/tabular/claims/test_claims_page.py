@@ -1,7 +1,5 @@
 """The page of claims is what its records say; statements find their claims by source."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

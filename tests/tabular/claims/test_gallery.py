@@ -1,7 +1,5 @@
 """The gallery shows the simplest counterexamples, simplified further, and each can be measured again."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

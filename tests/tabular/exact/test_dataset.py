@@ -1,7 +1,5 @@
 """Sampled datasets: reproducible, distributed as stated, and never an event of probability zero."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Symmetric positive definite systems are solved dense and sparse alike, badly scaled ones included."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

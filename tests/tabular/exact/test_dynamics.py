@@ -1,7 +1,5 @@
 """Maximum likelihood of tabular dynamics: weights cancel in the free class and matter in a tied one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

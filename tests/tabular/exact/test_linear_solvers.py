@@ -1,7 +1,5 @@
 """solve_discounted agrees with a dense solve on every kind of chain, says its true residual, and never pretends."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """What a policy visits and earns: two routes agree, and small cases match what was worked out by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Policies: constructors, mixtures, and the exact optimal one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Elimination without subtractions agrees with rational arithmetic in every entry, at discounts next to one as well."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The experiments behind DAMO's figures and the alternation, on a smaller scale: their records hold what they say."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

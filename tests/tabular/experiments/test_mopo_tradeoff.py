@@ -1,7 +1,5 @@
 """The record of the figure `mopo-tradeoff`: the guarantees it must show, and the same bytes each time."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Gymnasium's toy-text environments as MDPs, against values worked out by hand and an independent simulation."""
 
-from __future__ import annotations
-
 import sys
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """Generators: valid, reproducible, and as their docstrings say."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Grid worlds against answers worked out by hand, and one test per kind of bad layout."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

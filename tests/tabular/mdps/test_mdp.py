@@ -1,7 +1,5 @@
 """FiniteMDP: its checks name the offending entry in one line, and dense and sparse storage agree."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

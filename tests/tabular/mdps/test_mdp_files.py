@@ -1,7 +1,5 @@
 """MDP files: what is saved is what is loaded, and nothing broken, foreign or pickled gets in or is overwritten."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from pathlib import Path

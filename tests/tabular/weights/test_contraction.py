@@ -1,7 +1,5 @@
 """Where and how fast T contracts: each certificate against its closed form, and where it fails."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

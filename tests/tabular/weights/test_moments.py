@@ -1,7 +1,5 @@
 """AMPL's moment condition, Eqs. 10-11: true for w*, yet one number out of as many as there are pairs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

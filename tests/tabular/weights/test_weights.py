@@ -1,7 +1,5 @@
 """Marginal importance weights and AMPL's Proposition 2: the operator T, its fixed point and its iteration."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,7 +1,5 @@
 """The regularized Lagrangian: which corner keeps which reading of the return (Yang et al., 2020), which does not."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

@@ -1,7 +1,5 @@
 """With exact expectations and tabular classes every consistent estimator gives w*; AMPL's moment does not."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import assume, given

@@ -1,7 +1,5 @@
 """On samples: tabular estimators coincide with the plug-in, errors fall as n^-1/2, uncovered mass is reported."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
