@@ -111,7 +111,7 @@ def trained_iterations(seeds: Sequence[int], device: str, count: int, *, capture
     owner = ampl_steps.ampl(seeds, device)
     Repetition(owner.update, [owner.streams["updates"]], device, capture=capture).run(count)
     learner = owner.learner
-    return torch.cat((learner.policy.parameters.values, learner.critic.online.parameters.values))
+    return torch.cat((learner.policy.network.values, learner.critic.online.values))
 
 
 def fitted(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> torch.Tensor:
@@ -120,7 +120,7 @@ def fitted(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> t
     rows = owner.model.standardization.fit(owner.table)
     with patch.object(fit_run, "Repetition", partial(Repetition, capture=capture)):
         fit_steps(owner.model, rows, owner.streams["model"], count)
-    return owner.model.network.members.parameters.values
+    return owner.model.network.members.values
 
 
 def trained_weights(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> torch.Tensor:
@@ -132,7 +132,7 @@ def trained_weights(seeds: Sequence[int], device: str, count: int, *, capture: b
     )
     step = estimator.start(table, owner.learner.policy, owner.learner.critic, streams)
     Repetition(step, [streams], device, capture=capture).run(count)
-    return estimator.network.parameters.values
+    return estimator.network.values
 
 
 def updated_mopo(seeds: Sequence[int], device: str, count: int, *, capture: bool) -> torch.Tensor:
@@ -181,7 +181,7 @@ def _updated(owner: ModelBased[Any], count: int, capture: bool) -> torch.Tensor:
     streams = owner.streams["updates"]
     owner.buffer.append(owner.table.sample(FILL, streams))
     Repetition(owner.update, [streams], streams.device, capture=capture).run(count)
-    return torch.cat((owner.learner.policy.parameters.values, owner.learner.critic_online.parameters.values))
+    return torch.cat((owner.learner.policy.network.values, owner.learner.critic_online.values))
 
 
 MADE: Mapping[str, Callable[..., torch.Tensor]] = {

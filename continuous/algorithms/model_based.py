@@ -12,11 +12,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.evaluation_schedule import EvaluationRequest
@@ -24,63 +23,16 @@ from ampl.interfaces import Actor, Array, Evaluation, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from ampl.setting_values import settings_as_json
 from continuous.algorithms.config import ModelBasedConfig, Schedule
+from continuous.algorithms.learner import Learner
 from continuous.algorithms.surroundings import Surroundings
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.rollout import Model, paths_at_once, roll_out
 from continuous.networks.arithmetic import arithmetic_on
 from continuous.networks.repetition import Repetition
-from continuous.networks.streams import SeedStreams, prefixed, without_prefix
+from continuous.networks.seed_state import load_seed_state, prefixed, seed_state, without_prefix
+from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import Batch, ReplayBuffer, TransitionTable
-
-
-class LearnedPolicy(ActingPolicy, Protocol):
-    """pi of K seeds."""
-
-    def snapshot(self, index: int) -> Actor:
-        """One seed's policy, for evaluation: a copy."""
-
-
-class Learner(Protocol):
-    """Networks of K seeds and their update."""
-
-    @property
-    def policy(self) -> LearnedPolicy:
-        """pi."""
-
-    @property
-    def discount(self) -> float:
-        """gamma."""
-
-    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
-        """The twin critics at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
-
-    @property
-    def sums(self) -> Mapping[str, Tensor]:
-        """Metrics summed over the updates since `clear`, [K] each."""
-
-    @property
-    def levels(self) -> Mapping[str, Tensor]:
-        """Metrics as they are at the end of an epoch, [K] each."""
-
-    def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
-        """What follows from the number of epochs, for config.json: a run with such settings cannot be extended."""
-
-    def begin_epoch(self, done: int, epochs: int) -> None:
-        """Sets what changes from epoch to epoch, for the one after `done` of `epochs`."""
-
-    def clear(self) -> None:
-        """Sets the sums to zero."""
-
-    def is_sound(self) -> list[bool]:
-        """Whether all parameters are finite, seed by seed."""
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Everything of one seed."""
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Inverse of `state`."""
-
 
 LearnerT = TypeVar("LearnerT", bound=Learner)
 ConfigT = TypeVar("ConfigT", bound=ModelBasedConfig)
@@ -277,21 +229,25 @@ class ModelBased(ABC, Generic[LearnerT, ConfigT]):
 
     def state(self, index: int) -> State:
         """Everything of one seed."""
-        state: dict[str, Array] = {}
-        for name, part in self.parts().items():
-            state |= prefixed(name, part.state(index))
-        return state | {f"streams/{name}": streams.state(index) for name, streams in self.streams.items()}
+        streams = {name: stream.state(index) for name, stream in self.streams.items()}
+        return (
+            seed_state(self.tensors(), index)
+            | prefixed("model", self.model.state(index))
+            | prefixed("buffer", self.buffer.state(index))
+            | prefixed("streams", streams)
+        )
 
     def load_state(self, index: int, state: State) -> None:
         """Puts one seed back to where `state` was taken."""
-        for name, part in self.parts().items():
-            part.load_state(index, without_prefix(name, state))
+        load_seed_state(self.tensors(), index, state)
+        self.model.load_state(index, without_prefix("model", state))
+        self.buffer.load_state(index, without_prefix("buffer", state))
         for name, streams in self.streams.items():
             streams.load_state(index, state[f"streams/{name}"])
 
-    def parts(self) -> Mapping[str, Any]:
-        """What has a state of each seed."""
-        return {"model": self.model, "learner": self.learner, "buffer": self.buffer}
+    def tensors(self) -> dict[str, Tensor]:
+        """What else is kept of each seed, which is each tensor's first axis: what is trained besides the model."""
+        return prefixed("learner", self.learner.state_dict())
 
     def computing(self) -> AbstractContextManager[None]:
         """How products are computed."""

@@ -14,7 +14,7 @@ from torch.nn.functional import one_hot
 from ampl.finite_problem import FiniteProblem
 from ampl.interfaces import Array
 from continuous.algorithms.ampl.discriminator import raw_action
-from continuous.networks.stacks import FlatParameters, StackedMLP
+from continuous.networks.stacks import StackedMLP, frozen
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
@@ -55,17 +55,16 @@ def lookup_network(table: Array, n_seeds: int, device: torch.device | str = "cpu
     n_states, n_actions = table.shape
     states, actions = all_pairs(n_states, n_actions, device)
     pairs = len(states)
-    generators = [torch.Generator() for _ in range(n_seeds)]  # what they draw is overwritten
-    network = StackedMLP((n_seeds,), (n_states + n_actions, pairs, 1), torch.relu, generators, device)
+    network = StackedMLP((n_seeds,), (n_states + n_actions, pairs, 1), torch.relu, None, device)
     values = {
         "weight0": torch.cat((states, actions), dim=1).T,  # [S + A, S*A]
         "bias0": torch.full((1, pairs), -1.0),
         "weight1": torch.tensor(np.asarray(table), dtype=torch.float32).reshape(pairs, 1),
         "bias1": torch.zeros(1, 1),
     }
-    for name, view in network.parameters.views.items():
+    for name, view in network.views.items():
         view.detach().copy_(values[name])
-    return network.frozen()
+    return frozen(network)
 
 
 class TablePolicy:
@@ -78,8 +77,8 @@ class TablePolicy:
     """
 
     def __init__(self, probability: Array, n_seeds: int = 1, device: torch.device | str = "cpu") -> None:
-        self.parameters = FlatParameters((n_seeds,), {"probability": probability.shape}, device)
-        self.parameters.views["probability"].detach().copy_(torch.tensor(np.asarray(probability)))
+        table = torch.tensor(np.asarray(probability), dtype=torch.float32, device=device)
+        self._probability = table.repeat(n_seeds, 1, 1)  # [K, S, A]
 
     def noise(self, streams: SeedStreams, rows: int) -> Tensor:
         """Uniform in [0, 1), [K, rows, 1]."""
@@ -87,7 +86,7 @@ class TablePolicy:
 
     def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions by inversion of the cumulative table, and their raw form, both [K, B, A]."""
-        cumulative = (state @ self.parameters.views["probability"].detach()).cumsum(dim=-1)  # [K, B, A]
+        cumulative = (state @ self._probability).cumsum(dim=-1)  # [K, B, A]
         index = (cumulative[..., :-1] <= noise * cumulative[..., -1:]).sum(dim=-1)
         action = (index[..., None] == torch.arange(cumulative.shape[-1], device=index.device)).float()
         return action, raw_action(action)
@@ -95,12 +94,6 @@ class TablePolicy:
     def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
         """[K, B, S] to [K, B, A]."""
         return self.sample(state, self.noise(generator, state.shape[-2]))[0]
-
-    def frozen(self) -> TablePolicy:
-        """An independent copy."""
-        copy = TablePolicy.__new__(TablePolicy)
-        copy.parameters = self.parameters.frozen()
-        return copy
 
 
 class TableCritic:
@@ -117,8 +110,8 @@ class TableCritic:
 
     def first_head(self) -> StackedMLP:
         """K frozen networks of (s, a), [K, B, S + A] to [K, B, 1]."""
-        return self._network.frozen()
+        return frozen(self._network)
 
     def first_head_target(self) -> StackedMLP:
         """The same: a table is its own target."""
-        return self._network.frozen()
+        return frozen(self._network)

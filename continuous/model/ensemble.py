@@ -24,8 +24,9 @@ from continuous.model.fit_run import FitState
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.network import DynamicsConfig as DynamicsConfig
 from continuous.model.network import DynamicsNetwork, Standardization
+from continuous.networks.seed_state import load_seed_state, prefixed, seed_state, without_prefix
 from continuous.networks.stacks import StackedMLP
-from continuous.networks.streams import SeedStreams, cpu_generator, prefixed, without_prefix
+from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import TransitionTable
 
 _TRIFLE = 1e-6  # units of the state
@@ -71,10 +72,8 @@ class EnsembleDynamics:
         self.standardization = Standardization(observation_size, action_size, device)
         self._termination = termination
         self._state_bound, self._reward_bound = state_bound.to(device), reward_bound.to(device)
-        unused = [torch.Generator()] * (len(seeds) * config.elites)
-        self._predictors = StackedMLP(
-            (len(seeds), config.elites), self.network.members.widths, _silu_in_place, unused, device
-        )
+        stack, widths = (len(seeds), config.elites), self.network.members.widths
+        self._predictors = StackedMLP(stack, widths, _silu_in_place, None, device)
         self.elites = torch.arange(config.elites, device=device).repeat(len(seeds), 1)
         self._copy_elites()
         self._fit: Fit | None = None  # while it goes on
@@ -184,17 +183,18 @@ class EnsembleDynamics:
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
         """Everything of one seed; the standardization is the same for all."""
-        vectors = {name: getattr(self.standardization, name).cpu().numpy().copy() for name in Standardization.names}
-        own = {"elites": self.elites[index].cpu().numpy().copy()} | prefixed("standardization", vectors)
+        vectors = {name: vector.cpu().numpy().copy() for name, vector in self.standardization.state_dict().items()}
+        own = seed_state({"elites": self.elites}, index) | prefixed("standardization", vectors)
         if self._fit is None:
-            return own | prefixed("network", self.network.state(index))
+            return own | prefixed("network", seed_state(self.network.state_dict(), index))
         return own | prefixed("network", self._fit.network_state(index)) | prefixed("fit", self._fit.state(index))
 
     def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
         """Puts one seed back to where `state` was taken."""
-        self.network.load_state(index, without_prefix("network", state))
-        self.standardization.load(without_prefix("standardization", state))
-        self.elites[index].copy_(torch.from_numpy(np.array(state["elites"])))
+        load_seed_state(self.network.state_dict(), index, without_prefix("network", state))
+        load_seed_state({"elites": self.elites}, index, state)
+        vectors = without_prefix("standardization", state).items()
+        self.standardization.load_state_dict({name: torch.from_numpy(np.array(vector)) for name, vector in vectors})
         self._copy_elites()
         self._begun.pop(index, None)
         if begun := without_prefix("fit", state):
@@ -203,8 +203,8 @@ class EnsembleDynamics:
     def _copy_elites(self) -> None:
         """Gathers the elites' parameters, so that a prediction need not."""
         seeds = torch.arange(len(self.elites), device=self.elites.device)[:, None]
-        for name, view in self.network.members.parameters.views.items():
-            self._predictors.parameters.views[name].detach().copy_(view.detach()[seeds, self.elites])
+        for name, view in self.network.members.views.items():
+            self._predictors.views[name].detach().copy_(view.detach()[seeds, self.elites])
 
 
 def dealing(shift: Tensor, rows: int, elites: int) -> tuple[Tensor, Tensor]:

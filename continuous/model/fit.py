@@ -32,7 +32,8 @@ from continuous.model.batches import restored_batches
 from continuous.model.fit_run import FitRun, FitState
 from continuous.model.loss import ModelLoss
 from continuous.model.network import DynamicsConfig, DynamicsNetwork
-from continuous.networks.streams import SeedStreams, without_prefix
+from continuous.networks.seed_state import load_seed_state, seed_state, without_prefix
+from continuous.networks.streams import SeedStreams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +145,10 @@ class Fit:
         return {"holdout_loss": result.holdout_loss.numpy()} | numbers
 
     def network_state(self, seed: int) -> dict[str, NDArray[Any]]:
-        """In a pause: `DynamicsNetwork.state` of one seed as it is now."""
+        """In a pause: one seed of the network as it is now."""
         if self._run is not None and seed in self._run.seeds:
-            return self._run.network.state(self._run.seeds.index(seed))
-        return self._network.state(seed)
+            return seed_state(self._run.network.state_dict(), self._run.seeds.index(seed))
+        return seed_state(self._network.state_dict(), seed)
 
     def _take_out_ended(self) -> None:
         run = self._run
@@ -158,7 +159,8 @@ class Fit:
         done = run.select(ended)
         done.restore()
         for index, holdout_loss in enumerate(done.holdout_loss().cpu()):
-            self._network.load_state(done.seeds[index], done.network.state(index))
+            fitted = seed_state(done.network.state_dict(), index)
+            load_seed_state(self._network.state_dict(), done.seeds[index], fitted)
             self._results[done.seeds[index]] = FitResult(
                 holdout_loss=holdout_loss, training_loss=float(done.training_loss[index]), looks=done.looks
             )

@@ -20,7 +20,9 @@ from continuous.model.batches import Batches, drawn_batches
 from continuous.model.loss import ModelLoss, SquaredError
 from continuous.model.network import DynamicsNetwork, HoldoutCriterion
 from continuous.networks.repetition import Repetition
-from continuous.networks.streams import SeedStreams, prefixed
+from continuous.networks.seed_state import load_seed_state, prefixed, seed_state
+from continuous.networks.stacks import frozen
+from continuous.networks.streams import SeedStreams
 
 _CHUNK = 2048  # hold-out rows at a time
 _PART = 500  # steps between two pauses at most
@@ -57,8 +59,8 @@ class FitRun:
         self._rows, self._weights, self._training, self._holdout = rows, weights, training, holdout
         self._batches = batches or drawn_batches(config, training, streams)
         self._criterion = SquaredError() if config.holdout_criterion is HoldoutCriterion.SQUARED_ERROR else loss
-        stack = network.members.parameters.stack  # (K, E)
-        self._best = network.members.parameters.frozen()  # every member when it was kept
+        stack = network.members.stack  # (K, E)
+        self._best = frozen(network.members)  # every member when it was kept
         self._best_loss = torch.full(stack, _NEVER)  # on the CPU, [K, E]
         self._last_kept = [0] * len(self.seeds)  # the look when some member was
         self._loss_sum = torch.zeros(stack, device=network.device)
@@ -110,7 +112,7 @@ class FitRun:
         kept = (self._best_loss - holdout_loss) / self._best_loss.abs() > config.improvement  # [K, E]
         self._best_loss = torch.where(kept, holdout_loss, self._best_loss)
         index = kept.nonzero(as_tuple=True)
-        for name, view in self.network.members.parameters.views.items():
+        for name, view in self.network.members.views.items():
             self._best.views[name][index] = view.detach()[index]
         for seed in kept.any(-1).nonzero().flatten().tolist():
             self._last_kept[seed] = self.looks
@@ -130,7 +132,7 @@ class FitRun:
 
     def restore(self) -> None:
         """Puts every member back to when it was kept."""
-        self.network.members.parameters.copy_(self._best)
+        self.network.members.copy_(self._best)
 
     @torch.no_grad()
     def holdout_loss(self) -> Tensor:
@@ -174,10 +176,7 @@ class FitRun:
 
     def load_state(self, index: int, state: FitState) -> None:
         """How far one seed is; its transitions and batches are given to the constructor."""
-        self._best.set_seed(index, torch.from_numpy(np.array(state["best"])))
-        self._best_loss[index] = torch.from_numpy(np.array(state["best_loss"]))
-        self._loss_sum[index] = torch.from_numpy(np.array(state["loss_sum"])).to(self._loss_sum.device)
-        self.training_loss[index] = float(state["training_loss"])
+        load_seed_state(self._tensors(), index, state)
         self._last_kept[index] = int(state["last_kept"])
         self.looks, self._steps, self._since_look = (int(state[name]) for name in ("looks", "steps", "since_look"))
         self._first_step = self._steps
@@ -188,12 +187,12 @@ class FitRun:
 
     def _progress(self, index: int) -> dict[str, NDArray[Any]]:
         numbers = {"last_kept": self._last_kept[index], "looks": self.looks, "steps": self._steps}
-        return {
-            "best": self._best.of_seed(index).cpu().numpy(),
-            "best_loss": self._best_loss[index].numpy().copy(),
-            "loss_sum": self._loss_sum[index].cpu().numpy().copy(),
-            "training_loss": self.training_loss[index].numpy().copy(),
-        } | {name: np.array(number) for name, number in (numbers | {"since_look": self._since_look}).items()}
+        numbers |= {"since_look": self._since_look}
+        return seed_state(self._tensors(), index) | {name: np.array(number) for name, number in numbers.items()}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        losses = {"best_loss": self._best_loss, "loss_sum": self._loss_sum, "training_loss": self.training_loss}
+        return prefixed("best", self._best.state_dict()) | losses
 
     def _step(self, batch_size: int | None = None) -> None:
         """One step of every member on its own batch."""

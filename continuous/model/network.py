@@ -6,22 +6,19 @@ stacked over seeds and members. Source: AMPL, section 3.1, and the released code
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
 from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
 from continuous.model.standardization import Standardization as Standardization
 from continuous.networks.adam import StackedAdam
+from continuous.networks.seed_state import load_seed_state, seed_state
 from continuous.networks.stacks import FlatParameters, StackedMLP
-from continuous.networks.streams import prefixed, without_prefix
 
 
 class HoldoutCriterion(StrEnum):
@@ -79,7 +76,7 @@ class DynamicsConfig:
             )
 
 
-class DynamicsNetwork:
+class DynamicsNetwork(nn.Module):
     """E Gaussian members for each of K seeds, with their optimizers.
 
     Args:
@@ -102,6 +99,7 @@ class DynamicsNetwork:
         generators: Sequence[torch.Generator],
         device: torch.device | str = "cpu",
     ) -> None:
+        super().__init__()
         self.config = config
         self.observation_size, self.action_size = observation_size, action_size
         targets = observation_size + 1
@@ -111,17 +109,17 @@ class DynamicsNetwork:
         self.bounds = FlatParameters((n_seeds,), {"lower": (targets,), "upper": (targets,)}, device)
         self.bounds.views["lower"].detach().fill_(config.lower_log_std)
         self.bounds.views["upper"].detach().fill_(config.upper_log_std)
-        self._optimizer = StackedAdam(
-            self.members.parameters, learning_rate=config.learning_rate, weight_decay=_weight_decay(config)
+        self.optimizer = StackedAdam(
+            self.members, learning_rate=config.learning_rate, weight_decay=_weight_decay(config)
         )
-        self._bounds_optimizer = StackedAdam(self.bounds, learning_rate=config.learning_rate)
+        self.bounds_optimizer = StackedAdam(self.bounds, learning_rate=config.learning_rate)
 
     @property
     def device(self) -> torch.device:
         """Where the parameters live."""
         return self.bounds.values.device
 
-    def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of standardized y, [K, E, B, D + 1], at standardized x.
 
         Args:
@@ -144,34 +142,18 @@ class DynamicsNetwork:
 
     def update(self, loss: Tensor) -> None:
         """One step of Adam down the gradient of a scalar: the sum of all seeds' losses."""
-        views, bounds = list(self.members.parameters.views.values()), list(self.bounds.views.values())
+        views, bounds = list(self.members.views.values()), list(self.bounds.views.values())
         gradients = torch.autograd.grad(loss, views + bounds)
-        self._optimizer.step(list(gradients[: len(views)]))
-        self._bounds_optimizer.step(list(gradients[len(views) :]))
+        self.optimizer.step(list(gradients[: len(views)]))
+        self.bounds_optimizer.step(list(gradients[len(views) :]))
 
     def select(self, seeds: Sequence[int]) -> DynamicsNetwork:
         """An independent copy of some seeds, optimizers included."""
         generators = [torch.Generator()] * (len(seeds) * self.config.members)
         copy = DynamicsNetwork(self.observation_size, self.action_size, self.config, generators, self.device)
         for index, seed in enumerate(seeds):
-            copy.load_state(index, self.state(seed))
+            load_seed_state(copy.state_dict(), index, seed_state(self.state_dict(), seed))
         return copy
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Parameters, bounds and optimizers of one seed."""
-        values = {"members": self.members.parameters.of_seed(index), "bounds": self.bounds.of_seed(index)}
-        optimizers = {"optimizer": self._optimizer, "bounds_optimizer": self._bounds_optimizer}
-        state = {name: tensor.cpu().numpy() for name, tensor in values.items()}
-        for name, optimizer in optimizers.items():
-            state |= prefixed(name, optimizer.state(index))
-        return state
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        self.members.parameters.set_seed(index, torch.from_numpy(np.array(state["members"])))
-        self.bounds.set_seed(index, torch.from_numpy(np.array(state["bounds"])))
-        self._optimizer.load_state(index, without_prefix("optimizer", state))
-        self._bounds_optimizer.load_state(index, without_prefix("bounds_optimizer", state))
 
 
 def soft_clamp(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:

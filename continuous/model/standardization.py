@@ -7,13 +7,8 @@ a model may predict, would be blown up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from continuous.replay.buffers import TransitionTable
 
@@ -23,7 +18,7 @@ _SMALLEST = 1e-12  # and so is a smaller one of any numbers
 _ACTION_WIDTH = 2.0  # actions lie in [-1, 1], and a policy may use it all, whatever the data do
 
 
-class Standardization:
+class Standardization(nn.Module):
     """Mean and standard deviation over the dataset of x = (s, a) and y = (r, s' - s).
 
     Attributes:
@@ -32,13 +27,16 @@ class Standardization:
             model never changes them either.
     """
 
-    names = ("input_mean", "input_std", "target_mean", "target_std")
+    input_mean: Tensor
+    input_std: Tensor
+    target_mean: Tensor
+    target_std: Tensor
 
     def __init__(self, observation_size: int, action_size: int, device: torch.device | str = "cpu") -> None:
-        self.input_mean = torch.zeros(observation_size + action_size, device=device)
-        self.target_mean = torch.zeros(observation_size + 1, device=device)
-        self.input_std = torch.ones_like(self.input_mean)
-        self.target_std = torch.ones_like(self.target_mean)
+        super().__init__()
+        for name, size in (("input", observation_size + action_size), ("target", observation_size + 1)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size, device=device))
+            self.register_buffer(f"{name}_std", torch.ones(size, device=device))
 
     def fit(self, table: TransitionTable, *, targets: bool = True) -> Tensor:
         """Measures a dataset, in place, with sums in double precision.
@@ -82,12 +80,6 @@ class Standardization:
     def reward(self, target: Tensor) -> Tensor:
         """r of standardized y, [...]."""
         return target[..., 0] * self.target_std[0] + self.target_mean[0]
-
-    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Takes the four vectors from arrays."""
-        for name in self.names:
-            tensor: Tensor = getattr(self, name)
-            tensor.copy_(torch.from_numpy(np.array(state[name])))
 
 
 def changes(std: Tensor, size: Tensor) -> Tensor:

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ampl.errors import InvalidArgumentError
 from continuous.networks.stacks import FlatParameters, Gradient
@@ -25,8 +22,8 @@ logger = logging.getLogger(__name__)
 _EPSILON = 1e-8
 
 
-class StackedAdam:
-    """Adam on the parameters of K seeds.
+class StackedAdam(nn.Module):
+    """Adam on the parameters of K seeds; its state is the moments and step counts, not the parameters.
 
     Args:
         parameters: their stack's first axis is the seeds, K.
@@ -35,9 +32,15 @@ class StackedAdam:
         weight_decay: coupled L2 penalty of parameters by name; 0 for those not named.
         flat: whether steps are `flat_step`'s or the fused kernel's; None: flat unless on a CPU.
 
+    Attributes:
+        first_moment, second_moment: moving means of the derivatives and of their squares.
+        count: steps of each seed, [K].
+
     Raises:
         InvalidArgumentError: a decay outside [0, 1).
     """
+
+    count: Tensor
 
     def __init__(
         self,
@@ -50,13 +53,13 @@ class StackedAdam:
     ) -> None:
         if not all(0.0 <= beta < 1.0 for beta in betas):
             raise InvalidArgumentError(f"betas are {betas}; expected two numbers in [0, 1).")
+        super().__init__()
         device = parameters.values.device
         self._learning_rate = torch.tensor(learning_rate, device=device)  # [], read by recorded steps
-        self._parameters, self._betas = parameters, betas
-        self._first, self._second = parameters.frozen(), parameters.frozen()  # moments
-        self._first.values.zero_()
-        self._second.values.zero_()
-        self._counts = torch.zeros(parameters.stack[0], device=device)  # of steps, [K]
+        self._values, self._betas = parameters.values, betas
+        self.first_moment = FlatParameters(parameters.stack, parameters.shapes, device)
+        self.second_moment = FlatParameters(parameters.stack, parameters.shapes, device)
+        self.register_buffer("count", torch.zeros(parameters.stack[0], device=device))
         decays = dict.fromkeys(parameters.views, 0.0) | dict(weight_decay or {})
         self._flat = device.type != "cpu" if flat is None else flat
         if self._flat:
@@ -68,7 +71,7 @@ class StackedAdam:
             decay: [index for index, name in enumerate(names) if decays[name] == decay]
             for decay in dict.fromkeys(decays[name] for name in names)
         }
-        stores = (parameters, self._first, self._second)
+        stores = (parameters, self.first_moment, self.second_moment)
         self._parts = [
             [[view.detach()[seed] for view in store.views.values()] for store in stores]
             for seed in range(parameters.stack[0])
@@ -81,7 +84,7 @@ class StackedAdam:
     @torch.no_grad()
     def step(self, gradient: Gradient) -> None:
         """One step of all seeds."""
-        self._counts.add_(1.0)
+        self.count.add_(1.0)
         if not (self._flat and self._step_flat(gradient)):
             self._step_fused(gradient)
 
@@ -89,13 +92,13 @@ class StackedAdam:
         """Whether the step could be made."""
         slopes = torch.cat([slope.flatten() for slope in gradient])
         step = compiled_step if slopes.device.type == "cuda" else _plain_step
-        moments = self._first.values, self._second.values
+        moments = self.first_moment.values, self.second_moment.values
         sizes = self._learning_rate, self._flat_betas
-        return step(self._parameters.values, slopes, *moments, self._counts, self._owners, self._decays, *sizes)
+        return step(self._values, slopes, *moments, self.count, self._owners, self._decays, *sizes)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # the kernel cannot be traced
     def _step_fused(self, gradient: Gradient) -> None:
-        counts = self._counts.unbind()
+        counts = self.count.unbind()
         for decay, names in self._groups.items():
             places = [(seed, name) for seed in range(len(self._parts)) for name in names]
             values, first, second = ([self._parts[seed][what][name] for seed, name in places] for what in range(3))
@@ -114,20 +117,6 @@ class StackedAdam:
                 amsgrad=False,
                 maximize=False,
             )
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Moments, as vectors, and step count of one seed."""
-        return {
-            "first_moment": self._first.of_seed(index).cpu().numpy(),
-            "second_moment": self._second.of_seed(index).cpu().numpy(),
-            "step": self._counts[index].cpu().numpy().copy(),
-        }
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        self._first.set_seed(index, torch.from_numpy(np.array(state["first_moment"])))
-        self._second.set_seed(index, torch.from_numpy(np.array(state["second_moment"])))
-        self._counts[index].fill_(float(state["step"]))
 
 
 def flat_step(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError
 from continuous.networks.acting import Network
@@ -31,8 +31,11 @@ Initialize: TypeAlias = Callable[[int, int, torch.Generator], tuple[Tensor, Tens
 _NARROW = 16  # columns of a product's result
 
 
-class FlatParameters:
-    """Named parameters of every copy, views of one vector.
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+class FlatParameters(nn.Module):
+    """Named parameters of every copy, views of one vector; they are buffers, so `state_dict` has them by name.
 
     Args:
         stack: leading axes, the seeds first, such as (seeds, members).
@@ -47,23 +50,18 @@ class FlatParameters:
     def __init__(
         self, stack: Sequence[int], shapes: Mapping[str, Sequence[int]], device: torch.device | str = "cpu"
     ) -> None:
-        self.stack = tuple(stack)
-        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
-        copies = math.prod(self.stack)
-        self.values = torch.zeros(copies * sum(map(math.prod, self.shapes.values())), device=device)
-        self.views = self._split(trainable=True)
+        super().__init__()
+        self.stack, self.shapes = tuple(stack), dict(shapes)
+        sizes = [math.prod(self.stack) * math.prod(shape) for shape in shapes.values()]
+        self.values = torch.zeros(sum(sizes), device=device)
+        parts = zip(shapes.items(), torch.split(self.values, sizes), strict=True)
+        self.views = {name: part.view(*self.stack, *shape).requires_grad_() for (name, shape), part in parts}
+        for name, view in self.views.items():
+            self.register_buffer(name, view)
 
     def gradient(self, loss: Tensor, *, retain_graph: bool = False) -> Gradient:
         """Derivatives of a scalar by all parameters; a sum over copies gives each copy its own."""
         return list(torch.autograd.grad(loss, list(self.views.values()), retain_graph=retain_graph))
-
-    def frozen(self) -> FlatParameters:
-        """An independent copy that no gradient is computed for, as target networks are."""
-        copy = FlatParameters.__new__(FlatParameters)
-        copy.stack, copy.shapes = self.stack, self.shapes
-        copy.values = self.values.clone()
-        copy.views = copy._split(trainable=False)
-        return copy
 
     def copy_(self, other: FlatParameters) -> None:
         """Takes the values of another one of the same shapes."""
@@ -73,31 +71,20 @@ class FlatParameters:
         """Moves the share `rate` of the way to another one, as target networks do."""
         self.values.lerp_(other.values, rate)
 
-    @torch.no_grad()
-    def of_seed(self, index: int) -> Tensor:
-        """A copy of one seed's parameters, in the order of `views`, as a vector."""
-        return torch.cat([view[index].flatten() for view in self.views.values()])
-
-    @torch.no_grad()
-    def set_seed(self, index: int, values: Tensor) -> None:
-        """Puts one seed's parameters, as `of_seed` gave them.  Raises InvalidShapeError."""
-        sizes = [view[index].numel() for view in self.views.values()]
-        if values.shape != (sum(sizes),):
-            raise InvalidShapeError(f"stored parameters have shape {list(values.shape)}; expected [{sum(sizes)}].")
-        for view, part in zip(self.views.values(), torch.split(values, sizes), strict=True):
-            view[index] = part.view(view[index].shape).to(view.device)
-
-    def _split(self, *, trainable: bool) -> dict[str, Tensor]:
-        views, first, copies = {}, 0, math.prod(self.stack)
-        for name, shape in self.shapes.items():
-            last = first + copies * math.prod(shape)
-            view = self.values[first:last].view(*self.stack, *shape)
-            views[name] = view.requires_grad_() if trainable else view
-            first = last
-        return views
+    def is_finite(self) -> Tensor:
+        """Whether all parameters of a seed are numbers, [K] of bool."""
+        return torch.stack([view.detach().flatten(1).isfinite().all(1) for view in self.views.values()]).all(0)
 
 
-class StackedMLP:
+def frozen(module: ModuleT) -> ModuleT:
+    """An independent copy that no gradient is computed for, as target networks are."""
+    copy = deepcopy(module)
+    for tensor in copy.buffers():
+        tensor.requires_grad_(False)
+    return copy
+
+
+class StackedMLP(FlatParameters):
     """Independent multilayer perceptrons, one for each index of the stack.
 
     Args:
@@ -105,6 +92,7 @@ class StackedMLP:
         widths: layer sizes from input to output, at least two, each >= 1.
         activation: between layers, none after the last; it may work in place.
         generators: on the CPU, one a copy, in row-major order of the stack: a copy's start depends on its own only.
+            None: all parameters are zero.
         device: where the parameters live.
         initialize: draws each layer.
 
@@ -117,7 +105,7 @@ class StackedMLP:
         stack: Sequence[int],
         widths: Sequence[int],
         activation: Callable[[Tensor], Tensor],
-        generators: Sequence[torch.Generator],
+        generators: Sequence[torch.Generator] | None,
         device: torch.device | str = "cpu",
         initialize: Initialize | None = None,
     ) -> None:
@@ -125,17 +113,18 @@ class StackedMLP:
         shapes: dict[str, tuple[int, int]] = {}
         for layer, (fan_in, fan_out) in enumerate(pairwise(widths)):
             shapes |= {f"weight{layer}": (fan_in, fan_out), f"bias{layer}": (1, fan_out)}
-        self.widths = tuple(widths)
-        self.activation = activation
-        self.parameters = FlatParameters(stack, shapes, device)
+        super().__init__(stack, shapes, device)
+        self.widths, self.activation = tuple(widths), activation
+        if generators is None:
+            return
         draw = initialize or linear_initialization
         copies = [[draw(*pair, generator) for pair in pairwise(widths)] for generator in generators]
         for layer in range(len(widths) - 1):
             for part, name in enumerate((f"weight{layer}", f"bias{layer}")):
                 drawn = torch.stack([copy[layer][part] for copy in copies])
-                self.parameters.views[name].detach().copy_(drawn.view(*self.parameters.stack, *drawn.shape[1:]))
+                self.views[name].detach().copy_(drawn.view(*self.stack, *drawn.shape[1:]))
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """[*stack, B, in] to [*stack, B, out]; missing leading axes broadcast over the stack.
 
         Raises:
@@ -145,18 +134,14 @@ class StackedMLP:
             raise InvalidShapeError(
                 f"input has {inputs.shape[-1]} features; the network expects {self.widths[0]} on the last axis."
             )
-        views, last = self.parameters.views, len(self.widths) - 2
-        stack, rows = self.parameters.stack, inputs.shape[-2]
+        views, last = self.views, len(self.widths) - 2
+        stack, rows = self.stack, inputs.shape[-2]
         flowing = inputs.expand(*stack, rows, self.widths[0]).reshape(-1, rows, self.widths[0])  # [copies, B, in]
         for layer in range(last + 1):
             flowing = affine(flowing, views[f"weight{layer}"], views[f"bias{layer}"])
             if layer < last:
                 flowing = self.activation(flowing)
         return flowing.view(*stack, rows, self.widths[-1])
-
-    def frozen(self) -> StackedMLP:
-        """An independent copy that no gradient is computed for."""
-        return self._with(self.parameters.frozen())
 
     def snapshot(self, index: int, slope: float) -> Network:
         """A copy of one seed's networks for numpy.
@@ -165,31 +150,15 @@ class StackedMLP:
             index: on the stack's first axis.
             slope: of the activation below zero.
         """
-        values = self.parameters.of_seed(index).cpu().numpy()  # one transfer
-        shapes = {name: tuple(view[index].shape) for name, view in self.parameters.views.items()}
-        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
-        parts = {
-            name: part.reshape(shape)
-            for (name, shape), part in zip(shapes.items(), np.split(values, ends), strict=True)
-        }
-        layers = range(len(self.widths) - 1)
-        return Network(
-            weights=[parts[f"weight{layer}"] for layer in layers],
-            biases=[parts[f"bias{layer}"] for layer in layers],
-            slope=slope,
-        )
+        parts = [view.detach()[index].cpu().numpy().copy() for view in self.views.values()]
+        return Network(weights=parts[::2], biases=parts[1::2], slope=slope)
 
     def head(self, index: int) -> StackedMLP:
         """An independent frozen copy of slice `index` of the stack's last axis: one twin of a pair."""
-        head = FlatParameters(self.parameters.stack[:-1], self.parameters.shapes, self.parameters.values.device)
+        head = StackedMLP(self.stack[:-1], self.widths, self.activation, None, self.values.device)
         for name, view in head.views.items():
-            view.detach().copy_(self.parameters.views[name].select(len(head.stack), index))
-        return self._with(head.frozen())
-
-    def _with(self, parameters: FlatParameters) -> StackedMLP:
-        copy = StackedMLP.__new__(StackedMLP)
-        copy.widths, copy.activation, copy.parameters = self.widths, self.activation, parameters
-        return copy
+            view.detach().copy_(self.views[name].select(len(head.stack), index))
+        return frozen(head)
 
 
 def affine(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -244,10 +213,10 @@ def linear_initialization(fan_in: int, fan_out: int, generator: torch.Generator)
     return weight, bias
 
 
-def _check_sizes(stack: Sequence[int], widths: Sequence[int], generators: Sequence[torch.Generator]) -> None:
+def _check_sizes(stack: Sequence[int], widths: Sequence[int], generators: Sequence[torch.Generator] | None) -> None:
     if len(widths) < 2:
         raise InvalidArgumentError(f"widths are {list(widths)}; expected at least an input and an output size.")
     if min(*stack, *widths) < 1:
         raise InvalidArgumentError(f"stack {list(stack)} of widths {list(widths)}: every size must be >= 1.")
-    if len(generators) != math.prod(stack):
+    if generators is not None and len(generators) != math.prod(stack):
         raise InvalidArgumentError(f"{len(generators)} generators for {math.prod(stack)} copies; expected one each.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -86,17 +86,6 @@ class SeedStreams:
 def cpu_generator(seed: int, name: str) -> torch.Generator:
     """A generator on the CPU for what must not depend on the device, such as initial parameters."""
     return _generator(seed, name, torch.device("cpu"))
-
-
-def prefixed(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """A component's state under its own name: keys become `prefix/key`."""
-    return {f"{prefix}/{name}": array for name, array in state.items()}
-
-
-def without_prefix(prefix: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The entries that `prefixed` put under `prefix`, with their own names."""
-    start = f"{prefix}/"
-    return {name.removeprefix(start): array for name, array in state.items() if name.startswith(start)}
 
 
 def _generator(seed: int, name: str, device: torch.device) -> torch.Generator:

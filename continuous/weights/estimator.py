@@ -8,21 +8,19 @@ one weight a transition, of mean one over the data, whatever the scale of its ne
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least, check_fraction
 from ampl.progress import progress
 from continuous.networks.repetition import Repetition
 from continuous.networks.stacks import HIDDEN, StackedMLP, leaky_relu, linear_initialization
-from continuous.networks.streams import SeedStreams, cpu_generator, prefixed, without_prefix
+from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import TransitionTable
 
 _CHUNK = 16_384  # rows at a time when the whole dataset is weighted
@@ -78,7 +76,7 @@ class ClippedOutput:
         return _TINY + softplus(below - _TINY)
 
 
-class WeightNetwork:
+class WeightNetwork(StackedMLP):
     """w(s, a) of K seeds.
 
     Args:
@@ -101,26 +99,18 @@ class WeightNetwork:
     ) -> None:
         generators = [cpu_generator(seed, "weights/initialization") for seed in seeds]
         widths = (observation_size + action_size, *hidden, 1)
+        super().__init__((len(seeds),), widths, leaky_relu, generators, device, _small_last_layer)
         self._output = output
-        self.network = StackedMLP((len(seeds),), widths, leaky_relu, generators, device, _small_last_layer)
-        self.parameters = self.network.parameters
 
-    def __call__(self, state: Tensor, action: Tensor) -> Tensor:
+    def of(self, state: Tensor, action: Tensor) -> Tensor:
         """w at states [..., B, D] and actions [..., B, A]: [K, B]."""
-        return self._output(self.network(torch.cat((state, action), dim=-1)))[..., 0]
-
-    def frozen(self) -> WeightNetwork:
-        """An independent copy that no gradient is computed for."""
-        copy = WeightNetwork.__new__(WeightNetwork)
-        copy._output, copy.network = self._output, self.network.frozen()
-        copy.parameters = copy.network.parameters
-        return copy
+        return self._output(self(torch.cat((state, action), dim=-1)))[..., 0]
 
     @torch.no_grad()
     def of_table(self, table: TransitionTable) -> Tensor:
         """w at every transition, [K, N]."""
         chunks = zip(table.state.split(_CHUNK), table.action.split(_CHUNK), strict=True)  # type: ignore[no-untyped-call]
-        return torch.cat([self(state, action) for state, action in chunks], dim=1)
+        return torch.cat([self.of(state, action) for state, action in chunks], dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +158,8 @@ class EstimatorConfig(ABC):
         """The estimator before it is told the discount."""
 
 
-class WeightEstimator(ABC):
-    """One of the estimators, for stacked seeds.
+class WeightEstimator(nn.Module, ABC):
+    """One of the estimators, for stacked seeds; what its `state_dict` has outlasts an estimation.
 
     Args:
         config: how long and on what.
@@ -182,6 +172,7 @@ class WeightEstimator(ABC):
     discount = 0.99
 
     def __init__(self, config: EstimatorConfig, network: WeightNetwork) -> None:
+        super().__init__()
         self.config, self.network = config, network
 
     def estimate(self, dataset: TransitionTable, policy: Policy, critic: Critic, generator: SeedStreams) -> Tensor:
@@ -206,51 +197,10 @@ class WeightEstimator(ABC):
     def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
         """Prepares an estimation and returns one update of it, a closure over fixed tensors."""
 
-    @abstractmethod
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Everything of one seed that outlasts an estimation."""
-
-    @abstractmethod
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-
 
 def normalize_weights(weights: Tensor) -> Tensor:
     """Divided by the mean of each seed, [K, N]."""
     return (weights / weights.mean(dim=-1, keepdim=True, dtype=torch.float64)).to(weights.dtype)
-
-
-class Stateful(Protocol):
-    """A part with a state of its own: an optimizer."""
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Of one seed."""
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Inverse of `state`."""
-
-
-def join_states(
-    index: int, networks: Mapping[str, StackedMLP], parts: Mapping[str, Stateful]
-) -> dict[str, NDArray[Any]]:
-    """The state of one seed, of networks and other parts by name."""
-    state = {name: network.parameters.of_seed(index).cpu().numpy() for name, network in networks.items()}
-    for name, part in parts.items():
-        state |= prefixed(name, part.state(index))
-    return state
-
-
-def load_states(
-    index: int,
-    networks: Mapping[str, StackedMLP],
-    parts: Mapping[str, Stateful],
-    state: Mapping[str, NDArray[Any]],
-) -> None:
-    """Inverse of `join_states`."""
-    for name, network in networks.items():
-        network.parameters.set_seed(index, torch.from_numpy(np.array(state[name])))
-    for name, part in parts.items():
-        part.load_state(index, without_prefix(name, state))
 
 
 def _small_last_layer(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

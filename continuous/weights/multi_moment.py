@@ -10,18 +10,16 @@ paper of the three has it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.errors import check_at_least
 from continuous.model.standardization import changes, pair_sizes
 from continuous.networks.adam import StackedAdam, clip_norm
-from continuous.networks.stacks import StackedMLP
 from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import TransitionTable
 from continuous.weights.estimator import (
@@ -31,8 +29,6 @@ from continuous.weights.estimator import (
     PowerOutput,
     WeightEstimator,
     WeightNetwork,
-    join_states,
-    load_states,
 )
 
 _SCALE_ROWS = 10_000  # on which spreads are measured
@@ -72,7 +68,7 @@ class MultiMoment(WeightEstimator):
 
     def __init__(self, config: MultiMomentConfig, network: WeightNetwork, seeds: Sequence[int]) -> None:
         super().__init__(config, network)
-        device, inputs = network.parameters.values.device, network.network.widths[0]
+        device, inputs = network.values.device, network.widths[0]
         generators = [cpu_generator(seed, "weights/test functions") for seed in seeds]
         shape = (inputs, config.test_functions)
         projections = [torch.randn(shape, generator=generator) for generator in generators]
@@ -80,7 +76,7 @@ class MultiMoment(WeightEstimator):
         scale = 1.0 / (config.bandwidth * math.sqrt(inputs))
         self._projection = scale * torch.stack(projections).to(device)  # [K, D + A, M - 2]
         self._phase = 2.0 * math.pi * torch.stack(phases).to(device)  # [K, 1, M - 2]
-        self._optimizer = StackedAdam(network.parameters, learning_rate=config.learning_rate)
+        self.optimizer = StackedAdam(network, learning_rate=config.learning_rate)
 
     def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
         """One update on all moments."""
@@ -90,8 +86,8 @@ class MultiMoment(WeightEstimator):
         def update() -> None:
             residuals, _ = self.residuals(table, policy, test_functions, streams)  # [K, B, M]
             first, second = residuals[:, :half].mean(1), residuals[:, half : 2 * half].mean(1)
-            gradient = self.network.parameters.gradient((first * second).mean(-1).sum())
-            self._optimizer.step(clip_norm(gradient, config.gradient_norm))
+            gradient = self.network.gradient((first * second).mean(-1).sum())
+            self.optimizer.step(clip_norm(gradient, config.gradient_norm))
 
         return update
 
@@ -127,17 +123,5 @@ class MultiMoment(WeightEstimator):
             functions = test_functions(torch.cat((states, torch.cat((batch.action, acted), dim=1)), dim=-1))
             later = self.discount * functions[:, size : 2 * size] * ~batch.terminal[..., None]
             first = (1.0 - self.discount) * functions[:, 2 * size :].mean(1, keepdim=True)  # [K, 1, M]
-        weights = self.network(batch.state, batch.action)
+        weights = self.network.of(batch.state, batch.action)
         return weights[..., None] * (functions[:, :size] - later) - first, weights
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Network and optimizer of one seed."""
-        return join_states(index, self._networks, {"optimizer": self._optimizer})
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        load_states(index, self._networks, {"optimizer": self._optimizer}, state)
-
-    @property
-    def _networks(self) -> dict[str, StackedMLP]:
-        return {"network": self.network.network}

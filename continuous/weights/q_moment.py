@@ -9,20 +9,19 @@ Source: AMPL, Eqs. 10-11, and the released code for everything that makes it tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from ampl.errors import check_at_least, check_fraction
 from ampl.settings import MAY_BE_INFINITE
 from continuous.networks.adam import StackedAdam, clip_norm
-from continuous.networks.stacks import StackedMLP
+from continuous.networks.stacks import frozen
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 from continuous.weights.barrier import barrier_gradient
@@ -33,8 +32,6 @@ from continuous.weights.estimator import (
     PowerOutput,
     WeightEstimator,
     WeightNetwork,
-    join_states,
-    load_states,
 )
 
 
@@ -74,7 +71,7 @@ class CriticTest:
 
     def follow(self, rate: float) -> None:
         """The copy moves towards Q_1."""
-        self._target.parameters.follow(self._online.parameters, rate)
+        self._target.follow(self._online, rate)
 
 
 class RewardTest:
@@ -150,8 +147,8 @@ class QMoment(WeightEstimator):
     def __init__(self, config: QMomentConfig, network: WeightNetwork, model: Any) -> None:
         super().__init__(config, network)
         self._model = model
-        self._target = network.frozen()
-        self._optimizer = StackedAdam(network.parameters, learning_rate=config.learning_rate)
+        self.target = frozen(network)
+        self.optimizer = StackedAdam(network, learning_rate=config.learning_rate)
 
     def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
         """One update of Eq. 11."""
@@ -163,11 +160,11 @@ class QMoment(WeightEstimator):
             weights, value = left
             loss = self.loss((weights * value).mean(-1), right)  # [K]
             mean = weights.mean(-1)  # G
-            loss_gradient = self.network.parameters.gradient(loss.sum(), retain_graph=True)
-            wall = self.network.parameters.gradient(mean.sum())
+            loss_gradient = self.network.gradient(loss.sum(), retain_graph=True)
+            wall = self.network.gradient(mean.sum())
             gradient = barrier_gradient(loss_gradient, wall, mean.detach() - config.mean_bound)
-            self._optimizer.step(clip_norm(gradient, config.gradient_norm))
-            self._target.parameters.follow(self.network.parameters, config.target_rate)
+            self.optimizer.step(clip_norm(gradient, config.gradient_norm))
+            self.target.follow(self.network, config.target_rate)
             test_function.follow(config.target_rate)
 
         return update
@@ -186,25 +183,13 @@ class QMoment(WeightEstimator):
             states = torch.cat((batch.next_state, table.sample_starts(config.start_batch_size, streams)), dim=1)
             value = test_function.right(states, policy.act(states, streams))
             continues = ~batch.terminal if config.masks_terminals else torch.ones_like(batch.terminal)
-            later = (continues * value[:, :size] * self._target(batch.state, batch.action)).mean(-1)
+            later = (continues * value[:, :size] * self.target.of(batch.state, batch.action)).mean(-1)
             right = (1.0 - self.discount) * value[:, size:].mean(-1) + self.discount * later
             left = test_function.left(batch.state, batch.action)
-        return (self.network(batch.state, batch.action), left), right
+        return (self.network.of(batch.state, batch.action), left), right
 
     def loss(self, left: Tensor, right: Tensor) -> Tensor:
         """Of the two expectations, elementwise."""
         if self.config.loss is MomentLoss.SQUARED:
             return (left - right).square()
         return huber_loss(left, right, reduction="none", delta=self.config.huber_delta)
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Network, target and optimizer of one seed."""
-        return join_states(index, self._networks, {"optimizer": self._optimizer})
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        load_states(index, self._networks, {"optimizer": self._optimizer}, state)
-
-    @property
-    def _networks(self) -> dict[str, StackedMLP]:
-        return {"network": self.network.network, "target": self._target.network}

@@ -7,13 +7,11 @@ Source: AMPL's released code, which keeps hard copies of the other players for t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ampl.errors import check_at_least
 from continuous.networks.adam import StackedAdam
@@ -26,8 +24,6 @@ from continuous.weights.estimator import (
     Policy,
     WeightEstimator,
     WeightNetwork,
-    join_states,
-    load_states,
 )
 
 
@@ -78,17 +74,18 @@ class SaddlePoint(WeightEstimator):
         action_size: int,
     ) -> None:
         super().__init__(config, network)
-        device = network.parameters.values.device
+        device = network.values.device
         widths = (observation_size + action_size, *config.hidden, 1)
         generators = [cpu_generator(seed, "weights/value/initialization") for seed in seeds]
-        self._value = StackedMLP((len(seeds),), widths, leaky_relu, generators, device)
-        self._multiplier = FlatParameters((len(seeds),), {"multiplier": (1,)}, device)
-        self._multiplier.values.fill_(1.0)
+        self.value = StackedMLP((len(seeds),), widths, leaky_relu, generators, device)
+        self.multiplier = FlatParameters((len(seeds),), {"multiplier": (1,)}, device)
+        self.multiplier.values.fill_(1.0)
         rates = (config.weights_learning_rate, config.value_learning_rate, config.value_learning_rate)
-        self._players = (network.parameters, self._value.parameters, self._multiplier)
-        self._optimizers = [
+        self._players = (network, self.value, self.multiplier)
+        self._steppers = [
             StackedAdam(player, learning_rate=rate) for player, rate in zip(self._players, rates, strict=True)
         ]
+        self.optimizers = nn.ModuleList(self._steppers)
 
     @property
     @abstractmethod
@@ -107,7 +104,7 @@ class SaddlePoint(WeightEstimator):
             views = [view for player in self._players for view in player.views.values()]
             gradient = torch.autograd.grad(objective, views, materialize_grads=True)
             first = 0
-            for index, (player, optimizer) in enumerate(zip(self._players, self._optimizers, strict=True)):
+            for index, (player, optimizer) in enumerate(zip(self._players, self._steppers, strict=True)):
                 last = first + len(player.views)
                 minimizes = self.weights_minimize == (index == 0)
                 optimizer.step(self._descent(list(gradient[first:last]), minimizes))
@@ -123,35 +120,16 @@ class SaddlePoint(WeightEstimator):
             states = torch.cat((batch.state, batch.next_state, starts), dim=1)
             acted = policy.act(states[:, size:], streams)
         pairs = torch.cat((states, torch.cat((batch.action, acted), dim=1)), dim=-1)
-        value = self._value(pairs)[..., 0]  # [K, 2 B + starts]
+        value = self.value(pairs)[..., 0]  # [K, 2 B + starts]
         return Terms(
-            weights=self.network(batch.state, batch.action),
+            weights=self.network.of(batch.state, batch.action),
             value=value[:, :size],
             next_value=value[:, size : 2 * size],
             start_value=(1.0 - self.discount) * value[:, 2 * size :].mean(-1),
-            multiplier=self._multiplier.views["multiplier"][:, 0],
+            multiplier=self.multiplier.views["multiplier"][:, 0],
         )
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Everything of one seed."""
-        own = {"multiplier": self._multiplier.of_seed(index).cpu().numpy()}
-        return own | join_states(index, self._networks, self._parts)
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        self._multiplier.set_seed(index, torch.tensor(state["multiplier"]))
-        load_states(index, self._networks, self._parts, state)
 
     def _descent(self, gradient: Gradient, minimizes: bool) -> Gradient:
         """The direction that Adam takes, clipped."""
         bound, sign = self.config.gradient_bound, 1.0 if minimizes else -1.0
         return [(sign * slope).clamp(-bound, bound) for slope in gradient]
-
-    @property
-    def _networks(self) -> dict[str, StackedMLP]:
-        return {"network": self.network.network, "value": self._value}
-
-    @property
-    def _parts(self) -> dict[str, StackedAdam]:
-        names = ("optimizer", "value_optimizer", "multiplier_optimizer")
-        return dict(zip(names, self._optimizers, strict=True))

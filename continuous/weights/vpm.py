@@ -6,17 +6,16 @@ updates whatever it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.errors import check_at_least
 from continuous.networks.adam import StackedAdam
-from continuous.networks.stacks import FlatParameters, StackedMLP
+from continuous.networks.stacks import FlatParameters, frozen
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 from continuous.weights.estimator import (
@@ -26,8 +25,6 @@ from continuous.weights.estimator import (
     Policy,
     WeightEstimator,
     WeightNetwork,
-    join_states,
-    load_states,
 )
 
 
@@ -61,12 +58,12 @@ class VPM(WeightEstimator):
 
     def __init__(self, config: VPMConfig, network: WeightNetwork) -> None:
         super().__init__(config, network)
-        values = network.parameters.values
-        self._previous = network.frozen()  # of the power iteration
-        self._multiplier = FlatParameters((network.parameters.stack[0],), {"multiplier": (1,)}, values.device)
-        self._multiplier.values.fill_(1.0)
-        self._optimizer = StackedAdam(network.parameters, learning_rate=config.learning_rate)
-        self._multiplier_optimizer = StackedAdam(self._multiplier, learning_rate=config.learning_rate)
+        values = network.values
+        self.previous = frozen(network)  # of the power iteration
+        self.multiplier = FlatParameters((network.stack[0],), {"multiplier": (1,)}, values.device)
+        self.multiplier.values.fill_(1.0)
+        self.optimizer = StackedAdam(network, learning_rate=config.learning_rate)
+        self.multiplier_optimizer = StackedAdam(self.multiplier, learning_rate=config.learning_rate)
 
     def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
         """Update k = 1, 2, ...; the critic is not used."""
@@ -75,12 +72,12 @@ class VPM(WeightEstimator):
         def update() -> None:
             count.add_(1.0)
             objective, multiplier_objective = self.objectives(table, policy, count.rsqrt(), streams)
-            gradient = self.network.parameters.gradient(objective.sum())
-            multiplier_gradient = self._multiplier.gradient(multiplier_objective.sum())
-            self._optimizer.step(gradient)
-            self._multiplier_optimizer.step(multiplier_gradient)
+            gradient = self.network.gradient(objective.sum())
+            multiplier_gradient = self.multiplier.gradient(multiplier_objective.sum())
+            self.optimizer.step(gradient)
+            self.multiplier_optimizer.step(multiplier_gradient)
             ends = count % self.config.inner_steps == 0  # after update 10, 20, ..., as in the released code
-            current, previous = self.network.parameters.values, self._previous.parameters.values
+            current, previous = self.network.values, self.previous.values
             previous.copy_(torch.where(ends, current, previous))
 
         return update
@@ -101,33 +98,15 @@ class VPM(WeightEstimator):
         with torch.no_grad():
             states = torch.cat((batch.state, batch.next_state, starts), dim=1)
             acted = policy.act(states[:, config.batch_size :], streams)
-            previous = self._previous(batch.state, batch.action)  # [K, B]
-        weights = self.network(states, torch.cat((batch.action, acted), dim=1))
+            previous = self.previous.of(batch.state, batch.action)  # [K, B]
+        weights = self.network.of(states, torch.cat((batch.action, acted), dim=1))
         here, later, first = weights.split(  # type: ignore[no-untyped-call]
             [config.batch_size, config.batch_size, config.start_batch_size], dim=1
         )
         flow = (1.0 - self.discount) * first.mean(-1) + self.discount * (later * previous).mean(-1)
         square = 0.5 * here.square().mean(-1)
         pull = (1.0 - step_size) * (here * previous).mean(-1) + step_size * flow
-        multiplier = self._multiplier.views["multiplier"][:, 0]  # v, [K]
+        multiplier = self.multiplier.views["multiplier"][:, 0]  # v, [K]
         excess = 2.0 * multiplier.detach() * (here.mean(-1) - 1.0) - multiplier.detach().square()
         own = 2.0 * multiplier * (here.mean(-1).detach() - 1.0) - multiplier.square()
         return square - pull + config.normalization * excess, -config.normalization * own
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Everything of one seed."""
-        own = {"multiplier": self._multiplier.of_seed(index).cpu().numpy()}
-        return own | join_states(index, self._networks, self._optimizers)
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        self._multiplier.set_seed(index, torch.tensor(state["multiplier"]))
-        load_states(index, self._networks, self._optimizers, state)
-
-    @property
-    def _networks(self) -> dict[str, StackedMLP]:
-        return {"network": self.network.network, "previous": self._previous.network}
-
-    @property
-    def _optimizers(self) -> dict[str, StackedAdam]:
-        return {"optimizer": self._optimizer, "multiplier_optimizer": self._multiplier_optimizer}

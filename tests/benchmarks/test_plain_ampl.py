@@ -37,8 +37,8 @@ def plain() -> PlainAMPL:
 
 def take_over(stacked: StackedMLP, *modules: nn.Module) -> None:
     """Puts the parameters of plain modules into the copies of a stack of one seed."""
-    copies = [stacked.parameters.views[f"weight{layer}"].detach().flatten(0, -3) for layer in range(3)]
-    biases = [stacked.parameters.views[f"bias{layer}"].detach().flatten(0, -3) for layer in range(3)]
+    copies = [stacked.views[f"weight{layer}"].detach().flatten(0, -3) for layer in range(3)]
+    biases = [stacked.views[f"bias{layer}"].detach().flatten(0, -3) for layer in range(3)]
     for index, module in enumerate(modules):
         layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
         for layer, weight, bias in zip(layers, copies, biases, strict=True):
@@ -83,7 +83,7 @@ def test_losses_of_discriminator_and_generator_agree(plain: PlainAMPL) -> None:
 @torch.no_grad()
 def test_losses_of_the_model_agree(plain: PlainAMPL) -> None:
     network = DynamicsNetwork(D, A, DynamicsConfig(), [torch.Generator().manual_seed(member) for member in range(7)])
-    views = {name: view.detach() for name, view in network.members.parameters.views.items()}
+    views = {name: view.detach() for name, view in network.members.views.items()}
     for layer, module in enumerate(plain.ensemble.layers):
         views[f"weight{layer}"][0].copy_(module.weight)
         views[f"bias{layer}"][0].copy_(module.bias)
@@ -103,13 +103,13 @@ def test_losses_of_the_model_agree(plain: PlainAMPL) -> None:
 def test_both_sides_of_the_moment_equation_agree(plain: PlainAMPL, monkeypatch: pytest.MonkeyPatch) -> None:
     host, batch = columns_of(plain)
     policy = ImplicitPolicyConfig(noise_size=NOISE).build(D, A, [0], "cpu")
-    take_over(policy._network, plain.policy.network)
+    take_over(policy.network, plain.policy.network)
     critic = TwinCritic(D, A, CriticConfig(), [0])
     take_over(critic.online, *plain.critics)
     take_over(critic.target, plain.target_value, plain.target_value)
     estimator = QMomentConfig(batch_size=ROWS, start_batch_size=ROWS).build(D, A, [0], None, "cpu")
-    take_over(estimator.network.network, plain.weights)
-    take_over(estimator._target.network, plain.target_weights)
+    take_over(estimator.network, plain.weights)
+    take_over(estimator.target, plain.target_weights)
 
     class Table:
         """Serves its only batch, whatever is asked for."""

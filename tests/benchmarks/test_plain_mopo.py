@@ -62,7 +62,7 @@ def case_of(config: SoftActorCriticConfig) -> Case:
         plain.policy.network[-1].bias[A] += 2.0  # some standard deviations are clipped, others not
         plain.log_temperature.fill_(LOG_TEMPERATURE)
         ours.log_temperature.fill_(LOG_TEMPERATURE)
-        take_over(ours.policy._network, plain.policy)
+        take_over(ours.policy.network, plain.policy)
         take_over(ours.critic_online, plain.first_critic, plain.second_critic)
         take_over(ours.critic_target, plain.first_target, plain.second_target)
     host = {name: torch.from_numpy(column) for name, column in data.items()}
@@ -75,7 +75,7 @@ def case_of(config: SoftActorCriticConfig) -> Case:
 def take_over(stacked: StackedMLP, *modules: nn.Module) -> None:
     """Puts the parameters of plain modules into the copies of a stack of one seed."""
     for name, values in gathered(modules, [parameters(module) for module in modules]).items():
-        view = stacked.parameters.views[name].detach()
+        view = stacked.views[name].detach()
         view.copy_(values.view_as(view))
 
 
@@ -101,7 +101,8 @@ def gathered(modules: Sequence[nn.Module], values: Sequence[list[Tensor]]) -> di
 def recorded_update(case: Case, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
     """The gradients that one update of ours hands to its three optimizers."""
     seen: dict[str, list[Tensor]] = {}
-    for name, optimizer in case.ours._optimizers().items():
+    for name in ("critic_optimizer", "policy_optimizer", "temperature_optimizer"):
+        optimizer = getattr(case.ours, name)
         monkeypatch.setattr(optimizer, "step", lambda gradient, name=name: seen.update({name: gradient}))
     case.ours.update(case.batch, case.noise[None], case.next_noise[None])
     return seen
@@ -109,7 +110,7 @@ def recorded_update(case: Case, monkeypatch: pytest.MonkeyPatch) -> dict[str, li
 
 def assert_same_gradients(ours: list[Tensor], stack: StackedMLP, *modules: nn.Module) -> None:
     expected = gathered(modules, [gradients(module) for module in modules])
-    for (name, view), gradient in zip(stack.parameters.views.items(), ours, strict=True):
+    for (name, view), gradient in zip(stack.views.items(), ours, strict=True):
         assert expected[name].any(), name
         scale = float(expected[name].abs().max())
         torch.testing.assert_close(gradient, expected[name].view_as(view), atol=1e-5 * scale, rtol=1e-4, msg=name)
@@ -132,7 +133,7 @@ def test_the_policy_s_loss_and_gradient_agree(monkeypatch: pytest.MonkeyPatch) -
     loss.backward()
     torch.testing.assert_close(case.ours.sums["policy/loss"][0], loss.detach())
     torch.testing.assert_close(case.ours.sums["policy/entropy_nats"][0], -log_probability.detach().mean())
-    assert_same_gradients(ours["policy_optimizer"], case.ours.policy._network, case.plain.policy)
+    assert_same_gradients(ours["policy_optimizer"], case.ours.policy.network, case.plain.policy)
 
 
 def test_the_temperature_s_loss_and_gradient_agree(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,14 +154,14 @@ def test_updates_lead_to_the_same_parameters() -> None:
         case.plain.update(case.host, case.noise, case.next_noise)
     plain = case.plain
     parts = {
-        "policy": (case.ours.policy._network, started.policy._network, (plain.policy,)),
+        "policy": (case.ours.policy.network, started.policy.network, (plain.policy,)),
         "online": (case.ours.critic_online, started.critic_online, (plain.first_critic, plain.second_critic)),
         "target": (case.ours.critic_target, started.critic_target, (plain.first_target, plain.second_target)),
     }
     for part, (ours, before, modules) in parts.items():
         expected = gathered(modules, [parameters(module) for module in modules])
-        for name, view in ours.parameters.views.items():
-            moved = (view - before.parameters.views[name]).detach()
+        for name, view in ours.views.items():
+            moved = (view - before.views[name]).detach()
             difference = (view.detach() - expected[name].view_as(view)).norm()
             assert moved.any(), (part, name)
             assert difference < 0.01 * moved.norm(), (part, name)  # Adam may turn a slope of nearly zero around
@@ -211,7 +212,7 @@ def test_the_model_s_loss_predictions_and_penalty_agree() -> None:
     table = TransitionTable(**columns, start_state=columns["state"][:5])
     far = torch.tensor(1e6)
     model = EnsembleDynamics(D, A, MOPO_DYNAMICS, [0], termination=never, state_bound=far.expand(D), reward_bound=far)
-    views = {name: view.detach() for name, view in model.network.members.parameters.views.items()}
+    views = {name: view.detach() for name, view in model.network.members.views.items()}
     for layer, module in enumerate(plain.ensemble.layers):
         views[f"weight{layer}"][0].copy_(module.weight)
         views[f"bias{layer}"][0].copy_(module.bias)

@@ -72,7 +72,7 @@ def test_a_table_policy_draws_actions_with_the_table_s_frequencies() -> None:
     assert (share[:, table == 0.0] == 0.0).all()
     assert not torch.equal(action[0], action[1])
     torch.testing.assert_close(raw.tanh(), action, atol=1e-6, rtol=0.0)
-    torch.testing.assert_close(policy.frozen().act(state, SeedStreams([0, 1], "policy")), action)
+    torch.testing.assert_close(policy.act(state, SeedStreams([0, 1], "policy")), action)
 
 
 @pytest.mark.parametrize("lower_share", [0.75, 1.0])
@@ -127,7 +127,7 @@ def test_the_discriminator_reaches_its_optimum(smallest_label: float, share: flo
     for _ in range(800):
         logits = [discriminator.logits(each) for each in pairs]
         loss = discriminator.discriminator_loss(logits[0], pairs[0], logits[1], pairs[1], labels.uniform(size))
-        discriminator.step(discriminator.network.parameters.gradient(loss.sum()))
+        discriminator.step(discriminator.network.gradient(loss.sum()))
 
     counts = [np.bincount(index, minlength=8) for index in drawn]
     found = torch.sigmoid(discriminator.network(every)[..., 0]).detach().numpy()

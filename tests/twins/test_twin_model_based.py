@@ -117,10 +117,10 @@ class TrainedCritic:
         )
         aligned = learner.aligned(batch)
         for rate, steps in ((1e-2, 1500), (1e-3, 500)):
-            learner._critic_optimizer._learning_rate = rate
+            learner.critic_optimizer._learning_rate = rate
             for _ in range(steps):
                 learner.update_dual_critics(aligned, draws)
-                learner.critic_target.parameters.follow(learner.critic_online.parameters, sac.target_rate)
+                learner.critic_target.follow(learner.critic_online, sac.target_rate)
         self.objective = learner.dual_objective(aligned, draws)[0].detach()
         value = learner.action_value(batch.state, batch.action)[0].detach().mean(0)
         residual = (learner._target(aligned, draws.next_noise)[0].detach().mean(0) - value) / ALPHA

@@ -55,9 +55,10 @@ def estimated(problem: FiniteProblem, config: EstimatorConfig, estimations: int 
             table, TablePolicy(problem.policies[-1]), TableCritic(problem.action_values[-1]), streams
         )
     with torch.no_grad():
-        raw = estimator.network(*all_pairs(problem.n_states, problem.n_actions)).view(*problem.behavior.shape).double()
+        raw = estimator.network.of(*all_pairs(problem.n_states, problem.n_actions)).double()
     data = estimator.network.of_table(table).double()
     torch.testing.assert_close(rows.double(), data / data.mean(), rtol=1e-5, atol=0.0)
+    raw = raw.view(*problem.behavior.shape)
     return (raw / data.mean()).numpy(), raw.numpy()
 
 
@@ -82,8 +83,7 @@ def test_the_exact_weights_close_equation_10_for_arbitrary_test_functions() -> N
     residuals = {}
     for name, weights in (("exact", problem.exact_weights[-1]), ("flat", np.ones((4, 2)))):
         network = WeightNetwork(4, 2, PowerOutput(power=1.0), (8,), (0,))
-        network.network = lookup_network(np.log(np.expm1(weights)), 1)  # the inverse of softplus
-        network.parameters = network.network.parameters
+        vars(network).update(vars(lookup_network(np.log(np.expm1(weights)), 1)))  # the inverse of softplus
         estimator = QMoment(config, network, None)
         estimator.discount = problem.discount
         for index, value in enumerate(values):

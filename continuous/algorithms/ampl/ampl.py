@@ -15,14 +15,13 @@ The loop is `ampl.training.train`'s; when what happens is in `schedule.py`, all 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ampl.errors import check_at_least
-from ampl.interfaces import Array, State
+from ampl.interfaces import Array
 from continuous.algorithms.ampl.config import AMPLConfig, ModelObjective
 from continuous.algorithms.ampl.critic import TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator
@@ -34,6 +33,7 @@ from continuous.algorithms.surroundings import Surroundings
 from continuous.model.ensemble import reward_bound, state_bound
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.networks.acting import BestOfSeveral
+from continuous.networks.seed_state import prefixed
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
@@ -184,17 +184,8 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         best = value.argmax(-1)[..., None, None].expand(-1, -1, 1, action.shape[-1])
         return action.view(len(state), -1, count, action.shape[-1]).gather(2, best)[:, :, 0].nan_to_num()
 
-    def parts(self) -> Mapping[str, Any]:
-        """What has a state of each seed."""
-        return {**super().parts(), **({} if self.estimator is None else {"estimator": self.estimator})}
-
-    def state(self, index: int) -> State:
-        """Everything of one seed."""
-        own = {} if self._row_weights is None else {"row_weights": self._row_weights[index].cpu().numpy().copy()}
-        return {**super().state(index), **own}
-
-    def load_state(self, index: int, state: State) -> None:
-        """Puts one seed back to where `state` was taken."""
-        super().load_state(index, state)
-        if self._row_weights is not None:
-            self._row_weights[index] = torch.from_numpy(np.array(state["row_weights"])).to(self._row_weights.device)
+    def tensors(self) -> dict[str, Tensor]:
+        """The estimator's, too, and what the terms of the regularizer are weighted with."""
+        estimator = {} if self.estimator is None else prefixed("estimator", self.estimator.state_dict())
+        weights = {} if self._row_weights is None else {"row_weights": self._row_weights}
+        return super().tensors() | estimator | weights

@@ -6,22 +6,19 @@ quadratic range and a clipped gradient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
 from ampl.errors import check_at_least, check_fraction
 from ampl.settings import MAY_BE_INFINITE
 from continuous.networks.acting import Network
 from continuous.networks.adam import StackedAdam, clip_norm
-from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, StackedMLP, leaky_relu
-from continuous.networks.streams import cpu_generator, prefixed, without_prefix
+from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, StackedMLP, frozen, leaky_relu
+from continuous.networks.streams import cpu_generator
 from continuous.replay.buffers import Batch
 
 
@@ -45,7 +42,7 @@ class CriticConfig:
             check_at_least(name, getattr(self, name), 0.0)
 
 
-class TwinCritic:
+class TwinCritic(nn.Module):
     """Q_1 and Q_2 of K seeds, with their targets and optimizer.
 
     Args:
@@ -69,13 +66,14 @@ class TwinCritic:
         device: torch.device | str = "cpu",
         discount: float = 0.99,
     ) -> None:
+        super().__init__()
         check_fraction("discount", discount)
         self.config, self.discount = config, discount
         widths = (observation_size + action_size, *config.hidden, 1)
         generators = [cpu_generator(seed, f"critic/initialization/{twin}") for seed in seeds for twin in range(2)]
         self.online = StackedMLP((len(seeds), 2), widths, leaky_relu, generators, device)
-        self.target = self.online.frozen()
-        self._optimizer = StackedAdam(self.online.parameters, learning_rate=config.learning_rate)
+        self.target = frozen(self.online)
+        self.optimizer = StackedAdam(self.online, learning_rate=config.learning_rate)
 
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
         """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
@@ -108,13 +106,13 @@ class TwinCritic:
         value = self.action_value(batch.state, batch.action)  # [K, 2, B]
         errors = huber_loss(value, target.expand_as(value), reduction="none", delta=self.config.huber_delta)
         loss = errors.mean(-1).sum(-1)  # [K]
-        gradient = self.online.parameters.gradient(loss.sum())
-        self._optimizer.step(clip_norm(gradient, self.config.gradient_norm))
+        gradient = self.online.gradient(loss.sum())
+        self.optimizer.step(clip_norm(gradient, self.config.gradient_norm))
         return loss.detach()
 
     def follow(self) -> None:
         """The target twins move towards the online ones."""
-        self.target.parameters.follow(self.online.parameters, self.config.target_rate)
+        self.target.follow(self.online, self.config.target_rate)
 
     def snapshot(self, index: int) -> Network:
         """One seed's twins, for evaluation: a copy, with the twins on the leading axis."""
@@ -127,18 +125,6 @@ class TwinCritic:
     def first_head_target(self) -> StackedMLP:
         """A frozen copy of the target of Q_1."""
         return self.target.head(0)
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Networks, targets and optimizer of one seed."""
-        networks = {"online": self.online, "target": self.target}
-        values = {name: network.parameters.of_seed(index).cpu().numpy() for name, network in networks.items()}
-        return values | prefixed("optimizer", self._optimizer.state(index))
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        for name, network in (("online", self.online), ("target", self.target)):
-            network.parameters.set_seed(index, torch.from_numpy(np.array(state[name])))
-        self._optimizer.load_state(index, without_prefix("optimizer", state))
 
 
 def _pairs(state: Tensor, action: Tensor) -> Tensor:

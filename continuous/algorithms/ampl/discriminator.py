@@ -8,21 +8,18 @@ Source: AMPL, Eqs. 14-16, and the released code where it differs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least, check_fraction
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import HIDDEN, Gradient, StackedMLP, leaky_relu
-from continuous.networks.streams import cpu_generator, prefixed, without_prefix
+from continuous.networks.streams import cpu_generator
 
 _LARGEST_ACTION = 1.0 - 1e-7  # before the inverse tanh of the data's actions
 
@@ -68,7 +65,7 @@ class Pairs:
         return (values * self.weight * self.present).sum(-1) / self.present.sum(-1).clamp(min=1)
 
 
-class Discriminator:
+class Discriminator(nn.Module):
     """D(s, raw action) of K seeds, with its optimizer.
 
     Args:
@@ -87,11 +84,12 @@ class Discriminator:
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
+        super().__init__()
         self.config = config
         widths = (observation_size + action_size, *config.hidden, 1)
         generators = [cpu_generator(seed, "discriminator/initialization") for seed in seeds]
         self.network = StackedMLP((len(seeds),), widths, leaky_relu, generators, device)
-        self._optimizer = StackedAdam(self.network.parameters, learning_rate=config.learning_rate, betas=config.betas)
+        self.optimizer = StackedAdam(self.network, learning_rate=config.learning_rate, betas=config.betas)
 
     def logits(self, pairs: Pairs) -> Tensor:
         """[K, R]; the sigmoid of them is the probability that a pair is the data's."""
@@ -126,17 +124,7 @@ class Discriminator:
 
     def step(self, gradient: Gradient) -> None:
         """One step of the optimizer."""
-        self._optimizer.step(gradient)
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Network and optimizer of one seed."""
-        network = {"network": self.network.parameters.of_seed(index).cpu().numpy()}
-        return network | prefixed("optimizer", self._optimizer.state(index))
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        self.network.parameters.set_seed(index, torch.from_numpy(np.array(state["network"])))
-        self._optimizer.load_state(index, without_prefix("optimizer", state))
+        self.optimizer.step(gradient)
 
 
 def raw_action(action: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ Source: AMPL, section 3.3, and the released code for the network sizes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ampl.errors import check_at_least
 from ampl.interfaces import Actor
@@ -22,27 +22,30 @@ from continuous.networks.streams import SeedStreams, cpu_generator
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # of the Gaussian policy
 
 
-class StackedPolicy(Protocol):
-    """pi(a | s) of K seeds; actions are tanh of a raw action, in [-1, 1]."""
+class StackedPolicy(nn.Module, ABC):
+    """pi(a | s) of K seeds; actions are tanh of a raw action, in [-1, 1].
 
-    @property
-    def parameters(self) -> FlatParameters:
-        """What is trained, [K, P]."""
+    Attributes:
+        network: what is trained, [K].
+    """
 
+    network: FlatParameters
+
+    @abstractmethod
     def noise(self, streams: SeedStreams, rows: int) -> Tensor:
         """The noise for `rows` actions, [K, rows, noise size]."""
 
+    @abstractmethod
     def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions and raw actions before the tanh, both [K, B, A], at states [K, B, D]."""
 
     def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
         """One action drawn for each state: [K, B, D] to [K, B, A]."""
+        return self.sample(state, self.noise(generator, state.shape[-2]))[0]
 
+    @abstractmethod
     def snapshot(self, index: int) -> Actor:
         """One seed's policy, for evaluation: a copy."""
-
-    def frozen(self) -> StackedPolicy:
-        """An independent copy that no gradient is computed for: the target policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,7 @@ class GaussianPolicyConfig:
         return GaussianPolicy(observation_size, action_size, self, seeds, device)
 
 
-class ImplicitPolicy:
+class ImplicitPolicy(StackedPolicy):
     """a = tanh(network(s, noise)), with fresh noise at every call.
 
     Args:
@@ -91,6 +94,8 @@ class ImplicitPolicy:
         device: where the parameters live.
     """
 
+    network: StackedMLP
+
     def __init__(
         self,
         observation_size: int,
@@ -99,15 +104,11 @@ class ImplicitPolicy:
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
+        super().__init__()
         widths = (observation_size + config.noise_size, *config.hidden, action_size)
         generators = [cpu_generator(seed, "policy/initialization") for seed in seeds]
         self._config = config
-        self._network = StackedMLP((len(seeds),), widths, leaky_relu, generators, device)
-
-    @property
-    def parameters(self) -> FlatParameters:
-        """[K, P]."""
-        return self._network.parameters
+        self.network = StackedMLP((len(seeds),), widths, leaky_relu, generators, device)
 
     def noise(self, streams: SeedStreams, rows: int) -> Tensor:
         """Scaled and clamped, [K, rows, k]."""
@@ -116,30 +117,20 @@ class ImplicitPolicy:
 
     def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions and raw actions, [K, B, A]."""
-        raw = self._network(torch.cat((state, noise), dim=-1))
+        raw = self.network(torch.cat((state, noise), dim=-1))
         return raw.tanh(), raw
-
-    def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
-        """[K, B, D] to [K, B, A]."""
-        return self.sample(state, self.noise(generator, state.shape[-2]))[0]
 
     def snapshot(self, index: int) -> ImplicitActor:
         """One seed's policy, for evaluation: a copy."""
         return ImplicitActor(
-            network=self._network.snapshot(index, LEAKY_SLOPE),
+            network=self.network.snapshot(index, LEAKY_SLOPE),
             noise_size=self._config.noise_size,
             scale=self._config.noise_scale,
             bound=self._config.noise_bound,
         )
 
-    def frozen(self) -> ImplicitPolicy:
-        """An independent copy without gradients."""
-        copy = ImplicitPolicy.__new__(ImplicitPolicy)
-        copy._config, copy._network = self._config, self._network.frozen()
-        return copy
 
-
-class GaussianPolicy:
+class GaussianPolicy(StackedPolicy):
     """a = tanh(mean(s) + std(s) * noise): the ablation "Gaussian policy".
 
     Args:
@@ -150,6 +141,8 @@ class GaussianPolicy:
         device: where the parameters live.
     """
 
+    network: StackedMLP
+
     def __init__(
         self,
         observation_size: int,
@@ -158,15 +151,11 @@ class GaussianPolicy:
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
+        super().__init__()
         widths = (observation_size, *config.hidden, 2 * action_size)
         generators = [cpu_generator(seed, "policy/initialization") for seed in seeds]
         self._action_size = action_size
-        self._network = StackedMLP((len(seeds),), widths, leaky_relu, generators, device)
-
-    @property
-    def parameters(self) -> FlatParameters:
-        """[K, P]."""
-        return self._network.parameters
+        self.network = StackedMLP((len(seeds),), widths, leaky_relu, generators, device)
 
     def noise(self, streams: SeedStreams, rows: int) -> Tensor:
         """Standard normal, [K, rows, A]."""
@@ -174,24 +163,14 @@ class GaussianPolicy:
 
     def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions and raw actions, [K, B, A]."""
-        mean, log_std = self._network(state).chunk(2, dim=-1)
+        mean, log_std = self.network(state).chunk(2, dim=-1)
         raw = mean + log_std.clamp(LOG_STD_MIN, LOG_STD_MAX).exp() * noise
         return raw.tanh(), raw
 
-    def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
-        """[K, B, D] to [K, B, A]."""
-        return self.sample(state, self.noise(generator, state.shape[-2]))[0]
-
     def snapshot(self, index: int) -> GaussianActor:
         """One seed's policy, for evaluation: a copy."""
-        network = self._network.snapshot(index, LEAKY_SLOPE)
+        network = self.network.snapshot(index, LEAKY_SLOPE)
         return GaussianActor(network=network, lowest_log_std=LOG_STD_MIN, highest_log_std=LOG_STD_MAX)
-
-    def frozen(self) -> GaussianPolicy:
-        """An independent copy without gradients."""
-        copy = GaussianPolicy.__new__(GaussianPolicy)
-        copy._action_size, copy._network = self._action_size, self._network.frozen()
-        return copy
 
 
 def default_noise_size(observation_size: int) -> int:

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.errors import check_at_least
 from continuous.algorithms.ampl.critic import TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator, Pairs, raw_action
 from continuous.algorithms.ampl.policy import StackedPolicy
+from continuous.algorithms.learner import Learner
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.networks.adam import StackedAdam
-from continuous.networks.streams import prefixed, without_prefix
+from continuous.networks.stacks import StackedMLP, frozen
 from continuous.replay.buffers import Batch
 
 METRICS = (
@@ -69,7 +67,7 @@ class Draws:
     label_uniform: Tensor  # in [0, 1), as many as true rows
 
 
-class ActorCritic:
+class ActorCritic(Learner):
     """Policy, critics and discriminator of K seeds, and their joint iteration.
 
     Args:
@@ -82,8 +80,11 @@ class ActorCritic:
     Attributes:
         target_policy: follows the policy; gives the actions of Eq. 12.
         value_scale: the running mean |Q|, 0 before the first iteration, [K].
-        sums: of `METRICS` over the iterations since `clear`, [K] each.
     """
+
+    metrics = METRICS
+    policy: StackedPolicy
+    value_scale: Tensor
 
     def __init__(
         self,
@@ -93,13 +94,12 @@ class ActorCritic:
         model: EnsembleDynamics,
         config: PolicyUpdateConfig,
     ) -> None:
+        super().__init__(policy.network.stack[0], policy.network.values.device)
         self.policy, self.critic, self.discriminator, self.model = policy, critic, discriminator, model
         self.config = config
-        self.target_policy = policy.frozen()
-        self._optimizer = StackedAdam(policy.parameters, learning_rate=config.learning_rate, betas=config.betas)
-        n_seeds, device = policy.parameters.stack[0], policy.parameters.values.device
-        self.value_scale = torch.zeros(n_seeds, device=device)
-        self.sums = {name: torch.zeros(n_seeds, device=device) for name in METRICS}
+        self.target_policy = frozen(policy)
+        self.optimizer = StackedAdam(policy.network, learning_rate=config.learning_rate, betas=config.betas)
+        self.register_buffer("value_scale", torch.zeros_like(self.sums["critic/loss"]))
 
     @property
     def levels(self) -> Mapping[str, Tensor]:
@@ -111,16 +111,14 @@ class ActorCritic:
         """gamma."""
         return self.critic.discount
 
+    @property
+    def critics(self) -> StackedMLP:
+        """Those that are trained."""
+        return self.critic.online
+
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
         """The twin critics at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
         return self.critic.action_value(state, action)
-
-    def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
-        """None: the schedule says all."""
-        return {}
-
-    def begin_epoch(self, done: int, epochs: int) -> None:
-        """Nothing here changes from epoch to epoch."""
 
     def update(self, draws: Draws, *, trains_policy: bool, imitates: bool) -> None:
         """One iteration.
@@ -148,51 +146,14 @@ class ActorCritic:
         self.value_scale.copy_(torch.where(self.value_scale == 0.0, value_scale, self.value_scale))
         if trains_policy:
             loss = self._policy_loss(value, generator_loss, imitates)  # Eq. 17
-            policy_gradient = self.policy.parameters.gradient(loss.sum(), retain_graph=True)
-            self._optimizer.step(policy_gradient)
-        self.discriminator.step(self.discriminator.network.parameters.gradient(discriminator_loss.sum()))
+            policy_gradient = self.policy.network.gradient(loss.sum(), retain_graph=True)
+            self.optimizer.step(policy_gradient)
+        self.discriminator.step(self.discriminator.network.gradient(discriminator_loss.sum()))
 
         self.critic.follow()
-        self.target_policy.parameters.follow(self.policy.parameters, self.config.target_rate)
+        self.target_policy.network.follow(self.policy.network, self.config.target_rate)
         self.value_scale.lerp_(value_scale, self.config.value_scale_rate)
-        fake_mean, true_mean = fake_logits.detach().mean(-1), true_logits.detach().mean(-1)
-        means = (critic_loss, value.detach().mean(-1), generator_loss, discriminator_loss, fake_mean, true_mean)
-        for name, mean in zip(METRICS, means, strict=True):
-            self.sums[name] += mean.detach()
-
-    @torch.no_grad()
-    def is_sound(self) -> list[bool]:
-        """Whether all parameters of the policy and the critics are finite, seed by seed."""
-        parameters = (self.policy.parameters, self.critic.online.parameters)
-        return [
-            all(bool(part.of_seed(k).isfinite().all()) for part in parameters) for k in range(len(self.value_scale))
-        ]
-
-    def clear(self) -> None:
-        """Sets the sums of the metrics to zero."""
-        for total in self.sums.values():
-            total.zero_()
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Everything of one seed but the model."""
-        own = {
-            "policy": self.policy.parameters.of_seed(index).cpu().numpy(),
-            "target_policy": self.target_policy.parameters.of_seed(index).cpu().numpy(),
-            "value_scale": self.value_scale[index].cpu().numpy().copy(),
-        }
-        parts = {"optimizer": self._optimizer, "critic": self.critic, "discriminator": self.discriminator}
-        for name, part in parts.items():
-            own |= prefixed(name, part.state(index))  # type: ignore[attr-defined]
-        return own
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        self.policy.parameters.set_seed(index, torch.from_numpy(np.array(state["policy"])))
-        self.target_policy.parameters.set_seed(index, torch.from_numpy(np.array(state["target_policy"])))
-        self.value_scale[index] = float(state["value_scale"])
-        self._optimizer.load_state(index, without_prefix("optimizer", state))
-        self.critic.load_state(index, without_prefix("critic", state))
-        self.discriminator.load_state(index, without_prefix("discriminator", state))
+        self.record(critic_loss, value, generator_loss, discriminator_loss, fake_logits, true_logits)
 
     def _policy_loss(self, value: Tensor, generator_loss: Tensor, imitates: bool) -> Tensor:
         """-lambda mean Q + L_g with lambda = value_weight / mean |Q|, [K].  Eq. 17."""

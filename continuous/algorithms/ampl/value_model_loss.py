@@ -37,9 +37,9 @@ class ValueModelLoss:
         seeds: Sequence[int] | None = None,
     ) -> None:
         self._critic, self._policy, self._standardization = critic, policy, standardization
-        self._n_seeds = critic.parameters.stack[0]
+        self._n_seeds = critic.stack[0]
         self._seeds = list(range(self._n_seeds) if seeds is None else seeds)
-        self._index = torch.tensor(self._seeds, device=critic.parameters.values.device)
+        self._index = torch.tensor(self._seeds, device=critic.values.device)
 
     def rows(self, network: DynamicsNetwork, inputs: Tensor, target: Tensor, streams: SeedStreams) -> Tensor:
         """[K, E, B]; draws the model's next states and the actions at both next states."""

@@ -9,20 +9,17 @@ tanh layers of 256 units and Adam at 3e-4 are those of its parent method, OMPO, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import StackedMLP
-from continuous.networks.streams import cpu_generator, prefixed, without_prefix
+from continuous.networks.streams import cpu_generator
 from continuous.replay.buffers import Batch
 
 
@@ -42,7 +39,7 @@ class ClassifierConfig:
         check_at_least("log_ratio_clip", self.log_ratio_clip, 0.0, "0 switches the term off.")
 
 
-class TransitionClassifier:
+class TransitionClassifier(nn.Module):
     """h of K seeds.
 
     Args:
@@ -61,11 +58,12 @@ class TransitionClassifier:
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
+        super().__init__()
         widths = (2 * observation_size + action_size, *config.hidden, 1)
         generators = [cpu_generator(seed, "classifier/initialization") for seed in seeds]
         self.config = config
         self.network = StackedMLP((len(seeds),), widths, torch.tanh_, generators, device)
-        self._optimizer = StackedAdam(self.network.parameters, learning_rate=config.learning_rate)
+        self.optimizer = StackedAdam(self.network, learning_rate=config.learning_rate)
 
     def logit(self, batch: Batch) -> Tensor:
         """log(h / (1 - h)), [K, B]."""
@@ -91,7 +89,7 @@ class TransitionClassifier:
         of_real, of_imagined = torch.split(logits, [real.reward.shape[1], imagined.reward.shape[1]], dim=-1)
         loss = softplus(-of_real).mean(-1) + softplus(of_imagined).mean(-1)
         penalty = 0.0 if mixing is None else self.config.gradient_penalty * self.slope_excess(real, imagined, mixing)
-        self._optimizer.step(self.network.parameters.gradient((loss + penalty).sum()))
+        self.optimizer.step(self.network.gradient((loss + penalty).sum()))
         return loss.detach(), of_real.detach(), of_imagined.detach()
 
     def slope_excess(self, real: Batch, imagined: Batch, mixing: Tensor) -> Tensor:
@@ -102,16 +100,6 @@ class TransitionClassifier:
         between = torch.lerp(_inputs(imagined), _inputs(real), mixing[..., None]).requires_grad_()
         (slope,) = torch.autograd.grad(self.network(between).sum(), between, create_graph=True)
         return (slope.norm(dim=-1) - 1.0).square().mean(-1)
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Everything of one seed."""
-        values = {"network": self.network.parameters.of_seed(index).cpu().numpy()}
-        return values | prefixed("optimizer", self._optimizer.state(index))
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        self.network.parameters.set_seed(index, torch.from_numpy(np.array(state["network"])))
-        self._optimizer.load_state(index, without_prefix("optimizer", state))
 
 
 def _inputs(batch: Batch) -> Tensor:

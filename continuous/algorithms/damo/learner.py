@@ -11,20 +11,17 @@ prose and from OMPO's code, its parent; each choice is a setting. The exact coun
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.errors import InvalidArgumentError, check_at_least
 from continuous.algorithms.damo.classifier import ClassifierConfig, TransitionClassifier
 from continuous.algorithms.sac.learner import METRICS, Decay, SoftActorCritic, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
-from continuous.networks.streams import prefixed, without_prefix
 from continuous.replay.buffers import Batch
 
 
@@ -139,7 +136,7 @@ class DAMOLearner(SoftActorCritic):
             critic_loss = self._update_critics(batch, draws.next_noise)
         value, policy_loss, entropy = self._update_actor(draws)
         self._update_temperature(entropy)
-        self.critic_target.parameters.follow(self.critic_online.parameters, self.config.target_rate)
+        self.critic_target.follow(self.critic_online, self.config.target_rate)
         self.record(critic_loss, value, policy_loss, entropy, self.temperature[:, 0], *classified)
 
     def aligned(self, batch: Batch, coefficient: float | None = None) -> Batch:
@@ -152,7 +149,7 @@ class DAMOLearner(SoftActorCritic):
     def update_dual_critics(self, batch: Batch, draws: DAMODraws) -> Tensor:
         """One step of both twins down Eq. 2; their mean loss, [K]."""
         loss = self.dual_objective(batch, draws)  # [K, 2]
-        self._critic_optimizer.step(self.critic_online.parameters.gradient(loss.sum()))
+        self.critic_optimizer.step(self.critic_online.gradient(loss.sum()))
         return loss.detach().mean(-1)
 
     def dual_objective(self, batch: Batch, draws: DAMODraws) -> Tensor:
@@ -196,7 +193,7 @@ class DAMOLearner(SoftActorCritic):
             weight = self.actor_weight(batch, draws.next_noise) * ~batch.terminal
             loss = -((1.0 - discount) * starting.mean(-1) + discount * (weight * following).mean(-1))
             value, log_probability = (torch.split(both, rows, dim=-1)[1] for both in (values, log_probabilities))
-        self._policy_optimizer.step(self.policy.parameters.gradient(loss.sum()))
+        self.policy_optimizer.step(self.policy.network.gradient(loss.sum()))
         return value.detach(), loss.detach(), -log_probability.detach().mean(-1)
 
     def _policy_value(self, state: Tensor, noise: Tensor, twins: Twins) -> tuple[Tensor, Tensor]:
@@ -219,15 +216,6 @@ class DAMOLearner(SoftActorCritic):
         target = self._target(self.aligned(batch, alpha), next_noise)
         residual = (target - self.action_value(batch.state, batch.action)).mean(1)
         return conjugate_slope(self.damo.conjugate, residual / alpha)
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Everything of one seed."""
-        return super().state(index) | prefixed("classifier", self.classifier.state(index))
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        super().load_state(index, state)
-        self.classifier.load_state(index, without_prefix("classifier", state))
 
 
 def _rows(first: Tensor, second: Tensor) -> Tensor:

@@ -11,18 +11,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ampl.errors import check_at_least, check_fraction
+from continuous.algorithms.learner import Learner
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.adam import StackedAdam
-from continuous.networks.stacks import FlatParameters, StackedMLP, relu
-from continuous.networks.streams import cpu_generator, prefixed, without_prefix
+from continuous.networks.stacks import FlatParameters, StackedMLP, frozen, relu
+from continuous.networks.streams import cpu_generator
 from continuous.replay.buffers import Batch
 
 METRICS = (
@@ -67,7 +66,7 @@ class SoftActorCriticConfig:
             check_at_least("highest_temperature", self.highest_temperature, 0.0)
 
 
-class SoftActorCritic:
+class SoftActorCritic(Learner):
     """Policy, twin critics and temperature of K seeds.
 
     Args:
@@ -81,10 +80,10 @@ class SoftActorCritic:
         policy: pi.
         critic_online, critic_target: [K, 2] networks from (s, a) to one value.
         log_temperature: [K]; the temperature weighs the entropy.
-        sums: of `METRICS` over the updates since `clear`, [K] each.
     """
 
-    metrics: tuple[str, ...] = METRICS
+    metrics: ClassVar[tuple[str, ...]] = METRICS
+    policy: SquashedGaussian
 
     def __init__(
         self,
@@ -94,24 +93,25 @@ class SoftActorCritic:
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
     ) -> None:
+        super().__init__(len(seeds), device)
         self.config = config
         self.policy = SquashedGaussian(observation_size, action_size, config.policy, seeds, device)
         widths = (observation_size + action_size, *config.hidden, 1)
         generators = [cpu_generator(seed, f"critic/initialization/{twin}") for seed in seeds for twin in range(2)]
         self.critic_online = StackedMLP((len(seeds), 2), widths, relu, generators, device)
-        self.critic_target = self.critic_online.frozen()
-        self._temperature = FlatParameters((len(seeds),), {"log_temperature": (1,)}, device)
+        self.critic_target = frozen(self.critic_online)
+        self.trained_temperature = FlatParameters((len(seeds),), {"log_temperature": (1,)}, device)
         self.log_temperature.fill_(config.initial_log_temperature)
         self._target_entropy = float(-action_size) if config.target_entropy is None else config.target_entropy
-        self._critic_optimizer = StackedAdam(self.critic_online.parameters, learning_rate=config.critic_learning_rate)
-        self._policy_optimizer = StackedAdam(self.policy.parameters, learning_rate=config.policy_learning_rate)
-        self._temperature_optimizer = StackedAdam(self._temperature, learning_rate=config.temperature_learning_rate)
-        self.sums = {name: torch.zeros(len(seeds), device=device) for name in self.metrics}
+        self.critic_optimizer = StackedAdam(self.critic_online, learning_rate=config.critic_learning_rate)
+        self.policy_optimizer = StackedAdam(self.policy.network, learning_rate=config.policy_learning_rate)
+        rate = config.temperature_learning_rate
+        self.temperature_optimizer = StackedAdam(self.trained_temperature, learning_rate=rate)
 
     @property
     def log_temperature(self) -> Tensor:
         """A view without gradient, [K]."""
-        return self._temperature.views["log_temperature"].detach()[:, 0]
+        return self.trained_temperature.views["log_temperature"].detach()[:, 0]
 
     @property
     def temperature(self) -> Tensor:
@@ -121,14 +121,14 @@ class SoftActorCritic:
         return temperature if highest is None else temperature.clamp(max=highest)
 
     @property
-    def levels(self) -> Mapping[str, Tensor]:
-        """None."""
-        return {}
-
-    @property
     def discount(self) -> float:
         """gamma."""
         return self.config.discount
+
+    @property
+    def critics(self) -> StackedMLP:
+        """Those that are trained."""
+        return self.critic_online
 
     def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
         """Over how many epochs the policy's learning rate decays, if it does."""
@@ -138,7 +138,7 @@ class SoftActorCritic:
     def begin_epoch(self, done: int, epochs: int) -> None:
         """Sets the policy's learning rate for the epoch after `done` of `epochs`."""
         if self.config.policy_learning_rate_decay is Decay.COSINE:
-            self._policy_optimizer.set_learning_rate(cosine_decay(self.config.policy_learning_rate, done, epochs))
+            self.policy_optimizer.set_learning_rate(cosine_decay(self.config.policy_learning_rate, done, epochs))
 
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
         """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
@@ -156,10 +156,10 @@ class SoftActorCritic:
         action, log_probability = self.policy.sample_with_log_probability(batch.state, noise)
         value = self.action_value(batch.state, action).amin(1)  # min_j Q_j(s, pi(s)), [K, B]
         policy_loss = (self.temperature * log_probability - value).mean(-1)  # [K]
-        self._policy_optimizer.step(self.policy.parameters.gradient(policy_loss.sum()))
+        self.policy_optimizer.step(self.policy.network.gradient(policy_loss.sum()))
         entropy = -log_probability.detach().mean(-1)
         self._update_temperature(entropy)
-        self.critic_target.parameters.follow(self.critic_online.parameters, self.config.target_rate)
+        self.critic_target.follow(self.critic_online, self.config.target_rate)
         self.record(critic_loss, value, policy_loss, entropy, self.temperature[:, 0])
 
     @torch.no_grad()
@@ -175,58 +175,12 @@ class SoftActorCritic:
         target = self.bellman_target(batch, next_noise)[:, None]  # [K, 1, B]
         value = self.action_value(batch.state, batch.action)  # [K, 2, B]
         loss = 0.5 * (value - target).square().mean(-1)  # [K, 2]
-        self._critic_optimizer.step(self.critic_online.parameters.gradient(loss.sum()))
+        self.critic_optimizer.step(self.critic_online.gradient(loss.sum()))
         return loss.detach().mean(-1)
 
     def _update_temperature(self, entropy: Tensor) -> None:
         """One step down log_temperature * (entropy - target entropy), whose slope is known."""
-        self._temperature_optimizer.step([(entropy - self._target_entropy)[:, None]])
-
-    @torch.no_grad()
-    def record(self, *values: Tensor) -> None:
-        """Adds one update's metrics, in the order of `metrics`; rows are averaged."""
-        for name, value in zip(self.metrics, values, strict=True):
-            self.sums[name] += value.detach() if value.dim() == 1 else value.detach().mean(-1)
-
-    def clear(self) -> None:
-        """Sets the sums of the metrics to zero."""
-        for total in self.sums.values():
-            total.zero_()
-
-    @torch.no_grad()
-    def is_sound(self) -> list[bool]:
-        """Whether all parameters of the policy and the critics are finite, seed by seed."""
-        parts = (self.policy.parameters, self.critic_online.parameters)
-        return [all(bool(part.of_seed(k).isfinite().all()) for part in parts) for k in range(parts[0].stack[0])]
-
-    def state(self, index: int) -> dict[str, NDArray[Any]]:
-        """Everything of one seed."""
-        own = {name: part.of_seed(index).cpu().numpy() for name, part in self._parameters().items()}
-        for name, optimizer in self._optimizers().items():
-            own |= prefixed(name, optimizer.state(index))
-        return own
-
-    def load_state(self, index: int, state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts one seed back to where `state` was taken."""
-        for name, part in self._parameters().items():
-            part.set_seed(index, torch.from_numpy(np.array(state[name])))
-        for name, optimizer in self._optimizers().items():
-            optimizer.load_state(index, without_prefix(name, state))
-
-    def _parameters(self) -> dict[str, FlatParameters]:
-        return {
-            "policy": self.policy.parameters,
-            "critic_online": self.critic_online.parameters,
-            "critic_target": self.critic_target.parameters,
-            "temperature": self._temperature,
-        }
-
-    def _optimizers(self) -> dict[str, StackedAdam]:
-        return {
-            "policy_optimizer": self._policy_optimizer,
-            "critic_optimizer": self._critic_optimizer,
-            "temperature_optimizer": self._temperature_optimizer,
-        }
+        self.temperature_optimizer.step([(entropy - self._target_entropy)[:, None]])
 
 
 def cosine_decay(initial: float, done: int, epochs: int) -> float:

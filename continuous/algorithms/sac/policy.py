@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
 from continuous.networks.acting import BestAction, GaussianActor
-from continuous.networks.stacks import FlatParameters, StackedMLP, relu
+from continuous.networks.stacks import StackedMLP, relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 
 _LOG_2 = math.log(2.0)
@@ -35,8 +35,8 @@ class SquashedGaussianConfig:
         check_at_least("highest_log_std", self.highest_log_std, self.lowest_log_std, "It is above lowest_log_std.")
 
 
-class SquashedGaussian:
-    """a = tanh(mean(s) + std(s) noise); a `continuous.algorithms.ampl.policy.StackedPolicy`.
+class SquashedGaussian(nn.Module):
+    """a = tanh(mean(s) + std(s) noise).
 
     Args:
         observation_size: D.
@@ -44,6 +44,9 @@ class SquashedGaussian:
         config: of the network, whose hidden layers mean and log standard deviation share.
         seeds: K of them; each draws its own initial parameters.
         device: where the parameters live.
+
+    Attributes:
+        network: what is trained, [K].
     """
 
     def __init__(
@@ -56,13 +59,9 @@ class SquashedGaussian:
     ) -> None:
         widths = (observation_size, *config.hidden, 2 * action_size)
         generators = [cpu_generator(seed, "policy/initialization") for seed in seeds]
+        super().__init__()
         self.observation_size, self.action_size, self._config = observation_size, action_size, config
-        self._network = StackedMLP((len(seeds),), widths, relu, generators, device)
-
-    @property
-    def parameters(self) -> FlatParameters:
-        """[K, P]."""
-        return self._network.parameters
+        self.network = StackedMLP((len(seeds),), widths, relu, generators, device)
 
     def noise(self, streams: SeedStreams, rows: int) -> Tensor:
         """Standard normal, [K, rows, A]."""
@@ -92,23 +91,16 @@ class SquashedGaussian:
 
     def snapshot(self, index: int) -> BestAction:
         """One seed's best actions, for evaluation: a copy."""
-        return BestAction(network=self._network.snapshot(index, slope=0.0))
+        return BestAction(network=self.network.snapshot(index, slope=0.0))
 
     def sampling_snapshot(self, index: int) -> GaussianActor:
         """One seed's policy with its noise, as behavior policies act: a copy."""
         return GaussianActor(
-            network=self._network.snapshot(index, slope=0.0),
+            network=self.network.snapshot(index, slope=0.0),
             lowest_log_std=self._config.lowest_log_std,
             highest_log_std=self._config.highest_log_std,
         )
 
-    def frozen(self) -> SquashedGaussian:
-        """An independent copy without gradients."""
-        copy = SquashedGaussian.__new__(SquashedGaussian)
-        copy.observation_size, copy.action_size, copy._config = self.observation_size, self.action_size, self._config
-        copy._network = self._network.frozen()
-        return copy
-
     def _heads(self, state: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = self._network(state).chunk(2, dim=-1)
+        mean, log_std = self.network(state).chunk(2, dim=-1)
         return mean, log_std.clamp(self._config.lowest_log_std, self._config.highest_log_std)

@@ -29,6 +29,7 @@ from ampl.errors import (
     DivergedError,
     InvalidArgumentError,
     InvalidFileError,
+    InvalidShapeError,
     UnknownNameError,
     check_at_least,
 )
@@ -47,6 +48,7 @@ from ampl.runs.checkpoints import (
 from ampl.spread import spread
 from continuous.environments.batch import BatchSimulator
 from continuous.networks.arithmetic import fast_arithmetic
+from continuous.networks.seed_state import load_seed_state, seed_state
 from continuous.networks.streams import SeedStreams
 from continuous.recreate.locomotion.behavior_manifest import about, write_or_check_manifest
 from continuous.recreate.locomotion.behavior_robots import BEHAVIOR_ROBOTS, make_simulator, with_torso_velocity
@@ -253,8 +255,8 @@ class _Training:
     def _save(self) -> None:
         """Curve first, then the state: whatever lies between two checkpoints is made again."""
         write_curve(self.out / CURVE, self.curve, self._about["command"])
-        minutes = {"minutes": self._minutes}
-        checkpoint = Checkpoint(epoch=self._blocks, state=self._sac.learner.state(0), fit_metrics=minutes)
+        state, minutes = seed_state(self._sac.learner.state_dict(), 0), {"minutes": self._minutes}
+        checkpoint = Checkpoint(epoch=self._blocks, state=state, fit_metrics=minutes)
         write_checkpoint(self.out / CHECKPOINT, checkpoint)
 
     def _resume(self) -> None:
@@ -268,7 +270,12 @@ class _Training:
             return
         newest = max(checkpoints)
         remove_checkpoints_after(self.out / CHECKPOINT, newest)
-        self._sac.learner.load_state(0, checkpoints[newest].state)
+        try:
+            load_seed_state(self._sac.learner.state_dict(), 0, checkpoints[newest].state)
+        except InvalidShapeError as error:
+            raise InvalidFileError(
+                f"the checkpoint in {self.out} is not of this version of the program ({error}). Choose another --out."
+            ) from error
         self._blocks, self._minutes = newest, checkpoints[newest].fit_metrics["minutes"]
         self._file = ReplayFile(self.out / REPLAY)
         self._sac.remember(self._file.read(newest * BLOCK))

@@ -27,7 +27,7 @@ def layers_of(policy: SquashedGaussian) -> dict[str, Tensor]:
     """A copy of the parameters of a policy of one seed with two hidden layers, under `NAMES`, weights (out, in)."""
     layers = {}
     for layer, names in enumerate(_LAYERS):
-        weight, bias = (policy.parameters.views[f"{part}{layer}"].detach()[0] for part in ("weight", "bias"))
+        weight, bias = (policy.network.views[f"{part}{layer}"].detach()[0] for part in ("weight", "bias"))
         for name, rows, offsets in zip(names, weight.T.chunk(len(names)), bias[0].chunk(len(names)), strict=True):
             layers[f"{name}/weight"] = rows.clone(memory_format=torch.contiguous_format)
             layers[f"{name}/bias"] = offsets.clone()
@@ -47,7 +47,7 @@ def policy_of(layers: Mapping[str, Tensor]) -> SquashedGaussian:
     hidden = (len(layers["fc0/bias"]), len(layers["fc1/bias"]))
     sizes = (layers["fc0/weight"].shape[1], len(layers["last_fc/bias"]))
     policy = SquashedGaussian(*sizes, SquashedGaussianConfig(hidden=hidden), [0])
-    views = policy.parameters.views
+    views = policy.network.views
     for layer, names in enumerate(_LAYERS):
         views[f"weight{layer}"].detach().copy_(torch.cat([layers[f"{name}/weight"] for name in names]).T)
         views[f"bias{layer}"].detach().copy_(torch.cat([layers[f"{name}/bias"] for name in names]))

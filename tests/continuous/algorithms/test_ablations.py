@@ -108,7 +108,7 @@ def test_all_variants_are_tested_here() -> None:
 def test_no_ensemble_alone_has_a_single_model(variant: str) -> None:
     members, elites = (1, 1) if variant == "no-ensemble" else (7, 5)
     model = built(variant).model
-    assert model.network.members.parameters.stack == (len(SEEDS), members)
+    assert model.network.members.stack == (len(SEEDS), members)
     assert model.elites.shape == (len(SEEDS), elites)
 
 

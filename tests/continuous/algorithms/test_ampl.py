@@ -100,14 +100,14 @@ def test_the_warm_start_leaves_the_value_out_of_the_policy() -> None:
     """With a regularizer that says nothing, a policy in its warm start stands still, and moves afterwards."""
     algorithm = small_ampl()
     algorithm.fit_model(None)
-    network = algorithm.learner.discriminator.network.parameters
+    network = algorithm.learner.discriminator.network
     network.values.zero_()
     algorithm.learner.discriminator.step = lambda gradient: None  # type: ignore[method-assign]
-    before = algorithm.learner.policy.parameters.values.clone()
+    before = algorithm.learner.policy.network.values.clone()
     algorithm.improve_policy(1)
-    assert torch.equal(algorithm.learner.policy.parameters.values, before)
+    assert torch.equal(algorithm.learner.policy.network.values, before)
     algorithm.improve_policy(2)
-    assert not torch.equal(algorithm.learner.policy.parameters.values, before)
+    assert not torch.equal(algorithm.learner.policy.network.values, before)
 
 
 def test_evaluation_takes_the_action_of_largest_smaller_twin_and_leaves_training_alone() -> None:
@@ -132,7 +132,7 @@ def test_a_seed_that_breaks_stops_with_the_name_of_its_metric_and_the_others_go_
     class Breaking(AMPL):
         def improve_policy(self, epoch: int) -> Sequence[Metrics]:
             if epoch == 2:
-                self.learner.critic.online.parameters.views["weight0"].detach()[-1] = torch.nan
+                self.learner.critic.online.views["weight0"].detach()[-1] = torch.nan
             return super().improve_policy(epoch)
 
     def trained(seeds: list[int], out: Path) -> list[SeedResult]:

@@ -5,7 +5,9 @@ import torch
 
 from ampl.errors import InvalidArgumentError
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
+from continuous.networks.seed_state import load_seed_state, seed_state
 from continuous.replay.buffers import Batch
+from tests.continuous.networks.seed_vector import of_seed
 
 
 def critic(seeds: list[int], discount: float = 0.99, **settings: float) -> TwinCritic:
@@ -15,7 +17,7 @@ def critic(seeds: list[int], discount: float = 0.99, **settings: float) -> TwinC
 
 def constant(of: TwinCritic, first: float, second: float) -> None:
     """Makes the target twins of a critic constant."""
-    views = of.target.parameters.views
+    views = of.target.views
     for name, view in views.items():
         view.zero_()
         if name == f"bias{len(views) // 2 - 1}":
@@ -64,9 +66,9 @@ def test_updates_fit_the_targets_and_the_targets_follow() -> None:
     for _ in range(300):
         last = subject.update(data, next_action)
     assert (last < 0.01 * first).all()
-    behind = (subject.target.parameters.values - subject.online.parameters.values).norm()
+    behind = (subject.target.values - subject.online.values).norm()
     subject.follow()
-    after = (subject.target.parameters.values - subject.online.parameters.values).norm()
+    after = (subject.target.values - subject.online.values).norm()
     torch.testing.assert_close(after, 0.995 * behind)
 
 
@@ -77,12 +79,12 @@ def test_seed_3_alone_equals_seed_3_among_five() -> None:
     for _ in range(20):
         alone.update(own, next_action[3:4])
         among.update(data, next_action)
-    torch.testing.assert_close(alone.online.parameters.of_seed(0), among.online.parameters.of_seed(3))
+    torch.testing.assert_close(of_seed(alone.online, 0), of_seed(among.online, 3))
 
 
 def test_heads_are_copies_of_the_first_twin() -> None:
     subject = critic([0, 1])
-    subject.online.parameters.values.mul_(2.0)
+    subject.online.values.mul_(2.0)
     data = batch(2)
     pairs = torch.cat((data.state, data.action), -1)
     torch.testing.assert_close(subject.first_head()(pairs)[..., 0], subject.action_value(data.state, data.action)[:, 0])
@@ -98,12 +100,12 @@ def test_a_state_put_back_continues_bit_for_bit() -> None:
         subject.update(data, next_action)
         subject.follow()
     for index in range(2):
-        other.load_state(index, subject.state(index))
+        load_seed_state(other.state_dict(), index, seed_state(subject.state_dict(), index))
     for each in (subject, other):
         each.update(data, next_action)
         each.follow()
-    assert torch.equal(subject.online.parameters.values, other.online.parameters.values)
-    assert torch.equal(subject.target.parameters.values, other.target.parameters.values)
+    assert torch.equal(subject.online.values, other.online.values)
+    assert torch.equal(subject.target.values, other.target.values)
 
 
 def test_settings_out_of_range_are_named() -> None:

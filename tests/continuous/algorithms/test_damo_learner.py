@@ -38,8 +38,8 @@ def learner_of(variant: str = "main", **changes: object) -> DAMOLearner:
     config: DAMOLearnerConfig = replace(damo_config(variant).learner, **changes)  # type: ignore[arg-type]
     learner = DAMOLearner(table.observation_size, table.action_size, config, SEEDS)
     with torch.no_grad():
-        learner.classifier.network.parameters.values.mul_(4.0)
-        learner.critic_online.parameters.values.mul_(2.0)
+        learner.classifier.network.values.mul_(4.0)
+        learner.critic_online.values.mul_(2.0)
     return learner
 
 
@@ -142,12 +142,12 @@ def test_the_unstabilized_actor_follows_the_gradient_of_eq_2(monkeypatch: pytest
     """With f* one-sided and nothing detached, against autograd of the critic's own objective at equal twins."""
     learner = learner_of("unstabilized", conjugate=Conjugate.ONE_SIDED, detaches_target=False)
     with torch.no_grad():
-        for view in learner.critic_online.parameters.views.values():
+        for view in learner.critic_online.views.values():
             view[:, 1] = view[:, 0]
-        learner._temperature.values.fill_(-30.0)
+        learner.trained_temperature.values.fill_(-30.0)
     draws = draws_of(learner, rows=400, starts=300)
     followed: list[Gradient] = []
-    monkeypatch.setattr(learner._policy_optimizer, "step", followed.append)
+    monkeypatch.setattr(learner.policy_optimizer, "step", followed.append)
     learner._update_actor(draws)
     batch, alpha, discount = learner.aligned(draws.batch), learner.damo.alpha, learner.discount
     start_action = learner.policy.sample(draws.start_state, draws.start_noise)[0]
@@ -157,7 +157,7 @@ def test_the_unstabilized_actor_follows_the_gradient_of_eq_2(monkeypatch: pytest
     assert 0.05 < float((residual < 0.0).float().mean()) < 0.95
     objective = (1.0 - discount) * learner.action_value(draws.start_state, start_action)[:, 0].mean(-1)
     objective = objective + alpha * conjugate_value(Conjugate.ONE_SIDED, residual).mean(-1)
-    expected = learner.policy.parameters.gradient(-objective.sum())
+    expected = learner.policy.network.gradient(-objective.sum())
     for found, slope in zip(followed[0], expected, strict=True):
         torch.testing.assert_close(found, slope, rtol=1e-4, atol=1e-6)
 

@@ -75,7 +75,7 @@ def test_a_seed_that_diverges_stops_and_the_other_goes_on(tmp_path: Path) -> Non
     algorithm = small_mopo((0, 1))
     algorithm.fit_model(None)
     with torch.no_grad():
-        algorithm.learner.critic_online.parameters.views["weight0"][1] = float("nan")
+        algorithm.learner.critic_online.views["weight0"][1] = float("nan")
     results = train(algorithm, task="t", variant="v", epochs=2, out=tmp_path)
     assert [result.result.status for result in results] == ["finished", "stopped"]
 

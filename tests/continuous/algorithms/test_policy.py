@@ -9,6 +9,7 @@ from continuous.algorithms.ampl.policy import (
     default_noise_size,
 )
 from continuous.networks.streams import SeedStreams
+from tests.continuous.networks.seed_vector import of_seed
 
 STATES = torch.randn(2, 30, 4, generator=torch.Generator().manual_seed(0))
 
@@ -55,13 +56,13 @@ def test_the_gaussian_policy_has_the_mean_and_spread_of_its_heads() -> None:
 def test_every_layer_gets_a_gradient() -> None:
     for policy in policies():
         action, _ = policy.sample(STATES, policy.noise(SeedStreams([0, 1], "x"), 30))
-        assert all((slope.flatten(1).abs().sum(1) > 0).all() for slope in policy.parameters.gradient(action.sum()))
+        assert all((slope.flatten(1).abs().sum(1) > 0).all() for slope in policy.network.gradient(action.sum()))
 
 
 def test_a_seed_starts_the_same_whichever_seeds_are_beside_it() -> None:
     config = ImplicitPolicyConfig(noise_size=3)
     alone, among = (config.build(4, 2, seeds, "cpu") for seeds in ([3], [0, 1, 2, 3, 4]))
-    assert torch.equal(alone.parameters.of_seed(0), among.parameters.of_seed(3))
+    assert torch.equal(of_seed(alone, 0), of_seed(among, 3))
 
 
 def test_noise_sizes_where_a_task_names_none() -> None:

@@ -62,7 +62,7 @@ def moved(decay: Decay, epoch: int) -> tuple[float, float]:
     config = replace(mopo_config(), learner=replace(SAC, policy_learning_rate_decay=decay))
     algorithm = MOPO(line_table(), config, (0,), surroundings())
     algorithm.fit_model(None)
-    parts = (algorithm.learner.policy.parameters.values, algorithm.learner.critic_online.parameters.values)
+    parts = (algorithm.learner.policy.network.values, algorithm.learner.critic_online.values)
     before = [part.clone() for part in parts]
     algorithm.improve_policy(epoch)
     policy, critics = (float((part - old).abs().max()) for part, old in zip(parts, before, strict=True))
@@ -82,9 +82,9 @@ def test_learners_take_the_rate_of_the_epoch_whatever_ran_before() -> None:
     config = replace(SAC, policy_learning_rate_decay=Decay.COSINE)
     learner = SoftActorCritic(2, 1, config, (0,))
     learner.begin_epoch(5, 10)
-    assert float(learner._policy_optimizer._learning_rate) == pytest.approx(0.5 * SAC.policy_learning_rate)
+    assert float(learner.policy_optimizer._learning_rate) == pytest.approx(0.5 * SAC.policy_learning_rate)
     learner.begin_epoch(0, 10)
-    assert float(learner._policy_optimizer._learning_rate) == pytest.approx(SAC.policy_learning_rate)
+    assert float(learner.policy_optimizer._learning_rate) == pytest.approx(SAC.policy_learning_rate)
 
 
 def test_model_paths_of_the_kit_and_damo_end_where_a_state_reaches_100() -> None:
@@ -124,7 +124,7 @@ def test_vpm_copies_its_network_after_every_tenth_update() -> None:
     vpm = config.build(table.observation_size, table.action_size, (0,), None, "cpu")
     policy = small_damo().learner.policy
     update = vpm.start(table, policy, None, streams)  # type: ignore[arg-type]
-    online, copy = vpm.network.parameters.values, vpm._previous.parameters.values
+    online, copy = vpm.network.values, vpm.previous.values
     beginning = copy.clone()
     copied = []
     for _ in range(21):
@@ -154,7 +154,7 @@ def test_ompos_gradient_penalty_is_its_formula() -> None:
     real, imagined = table.sample(6, streams), table.sample(6, streams)
     mixing = torch.linspace(0.0, 1.0, 6)[None]
     rows = [torch.cat((part.state, part.action, part.next_state), -1).double()[0] for part in (imagined, real)]
-    views = {name: view.detach().double() for name, view in classifier.network.parameters.views.items()}
+    views = {name: view.detach().double() for name, view in classifier.network.views.items()}
     expected = []
     for lower, upper, share in zip(*rows, mixing[0].double(), strict=True):
         hidden = torch.tanh((lower + share * (upper - lower)) @ views["weight0"][0] + views["bias0"][0, 0])

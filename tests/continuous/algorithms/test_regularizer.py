@@ -78,5 +78,5 @@ def test_trained_on_two_distributions_it_finds_their_ratio() -> None:
     for _ in range(400):
         logits = trained.logits(everything)
         loss = trained.discriminator_loss(logits, everything, logits, policy, torch.zeros(1, 3))
-        trained.step(trained.network.parameters.gradient(loss.sum()))
+        trained.step(trained.network.gradient(loss.sum()))
     torch.testing.assert_close(trained.logits(everything)[0].sigmoid(), p / (p + q), atol=5e-3, rtol=0.0)

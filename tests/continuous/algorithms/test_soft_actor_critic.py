@@ -13,8 +13,10 @@ from torch import Tensor
 from ampl.errors import InvalidArgumentError
 from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
+from continuous.networks.seed_state import load_seed_state, seed_state
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import Batch
+from tests.continuous.networks.seed_vector import of_seed
 
 D, A, B = 3, 2, 16
 
@@ -78,10 +80,10 @@ def test_the_target_bootstraps_the_smaller_twin_less_entropy_and_stops_at_ends()
 
 def test_one_update_moves_each_part_down_its_own_gradient() -> None:
     sac, batch = learner(), random_batch(1)
-    before = sac.state(0)
+    before = vectors(sac)
     sac.update(batch, noise_of((0,), "now"), noise_of((0,), "next"))
-    after = sac.state(0)
-    for name in ("policy", "critic_online", "critic_target", "temperature"):
+    after = vectors(sac)
+    for name in before:
         assert (before[name] != after[name]).any(), name
     ahead = after["critic_online"] - before["critic_target"]
     followed = after["critic_target"] - before["critic_target"]
@@ -96,7 +98,7 @@ def test_one_update_is_the_published_one() -> None:
     sac = learner(target_entropy=None, initial_log_temperature=-1.0)
     for step in range(3):
         sac.update(random_batch(1, step), noise_of((0,), f"now {step}"), noise_of((0,), f"next {step}"))
-    before, target, state = parts_of(sac), copy.deepcopy(sac.critic_target.parameters.views), sac.state(0)
+    before, target, moments = parts_of(sac), copy.deepcopy(sac.critic_target.views), moments_of(sac)
     batch, noise, next_noise = random_batch(1, 7), noise_of((0,), "now"), noise_of((0,), "next")
     sac.update(batch, noise, next_noise)
 
@@ -117,15 +119,27 @@ def test_one_update_is_the_published_one() -> None:
     for name, loss in losses.items():
         slopes = torch.autograd.grad(loss, list(before[name].values()), retain_graph=True)
         expected = torch.cat([slope.flatten() for slope in slopes])
-        moment = f"{name}_optimizer/first_moment"
-        given = torch.from_numpy((sac.state(0)[moment] - 0.9 * state[moment]) / 0.1)
+        given = (moments_of(sac)[name] - 0.9 * moments[name]) / 0.1
         torch.testing.assert_close(given, expected, rtol=1e-3, atol=2e-6)
         assert expected.abs().max() > 1e-2
 
 
+def moments_of(sac: SoftActorCritic) -> dict[str, Tensor]:
+    """Copies of Adam's first moments."""
+    optimizers = {"policy": sac.policy_optimizer, "critic": sac.critic_optimizer}
+    optimizers["temperature"] = sac.temperature_optimizer
+    return {name: optimizer.first_moment.values.clone() for name, optimizer in optimizers.items()}
+
+
+def vectors(sac: SoftActorCritic, index: int = 0) -> dict[str, Tensor]:
+    """Copies of everything that is trained, or follows what is, of one seed."""
+    parts = {"policy": sac.policy, "critic_online": sac.critic_online, "critic_target": sac.critic_target}
+    return {name: of_seed(part, index) for name, part in (parts | {"temperature": sac.trained_temperature}).items()}
+
+
 def parts_of(sac: SoftActorCritic) -> dict[str, dict[str, Tensor]]:
     """Copies of the parameters, by which can be differentiated."""
-    parts = {"policy": sac.policy.parameters, "critic": sac.critic_online.parameters, "temperature": sac._temperature}
+    parts = {"policy": sac.policy.network, "critic": sac.critic_online, "temperature": sac.trained_temperature}
     return {name: {key: view.detach().clone().requires_grad_() for key, view in part.views.items()}
             for name, part in parts.items()}  # fmt: skip
 
@@ -155,11 +169,11 @@ def sampled(policy: Mapping[str, Tensor], state: Tensor, noise: Tensor) -> tuple
 def test_updates_reach_nearly_every_parameter() -> None:
     """Units that no state of a batch activates stay."""
     sac, streams = learner(), SeedStreams((0,), "updates")
-    before = sac.state(0)
+    before = vectors(sac)
     for step in range(3):
         sac.update(random_batch(1, step, rows=256), streams.normal(256, A), streams.normal(256, A))
-    for name in ("policy", "critic_online", "critic_target", "temperature"):
-        assert (before[name] != sac.state(0)[name]).mean() > 0.9, name
+    for name, after in vectors(sac).items():
+        assert (before[name] != after).float().mean() > 0.9, name
 
 
 @pytest.mark.parametrize(("target", "sign"), [(50.0, 1.0), (-50.0, -1.0)])
@@ -194,30 +208,27 @@ def test_a_seed_is_the_same_alone_and_among_others() -> None:
     for _ in range(5):
         alone.update(one, noise_of((3,), "now"), noise_of((3,), "next"))
         among.update(two, noise_of((1, 3), "now"), noise_of((1, 3), "next"))
-    for name in ("policy", "critic_online", "temperature"):
-        torch.testing.assert_close(
-            torch.from_numpy(alone.state(0)[name]), torch.from_numpy(among.state(1)[name]), atol=1e-5, rtol=1e-4
-        )
+    for one_part, other in zip(vectors(alone).values(), vectors(among, 1).values(), strict=True):
+        torch.testing.assert_close(one_part, other, atol=1e-5, rtol=1e-4)
 
 
-def test_state_and_load_state_are_inverse() -> None:
+def test_a_state_put_back_continues_bit_for_bit() -> None:
     first, second = learner((0, 1)), learner((5, 6))
     batch = random_batch(2)
     for _ in range(3):
         first.update(batch, noise_of((0, 1), "now"), noise_of((0, 1), "next"))
     for index in range(2):
-        second.load_state(index, first.state(index))
+        load_seed_state(second.state_dict(), index, seed_state(first.state_dict(), index))
     for sac in (first, second):
         sac.update(batch, noise_of((0, 1), "now"), noise_of((0, 1), "next"))
-    for index in range(2):
-        for name, value in first.state(index).items():
-            assert (value == second.state(index)[name]).all(), name
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
 
 
 def test_a_diverged_seed_is_told_apart() -> None:
     sac = learner((0, 1))
     with torch.no_grad():
-        sac.policy.parameters.views["weight0"][1] = math.nan
+        sac.policy.network.views["weight0"][1] = math.nan
     assert sac.is_sound() == [True, False]
 
 

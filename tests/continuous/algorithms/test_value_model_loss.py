@@ -46,10 +46,10 @@ def test_the_value_loss_reaches_the_state_prediction_but_neither_critic_nor_poli
     loss, critic, policy, _ = value_loss([0])
     network = make_network([0])
     total = loss.rows(network, ROWS[None, None, :20, :5], ROWS[None, None, :20, 5:], SeedStreams([0], "loss")).sum()
-    for parameters in (policy.parameters, critic.online.parameters):
+    for parameters in (policy.network, critic.online):
         with pytest.raises(RuntimeError, match="not have been used"):
             parameters.gradient(total, retain_graph=True)
-    head = network.members.parameters.gradient(total)[-1][0, :, 0]  # bias of the last layer, [E, 2 (D + 1)]
+    head = network.members.gradient(total)[-1][0, :, 0]  # bias of the last layer, [E, 2 (D + 1)]
     assert (head.abs() > 0.0).all()
 
 

@@ -31,7 +31,7 @@ COPIES, ROWS, WIDTHS = 3, 8, (5, 7, 2)
 def forward_and_backward() -> None:
     generators = [cpu_generator(copy, "test") for copy in range(COPIES)]
     network = StackedMLP((COPIES,), WIDTHS, leaky_relu, generators)
-    network.parameters.gradient(network(torch.ones(COPIES, ROWS, WIDTHS[0])).square().sum())
+    network.gradient(network(torch.ones(COPIES, ROWS, WIDTHS[0])).square().sum())
 
 
 def test_forward_and_backward_of_a_small_network_count_as_by_hand() -> None:

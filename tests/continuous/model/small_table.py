@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from continuous.networks.stacks import StackedMLP, leaky_relu
+from continuous.networks.stacks import StackedMLP, frozen, leaky_relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import TransitionTable
 
@@ -44,10 +44,10 @@ class SmallCritic:
             for name in ("online", "target")
         ]
         for head in self._heads:
-            head.parameters.views["bias1"].detach().add_(offset)
+            head.views["bias1"].detach().add_(offset)
 
     def first_head(self) -> StackedMLP:
-        return self._heads[0].frozen()
+        return frozen(self._heads[0])
 
     def first_head_target(self) -> StackedMLP:
-        return self._heads[1].frozen()
+        return frozen(self._heads[1])

@@ -14,15 +14,16 @@ from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.termination import hopper, never
 from tests.continuous.model.small_dynamics import SMALL, build, linear_table
+from tests.continuous.networks.seed_vector import of_seed
 
 
 def speaking_model(seeds: Sequence[int]) -> EnsembleDynamics:
     """A model whose member m predicts the reward m and no change, without noise worth mentioning."""
     model = build(seeds)
-    model.network.members.parameters.values.zero_()
+    model.network.members.values.zero_()
     model.network.bounds.views["upper"].detach().fill_(-19.0)
     model.network.bounds.views["lower"].detach().fill_(-20.0)
-    head = model.network.members.parameters.views["bias2"].detach()  # [K, E, 1, 2 (D + 1)]
+    head = model.network.members.views["bias2"].detach()  # [K, E, 1, 2 (D + 1)]
     head[..., 0] = torch.arange(SMALL.members)[:, None]
     for index in range(len(seeds)):
         model.load_state(index, model.state(index))  # takes the elites' parameters anew
@@ -49,7 +50,7 @@ def test_bounds_start_where_the_configuration_says() -> None:
 
 
 def test_initial_weights_are_wrapped_normals_and_biases_zero() -> None:
-    parameters = build([0], DynamicsConfig()).network.members.parameters.views
+    parameters = build([0], DynamicsConfig()).network.members.views
     for layer, fan_in in enumerate((5, 200, 200, 200, 200)):
         weight = parameters[f"weight{layer}"].detach() * 2.0 * math.sqrt(fan_in)
         assert 1.9 < weight.abs().max() < 2.0
@@ -61,8 +62,8 @@ def test_initial_weights_are_wrapped_normals_and_biases_zero() -> None:
 
 
 def test_a_seed_starts_the_same_alone_and_among_others_and_members_differ() -> None:
-    alone, among = build([3]).network.members.parameters, build([1, 3]).network.members.parameters
-    assert torch.equal(alone.of_seed(0), among.of_seed(1))
+    alone, among = build([3]).network.members, build([1, 3]).network.members
+    assert torch.equal(of_seed(alone, 0), of_seed(among, 1))
     weight = alone.views["weight0"][0]
     assert not torch.equal(weight[0], weight[1])
 
@@ -202,7 +203,7 @@ def test_a_row_ends_where_its_prediction_is_not_finite(broken: float, where: str
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_a_model_that_is_broken_ends_its_rows_and_gives_finite_ones(broken: float) -> None:
     model = speaking_model([0, 1])
-    model.network.members.parameters.views["bias2"].detach()[1, :, :, 2] = broken  # a dimension of the change
+    model.network.members.views["bias2"].detach()[1, :, :, 2] = broken  # a dimension of the change
     model.load_state(1, model.state(1))
     state, action = torch.ones(2, 5, 3), torch.ones(2, 5, 2)
     next_state, reward, terminal = model.step(state, action, SeedStreams([0, 1], "steps"))
@@ -266,26 +267,24 @@ def test_a_model_put_back_to_a_state_continues_bit_for_bit() -> None:
         left, right = model.state(index), other.state(index)
         assert left.keys() == right.keys()
         assert all((left[name] == right[name]).all() for name in left)
-        assert not (left["network/members"] == stored[index]["network/members"]).all()
+        assert not (left["network/members/weight0"] == stored[index]["network/members/weight0"]).all()
 
 
 def test_weight_decay_differs_by_layer_and_spares_the_bounds() -> None:
     config = DynamicsConfig(hidden=8, bounds_weight=0.0)
     generators = [torch.Generator().manual_seed(member) for member in range(7)]
     network = DynamicsNetwork(3, 2, config, generators)
-    before = {name: view.detach().clone() for name, view in network.members.parameters.views.items()}
+    before = {name: view.detach().clone() for name, view in network.members.views.items()}
     for view in before.values():
         assert view.shape[:2] == (1, 7)
     mean, log_std = network(torch.ones(1, 1, 4, 5))
     network.update(0.0 * (mean.sum() + log_std.sum()))
-    moment = torch.from_numpy(network.state(0)["optimizer/first_moment"])
-    first = 0
     for layer, decay in enumerate((2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)):
         for kind in ("weight", "bias"):
-            view = before[f"{kind}{layer}"]
-            torch.testing.assert_close(moment[first : first + view.numel()], 0.1 * decay * view.flatten())
-            first += view.numel()
-    assert (torch.from_numpy(network.state(0)["bounds_optimizer/first_moment"]) == 0.0).all()
+            name = f"{kind}{layer}"
+            moment = network.optimizer.first_moment.views[name].detach()
+            torch.testing.assert_close(moment, 0.1 * decay * before[name])
+    assert (network.bounds_optimizer.first_moment.values == 0.0).all()
 
 
 @pytest.mark.parametrize(

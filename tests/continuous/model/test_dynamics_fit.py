@@ -14,6 +14,7 @@ from continuous.model.loss import LikelihoodLoss
 from continuous.model.network import DynamicsConfig, DynamicsNetwork, HoldoutCriterion
 from continuous.networks.streams import SeedStreams
 from tests.continuous.model.small_dynamics import ROWS, SMALL, build, linear_table, make_network, small
+from tests.continuous.networks.seed_vector import of_seed
 
 
 class ScriptedLoss:
@@ -35,7 +36,7 @@ class ScriptedLoss:
             return losses
         for index, seed in enumerate(self.seeds):
             self.looks[seed] += 1
-            self.seen[seed].append(network.members.parameters.views["weight1"][index].detach().clone())
+            self.seen[seed].append(network.members.views["weight1"][index].detach().clone())
             for member in range(losses.shape[1]):
                 losses[index, member] = self.script(self.looks[seed], seed, member)
         return losses
@@ -51,7 +52,7 @@ def test_the_loss_equals_one_written_by_hand() -> None:
     network = make_network([0])
     inputs, target = ROWS[:5, :5], ROWS[:5, 5:]
     loss = LikelihoodLoss().rows(network, inputs[None, None], target[None, None], SeedStreams([0], "unused"))
-    views = {name: view.detach()[0].double().numpy() for name, view in network.members.parameters.views.items()}
+    views = {name: view.detach()[0].double().numpy() for name, view in network.members.views.items()}
     for member in range(SMALL.members):
         for row in range(5):
             hidden = inputs[row].double().numpy()
@@ -91,7 +92,7 @@ def test_a_look_comes_after_every_pass_over_the_training_data(rows: int, batch_s
     network, loss = make_network([0], config), ScriptedLoss(lambda look, seed, member: 1.0 / min(look, 3), [0])
     (result,) = fit_network(network, ROWS[:rows], None, SeedStreams([0], "fit"), loss)
     assert result.looks == 3 + config.patience
-    assert network.state(0)["optimizer/step"] == result.looks * official_steps(rows, batch_size)
+    assert network.optimizer.count[0] == result.looks * official_steps(rows, batch_size)
 
 
 @pytest.mark.parametrize("fixed_bootstrap", [True, False])
@@ -99,7 +100,7 @@ def test_steps_stop_at_their_limit_even_within_a_pass(fixed_bootstrap: bool) -> 
     network = make_network([0], small(steps_per_look=None, fixed_bootstrap=fixed_bootstrap, max_steps=20))
     (result,) = fit_network(network, ROWS, None, SeedStreams([0], "fit"), LikelihoodLoss())
     assert result.looks == 2  # a pass is 15 steps
-    assert network.state(0)["optimizer/step"] == 20
+    assert network.optimizer.count[0] == 20
 
 
 def test_the_squared_error_is_that_of_the_means_whatever_the_deviations() -> None:
@@ -108,8 +109,8 @@ def test_the_squared_error_is_that_of_the_means_whatever_the_deviations() -> Non
     rows[:, 5:] = torch.tensor([1.0, 2.0, 3.0, 4.0])  # (r, s' - s)
     config = small(holdout_criterion=HoldoutCriterion.SQUARED_ERROR, max_steps=1, learning_rate=0.0)
     network = make_network([0], config)
-    network.members.parameters.values.zero_()
-    bias = network.members.parameters.views["bias2"].detach()[0, :, 0]  # [E, 2 (D + 1)]
+    network.members.values.zero_()
+    bias = network.members.views["bias2"].detach()[0, :, 0]  # [E, 2 (D + 1)]
     bias[:, 0] = torch.tensor([0.0, 1.0, 2.0, 5.0])
     bias[1, 4:] = -3.0  # the deviation does not count
     (result,) = fit_network(network, rows, None, SeedStreams([0], "fit"), LikelihoodLoss())
@@ -189,7 +190,7 @@ def test_members_are_kept_when_they_improve_enough_and_go_back_to_that_when_the_
     (result,) = fit_network(network, ROWS, None, SeedStreams([0], "fit"), loss)
     assert result.looks == 5 + SMALL.patience
     assert len(loss.seen[0]) == result.looks + 1  # and once more, for the elites
-    weight = network.members.parameters.views["weight1"].detach()[0]
+    weight = network.members.views["weight1"].detach()[0]
     for member in range(4):
         assert torch.equal(weight[member], loss.seen[0][kept[member] - 1][member])
         assert not torch.equal(weight[member], loss.seen[0][-2][member])
@@ -211,14 +212,14 @@ def test_a_refit_goes_on_with_the_same_optimizer_and_judges_members_afresh() -> 
     config = small(max_steps=30)
     network, streams = make_network([0], config), SeedStreams([0], "fit")
     first = fit_network(network, ROWS, None, streams, LikelihoodLoss())
-    before = network.members.parameters.of_seed(0)
-    assert network.state(0)["optimizer/step"] == 30
+    before = of_seed(network.members, 0)
+    assert network.optimizer.count[0] == 30
     assert first[0].looks == 3
     loss = ScriptedLoss(lambda look, seed, member: float(look), [0])  # only the first look is an improvement
     fit_network(network, ROWS, None, streams, loss)
-    assert network.state(0)["optimizer/step"] == 60
-    assert not torch.equal(network.members.parameters.of_seed(0), before)
-    weight = network.members.parameters.views["weight1"].detach()[0]
+    assert network.optimizer.count[0] == 60
+    assert not torch.equal(of_seed(network.members, 0), before)
+    weight = network.members.views["weight1"].detach()[0]
     assert torch.equal(weight, loss.seen[0][0])
 
 
@@ -226,7 +227,7 @@ def test_steps_stop_at_their_limit_even_within_a_model_epoch() -> None:
     network = make_network([0], small(max_steps=25))
     (result,) = fit_network(network, ROWS, None, SeedStreams([0], "fit"), LikelihoodLoss())
     assert result.looks == 3
-    assert network.state(0)["optimizer/step"] == 25
+    assert network.optimizer.count[0] == 25
 
 
 def test_transitions_of_weight_zero_do_not_count() -> None:
@@ -238,7 +239,7 @@ def test_transitions_of_weight_zero_do_not_count() -> None:
     for rows, given in ((ROWS, weights), (spoiled, weights), (spoiled, torch.ones(1, 300))):
         network = make_network([0], small(max_steps=30))
         fit_network(network, rows, given, SeedStreams([0], "fit"), LikelihoodLoss())
-        parameters.append(network.members.parameters.of_seed(0))
+        parameters.append(of_seed(network.members, 0))
     assert torch.equal(parameters[0], parameters[1])
     assert not torch.allclose(parameters[0], parameters[2])
 
@@ -249,7 +250,7 @@ def test_only_the_ratios_of_weights_count() -> None:
     for given in (weights, 4.0 * weights, None):
         network = make_network([0], small(max_steps=30))
         fit_network(network, ROWS, given, SeedStreams([0], "fit"), LikelihoodLoss())
-        parameters.append(network.members.parameters.of_seed(0))
+        parameters.append(of_seed(network.members, 0))
     torch.testing.assert_close(parameters[0], parameters[1])
     assert not torch.allclose(parameters[0], parameters[2])
 
@@ -265,8 +266,8 @@ def test_a_seed_is_fitted_alike_alone_and_among_others_that_end_at_other_times()
         alone, own = build([seed], config), SeedStreams([seed], "fit")
         (metric,) = alone.fit(table, weights[seed : seed + 1], own)
         torch.testing.assert_close(
-            alone.network.members.parameters.of_seed(0),
-            among.network.members.parameters.of_seed(seed),
+            of_seed(alone.network.members, 0),
+            of_seed(among.network.members, seed),
             rtol=1e-3,
             atol=1e-4,
         )
@@ -284,8 +285,8 @@ def test_a_seed_that_has_ended_is_left_alone() -> None:
     streams = SeedStreams([0, 1], "fit")
     first, second = fit_network(network, ROWS, None, streams, loss)
     assert (first.looks, second.looks) == (1 + SMALL.patience, 6 + SMALL.patience)
-    assert network.state(0)["optimizer/step"] == first.looks * SMALL.steps_per_look
-    assert network.state(1)["optimizer/step"] == second.looks * SMALL.steps_per_look
+    assert network.optimizer.count[0] == first.looks * SMALL.steps_per_look
+    assert network.optimizer.count[1] == second.looks * SMALL.steps_per_look
     assert len(loss.seen[0]) == first.looks + 1
 
 
@@ -298,7 +299,7 @@ def test_a_seed_whose_loss_is_not_finite_ends_at_once_and_the_others_go_on() -> 
     assert math.isnan(bad["model/training_loss"])
     assert good["model/epochs"] == 5.0
     assert math.isfinite(good["model/training_loss"])
-    assert torch.isfinite(model.network.members.parameters.of_seed(0)).all()
+    assert torch.isfinite(of_seed(model.network.members, 0)).all()
 
 
 def test_weights_of_another_shape_are_named() -> None:

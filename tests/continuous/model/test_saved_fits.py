@@ -26,6 +26,7 @@ from continuous.networks.streams import SeedStreams
 from tests.ampl.runs.interruption import ROOT, run_bytes
 from tests.continuous.algorithms.small_run import small_run
 from tests.continuous.model.small_dynamics import ROWS, build, linear_table, make_network, small
+from tests.continuous.networks.seed_vector import of_seed
 
 SEEDS = [3, 4]
 STAGGERED = small(steps_per_look=20, improvement=0.08, learning_rate=3e-3)  # seeds end at different looks
@@ -92,15 +93,15 @@ def test_a_seed_that_is_missing_is_left_out_and_a_later_fit_begins_anew() -> Non
     saved: list[list[dict[str, Any]]] = []
     with at_pauses(lambda: saved.append(everything(model, streams))):
         model.fit(table, None, streams)
-    expected = model.network.members.parameters.of_seed(1)
+    expected = of_seed(model.network.members, 1)
     other, own = build(SEEDS, STAGGERED, table), SeedStreams(SEEDS, "fit")
-    untouched = other.network.members.parameters.of_seed(0)
+    untouched = of_seed(other.network.members, 0)
     other.load_state(1, saved[1][1])
     own.load_state(1, saved[1][1]["stream"])
     metrics = other.fit(table, None, own)
     assert metrics[0]["model/epochs"] == 0.0
-    assert torch.equal(other.network.members.parameters.of_seed(0), untouched)
-    torch.testing.assert_close(other.network.members.parameters.of_seed(1), expected, rtol=1e-3, atol=1e-4)
+    assert torch.equal(of_seed(other.network.members, 0), untouched)
+    torch.testing.assert_close(of_seed(other.network.members, 1), expected, rtol=1e-3, atol=1e-4)
     assert other.fit(table, None, own)[0]["model/epochs"] > 0.0
 
 

@@ -66,7 +66,7 @@ def test_a_copy_does_not_change_with_the_policy() -> None:
     policy = SquashedGaussian(*SIZES, SquashedGaussianConfig(), SEEDS)
     copy = policy.snapshot(1)
     before = copy(STATES, np.random.default_rng(0))
-    policy.parameters.values.add_(0.1)
+    policy.network.values.add_(0.1)
     np.testing.assert_array_equal(copy(STATES, np.random.default_rng(0)), before)
     assert not np.allclose(policy.snapshot(1)(STATES, np.random.default_rng(0)), before)
 

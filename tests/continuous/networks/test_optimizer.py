@@ -8,7 +8,9 @@ import torch
 from ampl.errors import InvalidArgumentError
 from continuous.networks import adam as module
 from continuous.networks.adam import CompiledStep, StackedAdam, clip_norm, flat_step, owners
+from continuous.networks.seed_state import load_seed_state, seed_state
 from continuous.networks.stacks import FlatParameters, StackedMLP, leaky_relu
+from tests.continuous.networks.seed_vector import of_seed
 
 WAYS = pytest.mark.parametrize("flat", [False, True], ids=["fused", "flat"])
 
@@ -24,34 +26,34 @@ def loss(network: StackedMLP) -> torch.Tensor:
 @WAYS
 def test_steps_equal_those_of_torch_on_each_seed_alone(flat: bool) -> None:
     together, learning_rate = stacked(0, 1), 0.05
-    optimizer = StackedAdam(together.parameters, learning_rate=learning_rate, betas=(0.4, 0.99), flat=flat)
+    optimizer = StackedAdam(together, learning_rate=learning_rate, betas=(0.4, 0.99), flat=flat)
     for _ in range(5):
-        optimizer.step(together.parameters.gradient(loss(together).sum()))
+        optimizer.step(together.gradient(loss(together).sum()))
     for seed in range(2):
         alone = stacked(seed)
-        plain = torch.optim.Adam(list(alone.parameters.views.values()), lr=learning_rate, betas=(0.4, 0.99))
+        plain = torch.optim.Adam(list(alone.views.values()), lr=learning_rate, betas=(0.4, 0.99))
         for _ in range(5):
             plain.zero_grad()
             loss(alone).sum().backward()
             plain.step()
-        torch.testing.assert_close(together.parameters.of_seed(seed), alone.parameters.of_seed(0))
+        torch.testing.assert_close(of_seed(together, seed), of_seed(alone, 0))
 
 
 @WAYS
 def test_seeds_with_different_step_counts_each_get_their_own_correction(flat: bool) -> None:
     ahead, fresh = stacked(0), stacked(1)
-    alone = [StackedAdam(one.parameters, learning_rate=0.05, flat=flat) for one in (ahead, fresh)]
+    alone = [StackedAdam(one, learning_rate=0.05, flat=flat) for one in (ahead, fresh)]
     for _ in range(7):
-        alone[0].step(ahead.parameters.gradient(loss(ahead).sum()))
+        alone[0].step(ahead.gradient(loss(ahead).sum()))
     together = stacked(0, 1)
-    optimizer = StackedAdam(together.parameters, learning_rate=0.05, flat=flat)
-    together.parameters.set_seed(0, ahead.parameters.of_seed(0))
-    optimizer.load_state(0, alone[0].state(0))
+    optimizer = StackedAdam(together, learning_rate=0.05, flat=flat)
+    load_seed_state(together.state_dict(), 0, seed_state(ahead.state_dict(), 0))
+    load_seed_state(optimizer.state_dict(), 0, seed_state(alone[0].state_dict(), 0))
     for one, adam in zip((ahead, fresh, together), (*alone, optimizer), strict=True):
-        adam.step(one.parameters.gradient(loss(one).sum()))
-    assert [int(optimizer.state(seed)["step"]) for seed in range(2)] == [8, 1]
+        adam.step(one.gradient(loss(one).sum()))
+    assert optimizer.count.tolist() == [8.0, 1.0]
     for seed, one in enumerate((ahead, fresh)):
-        torch.testing.assert_close(together.parameters.of_seed(seed), one.parameters.of_seed(0))
+        torch.testing.assert_close(of_seed(together, seed), of_seed(one, 0))
 
 
 def test_both_ways_agree_to_rounding_over_300_steps() -> None:
@@ -62,15 +64,15 @@ def test_both_ways_agree_to_rounding_over_300_steps() -> None:
     generator = torch.Generator().manual_seed(1)
     networks, decays = (network(), network()), {"weight0": 1e-3, "bias1": 1e-2}
     optimizers = [
-        StackedAdam(one.parameters, learning_rate=1e-3, weight_decay=decays, flat=flat)
+        StackedAdam(one, learning_rate=1e-3, weight_decay=decays, flat=flat)
         for one, flat in zip(networks, (False, True), strict=True)
     ]
     for step in range(300):
         inputs = torch.randn(3, 2, 32, 7, generator=generator)
         for one, optimizer in zip(networks, optimizers, strict=True):
             optimizer.set_learning_rate(1e-3 * 0.99**step)
-            optimizer.step(one.parameters.gradient(one(inputs).square().sum()))
-    fused, flat = (one.parameters.values for one in networks)
+            optimizer.step(one.gradient(one(inputs).square().sum()))
+    fused, flat = (one.values for one in networks)
     assert float((fused - flat).abs().max() / fused.abs().max()) < 2e-7
 
 
@@ -92,29 +94,29 @@ def test_a_changed_learning_rate_holds_from_the_next_step_on(flat: bool) -> None
         optimizer.set_learning_rate(rate)
         optimizer.step([torch.ones(2, 1)])
     torch.testing.assert_close(parameters.values, torch.full((2,), -0.11))  # of a constant slope, each step is the rate
-    assert set(optimizer.state(0)) == {"first_moment", "second_moment", "step"}
+    assert set(optimizer.state_dict()) == {"first_moment.value", "second_moment.value", "count"}  # not the rate
 
 
 @WAYS
 def test_a_state_put_back_continues_bit_for_bit(flat: bool) -> None:
     network = stacked(0, 1)
-    optimizer = StackedAdam(network.parameters, learning_rate=0.1, flat=flat)
+    optimizer = StackedAdam(network, learning_rate=0.1, flat=flat)
     for _ in range(3):
-        optimizer.step(network.parameters.gradient(loss(network).sum()))
+        optimizer.step(network.gradient(loss(network).sum()))
     other = stacked(5, 6)
-    again = StackedAdam(other.parameters, learning_rate=0.1, flat=flat)
+    again = StackedAdam(other, learning_rate=0.1, flat=flat)
     for seed in range(2):
-        other.parameters.set_seed(seed, network.parameters.of_seed(seed))
-        again.load_state(seed, optimizer.state(seed))
+        load_seed_state(other.state_dict(), seed, seed_state(network.state_dict(), seed))
+        load_seed_state(again.state_dict(), seed, seed_state(optimizer.state_dict(), seed))
     for each, adam in ((network, optimizer), (other, again)):
-        adam.step(each.parameters.gradient(loss(each).sum()))
-    assert torch.equal(network.parameters.values, other.parameters.values)
+        adam.step(each.gradient(loss(each).sum()))
+    assert torch.equal(network.values, other.values)
 
 
 @pytest.mark.parametrize("betas", [(-0.1, 0.9), (0.9, 1.0)])
 def test_decays_outside_their_range_are_refused(betas: tuple[float, float]) -> None:
     with pytest.raises(InvalidArgumentError, match="betas are"):
-        StackedAdam(stacked(0).parameters, learning_rate=0.05, betas=betas)
+        StackedAdam(stacked(0), learning_rate=0.05, betas=betas)
 
 
 def test_every_entry_is_owned_by_its_seed() -> None:
@@ -122,7 +124,7 @@ def test_every_entry_is_owned_by_its_seed() -> None:
     owner = owners(parameters)
     parameters.values.copy_(owner)
     for seed in range(3):
-        assert (parameters.of_seed(seed) == seed).all()
+        assert (of_seed(parameters, seed) == seed).all()
 
 
 def test_the_compiled_step_is_made_once_and_does_what_the_plain_one_does() -> None:
@@ -152,11 +154,11 @@ def test_where_adam_cannot_be_compiled_the_fused_kernel_is_used_and_a_line_says_
     monkeypatch.setattr(module, "_plain_step", CompiledStep(compiler))  # type: ignore[arg-type]
     networks = stacked(0, 1), stacked(0, 1)
     for network, flat in zip(networks, (True, False), strict=True):
-        optimizer = StackedAdam(network.parameters, learning_rate=0.1, flat=flat)
+        optimizer = StackedAdam(network, learning_rate=0.1, flat=flat)
         with caplog.at_level(logging.WARNING):
             for _ in range(3):
-                optimizer.step(network.parameters.gradient(loss(network).sum()))
-    assert torch.equal(networks[0].parameters.values, networks[1].parameters.values)
+                optimizer.step(network.gradient(loss(network).sum()))
+    assert torch.equal(networks[0].values, networks[1].values)
     assert len(tries) == 1
     (message,) = caplog.messages
     assert message.endswith("slower: no C compiler found")

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from ampl.errors import InvalidFileError
-from continuous.networks.streams import SeedStreams, prefixed, without_prefix
+from continuous.networks.seed_state import prefixed, without_prefix
+from continuous.networks.streams import SeedStreams
 
 GPU_STATE = np.zeros(16, dtype=np.uint8)  # seed and offset
 

@@ -32,12 +32,12 @@ def vpm(**settings: Any) -> VPM:
 
 def test_vpm_minimizes_its_published_objectives() -> None:
     subject = vpm(normalization=0.5)
-    subject._previous.parameters.values.mul_(1.1)
-    subject._multiplier.values.fill_(0.7)
+    subject.previous.values.mul_(1.1)
+    subject.multiplier.values.fill_(0.7)
     data, starts, next_action, start_action = batch()
-    tau, previous = subject.network(data.state, data.action), subject._previous(data.state, data.action)
-    flow = 0.01 * subject.network(starts, start_action).mean()
-    flow = flow + 0.99 * (subject.network(data.next_state, next_action) * previous).mean()
+    tau, previous = subject.network.of(data.state, data.action), subject.previous.of(data.state, data.action)
+    flow = 0.01 * subject.network.of(starts, start_action).mean()
+    flow = flow + 0.99 * (subject.network.of(data.next_state, next_action) * previous).mean()
     alpha = 0.25
     by_hand = 0.5 * (tau**2).mean() - (1 - alpha) * (tau * previous).mean() - alpha * flow
     by_hand = by_hand + 0.5 * (2 * 0.7 * (tau.mean() - 1) - 0.7**2)
@@ -54,7 +54,7 @@ def test_vpm_s_power_iteration_steps_every_ten_updates_from_the_first_with_shrin
 
     def watched(table: Any, policy: Any, step_size: Tensor, streams: Any) -> tuple[Tensor, Tensor]:
         used.append(float(step_size))
-        if torch.equal(subject._previous.parameters.values, subject.network.parameters.values):
+        if torch.equal(subject.previous.values, subject.network.values):
             taken_over.append(len(used))
         return original(table, policy, step_size, streams)
 
@@ -70,15 +70,15 @@ def terms_by_hand(subject: SaddlePoint) -> tuple[Tensor, Tensor, Tensor, Tensor]
     data, starts, next_action, start_action = batch()
 
     def nu(state: Tensor, action: Tensor) -> Tensor:
-        return subject._value(torch.cat((state, action), -1))[..., 0]
+        return subject.value(torch.cat((state, action), -1))[..., 0]
 
-    weights = subject.network(data.state, data.action)
+    weights = subject.network.of(data.state, data.action)
     return weights, nu(data.state, data.action), nu(data.next_state, next_action), nu(starts, start_action)
 
 
 def test_gendice_s_objective_is_the_published_one() -> None:
     subject = GenDICEConfig(normalization=0.5, **SMALL).build(D, A, [0], None, "cpu")
-    subject._multiplier.values.fill_(0.7)
+    subject.multiplier.values.fill_(0.7)
     tau, nu, later, first = terms_by_hand(subject)
     by_hand = 0.01 * first.mean() + 0.99 * (tau * later).mean() - (tau * (nu + nu**2 / 4)).mean()
     by_hand = by_hand + 0.5 * (0.7 * (tau.mean() - 1) - 0.7**2 / 2)

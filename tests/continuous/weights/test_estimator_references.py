@@ -33,8 +33,8 @@ class Module(nn.Module):
         self.output = output
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(stacked.widths, stacked.widths[1:], strict=False))
         for index, layer in enumerate(self._linear()):
-            layer.weight.data.copy_(stacked.parameters.views[f"weight{index}"][0].detach().T)
-            layer.bias.data.copy_(stacked.parameters.views[f"bias{index}"][0, 0].detach())
+            layer.weight.data.copy_(stacked.views[f"weight{index}"][0].detach().T)
+            layer.bias.data.copy_(stacked.views[f"bias{index}"][0, 0].detach())
 
     def _linear(self) -> list[nn.Linear]:
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
@@ -76,7 +76,7 @@ def soft_update(target: nn.Module, online: nn.Module, rate: float) -> None:
 
 def compare(subject: Any, module: Module, start: Module) -> None:
     """Parameters agree to a small part of how far they moved."""
-    end = Module(subject.network.network)
+    end = Module(subject.network)
     for found, expected, before in zip(end.parameters(), module.parameters(), start.parameters(), strict=True):
         moved = (expected - before).abs().max()
         assert moved > 0
@@ -90,7 +90,7 @@ def test_q_moment_is_the_plain_loop(loss: MomentLoss, bound: float) -> None:
     subject = QMomentConfig(**settings, **SMALL).build(D, A, [0], None, "cpu", DISCOUNT)  # type: ignore[arg-type]
     critic = SmallCritic([0], offset=3.0)
     w, q, q_target = (
-        Module(subject.network.network, power),
+        Module(subject.network, power),
         Module(critic.first_head()),
         Module(critic.first_head_target()),
     )
@@ -122,7 +122,7 @@ def test_q_moment_is_the_plain_loop(loss: MomentLoss, bound: float) -> None:
 
 def test_vpm_is_the_plain_loop() -> None:
     subject = VPMConfig(**SMALL).build(D, A, [0], None, "cpu", DISCOUNT)
-    tau = Module(subject.network.network, clipped)
+    tau = Module(subject.network, clipped)
     v = torch.ones((), requires_grad=True)
     start, draws = deepcopy(tau), Draws()
     adam, adam_v = torch.optim.Adam(tau.parameters(), 3e-4), torch.optim.Adam([v], 3e-4)
@@ -143,14 +143,14 @@ def test_vpm_is_the_plain_loop() -> None:
         adam_v.step()
     subject.estimate(TABLE, POLICY, SmallCritic([0]), SeedStreams([0], "weights"))
     compare(subject, tau, start)
-    torch.testing.assert_close(subject._multiplier.values[0], v.detach())
+    torch.testing.assert_close(subject.multiplier.values[0], v.detach())
 
 
 @pytest.mark.parametrize("dual", [False, True])
 def test_the_dice_estimators_are_the_plain_loop_with_hard_copies(dual: bool) -> None:
     config = (DualDICEConfig if dual else GenDICEConfig)(**SMALL)
     subject = config.build(D, A, [0], None, "cpu", DISCOUNT)
-    tau, nu = Module(subject.network.network, clipped), Module(subject._value)
+    tau, nu = Module(subject.network, clipped), Module(subject.value)
     v = torch.ones((), requires_grad=True)
     start, start_nu, draws = deepcopy(tau), deepcopy(nu), Draws()
     rates = (1e-4, 1e-4, 1e-4) if dual else (3e-3, 1e-4, 1e-4)
@@ -180,7 +180,7 @@ def test_the_dice_estimators_are_the_plain_loop_with_hard_copies(dual: bool) -> 
     subject.estimate(TABLE, POLICY, SmallCritic([0]), SeedStreams([0], "weights"))
     compare(subject, tau, start)
     for found, expected, before in zip(
-        Module(subject._value).parameters(), nu.parameters(), start_nu.parameters(), strict=True
+        Module(subject.value).parameters(), nu.parameters(), start_nu.parameters(), strict=True
     ):
         assert (found - expected).abs().max() < 0.02 * (expected - before).abs().max() + 1e-7
-    torch.testing.assert_close(subject._multiplier.values[0], v.detach())
+    torch.testing.assert_close(subject.multiplier.values[0], v.detach())

@@ -39,7 +39,7 @@ def by_hand(subject: QMoment, masks: bool) -> tuple[Tensor, Tensor]:
     def value(network: Any, state: Tensor, action: Tensor) -> Tensor:
         return network(torch.cat((state, action), -1))[..., 0]  # type: ignore[no-any-return]
 
-    weights = subject.network(batch.state, batch.action)
+    weights = subject.network.of(batch.state, batch.action)
     later = value(target, batch.next_state, POLICY.act(batch.next_state, streams)) * weights
     later = later * ~batch.terminal if masks else later
     first = value(target, starts, POLICY.act(starts, streams))
