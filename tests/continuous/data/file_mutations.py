@@ -1,7 +1,7 @@
-"""Mutates valid dataset files and reads them: `python -m tests.continuous.data.file_mutations KIND COUNT FOLDER`.
+"""Mutates valid dataset files and reads them: `python -m tests.continuous.data.file_mutations COUNT FOLDER KIND ...`.
 
-Prints how many were tried and refused; ends with code 1 and the seed of the first that broke the rule: only an
-AmplError, or the very arrays of the valid file.
+Prints for each kind how many were tried and refused; ends with code 1 and the seed of the first that broke the rule:
+only an AmplError, or the very arrays of the valid file.
 """
 
 import contextlib
@@ -253,9 +253,9 @@ def main(kind: str, count: int, folder: Path) -> int:
             traceback.print_exc()
             print(f"{kind}, seed {seed}", file=sys.stderr)
             return 1
-    print(f"mutations {count} refused {refused}")
+    print(f"{kind}: mutations {count} refused {refused}", flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))
+    sys.exit(max(main(kind, int(sys.argv[1]), Path(sys.argv[2])) for kind in sys.argv[3:]))

@@ -100,17 +100,6 @@ def test_what_has_arrived_is_kept_for_the_next_command(content: bytes) -> None:
     assert json.loads(Path(f"{partial}.json").read_text())["tag"] == '"one"'
 
 
-def test_a_later_command_resumes_at_the_same_address(content: bytes) -> None:
-    behavior = Behavior(content, break_after=20_000)
-    with serve(behavior) as url:
-        with pytest.raises(InvalidFileError):
-            download(HOPPER, url=url, config=DownloadConfig(timeout=0.2, attempts=1))
-        behavior.break_after = None
-        path, _ = download(HOPPER, url=url, config=QUICK)
-    assert path.read_bytes() == content
-    assert behavior.asked == [None, "bytes=20000-"]
-
-
 def test_a_partial_file_of_another_version_or_address_is_never_continued(content: bytes) -> None:
     behavior = Behavior(b"x" * len(content), break_after=20_000)
     with serve(behavior) as url:
@@ -120,19 +109,6 @@ def test_a_partial_file_of_another_version_or_address_is_never_continued(content
         path, _ = download(HOPPER, url=url, config=QUICK)
         assert path.read_bytes() == content
     assert behavior.asked == [None, "bytes=20000-"]  # asked with If-Range, so the server sent everything
-
-
-@pytest.mark.parametrize("tag", [None, 'W/"weak"'])
-def test_without_a_strong_name_of_the_version_a_break_starts_over(content: bytes, tag: str | None) -> None:
-    behavior = Behavior(content, tag=tag, plan=[{"break_after": 20_000}, {"break_after": None}])
-    fetched(behavior)
-    assert behavior.asked == [None, None]
-
-
-def test_a_server_that_ignores_ranges_sends_everything_again(content: bytes) -> None:
-    behavior = Behavior(content, ranges=False, plan=[{"break_after": 20_000}, {"break_after": None}])
-    fetched(behavior)
-    assert behavior.asked == [None, "bytes=20000-"]
 
 
 def test_a_server_in_trouble_is_asked_again(content: bytes) -> None:
