@@ -23,12 +23,11 @@ from continuous.algorithms.damo import config as damo
 from continuous.algorithms.damo.config import DAMOConfig, Starts
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.evaluation import TaskEvaluation
-from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.model_based import ModelBased, Surroundings
 from continuous.algorithms.mopo import config as mopo
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty, TrueStep
-from continuous.algorithms.surroundings import Surroundings
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.dataset import load_dataset
 from continuous.data.episodes import episode_returns

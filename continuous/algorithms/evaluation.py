@@ -23,7 +23,7 @@ from continuous.evaluation.visits import real_visits, sample_visits
 
 
 class TaskEvaluation:
-    """Measures one algorithm in its task; a `continuous.algorithms.surroundings.Measured`.
+    """Measures one algorithm in its task; a `continuous.algorithms.model_based.Measured`.
 
     Args:
         evaluator: gives an evaluator of the task in any process, for a number of episodes and a discount.

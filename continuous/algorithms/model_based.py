@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ampl.arithmetic import DEFAULT, Arithmetic
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Actor, Array, Evaluation, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from ampl.setting_values import settings_as_json
 from continuous.algorithms.config import ModelBasedConfig, Schedule
 from continuous.algorithms.learner import Learner
-from continuous.algorithms.surroundings import Surroundings
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.rollout import Model, paths_at_once, roll_out
@@ -36,6 +37,37 @@ from continuous.replay.buffers import Batch, ReplayBuffer, TransitionTable
 
 LearnerT = TypeVar("LearnerT", bound=Learner)
 ConfigT = TypeVar("ConfigT", bound=ModelBasedConfig)
+
+
+class Measured(Protocol):
+    """What tells how good an algorithm's policies are: `continuous.algorithms.evaluation.TaskEvaluation`."""
+
+    def evaluations(self, algorithm: Any, request: EvaluationRequest) -> Sequence[Evaluation]:
+        """See `ampl.interfaces.Algorithm`."""
+
+    def samples(self, algorithm: Any) -> Sequence[State]:
+        """See `ampl.interfaces.Sampled`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """Task and machine, as far as an algorithm must know them.
+
+    Attributes:
+        termination: the task's rule, from states [..., D] to [...] of bool.
+        evaluation: what measures the algorithm; None: it is only trained.
+        description: what the data is, for config.json.
+        dataset_sha256: of the data's file.
+        arithmetic: threads and precision.
+        notes: for the user.
+    """
+
+    termination: Callable[[Tensor], Tensor]
+    evaluation: Measured | None = None
+    description: Mapping[str, Any]
+    dataset_sha256: str | None = None
+    arithmetic: Arithmetic = DEFAULT
+    notes: Sequence[str] = ()
 
 
 class ModelBased(ABC, Generic[LearnerT, ConfigT]):

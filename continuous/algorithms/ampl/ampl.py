@@ -28,8 +28,7 @@ from continuous.algorithms.ampl.discriminator import Discriminator
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import ActorCritic, Draws
 from continuous.algorithms.ampl.value_model_loss import ValueModelLoss
-from continuous.algorithms.model_based import ModelBased
-from continuous.algorithms.surroundings import Surroundings
+from continuous.algorithms.model_based import ModelBased, Surroundings
 from continuous.model.ensemble import reward_bound, state_bound
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.networks.acting import BestOfSeveral

@@ -22,8 +22,7 @@ from torch import Tensor
 
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.learner import DAMODraws, DAMOLearner
-from continuous.algorithms.model_based import ModelBased
-from continuous.algorithms.surroundings import Surroundings
+from continuous.algorithms.model_based import ModelBased, Surroundings
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import Batch, TransitionTable
 

@@ -19,11 +19,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ampl.interfaces import Policy as ActingPolicy
-from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.model_based import ModelBased, Surroundings
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty, TrueStep
 from continuous.algorithms.sac.learner import SoftActorCritic
-from continuous.algorithms.surroundings import Surroundings
 from continuous.model.rollout import UniformPolicy
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable

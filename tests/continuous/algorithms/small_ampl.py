@@ -16,7 +16,7 @@ from continuous.algorithms.ampl.discriminator import RegularizerConfig
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.evaluation import TaskEvaluation
-from continuous.algorithms.surroundings import Surroundings
+from continuous.algorithms.model_based import Surroundings
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.termination import Termination, never
