@@ -61,4 +61,4 @@ def test_a_policy_of_another_robot_is_refused(tmp_path: Path) -> None:
 def test_mistakes_are_one_line(tmp_path: Path, mistake: Callable[..., str]) -> None:
     for arguments in (["hopper-medum-v2"], ["hopper-medium-v2", "--policy", str(tmp_path / "absent.safetensors")],
                       ["maze2d-umaze-v1", "--episodes", "0"]):  # fmt: skip
-        mistake("data", "score", *arguments)
+        mistake("score", *arguments)
