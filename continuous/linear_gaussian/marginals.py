@@ -1,0 +1,53 @@
+"""The law of the state at every step under a policy: m_{t+1} = M m_t + u, V_{t+1} = M V_t M' + N."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ampl.errors import InvalidArgumentError
+from continuous.linear_gaussian.checks import Floats, symmetric
+from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, closed_loop
+
+NEGLIGIBLE = 1e-12  # gamma^t from which on steps are left out of sums over t
+
+
+def state_marginals(
+    mdp: LinearGaussianMDP, policy: AffineGaussianPolicy, dynamics: LinearDynamics | None = None
+) -> Iterator[tuple[Floats, Floats]]:
+    """Mean [D] and covariance [D, D] of s_0, s_1, ..., without end.
+
+    Args:
+        mdp: whose start and dynamics.
+        policy: who acts.
+        dynamics: in place of the MDP's own, such as a model.
+    """
+    matrix, shift, noise = closed_loop(dynamics or mdp.dynamics, policy)
+    mean, covariance = mdp.initial_mean, mdp.initial_covariance
+    while True:
+        yield mean, covariance
+        mean, covariance = matrix @ mean + shift, symmetric(matrix @ covariance @ matrix.T + noise)
+
+
+def discount_horizon(discount: float) -> int:
+    """Steps t = 0, 1, ... until gamma^t is negligible; one where gamma is zero."""
+    return 1 if discount == 0.0 else max(1, math.ceil(math.log(NEGLIGIBLE) / math.log(discount)))
+
+
+def check_discounted_moments(
+    mdp: LinearGaussianMDP, policy: AffineGaussianPolicy, dynamics: LinearDynamics | None = None
+) -> None:
+    """That sum_t gamma^t V_t exists.
+
+    Raises:
+        InvalidArgumentError: the closed loop grows by 1 / sqrt(gamma) a step or faster.
+    """
+    matrix, _, _ = closed_loop(dynamics or mdp.dynamics, policy)
+    radius = float(np.abs(np.linalg.eigvals(matrix)).max())
+    if radius * math.sqrt(mdp.discount) >= 1.0:
+        raise InvalidArgumentError(
+            f"the closed loop A + B K has spectral radius {radius:.6g}; at discount {mdp.discount:g} expected less "
+            f"than 1 / sqrt(discount) = {1 / math.sqrt(mdp.discount):.6g}; else its variance is infinite."
+        )

@@ -1,0 +1,117 @@
+"""Mixtures of Gaussians: discounted occupancies, and the law of a dataset's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import logsumexp
+
+from ampl.errors import InvalidDistributionError, check_at_least
+from continuous.linear_gaussian.checks import Floats
+from continuous.linear_gaussian.marginals import check_discounted_moments, discount_horizon, state_marginals
+from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
+
+_SAME = 1e-14  # relative difference below which successive components are one
+_AT_ONCE = 2**21  # numbers in an intermediate array of densities
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixture:
+    """sum_i c_i N(mean_i, covariance_i).
+
+    Attributes:
+        shares: c, sum to one, [T].
+        means: [T, n].
+        covariances: [T, n, n].
+    """
+
+    shares: Floats
+    means: Floats
+    covariances: Floats
+
+    def log_density(self, points: Floats) -> Floats:
+        """Log density with respect to Lebesgue measure: from [N, n] to [N].
+
+        Raises:
+            InvalidDistributionError: a component without a density, as of a deterministic policy.
+        """
+        try:
+            roots = np.linalg.cholesky(self.covariances)
+        except np.linalg.LinAlgError as error:
+            raise InvalidDistributionError(
+                "a component's covariance is singular, so the mixture has no density; give the policy and the start or "
+                "the dynamics positive definite covariances."
+            ) from error
+        n = self.means.shape[1]
+        log_shares = (
+            np.log(self.shares) - np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(1) - 0.5 * n * np.log(2 * np.pi)
+        )
+        inverses = np.stack([solve_triangular(root, np.eye(n), lower=True) for root in roots])  # [T, n, n]
+        centers = np.einsum("tij,tj->ti", inverses, self.means)
+        size = max(1, _AT_ONCE // (len(roots) * n))
+        parts = []
+        for start in range(0, len(points), size):
+            rotated = points[start : start + size] @ inverses.reshape(-1, n).T  # [P, T n]
+            whitened = rotated.reshape(-1, len(roots), n) - centers
+            parts.append(logsumexp(log_shares - 0.5 * np.square(whitened).sum(-1), axis=1))
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def sample(self, count: int, generator: np.random.Generator) -> Floats:
+        """Independent draws, [count, n]."""
+        chosen = generator.choice(len(self.shares), count, p=self.shares)
+        roots = np.stack([square_root(covariance) for covariance in self.covariances])
+        noise = generator.standard_normal((count, self.means.shape[1]))
+        return self.means[chosen] + np.einsum("pij,pj->pi", roots[chosen], noise)
+
+    def expectation_of_square(self, matrix: Floats, offset: Floats | float = 0.0) -> float:
+        """E[(G x + g)' (G x + g)] for a matrix G, [k, n], and an offset g, [k]."""
+        means = self.means @ matrix.T + offset
+        spread = np.einsum("ki,tij,kj->t", matrix, self.covariances, matrix)
+        return float(self.shares @ (np.square(means).sum(1) + spread))
+
+
+def occupancy(
+    mdp: LinearGaussianMDP, policy: AffineGaussianPolicy, dynamics: LinearDynamics | None = None
+) -> GaussianMixture:
+    """d_pi = (1 - gamma) sum_t gamma^t law of (s_t, a_t), cut where gamma^t < 1e-12.
+
+    Steps after which the law no longer changes are one component.
+
+    Args:
+        mdp: the problem.
+        policy: pi.
+        dynamics: in place of the MDP's own, such as a model.
+
+    Raises:
+        InvalidArgumentError: a closed loop so unstable that d_pi has no variance.
+    """
+    check_discounted_moments(mdp, policy, dynamics)
+    steps = discount_horizon(mdp.discount)
+    means, covariances, shares = [], [], []
+    before: tuple[Floats, Floats] | None = None
+    for step, (mean, covariance) in enumerate(islice(state_marginals(mdp, policy, dynamics), steps)):
+        means.append(mean)
+        covariances.append(covariance)
+        shares.append((1.0 - mdp.discount) * mdp.discount**step)
+        if before is not None and _same(mean, before[0]) and _same(covariance, before[1]):
+            break
+        before = mean, covariance
+    shares[-1] = max(1.0 - sum(shares[:-1]), 0.0)  # what is left: of the settled law, or negligible
+    joint = policy.joint(np.stack(means), np.stack(covariances))
+    return GaussianMixture(np.array(shares) / sum(shares), *joint)
+
+
+def episode_law(mdp: LinearGaussianMDP, policy: AffineGaussianPolicy, length: int) -> GaussianMixture:
+    """Law of a row (s, a) of a dataset: uniform over the steps of episodes of `length` steps."""
+    check_at_least("length", length, 1)
+    laws = list(islice(state_marginals(mdp, policy), length))
+    joint = policy.joint(np.stack([mean for mean, _ in laws]), np.stack([covariance for _, covariance in laws]))
+    return GaussianMixture(np.full(length, 1.0 / length), *joint)
+
+
+def _same(first: Floats, second: Floats) -> bool:
+    scale = max(float(np.abs(first).max()), float(np.abs(second).max()))
+    return bool(np.abs(first - second).max() <= _SAME * scale)

@@ -1,0 +1,148 @@
+"""Rewards, marginals, returns and action values against Monte Carlo and against each other."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ampl.errors import InvalidArgumentError
+from continuous.linear_gaussian.dataset import sample_episodes
+from continuous.linear_gaussian.families import random_covariance, random_mdp, random_policy
+from continuous.linear_gaussian.marginals import discount_horizon
+from continuous.linear_gaussian.mixtures import occupancy
+from continuous.linear_gaussian.optimum import optimal_policy
+from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
+from continuous.linear_gaussian.returns import action_value, expected_return, quadratic_value
+from continuous.linear_gaussian.rewards import BoundedReward, QuadraticReward
+from tests.continuous.linear_gaussian.monte_carlo import assert_mean, problems, state_law
+
+few = settings(max_examples=25, deadline=None)
+
+
+@few
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.booleans())
+def test_the_mean_of_a_reward_under_a_gaussian(seed: int, size: int, bounded: bool) -> None:
+    generator = np.random.default_rng(seed)
+    weight = random_covariance(size, generator)
+    if seed % 2:
+        weight[0], weight[:, 0] = 0.0, 0.0  # a coordinate that costs nothing
+    reward = BoundedReward(weight) if bounded else QuadraticReward(weight)
+    mean, covariance = generator.standard_normal(size), random_covariance(size, generator)
+    samples = mean + generator.standard_normal((20_000, size)) @ square_root(covariance).T
+    assert_mean(reward(samples), reward.expectation(mean, covariance))
+    assert reward(samples).max() <= min(reward.bound, 1.0)
+
+
+@few
+@given(problems(), st.integers(0, 8))
+def test_the_law_of_a_step(case: tuple[LinearGaussianMDP, AffineGaussianPolicy], step: int) -> None:
+    mdp, policy = case
+    episodes = sample_episodes(mdp, policy, episodes=20_000, length=step + 1, generator=np.random.default_rng(step))
+    states, actions = episodes.states[:, step], episodes.actions[:, step]
+    mean, covariance = policy.joint(*state_law(mdp, policy, step))
+    pairs = np.hstack((states, actions))
+    assert_mean(pairs, mean)
+    centred = pairs - mean
+    assert_mean(centred[:, :, None] * centred[:, None, :], covariance)
+    assert_mean(episodes.rewards[:, step], mdp.reward.expectation(mean, covariance))
+
+
+@few
+@given(problems())
+def test_the_return_is_that_of_episodes(case: tuple[LinearGaussianMDP, AffineGaussianPolicy]) -> None:
+    mdp, policy = case
+    length = min(discount_horizon(mdp.discount), 400)
+    episodes = sample_episodes(mdp, policy, episodes=1500, length=length, generator=np.random.default_rng(1))
+    powers = mdp.discount ** np.arange(length)
+    rest = mdp.discount**length * float(mdp.reward.expectation(*policy.joint(*state_law(mdp, policy, length))))
+    assert_mean((1.0 - mdp.discount) * episodes.rewards @ powers + rest, expected_return(mdp, policy))
+
+
+@few
+@given(problems(bounded=False))
+def test_a_quadratic_return_by_two_routes(case: tuple[LinearGaussianMDP, AffineGaussianPolicy]) -> None:
+    mdp, policy = case
+    mixture = occupancy(mdp, policy)
+    by_steps = float(mixture.shares @ mdp.reward.expectation(mixture.means, mixture.covariances))
+    assert expected_return(mdp, policy) == pytest.approx(by_steps, rel=1e-9)
+
+
+@few
+@given(problems())
+def test_the_return_is_the_mean_action_value_of_the_start(case: tuple[LinearGaussianMDP, AffineGaussianPolicy]) -> None:
+    mdp, policy = case
+    generator = np.random.default_rng(2)
+    roots = square_root(mdp.initial_covariance)
+    states = mdp.initial_mean + generator.standard_normal((3000, mdp.dynamics.state_size)) @ roots.T
+    pairs = np.hstack((states, policy.act(states, generator)))
+    assert_mean((1.0 - mdp.discount) * action_value(mdp, policy, pairs), expected_return(mdp, policy))
+
+
+@few
+@given(problems())
+def test_the_bellman_equation(case: tuple[LinearGaussianMDP, AffineGaussianPolicy]) -> None:
+    """Q(s, a) = r(s, a) + gamma E[Q(s', a')], from one pair."""
+    mdp, policy = case
+    generator = np.random.default_rng(3)
+    pair = generator.standard_normal((1, mdp.reward.size))
+    mean = mdp.dynamics.next_mean(pair)
+    noise = generator.standard_normal((4000, mdp.dynamics.state_size)) @ square_root(mdp.dynamics.covariance).T
+    after = np.hstack((mean + noise, policy.act(mean + noise, generator)))
+    backup = mdp.reward(pair) + mdp.discount * action_value(mdp, policy, after)
+    assert_mean(backup, float(action_value(mdp, policy, pair)[0]))
+
+
+@few
+@given(problems(bounded=False))
+def test_no_policy_beats_the_optimum(case: tuple[LinearGaussianMDP, AffineGaussianPolicy]) -> None:
+    mdp, policy = case
+    best, generator = optimal_policy(mdp), np.random.default_rng(4)
+    top = expected_return(mdp, best)
+    assert top >= expected_return(mdp, policy)
+    for _ in range(5):
+        near = AffineGaussianPolicy(
+            best.gain + 1e-3 * generator.standard_normal(best.gain.shape),
+            best.offset + 1e-3 * generator.standard_normal(best.offset.shape),
+            best.covariance,
+        )
+        assert expected_return(mdp, near) <= top + 1e-12 * abs(top)
+
+
+@few
+@given(problems(bounded=False))
+def test_the_optimum_acts_greedily_on_its_own_value(case: tuple[LinearGaussianMDP, AffineGaussianPolicy]) -> None:
+    mdp, _ = case
+    best, generator = optimal_policy(mdp), np.random.default_rng(5)
+    states = generator.standard_normal((20, mdp.dynamics.state_size))
+    actions = best.mean(states)
+    value = action_value(mdp, best, np.hstack((states, actions)))
+    np.testing.assert_allclose(value, quadratic_value(mdp, best)(states), rtol=1e-9)
+    for _ in range(5):
+        other = actions + 0.1 * generator.standard_normal(actions.shape)
+        assert (action_value(mdp, best, np.hstack((states, other))) <= value + 1e-9 * np.abs(value)).all()
+
+
+def test_a_return_in_a_model_is_that_of_the_model() -> None:
+    generator = np.random.default_rng(6)
+    mdp = random_mdp(3, 2, generator, discount=0.9)
+    model = random_mdp(3, 2, generator, discount=0.9).dynamics
+    policy = random_policy(model, generator)
+    inside = LinearGaussianMDP(model, mdp.initial_mean, mdp.initial_covariance, mdp.reward, mdp.discount)
+    pairs = generator.standard_normal((7, 5))
+    assert expected_return(mdp, policy, model) == expected_return(inside, policy)
+    np.testing.assert_array_equal(action_value(mdp, policy, pairs, model), action_value(inside, policy, pairs))
+
+
+def test_a_system_that_grows_slower_than_its_discount_falls_has_a_return_and_a_faster_one_is_named() -> None:
+    def system(radius: float) -> LinearGaussianMDP:
+        dynamics = LinearDynamics(np.array([[radius]]), np.array([[1.0]]), np.eye(1), np.zeros(1))
+        return LinearGaussianMDP(dynamics, np.ones(1), np.eye(1), QuadraticReward(np.eye(2)), 0.81)
+
+    still = AffineGaussianPolicy(np.zeros((1, 1)), np.zeros(1), np.eye(1))
+    # V_t = 1.1^(2t) + 2 (1.1^(2t) - 1) / 0.21 and m_t = 1.1^t: the series by hand, at gamma 0.81.
+    powers = 1.21 ** np.arange(3000)
+    second = powers + powers + 2.0 * (powers - 1.0) / 0.21
+    by_hand = -(0.19 * (0.81 ** np.arange(3000)) @ second) - 1.0
+    assert expected_return(system(1.1), still) == pytest.approx(by_hand, rel=1e-9)
+    with pytest.raises(InvalidArgumentError, match=r"spectral radius 1\.2; at discount 0\.81 expected less .*1\.1111"):
+        expected_return(system(1.2), still)
