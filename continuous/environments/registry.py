@@ -10,6 +10,7 @@ from typing import Any
 from ampl.errors import InvalidArgumentError
 from continuous.environments.robot import Robot
 from continuous.environments.simulator import Simulator
+from continuous.linear_gaussian.tasks import find_linear_gaussian
 from continuous.tasks.registry import Family, Task
 
 _compiling = threading.Lock()  # MuJoCo 4.0 ends the process where two threads compile a model that it warns of
@@ -45,6 +46,8 @@ def robot_for(task: Task) -> Robot:
                     f"{task.name} has no MuJoCo model, which AMPL's start states and MOPO's variant true-error need; "
                     "train mopo with another variant, or damo."
                 )
+            case Family.LINEAR_GAUSSIAN:
+                raise InvalidArgumentError(f"{task.name} has no MuJoCo model, as it is not a robot.")
 
 
 def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simulator]:
@@ -61,6 +64,10 @@ def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simu
         from continuous.environments.hiv.simulator import TreatmentSimulator
 
         return TreatmentSimulator
+    if task.family is Family.LINEAR_GAUSSIAN:
+        from continuous.environments.linear_gaussian.simulator import LinearGaussianSimulator
+
+        return partial(LinearGaussianSimulator, find_linear_gaussian(task.name))
     from continuous.environments.batch import BatchSimulator
 
     return partial(BatchSimulator, robot_for(task), threads)
@@ -125,3 +132,7 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
                 if render_mode is not None:
                     raise InvalidArgumentError(f"{task.name} has no pictures; leave the video out.")
                 return HivEnvironment(HivConfig.mopo())
+            case Family.LINEAR_GAUSSIAN:
+                from continuous.environments.linear_gaussian.environment import LinearGaussianEnvironment
+
+                return LinearGaussianEnvironment(find_linear_gaussian(task.name))

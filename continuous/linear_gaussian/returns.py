@@ -11,7 +11,7 @@ import numpy as np
 
 from continuous.linear_gaussian.checks import Floats, solve, symmetric
 from continuous.linear_gaussian.marginals import check_discounted_moments, discount_horizon
-from continuous.linear_gaussian.mixtures import occupancy
+from continuous.linear_gaussian.mixtures import episode_law, occupancy
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, closed_loop
 from continuous.linear_gaussian.rewards import QuadraticReward
 
@@ -127,3 +127,9 @@ def _discounted_lyapunov(matrix: Floats, constant: Floats, discount: float) -> F
     size = len(matrix)
     system = np.eye(size * size) - discount * np.kron(matrix.T, matrix.T)
     return symmetric(solve(system, constant.ravel()).reshape(size, size))
+
+
+def return_of_episodes(mdp: LinearGaussianMDP, policy: AffineGaussianPolicy, length: int) -> float:
+    """E[sum of the rewards of `length` steps], undiscounted: what an evaluation's episodes earn."""
+    law = episode_law(mdp, policy, length)
+    return float(mdp.reward.expectation(law.means, law.covariances).sum())

@@ -20,6 +20,8 @@ GYM_MUJOCO_DATASETS = ("random", "medium", "medium-replay", "medium-expert", "ex
 MAZE2D_DATASETS = ("sparse", "dense")
 ADROIT_DATASETS = ("human", "cloned", "expert")
 _V0_FILES = {"medium-replay": "mixed"}  # as the files call it
+LINEAR_GAUSSIAN_PREFIX = "lqr-"
+LINEAR_GAUSSIAN_NAMES = ("lqr-pointmass", "lqr-pointmass-2d", "lqr-random-4-2")  # and lqr-random of any other sizes
 ANT_ANGLES = (30, 45, 60, 90)  # degrees to the x axis
 
 
@@ -32,6 +34,7 @@ class Family(Enum):
     ADROIT = "Adroit v1"
     OUT_OF_DISTRIBUTION = "MOPO's out-of-distribution tasks"
     TREATMENT = "MOPO's HIV experiment"
+    LINEAR_GAUSSIAN = "linear-Gaussian problems"
 
 
 class TransitionMode(Enum):
@@ -172,7 +175,20 @@ def find_task(name: str) -> Task:
 
     Raises:
         UnknownNameError: no such task; the message has the nearest one and all names.
+        InvalidArgumentError: a name that begins with lqr- and is no linear-Gaussian task.
     """
+    if name.startswith(LINEAR_GAUSSIAN_PREFIX):
+        return _linear_gaussian(name)
     if name not in TASKS:
-        raise UnknownNameError("D4RL task", name, TASKS)
+        raise UnknownNameError("task", name, [*TASKS, *LINEAR_GAUSSIAN_NAMES])
     return TASKS[name]
+
+
+def _linear_gaussian(name: str) -> Task:
+    """A linear-Gaussian problem: 0 is the return of its behavior policy, 100 the optimum's, both exact."""
+    from continuous.linear_gaussian.tasks import EPISODE_LENGTH, find_linear_gaussian  # which needs scipy, so only here
+
+    found = find_linear_gaussian(name)
+    dynamics, low_and_high = found.mdp.dynamics, found.reference_returns()
+    body = _body(dynamics.state_size, dynamics.action_size, EPISODE_LENGTH, *low_and_high)
+    return Task(name=name, family=Family.LINEAR_GAUSSIAN, robot=name, dataset="behavior", url="", **vars(body))

@@ -1,0 +1,1 @@
+"""The tasks `lqr-...` as a batched simulator and as a Gymnasium environment."""
