@@ -21,10 +21,10 @@ class ContinuousProblems:
     kind: ProblemKind = "continuous"
 
     def names(self) -> Sequence[str]:
-        """As `ampl data list` shows them."""
-        from continuous.tasks.registry import TASKS
+        """As `ampl data list` shows them, and the linear-Gaussian problems, which have no file."""
+        from continuous.tasks.registry import LINEAR_GAUSSIAN_NAMES, TASKS
 
-        return list(TASKS)
+        return [*TASKS, *LINEAR_GAUSSIAN_NAMES]
 
     def load(self, name: str) -> Task:
         """The task; its dataset is read when an algorithm is built on it."""

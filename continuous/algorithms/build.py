@@ -35,6 +35,7 @@ from continuous.data.transitions import transition_table
 from continuous.environments.oracle import Oracle
 from continuous.environments.registry import kept_simulator, robot_for
 from continuous.evaluation.evaluator import Evaluation, task_evaluator
+from continuous.linear_gaussian.tasks import find_linear_gaussian
 from continuous.tasks.registry import Family, Task
 from continuous.tasks.termination import bounded, find_termination
 
@@ -120,7 +121,7 @@ def assemble(
     )
     match config:
         case AMPLConfig():
-            starts = reset_states(robot_for(task), config.schedule.start_states).to(device)
+            starts = start_states_of(task, config.schedule.start_states).to(device)
             rescaled = table.changed(reward=rescale_rewards(table.reward), start_state=starts)
             return AMPL(rescaled, config, seeds, surroundings, reward_units(table.reward, rescaled.reward))
         case MOPOConfig():
@@ -130,6 +131,13 @@ def assemble(
                 table = table.changed(start_state=table.state.clone())
             return DAMO(table, config, seeds, surroundings)
     raise TypeError(f"{type(config).__name__} is no algorithm's settings")
+
+
+def start_states_of(task: Task, count: int) -> Tensor:
+    """States that episodes start from, [count, D], the same for every seed of a run."""
+    if task.family is Family.LINEAR_GAUSSIAN:
+        return torch.from_numpy(find_linear_gaussian(task.name).starts(count)).float()
+    return reset_states(robot_for(task), count)
 
 
 def true_step(oracle: Oracle) -> TrueStep:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from ampl.errors import InvalidArgumentError, check_at_least, check_fraction, check_positive
 from ampl.scale import Scale
@@ -107,3 +107,20 @@ class ModelBasedConfig:
         if self.dynamics.max_steps < published.dynamics.max_steps:
             line += f", at most {self.dynamics.max_steps:,} steps in each fit of the model"
         return line
+
+
+def small_settings(config: ModelBasedConfig, steps_per_epoch: int = 100) -> dict[str, Any]:
+    """Our own settings for the tasks lqr-...: small models, short epochs, exact next states, many cheap episodes."""
+    dynamics = replace(
+        config.dynamics, hidden=64, layers=2, weight_decay=(0.0, 0.0), head_weight_decay=0.0, max_steps=1500
+    )
+    return {
+        "dynamics": dynamics,
+        "schedule": replace(config.schedule, epochs=20, steps_per_epoch=steps_per_epoch),
+        "transitions": TransitionMode.MODEL,
+        "evaluation_episodes": 100,
+    }
+
+
+OWN_SETTINGS = "{task} is this project's own task, and so are its settings"
+"""The note of a run on a task lqr-..."""

@@ -20,6 +20,7 @@ class Source(StrEnum):
     """Where a dataset comes from."""
 
     ORIGINAL = "original"  # D4RL's published file
+    SAMPLED = "sampled"  # from a problem of this project, whose truth is known
     RE_CREATED = "re-created"  # made by a recipe of this project; never to be reported as D4RL
 
 

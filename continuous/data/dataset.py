@@ -10,9 +10,10 @@ from continuous.data.cache import find_dataset
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import check_record, file_sha256, read_record
+from continuous.data.linear_gaussian_data import sampled_data
 from continuous.data.plausibility import check_plausible
 from continuous.data.recipes import missing_dataset
-from continuous.tasks.registry import Task
+from continuous.tasks.registry import Family, Task
 
 
 def load_dataset(task: Task, path: Path | None = None) -> D4RLData:
@@ -26,6 +27,8 @@ def load_dataset(task: Task, path: Path | None = None) -> D4RLData:
         InvalidFileError: no file, or one that is damaged, of another task, or no longer what was downloaded; the
             message says where it belongs and which command makes it.
     """
+    if task.family is Family.LINEAR_GAUSSIAN and path is None:
+        return sampled_data(task)
     path = path or find_dataset(task)
     if path is None:
         raise missing_dataset(task)

@@ -20,7 +20,7 @@ from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.dataset import Episodes, sample_episodes
 from continuous.linear_gaussian.families import random_mdp
 from continuous.linear_gaussian.optimum import optimal_policy
-from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP
+from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
 from continuous.linear_gaussian.returns import return_of_episodes
 from continuous.linear_gaussian.rewards import BoundedReward, QuadraticReward
 
@@ -51,6 +51,12 @@ class LinearGaussianTask:
         """The data: 200 episodes of 100 steps; the same seed gives the same bytes."""
         generator = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
         return sample_episodes(self.mdp, self.behavior, episodes=N_EPISODES, length=EPISODE_LENGTH, generator=generator)
+
+    def starts(self, count: int, seed: int = 0) -> Floats:
+        """States that episodes start from, [count, D]."""
+        generator = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
+        root = square_root(self.mdp.initial_covariance)
+        return self.mdp.initial_mean + generator.standard_normal((count, len(root))) @ root.T
 
     def reference_returns(self) -> tuple[float, float]:
         """Undiscounted returns of an episode that score 0 and 100: the behavior's and the optimum's, both exact."""

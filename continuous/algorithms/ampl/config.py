@@ -18,7 +18,7 @@ from continuous.algorithms.ampl.discriminator import Objective, RegularizerConfi
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig, default_noise_size
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import PolicyUpdateConfig
-from continuous.algorithms.config import ModelBasedConfig
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, small_settings
 from continuous.tasks.registry import LOCOMOTION, Family, Task
 from continuous.weights.dualdice import DualDICEConfig
 from continuous.weights.estimator import EstimatorConfig
@@ -119,8 +119,27 @@ def preset(task: Task) -> Preset:
     )
 
 
+def _small() -> AMPLConfig:
+    """Our own, for the tasks lqr-...: a run of minutes, with small networks and faster weights."""
+    config = AMPLConfig(weights=QMomentConfig(learning_rate=1e-3, steps=300, hidden=(64, 64), weight_power=0.5))
+    rates = {"learning_rate": 1e-3}
+    schedule = AMPLSchedule(
+        rollout_length=3, starts_per_step=64, batch_size=256, warm_start_epochs=2, annealing_epochs=1, retrain_period=10
+    )
+    small = replace(
+        config,
+        policy=ImplicitPolicyConfig(noise_size=2, hidden=(64, 64)),
+        critic=replace(config.critic, hidden=(64, 64), **rates),
+        regularizer=replace(config.regularizer, hidden=(64, 64)),
+        schedule=schedule,
+    )
+    return replace(small, **small_settings(small, steps_per_epoch=104))
+
+
 def main_config(task: Task) -> AMPLConfig:
     """The variant "main": AMPL as published."""
+    if task.family is Family.LINEAR_GAUSSIAN:
+        return _small()
     chosen = preset(task)
     noise_size = chosen.noise_size or default_noise_size(task.observation_size)
     return AMPLConfig(
@@ -132,6 +151,8 @@ def main_config(task: Task) -> AMPLConfig:
 
 def preset_notes(task: Task, variant: str, config: AMPLConfig) -> list[str]:
     """One line if the settings were not published."""
+    if task.family is Family.LINEAR_GAUSSIAN:
+        return [OWN_SETTINGS.format(task=task.name)]
     if task.name in PUBLISHED:
         return []
     return [f"{task.name} was not among the published runs: its settings are its family's."]

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from continuous.algorithms.config import ModelBasedConfig, Schedule
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.algorithms.mopo.config import MOPO_DYNAMICS, largest_state
+from continuous.algorithms.sac.learner import Decay
+from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.model.network import DynamicsConfig
-from continuous.tasks.registry import Task, TransitionMode
+from continuous.tasks.registry import Family, Task, TransitionMode
 
 
 class Starts(StrEnum):
@@ -89,7 +91,26 @@ def main_config(task: Task) -> DAMOConfig:
     """Table 4's settings of a task."""
     alpha, rollout_length = TABLE4.get(task.name, COMMON)
     config = DAMOConfig(learner=DAMOLearnerConfig(alpha=alpha), largest_state=largest_state(task))
+    if task.family is Family.LINEAR_GAUSSIAN:
+        return _small(config)
     return replace(config, schedule=replace(config.schedule, rollout_length=rollout_length))
+
+
+def _small(config: DAMOConfig) -> DAMOConfig:
+    """Our own, for the tasks lqr-...: a run of minutes, with small networks."""
+    networks = replace(
+        config.learner.learner,
+        policy_learning_rate=1e-3,
+        critic_learning_rate=1e-3,
+        temperature_learning_rate=3e-4,
+        policy_learning_rate_decay=Decay.NONE,
+        target_rate=0.01,
+        hidden=(64, 64),
+        policy=SquashedGaussianConfig(hidden=(64, 64), lowest_log_std=-5.0),
+    )
+    classifier = replace(config.learner.classifier, hidden=(64, 64))
+    learner = replace(config.learner, alpha=1.0, learner=networks, classifier=classifier)
+    return replace(config, learner=learner, **small_settings(config))
 
 
 def published_config(task: Task, variant: str) -> DAMOConfig:
@@ -100,7 +121,9 @@ def published_config(task: Task, variant: str) -> DAMOConfig:
 def preset_notes(task: Task, variant: str, config: DAMOConfig) -> list[str]:
     """What no source gives."""
     notes = ["DAMO's formulas and some settings are reconstructed; see docs/model_based.md"]
-    if task.name not in TABLE4:
+    if task.family is Family.LINEAR_GAUSSIAN:
+        notes.append(OWN_SETTINGS.format(task=task.name))
+    elif task.name not in TABLE4:
         alpha, length = COMMON
         notes.insert(0, f"{task.name} is not in DAMO's Table 4; alpha = {alpha:g} and h = {length} are taken")
     return notes

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_at_least
-from continuous.algorithms.config import ModelBasedConfig
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, small_settings
 from continuous.algorithms.mopo.penalties import Penalty
 from continuous.algorithms.sac.learner import Decay, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
-from continuous.tasks.registry import LOCOMOTION, Task, TransitionMode
+from continuous.tasks.registry import LOCOMOTION, Family, Task, TransitionMode
 
 MOPO_DYNAMICS = DynamicsConfig(
     batch_size=256,
@@ -107,7 +107,23 @@ def main_config(task: Task) -> MOPOConfig:
         random_rollout_actions=name in _UNIFORM,
         transitions=TransitionMode.MODEL if own else TransitionMode.EXACT,
     )
+    if task.family is Family.LINEAR_GAUSSIAN:
+        return _small(config)
     return _with(config, _paper_preset(name))
+
+
+def _small(config: MOPOConfig) -> MOPOConfig:
+    """Our own, for the tasks lqr-...: a run of minutes, with small networks."""
+    learner = replace(
+        config.learner,
+        policy_learning_rate=1e-3,
+        critic_learning_rate=1e-3,
+        target_rate=0.01,
+        target_entropy=None,
+        hidden=(64, 64),
+        policy=SquashedGaussianConfig(hidden=(64, 64)),
+    )
+    return replace(config, penalty_weight=1.0, learner=learner, **small_settings(config))
 
 
 def published_config(task: Task, variant: str) -> MOPOConfig:
@@ -117,6 +133,8 @@ def published_config(task: Task, variant: str) -> MOPOConfig:
 
 def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
     """One line if no source gives h and lambda of a task."""
+    if task.family is Family.LINEAR_GAUSSIAN:
+        return [OWN_SETTINGS.format(task=task.name)]
     source, known = ("OfflineRL-Kit", task.name in KIT) if variant == "kit" else ("MOPO", _key(task) in PAPER)
     if known:
         return []
