@@ -1,0 +1,110 @@
+"""The tasks lqr-...: their data, their scores, and the simulator that is the problem's own dynamics."""
+
+from dataclasses import replace
+
+import gymnasium
+import numpy as np
+import pytest
+
+from ampl.errors import AmplError
+from continuous.data.d4rl_data import Source
+from continuous.data.linear_gaussian_data import sampled_data
+from continuous.environments.registry import environment_for, simulator_maker
+from continuous.linear_gaussian.mixtures import episode_law, occupancy
+from continuous.linear_gaussian.problem import AffineGaussianPolicy
+from continuous.linear_gaussian.returns import return_of_episodes
+from continuous.linear_gaussian.tasks import EPISODE_LENGTH, find_linear_gaussian
+from continuous.linear_gaussian.weights import SecondMoment, second_moment
+from continuous.tasks.registry import LINEAR_GAUSSIAN_NAMES, find_task
+from continuous.tasks.scores import normalize_score
+from tests.continuous.linear_gaussian.monte_carlo import assert_mean
+
+
+@pytest.mark.parametrize("name", [*LINEAR_GAUSSIAN_NAMES, "lqr-random-6-3", "lqr-pointmass-bounded"])
+def test_data_stay_among_the_actions_of_squashed_policies_and_cover_a_noisy_optimum(name: str) -> None:
+    task = find_linear_gaussian(name)
+    data, made = sampled_data(find_task(name))
+    assert made.source is Source.SAMPLED
+    assert np.abs(data.actions).max() <= 1.0
+    assert data.timeouts.sum() == 200
+    noisy = replace(task.optimum, covariance=0.005 * np.eye(task.optimum.action_size))
+    data_law = episode_law(task.mdp, task.behavior, EPISODE_LENGTH)
+    assert second_moment(occupancy(task.mdp, noisy), data_law) is SecondMoment.FINITE
+    assert_mean(
+        data.rewards[::97].astype(float),
+        float(data_law.shares @ task.mdp.reward.expectation(data_law.means, data_law.covariances)),
+    )
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
+    task = find_task("lqr-pointmass")
+    first, again, other = (sampled_data(task, seed)[0].observations.tobytes() for seed in (0, 0, 1))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("name", LINEAR_GAUSSIAN_NAMES)
+def test_the_simulator_earns_what_the_formulas_say_so_the_behavior_scores_0_and_the_optimum_100(name: str) -> None:
+    task, found = find_task(name), find_linear_gaussian(name)
+    for policy, score in ((found.behavior, 0.0), (found.optimum, 100.0)):
+        simulator = simulator_maker(task)()
+        generators = [np.random.default_rng([7, episode]) for episode in range(1500)]
+        states, returns, acting = simulator.reset(generators), np.zeros(1500), np.random.default_rng(8)
+        for _ in range(simulator.episode_limit):
+            step = simulator.step(policy.act(states, acting))
+            states, returns = step.observations, returns + step.rewards
+        assert_mean(returns, return_of_episodes(found.mdp, policy, EPISODE_LENGTH))
+        assert_mean(normalize_score(task, returns), score)
+
+
+def test_the_environment_is_the_simulator_with_one_episode() -> None:
+    task = find_task("lqr-random-3-2")
+    environment, simulator = environment_for(task), simulator_maker(task)()
+    state, _ = environment.reset(seed=5)
+    np.testing.assert_array_equal(simulator.reset([gymnasium.utils.seeding.np_random(5)[0]])[0], state)
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (EPISODE_LENGTH, 2))
+    for number, action in enumerate(actions, start=1):
+        step = simulator.step(action[None])
+        state, reward, terminated, truncated, _ = environment.step(action)
+        np.testing.assert_array_equal(step.observations[0], state)
+        assert (reward, terminated, truncated) == (step.rewards[0], False, number == EPISODE_LENGTH)
+    with pytest.raises(AmplError, match="call reset"):
+        environment.step(actions[0])
+
+
+def test_an_action_beyond_one_is_not_clipped() -> None:
+    """The problem is linear in every action; squashed policies never make one of these."""
+    task = find_linear_gaussian("lqr-pointmass")
+    simulator = simulator_maker(find_task(task.name))()
+    before = simulator.reset([np.random.default_rng(0)])
+    after = simulator.step(np.array([[3.0]]))
+    twin = np.random.default_rng(0)
+    twin.standard_normal(2)
+    noise = twin.standard_normal(2) * np.sqrt(np.diag(task.mdp.dynamics.covariance))
+    expected = task.mdp.dynamics.next_mean(np.hstack((before, [[3.0]])))
+    np.testing.assert_allclose(np.sort(np.abs(after.observations - expected)), np.sort(np.abs(noise))[None], rtol=1e-9)
+
+
+def test_a_bounded_task_has_rewards_in_zero_to_one_and_keeps_the_quadratic_optimum_as_its_reference() -> None:
+    bounded, quadratic = (find_linear_gaussian(name) for name in ("lqr-pointmass-bounded", "lqr-pointmass"))
+    rewards = bounded.episodes().rewards
+    assert 0.0 < rewards.min() <= rewards.max() <= 1.0
+    np.testing.assert_array_equal(bounded.optimum.gain, quadratic.optimum.gain)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("lqr-cartpole", "no linear-Gaussian task; expected lqr-pointmass, lqr-pointmass-2d or lqr-random-D-A"),
+        ("lqr-random-0-1", r"sizes \(0, 1\); expected at least 1 and at most \(8, 4\)"),
+        ("lqr-random-9-1", r"expected at least 1 and at most \(8, 4\)"),
+    ],
+)
+def test_a_name_that_is_none_is_refused(name: str, said: str) -> None:
+    with pytest.raises(AmplError, match=said):
+        find_task(name)
+
+
+def test_a_zero_policy_of_other_sizes_is_refused() -> None:
+    task = find_linear_gaussian("lqr-pointmass")
+    with pytest.raises(AmplError, match="gain of the policy has shape"):
+        return_of_episodes(task.mdp, AffineGaussianPolicy(np.zeros((2, 2)), np.zeros(2), np.eye(2)), 3)
