@@ -23,6 +23,7 @@ from continuous.algorithms.damo import config as damo
 from continuous.algorithms.damo.config import DAMOConfig, Starts
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.evaluation import TaskEvaluation
+from continuous.algorithms.linear_gaussian_truth import TruthEvaluation
 from continuous.algorithms.model_based import ModelBased, Surroundings
 from continuous.algorithms.mopo import config as mopo
 from continuous.algorithms.mopo.config import MOPOConfig
@@ -109,11 +110,7 @@ def assemble(
     rule, scaled = find_termination(task), config != published
     surroundings = Surroundings(
         termination=rule if config.largest_state is None else bounded(rule, config.largest_state),
-        evaluation=TaskEvaluation(
-            partial(task_evaluator, task, arithmetic.threads),
-            partial(Evaluation.metrics, task=task, discounted=True),
-            task.episode_limit,
-        ),
+        evaluation=evaluation_of(task, arithmetic),
         description=describe(data, task, table.n_transitions) | {"scaled": scaled},
         dataset_sha256=data.sha256,
         arithmetic=arithmetic,
@@ -131,6 +128,18 @@ def assemble(
                 table = table.changed(start_state=table.state.clone())
             return DAMO(table, config, seeds, surroundings)
     raise TypeError(f"{type(config).__name__} is no algorithm's settings")
+
+
+def evaluation_of(task: Task, arithmetic: Arithmetic) -> TaskEvaluation:
+    """What measures an algorithm on a task; where the truth is known, it is measured too."""
+    parts: dict[str, Any] = {
+        "evaluator": partial(task_evaluator, task, arithmetic.threads),
+        "score": partial(Evaluation.metrics, task=task, discounted=True),
+        "episode_limit": task.episode_limit,
+    }
+    if task.family is Family.LINEAR_GAUSSIAN:
+        return TruthEvaluation(find_linear_gaussian(task.name), **parts)
+    return TaskEvaluation(**parts)
 
 
 def start_states_of(task: Task, count: int) -> Tensor:

@@ -9,6 +9,7 @@ computes all members for every row and picks one at random.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -159,6 +160,27 @@ class EnsembleDynamics:
         mean, log_std = rows[:, None].chunk(2, dim=-1)  # [K, 1, B, D + 1]
         target = torch.addcmul(mean, self.network.bound(log_std).exp_(), noise[:, None])[:, 0]
         return self.standardization.next_state(state, target), self.standardization.reward(target)
+
+    @torch.no_grad()
+    def next_state_log_density(self, state: Tensor, action: Tensor, next_state: Tensor) -> Tensor:
+        """log P_hat(s' | s, a): P_hat draws an elite, which draws from a Gaussian with independent coordinates.
+
+        Args:
+            state: [K, B, D].
+            action: [K, B, A].
+            next_state: [K, B, D].
+
+        Returns:
+            In nats, with respect to Lebesgue measure in the states' units, [K, B].
+        """
+        elites = self.config.elites
+        inputs = self.standardization.inputs(state, action)[:, None].expand(-1, elites, -1, -1)
+        mean, log_std = self._predictors(inputs).chunk(2, dim=-1)  # [K, elites, B, D + 1]
+        at_mean = self.standardization.next_state(state[:, None], mean)
+        one_std_above = self.standardization.next_state(state[:, None], mean + self.network.bound(log_std).exp())
+        std = one_std_above - at_mean
+        gaussians = -0.5 * ((next_state[:, None] - at_mean) / std).square() - std.log() - 0.5 * math.log(2.0 * math.pi)
+        return gaussians.sum(-1).logsumexp(1) - math.log(elites)
 
     def finish(self, state: Tensor, next_state: Tensor, reward: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ends episodes: by the task's rule, where a prediction left the bounds, and where it is not finite.

@@ -21,7 +21,9 @@ MAZE2D_DATASETS = ("sparse", "dense")
 ADROIT_DATASETS = ("human", "cloned", "expert")
 _V0_FILES = {"medium-replay": "mixed"}  # as the files call it
 LINEAR_GAUSSIAN_PREFIX = "lqr-"
-LINEAR_GAUSSIAN_NAMES = ("lqr-pointmass", "lqr-pointmass-2d", "lqr-random-4-2")  # and lqr-random of any other sizes
+LINEAR_GAUSSIAN_NAMES = tuple(  # and lqr-random of other sizes
+    f"{name}{reward}" for name in ("lqr-pointmass", "lqr-pointmass-2d", "lqr-random-4-2") for reward in ("", "-bounded")
+)
 ANT_ANGLES = (30, 45, 60, 90)  # degrees to the x axis
 
 
