@@ -23,8 +23,9 @@ from tests.continuous.linear_gaussian.monte_carlo import assert_mean
 @pytest.mark.parametrize("name", [*LINEAR_GAUSSIAN_NAMES, "lqr-random-6-3"])
 def test_data_stay_among_the_actions_of_squashed_policies_and_cover_a_noisy_optimum(name: str) -> None:
     task = find_linear_gaussian(name)
-    data, made = sampled_data(find_task(name))
-    assert made.source is Source.SAMPLED
+    data = sampled_data(find_task(name))
+    assert data.provenance is not None
+    assert data.provenance.source is Source.SAMPLED
     assert np.abs(data.actions).max() <= 1.0
     assert data.timeouts.sum() == 200
     noisy = replace(task.optimum, covariance=0.005 * np.eye(task.optimum.action_size))
@@ -38,7 +39,7 @@ def test_data_stay_among_the_actions_of_squashed_policies_and_cover_a_noisy_opti
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
     task = find_task("lqr-pointmass")
-    first, again, other = (sampled_data(task, seed)[0].observations.tobytes() for seed in (0, 0, 1))
+    first, again, other = (sampled_data(task, seed).observations.tobytes() for seed in (0, 0, 1))
     assert first == again != other
 
 
