@@ -6,8 +6,8 @@ install      the wheels that were brought along, and this package, so that `ampl
 datasets     hopper, halfcheetah and walker2d, medium, and maze2d are re-created in the background, all at a time; those
              that were brought (medium-replay takes an hour elsewhere) are copied from --data
 tests        of recording and of the recorded steps
-probe        `benchmarks.gpu_probe`: what decides the settings of the campaign
-differences  `benchmarks.gpu_comparison`: recorded steps against eager ones, and TF32 against float32
+probe        `benchmarks.gpu_measurements`: how many trainings side by side are fastest, and what TF32 is worth
+differences  likewise: recorded steps against eager ones, and TF32 against float32
 campaign     `benchmarks.gpu_campaign` in the background: trainings by value, several side by side, five seeds each
 
 A stage that ended well is not repeated; the campaign outlives the command that started it, and the next command
@@ -83,16 +83,17 @@ def stages(options: argparse.Namespace, out: Path) -> list[tuple[str, list[str],
         own = f"PYTHONPATH={out / 'site'} {pip} --no-build-isolation --editable ."
         found.append(("install", ["sh", "-c", f"{wheels} && {own}"], 2 * MINUTE))
     usable = "import sys, torch; sys.exit(not torch.cuda.is_available())" if device == "cuda" else "import torch"
+    quick = ["--quick"] if options.quick else []
+    measuring = [python, "-m", "benchmarks.gpu_measurements", "--device", device, *quick]
     return [
         *found,
         ("device", [python, "-c", usable], MINUTE),
         ("datasets", ["sh", "-c", f"({making}) > {out / 'making.log'} 2>&1 & true"], MINUTE),
         ("tests", [python, "-m", "pytest", "-q", *TESTS], 2 * MINUTE),
-        ("probe", [python, "-m", "benchmarks.gpu_probe", str(out / "probe.json"), "--device", device], 3 * MINUTE),
+        ("probe", [*measuring, "probe", str(out / "probe.json")], 3 * MINUTE),
         (
             "differences",
-            [python, "-m", "benchmarks.gpu_comparison", str(out / "differences.json"), "--device", device]
-            + (["--quick"] if options.quick else []),
+            [*measuring, "differences", str(out / "differences.json")],
             3 * MINUTE if device == "cuda" else 8 * MINUTE,
         ),
     ]

@@ -26,8 +26,7 @@ from ampl.command_line.commands.train import Train
 from ampl.errors import AmplError, InvalidFileError
 from ampl.files import read_json
 from ampl.interruption import Interruption, saving_first, stop_requested
-from benchmarks.gpu_comparison import allows_tf32
-from benchmarks.gpu_probe import widest
+from benchmarks.gpu_measurements import allows_tf32, widest
 from benchmarks.records import command_line
 from continuous.tasks.registry import find_task
 

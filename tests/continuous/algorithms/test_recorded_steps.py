@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves
 
 from benchmarks import ampl_steps
-from benchmarks.gpu_comparison import mopo, synthetic_task
+from benchmarks.gpu_measurements import mopo, synthetic_task
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig

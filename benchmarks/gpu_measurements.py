@@ -1,16 +1,23 @@
-"""Recorded steps (CUDA graphs) against eager ones, and TF32 against float32: how far apart from equal states.
+"""What is measured on a GPU before trainings are run there: what is fastest, and whether recorded steps may be trusted.
 
-    python -m benchmarks.gpu_comparison OUT.json [--device cpu] [--quick]
+    python -m benchmarks.gpu_measurements probe|differences OUT.json [--device cpu] [--quick]
 
-On a CPU nothing is recorded and products have one precision: all differences are zero. Parameters are compared after
-the first recorded step, which shows a wrong recording, and after some: rounding that differs between two runs is
-enlarged by every step of Adam. How much, the same eager steps show when they are made twice. What fails is noted, and
-the rest goes on.
+probe: the batched products of MOPO, AMPL and the model's fit in float32 and TF32 (microseconds and TFLOP/s), and MOPO
+updates a second of all trainings together, by how many run side by side (five seeds each).
+
+differences: how far recorded steps (CUDA graphs) are from eager ones, and TF32 from float32, from equal states.
+Parameters are compared after the first recorded step, which shows a wrong recording, and after some: rounding that
+differs between two runs is enlarged by every step of Adam. The same eager steps, made twice, show how much.
+
+What fails is noted, and the rest goes on. On a CPU nothing is recorded and products have one precision.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -44,36 +51,62 @@ NOISE = 10.0  # or times what eager ones differ by among themselves
 PAIR = (0, 1)  # seeds of a comparison
 FILL = 125_000  # transitions of the model buffers
 TF32_TOLERANCE = 0.05  # of parameters after one step of Adam, whose size does not depend on the slope's
+SHAPES = (  # copies, rows, in, out of a batched product
+    (10, 256, 256, 256),  # MOPO, five seeds: a critic's hidden layer,
+    (10, 256, 256, 1),  # its last layer,
+    (10, 256, 14, 256),  # and its first
+    (90, 256, 256, 256),  # the same for 45 seeds
+    (10, 512, 400, 300),  # AMPL, five seeds: a critic's second layer
+    (5, 1024, 400, 300),  # and the policy's
+    (5, 3072, 400, 300),  # a weight network's
+    (35, 256, 200, 200),  # the model's fit
+)
+WIDTHS = (1, 2, 4, 6, 8)  # trainings side by side
+UPDATES = 300
 Row: TypeAlias = dict[str, Any]
 
 
 def main() -> int:
-    """Compares everything and writes it after each comparison; returns the exit code: 1 if something failed."""
+    """Measures everything and writes it after each item; returns the exit code: 1 if something failed or differs."""
     parser = command_line(__doc__)
+    parser.add_argument("what", choices=("probe", "differences"))
     parser.add_argument("out", type=Path, help="JSON file to write")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--quick", action="store_true", help="fewer steps")
     options = parser.parse_args()
-    found: dict[str, Any] = {"torch": torch.__version__, "device": device_name(options.device), "rows": {}}
-    for name, make in MADE.items():
-        try:
-            found["rows"][name] = compare(make, options.device, FIRST if options.quick else ALL)
-        except Exception:  # whatever it is, the other comparisons go on
-            found["rows"][name] = {"failed": traceback.format_exc()[-1500:]}
-        print(name, found["rows"][name], flush=True)
-        write_json(options.out, found)
+    found: dict[str, Any] = {"torch": torch.__version__, "device": device_name(options.device)}
+    if options.what == "probe":
+        measure(PARTS, found, found, options)
+        return int(any("failed" in found[part] for part in PARTS))
+    rows: dict[str, Row] = found.setdefault("rows", {})
+    measure({name: partial(compare, make) for name, make in MADE.items()}, rows, found, options)
     print("recorded steps agree" if agrees(found) else "recorded steps DIFFER from eager ones")
     return int(not agrees(found))
 
 
-def compare(make: Callable[..., torch.Tensor], device: str, count: int) -> Row:
+def measure(
+    parts: Mapping[str, Callable[..., Row]], rows: dict[str, Any], found: Mapping[str, Any], options: argparse.Namespace
+) -> None:
+    """Puts what each part measures into `rows`, and writes all that was found so far."""
+    for name, part in parts.items():
+        start = time.perf_counter()
+        try:
+            rows[name] = part(options.device, quick=options.quick)
+        except Exception:  # whatever it is, the other parts go on
+            rows[name] = {"failed": traceback.format_exc()[-1500:]}
+        rows[name]["seconds"] = time.perf_counter() - start
+        print(name, json.dumps(rows[name], indent=1), flush=True)
+        write_json(options.out, dict(found))
+
+
+def compare(make: Callable[..., torch.Tensor], device: str, *, quick: bool) -> Row:
     """How far apart from equal states after the first recorded step and after all.
 
     recorded_* is recorded to eager, eager_* eager to eager, tf32_* eager in TF32 to eager in float32.
     """
-    found = {steps: differences(make, device, steps) for steps in dict.fromkeys((FIRST, count))}
-    each = (("one", FIRST), ("all", count))
-    return {f"{what}_{when}": value for when, steps in each for what, value in found[steps].items()}
+    steps = {"one": FIRST, "all": FIRST if quick else ALL}
+    found = {count: differences(make, device, count) for count in dict.fromkeys(steps.values())}
+    return {f"{what}_{when}": value for when, count in steps.items() for what, value in found[count].items()}
 
 
 def differences(make: Callable[..., torch.Tensor], device: str, steps: int) -> Mapping[str, float]:
@@ -191,6 +224,74 @@ MADE: Mapping[str, Callable[..., torch.Tensor]] = {
     "DAMO updates": updated_damo,
     "returns in the model": returned,
 }
+
+
+def products(device: str, *, quick: bool) -> dict[str, dict[str, float]]:
+    """Microseconds and TFLOP/s of every shape and precision."""
+    found = {}
+    for name in ("highest", "high"):
+        for copies, rows, inputs, outputs in SHAPES:
+            left = torch.randn(copies, rows, inputs, device=device)
+            right = torch.randn(copies, inputs, outputs, device=device)
+            with precision(name):
+                spent = microseconds(partial(_multiply, left, right), device, quick=quick)
+            teraflops = 2e-6 * copies * rows * inputs * outputs / spent
+            found[f"{name} {copies}x{rows}x{inputs}x{outputs}"] = {"us": spent, "tflops": teraflops}
+    return found
+
+
+def trainings(device: str, *, quick: bool) -> dict[str, float]:
+    """MOPO updates a second of all trainings together, by how many there are, each on a stream of its own."""
+    made = []
+    for number in range(1 if quick else max(WIDTHS)):
+        owner = mopo(range(5 * number, 5 * number + (1 if quick else 5)), device, MOPOConfig(penalty_weight=1.0))
+        owner.buffer.append(owner.table.sample(10_000, owner.streams["updates"]))
+        made.append(Repetition(owner.update, [owner.streams["updates"]], device))
+    beside = [torch.cuda.Stream() if device == "cuda" else None for _ in made]
+    found = {}
+    for width in WIDTHS[:1] if quick else WIDTHS:
+        for count in (20, 2 if quick else UPDATES):  # the first ones record
+            start = time.perf_counter()
+            for _ in range(max(1, count // 10)):
+                for repetition, stream in zip(made[:width], beside, strict=False):
+                    with torch.cuda.stream(stream):  # nothing on a CPU
+                        repetition.run(2 if quick else 10)
+            _wait(device)
+        done = max(1, count // 10) * (2 if quick else 10) * width
+        found[f"{width} side by side"] = done / (time.perf_counter() - start)
+    return found
+
+
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "products": products,
+    "trainings": trainings,
+}
+
+
+def microseconds(step: Callable[[], None], device: str, *, quick: bool) -> float:
+    """Of one step, recorded where the device can."""
+    repetition, count = Repetition(step, [], device), 2 if quick else 500
+    repetition.run(20)
+    _wait(device)
+    start = time.perf_counter()
+    repetition.run(count)
+    _wait(device)
+    return (time.perf_counter() - start) / count * 1e6
+
+
+def widest(found: dict[str, Any]) -> int:
+    """How many trainings side by side gave the most updates a second; one if that was not measured."""
+    rates = {int(name.split()[0]): rate for name, rate in found.get("trainings", {}).items() if "side by side" in name}
+    return max(rates, key=rates.__getitem__, default=1)
+
+
+def _multiply(left: torch.Tensor, right: torch.Tensor) -> None:
+    torch.bmm(left, right)
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":
