@@ -101,7 +101,7 @@ class Fit:
             )
         elif going := sorted(set(begun) - set(self._results)):
             states = [begun[seed] for seed in going]
-            own = SeedStreams.of([streams.generators[seed] for seed in going])
+            own = streams.select(going)
             training = _stacked(states, "training", rows.device)
             batches = [without_prefix("batches", state) for state in states]
             self._run = FitRun(

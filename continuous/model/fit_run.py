@@ -146,7 +146,7 @@ class FitRun:
 
     def select(self, seeds: Sequence[int]) -> FitRun:
         """An independent copy of some of the seeds; it draws from the same streams."""
-        streams = SeedStreams.of([self._streams.generators[seed] for seed in seeds])
+        streams = self._streams.select(seeds)
         index = torch.tensor(seeds, device=self._training.device)
         copy = FitRun(
             network=self.network.select(seeds),

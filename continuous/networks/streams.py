@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,11 @@ class SeedStreams:
         self.device = torch.device(device)
         self.generators = tuple(_generator(seed, name, self.device) for seed in seeds)
 
-    @classmethod
-    def of(cls, generators: Sequence[torch.Generator]) -> SeedStreams:
-        """Streams of generators that are already there, one a seed, all on one device."""
-        streams = cls.__new__(cls)
-        streams.device, streams.generators = generators[0].device, tuple(generators)
-        return streams
+    def select(self, seeds: Sequence[int]) -> SeedStreams:
+        """The streams of some of the seeds, which go on drawing from the same generators."""
+        chosen = copy(self)
+        chosen.generators = tuple(self.generators[seed] for seed in seeds)
+        return chosen
 
     def __len__(self) -> int:
         return len(self.generators)

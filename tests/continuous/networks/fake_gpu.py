@@ -147,4 +147,6 @@ class FakeStream:
 
 def fake_streams(*starts: int) -> SeedStreams:
     """One fake generator a seed."""
-    return SeedStreams.of([FakeGenerator(start) for start in starts])  # type: ignore[arg-type, misc]
+    streams = SeedStreams([0], "replaced")
+    streams.device, streams.generators = FakeGenerator.device, tuple(FakeGenerator(start) for start in starts)  # type: ignore[assignment]
+    return streams
