@@ -39,7 +39,7 @@ from benchmarks.records import command_line
 MADE = ("halfcheetah-medium-v2", "hopper-medium-v2", "walker2d-medium-v2", "maze2d-umaze-v1")
 QUICK_MADE = ("hopper-random-v2",)
 TESTS = ("tests/continuous/networks/test_repetition.py", "tests/continuous/algorithms/test_recorded_steps.py")
-POLICY = ("learner/policy", "learner/critic/online", "learner/critic_online")  # tensors of a checkpoint that choose
+POLICY = ("learner/policy/", "learner/critic/online/", "learner/critic_online/")  # a checkpoint's tensors that choose
 POLICY_BYTES = 40 * 2**20  # of all policies in the archive; what does not fit is left out
 MINUTE = 60.0
 
@@ -183,7 +183,7 @@ def newest_policy(folder: Path) -> tuple[str, bytes]:
         return "", b""
     with safe_open(folder / f"epoch_{epoch:04d}" / "state.safetensors", "numpy") as file:
         return f"policy_{epoch:04d}.safetensors", save(
-            {name: file.get_tensor(name) for name in POLICY if name in file.keys()}  # noqa: SIM118
+            {name: file.get_tensor(name) for name in file.keys() if name.startswith(POLICY)}  # noqa: SIM118
         )
 
 

@@ -102,10 +102,15 @@ def test_a_process_that_has_ended_or_is_another_is_no_running_campaign(tmp_path:
 
 def test_the_archive_has_the_newest_policies_and_no_checkpoints(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "task" / "mopo" / "kit" / "seed0"
-    state = {"learner/policy": np.arange(3.0), "learner/critic_online": np.ones(2), "buffer": np.zeros(1000)}
+    state = {
+        "learner/critic_online/bias0": np.ones(2),
+        "learner/policy_optimizer/step": np.ones(1),
+        "buffer": np.zeros(9),
+    }
     for epoch in (1, 2):
         write_checkpoint(
-            run / "checkpoint", Checkpoint(epoch=epoch, state=state | {"learner/policy": np.full(3, epoch)})
+            run / "checkpoint",
+            Checkpoint(epoch=epoch, state=state | {"learner/policy/network/bias0": np.full(3, epoch)}),
         )
     (run / "metrics.csv").write_text("epoch\n1\n2\n")
     gpu.archive(tmp_path)
@@ -117,8 +122,8 @@ def test_the_archive_has_the_newest_policies_and_no_checkpoints(tmp_path: Path) 
         file = archive.extractfile("runs/task/mopo/kit/seed0/policy_0002.safetensors")
         assert file is not None
         policy = load(file.read())
-    assert policy.keys() == {"learner/policy", "learner/critic_online"}
-    assert policy["learner/policy"].tolist() == [2, 2, 2]
+    assert policy.keys() == {"learner/policy/network/bias0", "learner/critic_online/bias0"}
+    assert policy["learner/policy/network/bias0"].tolist() == [2, 2, 2]
 
 
 def test_every_training_of_the_campaign_can_be_built() -> None:
