@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from ampl.progress import progress
 from continuous.networks.repetition import Repetition
 from continuous.networks.stacks import HIDDEN, StackedMLP, leaky_relu, linear_initialization
 from continuous.networks.streams import SeedStreams, cpu_generator
-from continuous.replay.buffers import TransitionTable
+from continuous.replay.buffers import Batch, TransitionTable
 
 _CHUNK = 16_384  # rows at a time when the whole dataset is weighted
 _LAST_BOUND = 3e-3  # half-width of the last layer's initial weights
@@ -158,6 +158,14 @@ class EstimatorConfig(ABC):
         """The estimator before it is told the discount."""
 
 
+class Draws(NamedTuple):
+    """Everything random in an update of an estimation, for B transitions and C start states."""
+
+    batch: Batch  # columns [K, B, ...]
+    states: Tensor  # its states, its next states, and start states, one after the other, [K, 2 B + C, D]
+    acted: Tensor  # actions of the policy at all of them but the first B, [K, B + C, A]
+
+
 class WeightEstimator(nn.Module, ABC):
     """One of the estimators, for stacked seeds; what its `state_dict` has outlasts an estimation.
 
@@ -193,9 +201,28 @@ class WeightEstimator(nn.Module, ABC):
                 bar.advance(steps)
         return normalize_weights(self.network.of_table(dataset))
 
-    @abstractmethod
     def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
-        """Prepares an estimation and returns one update of it, a closure over fixed tensors."""
+        """Prepares an estimation and returns one update of it on a fresh batch."""
+        update = self.prepare(table, critic, streams)
+        return lambda: update(self.draws(table, policy, streams))
+
+    @torch.no_grad()
+    def draws(self, table: TransitionTable, policy: Policy, streams: SeedStreams) -> Draws:
+        """What is random in one update."""
+        size = self.config.batch_size
+        batch, starts = table.sample(size, streams), table.sample_starts(self.config.start_batch_size, streams)
+        states = torch.cat((batch.state, batch.next_state, starts), dim=1)
+        return Draws(batch, states, policy.act(states[:, size:], streams))
+
+    @abstractmethod
+    def prepare(self, table: TransitionTable, critic: Critic, streams: SeedStreams) -> Callable[[Draws], None]:
+        """One update of an estimation that begins, a closure over fixed tensors.
+
+        Args:
+            table: the data.
+            critic: of the policy.
+            streams: for a test function that draws, see `continuous.weights.q_moment.RewardTest`; nothing else does.
+        """
 
 
 def normalize_weights(weights: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import TransitionTable
 from continuous.weights.estimator import (
     Critic,
+    Draws,
     EstimatorConfig,
-    Policy,
     PowerOutput,
     WeightEstimator,
     WeightNetwork,
@@ -78,13 +78,13 @@ class MultiMoment(WeightEstimator):
         self._phase = 2.0 * math.pi * torch.stack(phases).to(device)  # [K, 1, M - 2]
         self.optimizer = StackedAdam(network, learning_rate=config.learning_rate)
 
-    def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
+    def prepare(self, table: TransitionTable, critic: Critic, streams: SeedStreams) -> Callable[[Draws], None]:
         """One update on all moments."""
         config, half = self.config, self.config.batch_size // 2
         test_functions = self.test_functions(table, critic)
 
-        def update() -> None:
-            residuals, _ = self.residuals(table, policy, test_functions, streams)  # [K, B, M]
+        def update(draws: Draws) -> None:
+            residuals, _ = self.residuals(draws, test_functions)  # [K, B, M]
             first, second = residuals[:, :half].mean(1), residuals[:, half : 2 * half].mean(1)
             gradient = self.network.gradient((first * second).mean(-1).sum())
             self.optimizer.step(clip_norm(gradient, config.gradient_norm))
@@ -107,19 +107,10 @@ class MultiMoment(WeightEstimator):
 
         return functions
 
-    def residuals(
-        self,
-        table: TransitionTable,
-        policy: Policy,
-        test_functions: Callable[[Tensor], Tensor],
-        streams: SeedStreams,
-    ) -> tuple[Tensor, Tensor]:
+    def residuals(self, draws: Draws, test_functions: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """w (f - gamma f') - (1 - gamma) E[f0] at each transition of a batch, [K, B, M], and w, [K, B]."""
-        config, size = self.config, self.config.batch_size
-        batch, starts = table.sample(size, streams), table.sample_starts(config.start_batch_size, streams)
+        (batch, states, acted), size = draws, self.config.batch_size
         with torch.no_grad():
-            states = torch.cat((batch.state, batch.next_state, starts), dim=1)
-            acted = policy.act(states[:, size:], streams)
             functions = test_functions(torch.cat((states, torch.cat((batch.action, acted), dim=1)), dim=-1))
             later = self.discount * functions[:, size : 2 * size] * ~batch.terminal[..., None]
             first = (1.0 - self.discount) * functions[:, 2 * size :].mean(1, keepdim=True)  # [K, 1, M]

@@ -27,8 +27,8 @@ from continuous.replay.buffers import TransitionTable
 from continuous.weights.barrier import barrier_gradient
 from continuous.weights.estimator import (
     Critic,
+    Draws,
     EstimatorConfig,
-    Policy,
     PowerOutput,
     WeightEstimator,
     WeightNetwork,
@@ -150,13 +150,13 @@ class QMoment(WeightEstimator):
         self.target = frozen(network)
         self.optimizer = StackedAdam(network, learning_rate=config.learning_rate)
 
-    def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
+    def prepare(self, table: TransitionTable, critic: Critic, streams: SeedStreams) -> Callable[[Draws], None]:
         """One update of Eq. 11."""
         config = self.config
         test_function = config.test_function.build(critic, self._model, streams)
 
-        def update() -> None:
-            left, right = self.sides(table, policy, test_function, streams)
+        def update(draws: Draws) -> None:
+            left, right = self.sides(draws, test_function)
             weights, value = left
             loss = self.loss((weights * value).mean(-1), right)  # [K]
             mean = weights.mean(-1)  # G
@@ -169,19 +169,15 @@ class QMoment(WeightEstimator):
 
         return update
 
-    def sides(
-        self, table: TransitionTable, policy: Policy, test_function: MomentFunction, streams: SeedStreams
-    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    def sides(self, draws: Draws, test_function: MomentFunction) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """Both sides of Eq. 10 on one batch.
 
         Returns:
             On the left w and Q at the data's pairs, [K, B] each, w with a gradient; the whole right side, [K].
         """
-        config, size = self.config, self.config.batch_size
-        batch = table.sample(size, streams)
+        (batch, states, acted), config, size = draws, self.config, self.config.batch_size
         with torch.no_grad():
-            states = torch.cat((batch.next_state, table.sample_starts(config.start_batch_size, streams)), dim=1)
-            value = test_function.right(states, policy.act(states, streams))
+            value = test_function.right(states[:, size:], acted)
             continues = ~batch.terminal if config.masks_terminals else torch.ones_like(batch.terminal)
             later = (continues * value[:, :size] * self.target.of(batch.state, batch.action)).mean(-1)
             right = (1.0 - self.discount) * value[:, size:].mean(-1) + self.discount * later

@@ -20,8 +20,8 @@ from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import TransitionTable
 from continuous.weights.estimator import (
     Critic,
+    Draws,
     EstimatorConfig,
-    Policy,
     WeightEstimator,
     WeightNetwork,
 )
@@ -96,11 +96,11 @@ class SaddlePoint(WeightEstimator):
     def objective(self, terms: Terms) -> Tensor:
         """Of each seed, [K]."""
 
-    def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
+    def prepare(self, table: TransitionTable, critic: Critic, streams: SeedStreams) -> Callable[[Draws], None]:
         """One step of every player; the critic is not used."""
 
-        def update() -> None:
-            objective = self.objective(self.terms(table, policy, streams)).sum()
+        def update(draws: Draws) -> None:
+            objective = self.objective(self.terms(draws)).sum()
             views = [view for player in self._players for view in player.views.values()]
             gradient = torch.autograd.grad(objective, views, materialize_grads=True)
             first = 0
@@ -112,13 +112,9 @@ class SaddlePoint(WeightEstimator):
 
         return update
 
-    def terms(self, table: TransitionTable, policy: Policy, streams: SeedStreams) -> Terms:
+    def terms(self, draws: Draws) -> Terms:
         """Everything on one batch; no terminal is masked."""
-        config, size = self.config, self.config.batch_size
-        batch, starts = table.sample(size, streams), table.sample_starts(config.start_batch_size, streams)
-        with torch.no_grad():
-            states = torch.cat((batch.state, batch.next_state, starts), dim=1)
-            acted = policy.act(states[:, size:], streams)
+        (batch, states, acted), size = draws, self.config.batch_size
         pairs = torch.cat((states, torch.cat((batch.action, acted), dim=1)), dim=-1)
         value = self.value(pairs)[..., 0]  # [K, 2 B + starts]
         return Terms(

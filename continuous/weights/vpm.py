@@ -21,8 +21,8 @@ from continuous.replay.buffers import TransitionTable
 from continuous.weights.estimator import (
     ClippedOutput,
     Critic,
+    Draws,
     EstimatorConfig,
-    Policy,
     WeightEstimator,
     WeightNetwork,
 )
@@ -65,13 +65,13 @@ class VPM(WeightEstimator):
         self.optimizer = StackedAdam(network, learning_rate=config.learning_rate)
         self.multiplier_optimizer = StackedAdam(self.multiplier, learning_rate=config.learning_rate)
 
-    def start(self, table: TransitionTable, policy: Policy, critic: Critic, streams: SeedStreams) -> Callable[[], None]:
+    def prepare(self, table: TransitionTable, critic: Critic, streams: SeedStreams) -> Callable[[Draws], None]:
         """Update k = 1, 2, ...; the critic is not used."""
         count = torch.zeros((), device=table.rows.device)  # on the device, so that a recorded update can count
 
-        def update() -> None:
+        def update(draws: Draws) -> None:
             count.add_(1.0)
-            objective, multiplier_objective = self.objectives(table, policy, count.rsqrt(), streams)
+            objective, multiplier_objective = self.objectives(draws, count.rsqrt())
             gradient = self.network.gradient(objective.sum())
             multiplier_gradient = self.multiplier.gradient(multiplier_objective.sum())
             self.optimizer.step(gradient)
@@ -82,22 +82,15 @@ class VPM(WeightEstimator):
 
         return update
 
-    def objectives(
-        self, table: TransitionTable, policy: Policy, step_size: Tensor, streams: SeedStreams
-    ) -> tuple[Tensor, Tensor]:
+    def objectives(self, draws: Draws, step_size: Tensor) -> tuple[Tensor, Tensor]:
         """What weights and multiplier minimize on one batch, [K] each.
 
         Args:
-            table: the data.
-            policy: pi.
+            draws: the batch.
             step_size: alpha_k of the power iteration, 1 / sqrt(k), a scalar.
-            streams: for the batch.
         """
-        config = self.config
-        batch, starts = table.sample(config.batch_size, streams), table.sample_starts(config.start_batch_size, streams)
+        (batch, states, acted), config = draws, self.config
         with torch.no_grad():
-            states = torch.cat((batch.state, batch.next_state, starts), dim=1)
-            acted = policy.act(states[:, config.batch_size :], streams)
             previous = self.previous.of(batch.state, batch.action)  # [K, B]
         weights = self.network.of(states, torch.cat((batch.action, acted), dim=1))
         here, later, first = weights.split(  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ from continuous.model.loss import gaussian_loss
 from continuous.model.network import DynamicsConfig, DynamicsNetwork
 from continuous.networks.stacks import StackedMLP
 from continuous.replay.buffers import Batch
+from continuous.weights.estimator import Draws
 from continuous.weights.q_moment import CriticTest, QMomentConfig
 
 D, A, ROWS, NOISE = 4, 2, 64, 3
@@ -111,23 +112,11 @@ def test_both_sides_of_the_moment_equation_agree(plain: PlainAMPL, monkeypatch: 
     take_over(estimator.network, plain.weights)
     take_over(estimator.target, plain.target_weights)
 
-    class Table:
-        """Serves its only batch, whatever is asked for."""
-
-        def sample(self, size: int, streams: object) -> Batch:
-            return batch
-
-        def sample_starts(self, size: int, streams: object) -> torch.Tensor:
-            return host["start_state"][None]
-
-    class Quiet:
-        """A policy without noise."""
-
-        def act(self, state: torch.Tensor, generator: object) -> torch.Tensor:
-            return policy.sample(state, torch.zeros(*state.shape[:-1], NOISE))[0]
-
+    starts = host["start_state"][None]
+    states = torch.cat((batch.state, batch.next_state, starts), 1)
+    acted = policy.sample(states[:, ROWS:], torch.zeros(1, 2 * ROWS, NOISE))[0]  # a policy without noise
     monkeypatch.setattr(torch, "randn", lambda *shape: torch.zeros(*shape))
     _, left, right = plain.moment_sides(host, host["start_state"])
-    (weights, value), ours = estimator.sides(Table(), Quiet(), CriticTest(critic), None)  # type: ignore[arg-type]
+    (weights, value), ours = estimator.sides(Draws(batch, states, acted), CriticTest(critic))
     torch.testing.assert_close((weights * value).mean(-1)[0], left)
     torch.testing.assert_close(ours[0], right)

@@ -87,9 +87,8 @@ def test_the_exact_weights_close_equation_10_for_arbitrary_test_functions() -> N
         estimator = QMoment(config, network, None)
         estimator.discount = problem.discount
         for index, value in enumerate(values):
-            (found, left), right = estimator.sides(
-                table, TablePolicy(problem.policies[-1]), CriticTest(TableCritic(value)), SeedStreams((0,), "batch")
-            )
+            draws = estimator.draws(table, TablePolicy(problem.policies[-1]), SeedStreams((0,), "batch"))
+            (found, left), right = estimator.sides(draws, CriticTest(TableCritic(value)))
             residuals[name, index] = abs(float((found * left).mean() - right))
     assert max(residuals["exact", index] for index in range(5)) < 0.02
     assert max(residuals["flat", index] for index in range(5)) > 0.15

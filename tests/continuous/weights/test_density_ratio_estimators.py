@@ -41,7 +41,7 @@ def test_vpm_minimizes_its_published_objectives() -> None:
     alpha = 0.25
     by_hand = 0.5 * (tau**2).mean() - (1 - alpha) * (tau * previous).mean() - alpha * flow
     by_hand = by_hand + 0.5 * (2 * 0.7 * (tau.mean() - 1) - 0.7**2)
-    found, multiplier = subject.objectives(TABLE, POLICY, torch.tensor(alpha), SeedStreams([0], "x"))
+    found, multiplier = subject.objectives(subject.draws(TABLE, POLICY, SeedStreams([0], "x")), torch.tensor(alpha))
     torch.testing.assert_close(found[0], by_hand)
     torch.testing.assert_close(multiplier[0], -0.5 * (2 * 0.7 * (tau.mean() - 1) - 0.7**2))
 
@@ -52,11 +52,11 @@ def test_vpm_s_power_iteration_steps_every_ten_updates_from_the_first_with_shrin
     taken_over: list[int] = []
     original = subject.objectives
 
-    def watched(table: Any, policy: Any, step_size: Tensor, streams: Any) -> tuple[Tensor, Tensor]:
+    def watched(draws: Any, step_size: Tensor) -> tuple[Tensor, Tensor]:
         used.append(float(step_size))
         if torch.equal(subject.previous.values, subject.network.values):
             taken_over.append(len(used))
-        return original(table, policy, step_size, streams)
+        return original(draws, step_size)
 
     subject.objectives = watched  # type: ignore[method-assign]
     update = subject.start(TABLE, POLICY, SmallCritic([0]), SeedStreams([0], "weights"))
@@ -82,7 +82,7 @@ def test_gendice_s_objective_is_the_published_one() -> None:
     tau, nu, later, first = terms_by_hand(subject)
     by_hand = 0.01 * first.mean() + 0.99 * (tau * later).mean() - (tau * (nu + nu**2 / 4)).mean()
     by_hand = by_hand + 0.5 * (0.7 * (tau.mean() - 1) - 0.7**2 / 2)
-    found = subject.objective(subject.terms(TABLE, POLICY, SeedStreams([0], "x")))
+    found = subject.objective(subject.terms(subject.draws(TABLE, POLICY, SeedStreams([0], "x"))))
     torch.testing.assert_close(found[0], by_hand)
 
 
@@ -90,19 +90,20 @@ def test_dualdice_s_objective_is_the_published_one() -> None:
     subject = DualDICEConfig(**SMALL).build(D, A, [0], None, "cpu")
     tau, nu, later, first = terms_by_hand(subject)
     by_hand = ((nu - 0.99 * later) * tau).mean() - (tau**3).mean() / 3 - 0.01 * first.mean()
-    found = subject.objective(subject.terms(TABLE, POLICY, SeedStreams([0], "x")))
+    found = subject.objective(subject.terms(subject.draws(TABLE, POLICY, SeedStreams([0], "x"))))
     torch.testing.assert_close(found[0], by_hand)
 
 
 def moved(subject: SaddlePoint, player: int) -> Tensor:
     """What one player does to the objective on a fixed batch, the others standing still."""
     before = [parameters.values.clone() for parameters in subject._players]
-    first = subject.objective(subject.terms(TABLE, POLICY, SeedStreams([0], "weights"))).detach()
+    draws = subject.draws(TABLE, POLICY, SeedStreams([0], "weights"))
+    first = subject.objective(subject.terms(draws)).detach()
     subject.start(TABLE, POLICY, SmallCritic([0]), SeedStreams([0], "weights"))()
     for index, parameters in enumerate(subject._players):
         if index != player:
             parameters.values.copy_(before[index])
-    second = subject.objective(subject.terms(TABLE, POLICY, SeedStreams([0], "weights"))).detach()
+    second = subject.objective(subject.terms(draws)).detach()
     return second - first
 
 
@@ -151,7 +152,8 @@ def test_residuals_of_all_moments_shrink() -> None:
 
     def size() -> float:
         streams = SeedStreams([0], "x")
-        drawn = [subject.residuals(TABLE, POLICY, functions, streams)[0].detach().mean(1) for _ in range(30)]
+        batches = [subject.draws(TABLE, POLICY, streams) for _ in range(30)]
+        drawn = [subject.residuals(draws, functions)[0].detach().mean(1) for draws in batches]
         return float(torch.stack(drawn).mean(0).square().mean())
 
     before = size()

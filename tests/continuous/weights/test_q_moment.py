@@ -26,7 +26,9 @@ def build(**settings: Any) -> QMoment:
 
 
 def sides(subject: QMoment) -> tuple[Tensor, Tensor]:
-    (weights, value), right = subject.sides(TABLE, POLICY, CriticTest(SmallCritic([0])), SeedStreams([0], "x"))
+    (weights, value), right = subject.sides(
+        subject.draws(TABLE, POLICY, SeedStreams([0], "x")), CriticTest(SmallCritic([0]))
+    )
     return (weights * value).mean(-1), right
 
 
@@ -113,7 +115,7 @@ def test_the_reward_of_the_model_can_be_the_test_function() -> None:
     )
     estimator = config.build(D, A, [0], model, "cpu")
     function = config.test_function.build(SmallCritic([0]), model, SeedStreams([0], "x"))
-    (_, left), _ = estimator.sides(TABLE, POLICY, function, SeedStreams([0], "x"))
+    (_, left), _ = estimator.sides(estimator.draws(TABLE, POLICY, SeedStreams([0], "x")), function)
     batch = TABLE.sample(64, SeedStreams([0], "x"))
     torch.testing.assert_close(left, batch.state[..., 0])
     estimator.estimate(TABLE, POLICY, SmallCritic([0]), SeedStreams([0], "weights"))
