@@ -23,7 +23,7 @@ class Figure:
 
     name: tyro.conf.Positional[str]
     """from records: proposition2, theorem1, theorem1-constant, alternation, estimation-error, mopo-tradeoff, damo-gap,
-    damo-maximin, figure2-truth; from runs: figure1, figure2, learning-curves, table1, table2,
+    damo-maximin, figure2-truth; from runs: figure1, figure2, learning-curves, lqr-learning, table1, table2,
     mopo-table1, mopo-table2, mopo-table3, damo-table2, damo-alignment, damo-training, damo-alpha,
     damo-values"""
     runs: Path = _DEFAULT_RUNS

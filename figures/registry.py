@@ -40,6 +40,7 @@ from figures.training import (
     damo_training,
     damo_values,
     learning_curves,
+    lqr_learning,
     model_based_tables,
     mopo_returns,
 )
@@ -138,6 +139,7 @@ FIGURES: Mapping[str, Product] = {
     "figure2": FromSelectedRuns(ampl_figure2.draw),
     "figure2-truth": FromRecord("figure2-truth", figure2_truth.draw),
     "learning-curves": FromRuns(learning_curves.draw),
+    "lqr-learning": FromRuns(lqr_learning.draw),
     "table1": TableFromRuns(ampl_tables.table1),
     "table2": TableFromRuns(ampl_tables.table2),
     "mopo-table1": TableFromRuns(model_based_tables.mopo_table1),

@@ -1,12 +1,16 @@
-"""The deep wing's part of `ampl demo`: a small re-created maze2d dataset, its reference scores, and a scaled AMPL."""
+"""The deep wing's parts of `ampl demo`: three algorithms learn a problem whose optimum is known, and a small maze2d."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
+import ampl
 from ampl.files import check_output
 from ampl.printing import print_line
+from ampl.processes import available_cores, map_in_processes
 from ampl.progress import progress
 from ampl.randomness import stream
 from ampl.scale import Scale
@@ -16,8 +20,11 @@ from continuous.algorithms.build import assemble
 from continuous.data.cards import dataset_card
 from continuous.data.d4rl_file import write_d4rl
 from continuous.data.recipes import MakeOptions, find_recipe
+from continuous.linear_gaussian.tasks import find_linear_gaussian
 from continuous.recreate.maze2d.reference_scores import ReferencePolicy, score_policy
 from continuous.tasks.registry import Task, find_task
+
+_LEARNED, _LEARNERS = "lqr-pointmass", ("mopo", "damo", "ampl")
 
 _TASK = "maze2d-umaze-v1"
 _STEPS = 100_000
@@ -26,7 +33,37 @@ _ESTIMATORS = ("main", "vpm")  # AMPL's estimator of the weights, and one that i
 _SCALE = Scale(epochs=10, steps_per_epoch=40, weight_steps=50, model_steps=500)
 
 
-def demo(out: Path) -> Sequence[tuple[str, str]]:
+def learning(out: Path) -> Sequence[tuple[str, str]]:
+    """MOPO, DAMO and AMPL learn `lqr-pointmass`, side by side on the cores there are.
+
+    Args:
+        out: folder of the runs; what is already there is taken as it is, or continued.
+
+    Returns:
+        Rows for the closing table: how far each came from the behavior policy towards the optimum.
+    """
+    low, high = find_linear_gaussian(_LEARNED).reference_returns()
+    rows = [("problem", f"{_LEARNED}: the behavior policy earns {low:.1f} in an episode, the best one {high:.1f}")]
+    tasks = [(algorithm, out) for algorithm in _LEARNERS]
+    with progress(f"learning {_LEARNED}", len(tasks)) as bar:
+        for algorithm, outcome in zip(_LEARNERS, map_in_processes(_learn, tasks, available_cores()), strict=True):
+            rows.append((f"learned by {algorithm.upper()}", outcome))
+            bar.advance()
+    return rows
+
+
+def _learn(task: tuple[str, Path]) -> str:
+    """Trains one algorithm, and says in words what came of it; its own progress is not shown."""
+    algorithm, out = task
+    with redirect_stderr(io.StringIO()):
+        (seed,) = ampl.train(algorithm, _LEARNED, out=out, resume=True)
+    score = seed.result.metrics.get("evaluation/score_mean")
+    if score is None:
+        return f"stopped: {seed.result.message}"
+    return f"{score:.0f} % of the way from the behavior policy's return to the optimum"
+
+
+def d4rl(out: Path) -> Sequence[tuple[str, str]]:
     """Makes the data, scores random policy and controller, and trains AMPL with two estimators for ten short epochs.
 
     Args:

@@ -176,10 +176,9 @@ class EnsembleDynamics:
         elites = self.config.elites
         inputs = self.standardization.inputs(state, action)[:, None].expand(-1, elites, -1, -1)
         mean, log_std = self._predictors(inputs).chunk(2, dim=-1)  # [K, elites, B, D + 1]
-        at_mean = self.standardization.next_state(state[:, None], mean)
-        one_std_above = self.standardization.next_state(state[:, None], mean + self.network.bound(log_std).exp())
-        std = one_std_above - at_mean
-        gaussians = -0.5 * ((next_state[:, None] - at_mean) / std).square() - std.log() - 0.5 * math.log(2.0 * math.pi)
+        std = self.network.bound(log_std).exp()[..., 1:] * self.standardization.target_std[1:]
+        apart = next_state[:, None] - self.standardization.next_state(state[:, None], mean)
+        gaussians = -0.5 * (apart / std).square() - std.log() - 0.5 * math.log(2.0 * math.pi)
         return gaussians.sum(-1).logsumexp(1) - math.log(elites)
 
     def finish(self, state: Tensor, next_state: Tensor, reward: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,15 +11,18 @@ from pathlib import Path
 from ampl.errors import InvalidArgumentError
 
 _RECORD_FIGURES = ("proposition2", "theorem1", "theorem1-constant", "estimation-error", "alternation", "mopo-tradeoff")
-_RUN_FIGURES = ("figure2",)  # drawn from what the wings trained
+_RUN_FIGURES = {"learning": "lqr-learning", "d4rl": "figure2"}  # by demo: drawn from what it trained
+_ON_REQUEST = ("d4rl",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Checks every claim quickly, trains AMPL a little, draws the figures, and says what was found and where it is."""
+    """Checks every claim quickly, lets MOPO, DAMO and AMPL learn a problem whose optimum is known, and draws it all."""
 
     out: Path = Path("runs/demo")
     """Folder for everything; what an earlier demo left there is replaced, other files are not."""
+    d4rl: bool = False
+    """Also re-create a small maze2d dataset, score its reference policies, and train AMPL on it a little."""
 
     def run(self) -> int:
         """Runs the demo; the exit code is that of `ampl verify --quick`."""
@@ -33,13 +36,15 @@ class Demo:
         for name in _RECORD_FIGURES:
             make_record(name, self.out)
             load(COMMANDS, "figure")(name=name, runs=self.out).run()
-        rows = [row for demo in load_all(DEMOS).values() for row in demo(self.out)]
-        for name in _RUN_FIGURES:
+        demos = {name: demo for name, demo in load_all(DEMOS).items() if self.d4rl or name not in _ON_REQUEST}
+        rows = [row for demo in demos.values() for row in demo(self.out)]
+        pictures = [*_RECORD_FIGURES, *(_RUN_FIGURES[name] for name in demos if name in _RUN_FIGURES)]
+        for name in pictures[len(_RECORD_FIGURES) :]:
             load(COMMANDS, "figure")(name=name, runs=self.out).run()
-        self._close(rows, time.monotonic() - started)
+        self._close(rows, pictures, time.monotonic() - started)
         return code
 
-    def _close(self, rows: Sequence[tuple[str, str]], seconds: float) -> None:
+    def _close(self, rows: Sequence[tuple[str, str]], pictures: Sequence[str], seconds: float) -> None:
         """The closing table: verdicts, the picture of each finding, and the wings' own rows."""
         from rich.table import Table
 
@@ -58,7 +63,7 @@ class Demo:
             table.add_row(f"that {verdict.replace('holds', 'hold').replace('fails', 'fail')}", names)
         table.add_row("all claims", str(self.out / "claims.md"))
         table.add_row("counterexamples", str(self.out / "cases" / "<claim>.npz"))
-        for name in (*_RECORD_FIGURES, *_RUN_FIGURES):
+        for name in pictures:
             table.add_row(f"picture: {name}", str(self.out / "figures" / f"{name}.png"))
         for what, outcome in rows:
             table.add_row(what, outcome)
