@@ -40,6 +40,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             alpha = 1.0 if variant == "alpha-1" else 3.0
             write_damo_run(folder, HOPPER, variant, seed, **curves, alpha=alpha, samples=samples(shift, seed=seed))
     write_damo_run(folder, WALKER2D, value=[1.0] * 3, truth=[2.0] * 3)
+    path = write_run(folder, "lqr-pointmass", algorithm="mopo", score=[])
+    (path / "metrics.csv").write_text(
+        "epoch,evaluation/score_mean,certificate/model_return,certificate/value_estimate,truth/discounted_return\n"
+        "1,-900,-3,-1,-400\n2,99.5,-6.5,-9,-4\n"
+    )
     return folder
 
 
