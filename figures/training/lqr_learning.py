@@ -2,7 +2,7 @@
 
 Left: scores, 0 being the return of the policy that collected the data (dotted) and 100 the optimum's (dashed), both
 exact. Right: what model and critics promise of the discounted return, minus the true one; above zero they promise too
-much. Lines are means over seeds, bands reach from the lowest to the highest seed.
+much. Both axes leave out what lies far off, as before an algorithm has learned anything. Lines are means over seeds, bands reach from the lowest to the highest seed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
-from figures.drawing.seed_curves import draw_seeds, fold_far_values
+from figures.drawing.seed_curves import draw_seeds
 from figures.drawing.style import headline, literal, new_figure, panel_title, series_look
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.runs import Run, find_all_runs
@@ -56,6 +57,7 @@ def draw(folder: Path) -> Figure:
         panel_title(grid[row, 0], task)
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [
         Line2D([], [], color=series_look(index)[0], label=literal(" ".join(method)))
         for index, method in enumerate(methods)
@@ -88,8 +90,8 @@ def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
             if curves:
                 draw_seeds(axes, curves, series_look(index)[0], line=line)
                 every += [curve.values for curve in curves]
-    last = [values[-1:] for values in every if len(values)]
-    fold_far_values(axes, every, last)
+    size = max((float(np.abs(values[-1])) for values in every if len(values)), default=1.0)
+    axes.set_ylim(-2.0 * size, 2.0 * size)  # of the last values; untrained policies and critics are far outside
     axes.set_ylabel("promised minus true return\n(model: solid, critics: dotted)")
 
 
