@@ -2,7 +2,8 @@
 
 Left: scores, 0 being the return of the policy that collected the data (dotted) and 100 the optimum's (dashed), both
 exact. Right: what model and critics promise of the discounted return, minus the true one; above zero they promise too
-much. Both axes leave out what lies far off, as before an algorithm has learned anything. Lines are means over seeds, bands reach from the lowest to the highest seed.
+much. Both axes leave out what lies far off, as before an algorithm has learned anything. Lines are means over seeds,
+bands reach from the lowest to the highest seed.
 """
 
 from __future__ import annotations
