@@ -31,7 +31,7 @@ from benchmarks.records import command_line, print_table, write_record
 from continuous.algorithms import model_based
 from continuous.algorithms.ampl import ampl as deep_ampl
 from continuous.model.fit import holdout_size
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from continuous.wing import ALGORITHMS
 
 USUAL = ("mopo:halfcheetah-medium-v2:kit", "damo:halfcheetah-medium-v2:main", "ampl:maze2d-umaze-v1:main")

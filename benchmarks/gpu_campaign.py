@@ -28,7 +28,7 @@ from ampl.files import read_json
 from ampl.interruption import Interruption, saving_first, stop_requested
 from benchmarks.gpu_measurements import allows_tf32, widest
 from benchmarks.records import command_line
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 SEEDS = "0,1,2,3,4"
 PATIENCE = 600.0  # seconds to wait for datasets that are being made

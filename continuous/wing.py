@@ -22,13 +22,14 @@ class ContinuousProblems:
 
     def names(self) -> Sequence[str]:
         """As `ampl data list` shows them, and the linear-Gaussian problems, which have no file."""
-        from continuous.tasks.registry import LINEAR_GAUSSIAN_NAMES, TASKS
+        from continuous.tasks.find import LINEAR_GAUSSIAN_NAMES
+        from continuous.tasks.registry import TASKS
 
         return [*TASKS, *LINEAR_GAUSSIAN_NAMES]
 
     def load(self, name: str) -> Task:
         """The task; its dataset is read when an algorithm is built on it."""
-        from continuous.tasks.registry import find_task
+        from continuous.tasks.find import find_task
 
         return find_task(name)
 

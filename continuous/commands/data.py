@@ -53,7 +53,7 @@ class Info:
         from continuous.data.cache import dataset_path, find_dataset
         from continuous.data.cards import dataset_card, task_card
         from continuous.data.recipes import all_recipes
-        from continuous.tasks.registry import find_task
+        from continuous.tasks.find import find_task
 
         task = find_task(self.task)
         path = self.file or find_dataset(task)
@@ -96,7 +96,7 @@ class Make:
         from continuous.data.d4rl_writer import write_beside, write_d4rl
         from continuous.data.download_record import record_path
         from continuous.data.recipes import MakeOptions, find_recipe
-        from continuous.tasks.registry import find_task
+        from continuous.tasks.find import find_task
 
         task = find_task(self.task)
         path = self.out or dataset_path(task)
@@ -142,7 +142,7 @@ class Download:
     def run(self) -> int:
         """Downloads, or confirms that the file is there and unchanged."""
         from continuous.data.download import DownloadConfig, download
-        from continuous.tasks.registry import find_task
+        from continuous.tasks.find import find_task
 
         config = DownloadConfig(
             timeout=self.timeout, attempts=self.attempts, max_size=self.max_size, sha256=self.sha256
@@ -168,7 +168,7 @@ class Check:
             InvalidFileError: the file cannot be used; exit code 2.
         """
         from continuous.data.check import diagnose
-        from continuous.tasks.registry import find_task
+        from continuous.tasks.find import find_task
 
         found = diagnose(self.file, find_task(self.task) if self.task is not None else None)
         for text in found.facts:
@@ -231,7 +231,7 @@ class Score:
     def run(self) -> int:
         """Prints mean and spread over episodes."""
         from continuous.commands.score import score_policy_file
-        from continuous.tasks.registry import find_task
+        from continuous.tasks.find import find_task
 
         task = find_task(self.task)
         found = score_policy_file(task, self.policy, episodes=self.episodes, seed=self.seed, video=self.video)

@@ -22,7 +22,8 @@ from continuous.data.d4rl_file import write_d4rl
 from continuous.data.recipes import MakeOptions, find_recipe
 from continuous.linear_gaussian.tasks import find_linear_gaussian
 from continuous.recreate.maze2d.reference_scores import ReferencePolicy, score_policy
-from continuous.tasks.registry import Task, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import Task
 
 _LEARNED, _LEARNERS = "lqr-pointmass", ("mopo", "damo", "ampl")
 

@@ -13,17 +13,11 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from ampl.errors import UnknownNameError
-
 URL_PREFIX = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 GYM_MUJOCO_DATASETS = ("random", "medium", "medium-replay", "medium-expert", "expert", "full-replay")
 MAZE2D_DATASETS = ("sparse", "dense")
 ADROIT_DATASETS = ("human", "cloned", "expert")
 _V0_FILES = {"medium-replay": "mixed"}  # as the files call it
-LINEAR_GAUSSIAN_PREFIX = "lqr-"
-LINEAR_GAUSSIAN_NAMES = tuple(  # and lqr-random of other sizes
-    f"{name}{reward}" for name in ("lqr-pointmass", "lqr-pointmass-2d", "lqr-random-4-2") for reward in ("", "-bounded")
-)
 ANT_ANGLES = (30, 45, 60, 90)  # degrees to the x axis
 
 
@@ -170,27 +164,3 @@ def _treatment() -> Iterator[Task]:
 
 _FAMILIES = (_gym_mujoco, _gym_mujoco_v0, _maze2d, _adroit, _out_of_distribution, _treatment)
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for family in _FAMILIES for task in family()})
-
-
-def find_task(name: str) -> Task:
-    """The task of this name.
-
-    Raises:
-        UnknownNameError: no such task; the message has the nearest one and all names.
-        InvalidArgumentError: a name that begins with lqr- and is no linear-Gaussian task.
-    """
-    if name.startswith(LINEAR_GAUSSIAN_PREFIX):
-        return _linear_gaussian(name)
-    if name not in TASKS:
-        raise UnknownNameError("task", name, [*TASKS, *LINEAR_GAUSSIAN_NAMES])
-    return TASKS[name]
-
-
-def _linear_gaussian(name: str) -> Task:
-    """A linear-Gaussian problem: 0 is the return of its behavior policy, 100 the optimum's, both exact."""
-    from continuous.linear_gaussian.tasks import EPISODE_LENGTH, find_linear_gaussian  # which needs scipy, so only here
-
-    found = find_linear_gaussian(name)
-    dynamics, low_and_high = found.mdp.dynamics, found.reference_returns()
-    body = _body(dynamics.state_size, dynamics.action_size, EPISODE_LENGTH, *low_and_high)
-    return Task(name=name, family=Family.LINEAR_GAUSSIAN, robot=name, dataset="behavior", url="", **vars(body))

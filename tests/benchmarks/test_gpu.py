@@ -32,7 +32,7 @@ from benchmarks.gpu_measurements import (
     compare,
     widest,
 )
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from continuous.wing import ALGORITHMS
 
 ROOT = Path(__file__).parents[2]

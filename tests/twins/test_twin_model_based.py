@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from continuous.algorithms.damo.classifier import ClassifierConfig, TransitionClassifier
 from continuous.algorithms.damo.learner import Conjugate, DAMODraws, DAMOLearner, DAMOLearnerConfig
@@ -59,10 +59,11 @@ def batch_of(occupancies: TransitionOccupancies, mass: np.ndarray, count: int) -
     )
 
 
-class DeterministicPolicy:
+class DeterministicPolicy(nn.Module):
     """One action a state, one-hot, in place of a Gaussian."""
 
     def __init__(self, actions: np.ndarray) -> None:
+        super().__init__()
         self._table = encoded(actions, A)
 
     def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

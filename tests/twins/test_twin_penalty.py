@@ -46,7 +46,7 @@ def heads(model: EnsembleDynamics) -> tuple[Floats, Floats]:
 
     By hand from the members' last layers: their bounds are soft, and their inputs and targets were standardized.
     """
-    scale = {name: getattr(model.standardization, name).double().numpy() for name in model.standardization.names}
+    scale = {name: value.double().numpy() for name, value in model.standardization.state_dict().items()}
     pairs = (torch.cat(all_pairs(S, A), dim=1).numpy() - scale["input_mean"]) / scale["input_std"]
     with torch.no_grad():
         out = model.network.members(torch.tensor(pairs, dtype=torch.float32)).double().numpy()

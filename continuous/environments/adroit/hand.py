@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from continuous.environments.adroit.models import make_raw_environment
 from continuous.environments.robot import Flags, Floats, Robot, Snapshot, Start
 from continuous.tasks import termination
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 OBJECT_JOINTS = 6  # pen, hammer and ball hang on six joints, the last ones
 

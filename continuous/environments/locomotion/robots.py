@@ -14,7 +14,7 @@ import numpy as np
 from continuous.environments.locomotion.gymnasium import make_environment
 from continuous.environments.robot import Flags, Floats, Robot, Snapshot, Start
 from continuous.tasks import termination
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 
 class Locomotion(Robot):

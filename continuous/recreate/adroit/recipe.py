@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from continuous.data.recipes import MakeOptions, Recipe
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 if TYPE_CHECKING:
     from continuous.data.d4rl_data import D4RLData, Provenance

@@ -22,7 +22,8 @@ from continuous.recreate.locomotion.durations import training_time
 from continuous.recreate.locomotion.levels import LEVEL_RETURNS, Level, policy_file_name
 from continuous.recreate.locomotion.made_data import as_data, make_provenance, replay_metadata
 from continuous.recreate.locomotion.training_run import TrainingRun, find_training, replay_data
-from continuous.tasks.registry import GYM_MUJOCO_DATASETS, TASKS, Family, Task, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import GYM_MUJOCO_DATASETS, TASKS, Family, Task
 
 if TYPE_CHECKING:
     from continuous.algorithms.sac.policy import SquashedGaussian

@@ -35,22 +35,26 @@ class _Figure:
         return 0
 
 
+@pytest.mark.parametrize("d4rl", [False, True])
 def test_the_demo_checks_draws_and_reports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, d4rl: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("ampl.entry_points.load", lambda _, name: {"verify": _Verify, "figure": _Figure}[name])
     monkeypatch.setattr("ampl.experiments.make_record", lambda name, runs: runs)
-    monkeypatch.setattr("ampl.entry_points.load_all", lambda _: {"wing": lambda out: [("a wing's finding", "42")]})
-    assert demo.Demo(out=tmp_path / "out").run() == 1
+    demos = {"learning": lambda out: [("a wing's finding", "42")], "d4rl": lambda out: [("a dataset", "here")]}
+    monkeypatch.setattr("ampl.entry_points.load_all", lambda _: demos)
+    monkeypatch.setattr(_Figure, "drawn", ())
+    assert demo.Demo(out=tmp_path / "out", d4rl=d4rl).run() == 1
     assert _Figure.drawn == (
         *("proposition2", "theorem1", "theorem1-constant", "estimation-error", "alternation", "mopo-tradeoff"),
-        "figure2",
+        *(("lqr-learning", "figure2") if d4rl else ("lqr-learning",)),
     )
     shown = capsys.readouterr().out
     assert "claims that hold" in shown
     assert "that fail as printed" in shown
     assert "proposition2.png" in shown
     assert "a wing's finding" in shown
+    assert ("a dataset" in shown) is d4rl
 
 
 def test_the_demo_refuses_a_file_as_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

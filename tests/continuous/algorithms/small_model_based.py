@@ -22,7 +22,7 @@ from continuous.algorithms.sac.learner import SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from tests.continuous.algorithms.small_ampl import line_table, surroundings
 
 SAC = SoftActorCriticConfig(hidden=(12,), policy=SquashedGaussianConfig(hidden=(12,)))

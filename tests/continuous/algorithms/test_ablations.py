@@ -16,7 +16,7 @@ from continuous.algorithms.mopo.penalties import Penalty
 from continuous.model.rollout import UniformPolicy, roll_out
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import Batch, ReplayBuffer
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import SAC, SCHEDULE, surroundings, true_line_step
 

@@ -9,7 +9,8 @@ import pytest
 from ampl.scale import Scale
 from continuous.algorithms.ampl.config import PUBLISHED, VARIANTS, main_config, preset
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
-from continuous.tasks.registry import Family, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import Family
 from continuous.weights.q_moment import QMomentConfig
 from continuous.weights.vpm import VPMConfig
 

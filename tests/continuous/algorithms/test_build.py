@@ -17,7 +17,8 @@ from continuous.data.cache import dataset_path
 from continuous.data.d4rl_file import write_d4rl
 from continuous.data.dataset import load_dataset
 from continuous.data.transitions import transition_table
-from continuous.tasks.registry import TransitionMode, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import TransitionMode
 from tests.continuous.data.d4rl_samples import HOPPER, hopper_data, made_by
 
 ROWS = 210

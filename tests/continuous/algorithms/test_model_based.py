@@ -28,7 +28,7 @@ from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import (
     damo_config,

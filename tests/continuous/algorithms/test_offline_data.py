@@ -8,7 +8,7 @@ from ampl.randomness import stream
 from continuous.algorithms.ampl.offline_data import rescale_rewards, reset_states, reward_units
 from continuous.environments.batch import BatchSimulator
 from continuous.environments.registry import robot_for
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 
 def test_rescaled_rewards_lie_between_a_thousandth_of_the_span_and_just_above_one() -> None:

@@ -13,7 +13,8 @@ from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
-from continuous.tasks.registry import TASKS, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import TASKS
 
 ROBOTS = ("halfcheetah", "hopper", "walker2d")
 KINDS = ("random", "medium", "medium-replay", "medium-expert")

@@ -18,7 +18,8 @@ from continuous.algorithms.mopo import config as mopo_presets
 from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.sac.learner import Decay, SoftActorCritic, cosine_decay
 from continuous.networks.streams import SeedStreams
-from continuous.tasks.registry import TASKS, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import TASKS
 from continuous.tasks.termination import bounded, find_termination, never
 from continuous.weights.vpm import VPMConfig
 from continuous.wing import ALGORITHMS

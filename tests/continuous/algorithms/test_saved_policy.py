@@ -18,7 +18,8 @@ from ampl.evaluation_schedule import EvaluationRequest
 from ampl.randomness import stream
 from ampl.runs.run_evaluation import newest_checkpoint
 from continuous.algorithms.saved_policy import saved_policy
-from continuous.tasks.registry import TASKS, Task, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import TASKS, Task
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_run import BUILD, small_run
 

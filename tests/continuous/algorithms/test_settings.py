@@ -9,7 +9,7 @@ import pytest
 from ampl.errors import InvalidArgumentError
 from ampl.setting_values import is_readable, value_text
 from ampl.settings import apply_settings, changed_settings, list_settings
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from continuous.wing import ALGORITHMS
 
 TASK = find_task("hopper-medium-v2")

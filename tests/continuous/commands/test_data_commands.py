@@ -95,7 +95,7 @@ def test_info_of_a_download_names_its_address(run: Any, tmp_path: Path) -> None:
         (["make", "pen-expert-v1"], "pen-expert-v1 needs --policy FILE"),
         (["make", "maze2d-umaze-v1", "--out", "."], "is a folder"),
         (["make", "maze2d-umaze-v1", "--out", "/dev/null/f"], "cannot write"),
-        (["info", "hopper"], "unknown d4rl task 'hopper'"),
+        (["info", "hopper"], "unknown task 'hopper'"),
         (["info", "hopper-medium-v2", "--file", "none"], "none does not exist"),
         (["check"], "file"),
         (["check", "none"], "none does not exist"),

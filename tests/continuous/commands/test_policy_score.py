@@ -11,7 +11,7 @@ from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from continuous.commands.score import load_actor, score_policy_file
 from continuous.recreate.online_sac.policy_file import NAMES, policy_of, save_policy
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 
 def behavior(path: Path, observation_size: int, action_size: int) -> Path:

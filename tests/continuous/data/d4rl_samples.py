@@ -14,7 +14,8 @@ import pytest
 from continuous.data.d4rl_file import D4RLData, Provenance
 from continuous.environments.maze2d.layouts import find_layout
 from continuous.environments.maze2d.rewards import Reward
-from continuous.tasks.registry import Task, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import Task
 
 HOPPER = find_task("hopper-medium-v2")
 UMAZE = find_task("maze2d-umaze-v1")

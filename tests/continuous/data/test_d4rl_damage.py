@@ -10,7 +10,7 @@ import pytest
 
 from ampl.errors import InvalidFileError
 from continuous.data.d4rl_file import read_d4rl
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, arrays_of, hopper_data, write_plain
 
 

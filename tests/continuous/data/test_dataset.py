@@ -17,7 +17,7 @@ from continuous.data.download_record import DownloadRecord, file_sha256, write_r
 from continuous.data.durations import about
 from continuous.data.episodes import episode_returns
 from continuous.data.transitions import transition_table
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, UMAZE, hopper_data, made_by, maze_data
 
 

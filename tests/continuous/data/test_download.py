@@ -14,7 +14,7 @@ from continuous.data.d4rl_file import read_d4rl
 from continuous.data.download import DownloadConfig, download
 from continuous.data.download_record import read_record
 from continuous.data.http_request import TransferError
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, assert_same, hopper_data
 from tests.continuous.data.downloads import QUICK, failure, fetched
 from tests.continuous.data.file_server import Behavior, serve

@@ -16,7 +16,7 @@ from continuous.data.cache import dataset_path
 from continuous.data.d4rl_file import read_d4rl, write_d4rl
 from continuous.data.download import DownloadConfig, download
 from continuous.data.download_record import file_sha256
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, UMAZE, assert_same, hopper_data, made_by
 from tests.continuous.data.downloads import QUICK, failure, fetched
 from tests.continuous.data.file_server import Behavior, serve

@@ -14,7 +14,7 @@ from continuous.environments.batch import BatchSimulator
 from continuous.environments.locomotion import robots as locomotion
 from continuous.environments.locomotion.gymnasium import ROBOTS, make_environment, restore_margins
 from continuous.recreate.locomotion.collection import episode_returns, roll_out, uniform_actor
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 
 def model_of(robot: str) -> Any:

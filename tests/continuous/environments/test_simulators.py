@@ -15,7 +15,7 @@ from continuous.environments.locomotion.robots import HalfCheetah, Hopper
 from continuous.environments.maze2d.simulator import Maze2D
 from continuous.environments.registry import environment_for, robot_for
 from continuous.environments.robot import Floats, Robot
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -16,7 +16,7 @@ from continuous.environments.locomotion.robots import Hopper
 from continuous.environments.maze2d.simulator import Maze2D
 from continuous.environments.registry import environment_for, simulator_maker
 from continuous.evaluation.evaluator import Evaluation, Evaluator, Policy, uniform_policy
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

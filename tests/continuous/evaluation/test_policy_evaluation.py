@@ -15,7 +15,7 @@ from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianC
 from continuous.environments.registry import kept_simulator
 from continuous.evaluation.evaluator import Evaluation, task_evaluator
 from continuous.evaluation.policy_evaluation import PolicyEvaluation
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.algorithms.small_ampl import small_ampl
 from tests.continuous.algorithms.small_model_based import small_mopo

@@ -12,7 +12,7 @@ from ampl.errors import ForeignFileError, InvalidArgumentError, MissingPackageEr
 from continuous.environments.registry import environment_for
 from continuous.evaluation.evaluator import uniform_policy
 from continuous.evaluation.video import record_video
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 pytest.importorskip("imageio")
 

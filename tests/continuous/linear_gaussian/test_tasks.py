@@ -15,7 +15,7 @@ from continuous.linear_gaussian.problem import AffineGaussianPolicy
 from continuous.linear_gaussian.returns import return_of_episodes
 from continuous.linear_gaussian.tasks import EPISODE_LENGTH, find_linear_gaussian
 from continuous.linear_gaussian.weights import SecondMoment, second_moment
-from continuous.tasks.registry import LINEAR_GAUSSIAN_NAMES, find_task
+from continuous.tasks.find import LINEAR_GAUSSIAN_NAMES, find_task
 from continuous.tasks.scores import normalize_score
 from tests.continuous.linear_gaussian.monte_carlo import assert_mean
 

@@ -25,7 +25,7 @@ from continuous.environments.registry import simulator_maker
 from continuous.evaluation.evaluator import Evaluator, uniform_policy
 from continuous.recreate.adroit.policy import read_policy
 from continuous.recreate.adroit.recipe import recipes
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -22,7 +22,8 @@ from continuous.environments.registry import environment_for, robot_for, simulat
 from continuous.evaluation.evaluator import Evaluator
 from continuous.recreate.hiv.data import SacReplayConfig
 from continuous.recreate.hiv.recipe import PUBLISHED_STEPS
-from continuous.tasks.registry import Task, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import Task
 from continuous.tasks.termination import find_termination
 
 TASK = find_task("hiv-treatment")

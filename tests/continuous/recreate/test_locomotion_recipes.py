@@ -22,7 +22,7 @@ from continuous.recreate.locomotion import recipe
 from continuous.recreate.locomotion.collection import episode_returns, policy_actor, roll_out, uniform_actor
 from continuous.recreate.locomotion.levels import LEVEL_RETURNS, Level
 from continuous.recreate.online_sac.policy_file import layers_of, load_policy, policy_of, save_policy
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 
 
 def small_policy(seed: int, states: int = 11, actions: int = 3, hidden: int = 8) -> SquashedGaussian:

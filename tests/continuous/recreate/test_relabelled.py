@@ -34,7 +34,7 @@ from continuous.recreate.locomotion.levels import Level
 from continuous.recreate.locomotion.made_data import as_data
 from continuous.recreate.online_sac.replay_file import ReplayFile
 from continuous.recreate.relabelled.relabel import relabel
-from continuous.tasks.registry import find_task
+from continuous.tasks.find import find_task
 from continuous.tasks.termination import find_termination
 from tests.continuous.recreate.small_online_sac import small_online_sac
 

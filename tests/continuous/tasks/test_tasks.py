@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ampl.errors import UnknownNameError
-from continuous.tasks.registry import TASKS, Family, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import TASKS, Family
 from continuous.tasks.scores import normalize_score, normalize_spread
 from tests.continuous.data.d4rl_samples import d4rl_function, installed_d4rl
 

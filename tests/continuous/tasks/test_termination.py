@@ -9,7 +9,8 @@ import torch
 from ampl.errors import UnknownNameError
 from continuous.environments.adroit.models import make_raw_environment
 from continuous.environments.locomotion.gymnasium import make_environment
-from continuous.tasks.registry import TASKS, find_task
+from continuous.tasks.find import find_task
+from continuous.tasks.registry import TASKS
 from continuous.tasks.termination import TERMINATIONS, find_termination, robot_termination
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
