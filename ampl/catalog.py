@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
@@ -91,7 +91,7 @@ def find_source(task: str) -> ProblemSource:
     sources = problem_sources()
     if not sources:
         raise MissingPackageError("no problem can be loaded, so there is nothing to train. Reinstall ampl-testbed.")
-    having = [name for name, source in sources.items() if task in source.names()]
+    having = [name for name, source in sources.items() if _has(source, task)]
     if not having:
         raise UnknownNameError("task", task, {name for source in sources.values() for name in source.names()})
     first, *others = (announced(PROBLEMS)[name] for name in having)
@@ -101,6 +101,12 @@ def find_source(task: str) -> ProblemSource:
     for other in others:
         logger.warning("the task '%s' of %s is not used: %s has one", task, package_of(other), package_of(first))
     return sources[having[0]]
+
+
+def _has(source: ProblemSource, task: str) -> bool:
+    """Whether a source lists a task, or says that it finds it: of a family with a name for every size."""
+    finds: Callable[[str], bool] | None = getattr(source, "finds", None)
+    return task in source.names() or (finds is not None and finds(task))
 
 
 def problem_sources() -> Mapping[str, ProblemSource]:

@@ -137,6 +137,8 @@ class ProblemSource(Protocol):
     def names(self) -> Sequence[str]:
         """The problems, as the command line calls them."""
 
+    # Optional: `finds(name) -> bool`, for names that `load` takes and that are too many to list.
+
     def load(self, name: str) -> Any:
         """One of them, as algorithms for its kind expect it.
 

@@ -27,6 +27,12 @@ class ContinuousProblems:
 
         return [*TASKS, *LINEAR_GAUSSIAN_NAMES]
 
+    def finds(self, name: str) -> bool:
+        """Linear-Gaussian problems of any size; `load` says what is wrong with a name."""
+        from continuous.tasks.find import LINEAR_GAUSSIAN_PREFIX
+
+        return name.startswith(LINEAR_GAUSSIAN_PREFIX)
+
     def load(self, name: str) -> Task:
         """The task; its dataset is read when an algorithm is built on it."""
         from continuous.tasks.find import find_task

@@ -68,6 +68,22 @@ def test_an_algorithm_is_looked_up_by_its_name_and_the_kind_of_problem(monkeypat
     assert (choose("fake", "door", None).variant, choose("fake", "door", "fancy").variant) == ("plain", "fancy")
 
 
+def test_a_source_finds_problems_that_it_does_not_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Doors(FiniteProblems):
+        def finds(self, name: str) -> bool:
+            return name.startswith("door-")
+
+    monkeypatch.setattr(f"{__name__}.FINITE", Doors())
+    announce_fake(
+        monkeypatch,
+        EntryPoint("here", f"{__name__}:FINITE", PROBLEMS),
+        EntryPoint("finite.bc", f"{__name__}:OTHER", ALGORITHMS),
+    )
+    assert choose("bc", "door-17", None).task == "door-17"
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'door'\? Valid: door, maze-large, maze-small\."):
+        choose("bc", "doors", None)
+
+
 def test_mistakes_list_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     announce_fake(
         monkeypatch,

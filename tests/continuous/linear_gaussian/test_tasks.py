@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from ampl.catalog import choose
 from ampl.errors import AmplError
 from continuous.data.d4rl_data import Source
 from continuous.data.linear_gaussian_data import sampled_data
@@ -90,6 +91,10 @@ def test_a_bounded_task_has_rewards_in_zero_to_one_and_keeps_the_quadratic_optim
     rewards = bounded.episodes().rewards
     assert 0.0 < rewards.min() <= rewards.max() <= 1.0
     np.testing.assert_array_equal(bounded.optimum.gain, quadratic.optimum.gain)
+
+
+def test_a_task_of_any_size_is_found_by_name() -> None:
+    assert choose("damo", "lqr-random-3-2-bounded", None).problem.observation_size == 3
 
 
 @pytest.mark.parametrize(
