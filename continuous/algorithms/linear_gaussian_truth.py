@@ -4,33 +4,51 @@
     truth/discounted_return_error      its standard error
     truth/model_divergence_nats        E_{d_pi}[KL(P*(.|s, a) || P_hat(.|s, a))], the model part of D_pi of Theorem 1
     truth/model_divergence_error       its standard error
+    truth/weights_error                E_b|w - w*|: AMPL's estimate on the data, of mean one, against d_pi / d_b
+    truth/weights_rank_correlation     Spearman's, of w and w* over the data
+    truth/weights_effective_share      (sum w)^2 / (N sum w^2), and of w* in truth/exact_weights_effective_share
 
 pi takes the best actions, as in evaluations. Paths of pi under P* are simulated with the same random numbers every
 time; one pair of each, after a geometric number of steps, is a draw from d_pi, and one next state a draw of the
-divergence's log ratio.
+divergence's log ratio. For w* the policy acts as in training, and stands for the affine Gaussian policy that fits it
+best where it goes; the columns of the weights are left out where that policy's occupancy has no variance.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from torch import Tensor
 
+from ampl.errors import AmplError
 from ampl.randomness import stream
 from continuous.algorithms.evaluation import TaskEvaluation
 from continuous.algorithms.model_based import ModelBased
 from continuous.evaluation.certificates import horizon
 from continuous.linear_gaussian.checks import Floats
-from continuous.linear_gaussian.mixtures import GaussianMixture
+from continuous.linear_gaussian.dataset import fit_policy
+from continuous.linear_gaussian.mixtures import GaussianMixture, episode_law, occupancy
 from continuous.linear_gaussian.problem import square_root
-from continuous.linear_gaussian.tasks import LinearGaussianTask
+from continuous.linear_gaussian.tasks import EPISODE_LENGTH, LinearGaussianTask
+from continuous.linear_gaussian.weights import log_weights
 from continuous.networks.streams import SeedStreams
+from continuous.replay.buffers import TransitionTable
+from continuous.weights.estimator import normalize_weights
 
 PATHS = 500
 _ENDLESS = 10**9
+_WEIGHT_COLUMNS = (
+    "truth/weights_error",
+    "truth/weights_rank_correlation",
+    "truth/weights_effective_share",
+    "truth/exact_weights_effective_share",
+)
 
 
 class TruthEvaluation(TaskEvaluation):
@@ -44,12 +62,13 @@ class TruthEvaluation(TaskEvaluation):
     def __init__(self, task: LinearGaussianTask, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._mdp = task.mdp
+        self._data = episode_law(task.mdp, task.behavior, EPISODE_LENGTH)
 
     @torch.no_grad()
     def _certificates(self, algorithm: ModelBased[Any, Any], states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         found = super()._certificates(algorithm, states)
         with algorithm.computing():
-            pairs, returns = self._follow(algorithm)
+            pairs, returns = self._follow(algorithm, algorithm.best_action)
             ratios = self._log_ratios(algorithm, pairs)
         named = (
             ("discounted_return", "discounted_return_error", returns),
@@ -58,10 +77,40 @@ class TruthEvaluation(TaskEvaluation):
         for mean, error, samples in named:
             found[f"truth/{mean}"] = samples.mean(-1)
             found[f"truth/{error}"] = samples.std(-1, ddof=1) / math.sqrt(PATHS)
+        estimator = getattr(algorithm, "estimator", None)
+        if estimator is not None:
+            with algorithm.computing():
+                estimated = normalize_weights(estimator.network.of_table(algorithm.table)).double().cpu().numpy()
+                visited, _ = self._follow(algorithm, algorithm.learner.policy.act)
+            found |= self._against_exact_weights(algorithm.table, visited, estimated)
         return found
 
-    def _follow(self, algorithm: ModelBased[Any, Any]) -> tuple[Floats, Floats]:
-        """Draws (s, a) from d_pi, [K, PATHS, D + A], and discounted returns, [K, PATHS]."""
+    def _against_exact_weights(self, table: TransitionTable, visited: Floats, estimated: Floats) -> dict[str, Floats]:
+        """The metrics of the weights, [K] each; nothing where one seed has no exact weights.
+
+        Args:
+            table: the data, N transitions.
+            visited: draws (s, a) from d_pi, [K, PATHS, D + A].
+            estimated: of mean one, [K, N].
+        """
+        size = table.observation_size
+        pairs = torch.cat((table.state, table.action), dim=-1).double().cpu().numpy()
+        columns: list[tuple[float, ...]] = []
+        for drawn, weights in zip(visited, estimated, strict=True):
+            try:
+                reached = occupancy(self._mdp, fit_policy(drawn[:, :size], drawn[:, size:]))
+                exact = np.exp(log_weights(reached, self._data, pairs))
+            except AmplError:  # as of a policy that has not learned to keep the system stable
+                return {}
+            rank = float(spearmanr(weights, exact).statistic)
+            columns.append((float(np.abs(weights - exact).mean()), rank, _effective(weights), _effective(exact)))
+        found = np.array(columns).T
+        return dict(zip(_WEIGHT_COLUMNS, found, strict=True)) if np.isfinite(found).all() else {}
+
+    def _follow(
+        self, algorithm: ModelBased[Any, Any], act: Callable[[Tensor, SeedStreams], Tensor]
+    ) -> tuple[Floats, Floats]:
+        """Draws (s, a) from d_pi, [K, PATHS, D + A], and discounted returns, [K, PATHS], where `act` is pi."""
         dynamics, gamma, device = self._mdp.dynamics, algorithm.learner.discount, algorithm.table.rows.device
         acting = SeedStreams(algorithm.seeds, "truth", device)
         generators = [stream(seed, "truth") for seed in algorithm.seeds]
@@ -77,7 +126,7 @@ class TruthEvaluation(TaskEvaluation):
         drawn = np.zeros((*stops.shape, self._mdp.reward.size))
         returns = np.zeros(stops.shape)
         for step in range(steps):
-            action = algorithm.best_action(torch.from_numpy(state).float().to(device), acting).double().cpu().numpy()
+            action = act(torch.from_numpy(state).float().to(device), acting).double().cpu().numpy()
             pairs = np.concatenate((state, action), axis=-1)
             drawn[stops == step] = pairs[stops == step]
             returns += gamma**step * self._mdp.reward(pairs)
@@ -100,3 +149,8 @@ class TruthEvaluation(TaskEvaluation):
         modeled = algorithm.model.next_state_log_density(state, action, after).double().cpu().numpy()
         true = np.stack([law.log_density(each) for each in noise])
         return np.asarray(true - modeled, dtype=np.float64)
+
+
+def _effective(weights: Floats) -> float:
+    """Share of the rows that as many equal weights would be worth: 1 where all are equal, [N]."""
+    return float(weights.sum() ** 2 / (len(weights) * np.square(weights).sum()))

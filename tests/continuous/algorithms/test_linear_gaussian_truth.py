@@ -11,11 +11,14 @@ import torch
 
 from continuous.algorithms.linear_gaussian_truth import PATHS, TruthEvaluation
 from continuous.linear_gaussian.checks import Floats
+from continuous.linear_gaussian.dataset import fit_policy
 from continuous.linear_gaussian.divergences import model_divergence
-from continuous.linear_gaussian.mixtures import GaussianMixture, occupancy
+from continuous.linear_gaussian.mixtures import GaussianMixture, episode_law, occupancy
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics
 from continuous.linear_gaussian.returns import expected_return
 from continuous.linear_gaussian.tasks import find_linear_gaussian
+from continuous.linear_gaussian.weights import log_weights
+from continuous.replay.buffers import TransitionTable
 
 
 class GaussianModel:
@@ -48,7 +51,7 @@ def measured(task: Any, policy: AffineGaussianPolicy, model: LinearDynamics) -> 
         computing=nullcontext,
     )
     evaluation = TruthEvaluation(task, evaluator=None, score=None, episode_limit=100)
-    pairs, returns = evaluation._follow(algorithm)
+    pairs, returns = evaluation._follow(algorithm, best_action)
     return {"return": returns, "divergence": evaluation._log_ratios(algorithm, pairs)}
 
 
@@ -76,3 +79,44 @@ def test_returns_and_divergences_are_those_of_the_formulas(name: str) -> None:
 def test_the_true_model_is_apart_from_itself_by_nothing() -> None:
     task = find_linear_gaussian("lqr-pointmass")
     np.testing.assert_allclose(measured(task, task.optimum, task.mdp.dynamics)["divergence"], 0.0, atol=1e-3)
+
+
+def table_of(task: Any, episodes: int = 20) -> TransitionTable:
+    """Some of the task's data."""
+    rows = task.episodes()
+    state, action, after = (
+        torch.from_numpy(each[:episodes].reshape(-1, each.shape[-1])).float()
+        for each in (rows.states[:, :-1], rows.actions, rows.states[:, 1:])
+    )
+    reward = torch.from_numpy(rows.rewards[:episodes].ravel()).float()
+    end = torch.zeros(len(reward), dtype=torch.bool)
+    return TransitionTable(
+        state=state, action=action, reward=reward, next_state=after, terminal=end, start_state=state[::100]
+    )
+
+
+def test_the_exact_weights_have_no_error_and_equal_weights_have_that_of_being_one() -> None:
+    task = find_linear_gaussian("lqr-pointmass")
+    table, evaluation = table_of(task), TruthEvaluation(task, evaluator=None, score=None, episode_limit=100)
+    policy = replace(task.optimum, covariance=0.02 * np.eye(1))
+    visited = occupancy(task.mdp, policy).sample(PATHS, np.random.default_rng(0))[None]
+    fitted = fit_policy(visited[0, :, :2], visited[0, :, 2:])
+    pairs = torch.cat((table.state, table.action), dim=-1).double().numpy()
+    data = episode_law(task.mdp, task.behavior, 100)
+    exact = np.exp(log_weights(occupancy(task.mdp, fitted), data, pairs))
+    found = evaluation._against_exact_weights(table, visited, exact[None])
+    assert found["truth/weights_error"] == pytest.approx(0.0, abs=1e-12)
+    assert found["truth/weights_rank_correlation"] == pytest.approx(1.0)
+    assert found["truth/weights_effective_share"] == found["truth/exact_weights_effective_share"]
+    assert 0.01 < found["truth/exact_weights_effective_share"] < 0.9
+    ones = evaluation._against_exact_weights(table, visited, 1.0 + 1e-9 * np.arange(len(exact))[None])
+    assert ones["truth/weights_error"] == pytest.approx(np.abs(1.0 - exact).mean(), rel=1e-4)
+    assert ones["truth/weights_effective_share"] == pytest.approx(1.0)
+
+
+def test_a_policy_without_an_occupancy_has_no_columns_of_weights() -> None:
+    task = find_linear_gaussian("lqr-pointmass")
+    evaluation = TruthEvaluation(task, evaluator=None, score=None, episode_limit=100)
+    states = np.random.default_rng(0).standard_normal((PATHS, 2))
+    pushing = np.hstack((states, 5.0 * states.sum(1, keepdims=True)))[None]  # away from the origin
+    assert evaluation._against_exact_weights(table_of(task), pushing, np.ones((1, 2000))) == {}
