@@ -128,6 +128,10 @@ def train(
     """
     limit_spinning()
     task = problem.name if isinstance(problem, Problem) else problem
+    counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "miw_steps": miw_steps, "model_steps": model_steps}
+    _check_integers(counts | {"eval_every": eval_every, "eval_episodes": eval_episodes})
+    if settings is not None and not isinstance(settings, Mapping):
+        raise InvalidArgumentError(f"settings are {settings!r}; expected a mapping like {{'penalty_weight': 2.5}}.")
     choice = catalog.choose(algorithm, task, variant)
     changed = requested_settings(choice.settings(), settings) if settings else {}
     scale = Scale(
@@ -162,6 +166,13 @@ def train(
                 scale=scale,
                 evaluation_workers=eval_workers,
             )
+
+
+def _check_integers(counts: Mapping[str, Any]) -> None:
+    """Raises InvalidArgumentError for what is neither None nor an integer."""
+    for name, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
+            raise InvalidArgumentError(f"{name} is {value!r}; expected an integer, or None.")
 
 
 def _integers(seeds: Iterable[int]) -> list[int]:

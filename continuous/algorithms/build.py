@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ampl.arithmetic import DEFAULT, Arithmetic
+from ampl.errors import InvalidArgumentError
 from ampl.scale import Scale
 from ampl.settings import apply_settings
 from continuous.algorithms.ampl import config as ampl
@@ -69,10 +70,14 @@ def build(
         InvalidArgumentError: a scale or settings that the algorithm cannot take.
     """
     presets = CONFIGS[algorithm]
+    _check_asked_once(scale)
     published = apply_settings(presets.published_config(task, variant), scale.settings)
     config = apply_settings(published.scaled(scale), scale.settings)  # again: what is asked for is not scaled
     notes = presets.preset_notes(task, variant, config)
-    return assemble(task, published, config, seeds, notes=notes, device=device, arithmetic=arithmetic)
+    built = assemble(task, published, config, seeds, notes=notes, device=device, arithmetic=arithmetic)
+    if isinstance(built.surroundings.evaluation, TruthEvaluation):
+        built.surroundings.evaluation.check(built.learner.discount)
+    return built
 
 
 def assemble(
@@ -128,6 +133,23 @@ def assemble(
                 table = table.changed(start_state=table.state.clone())
             return DAMO(table, config, seeds, surroundings)
     raise TypeError(f"{type(config).__name__} is no algorithm's settings")
+
+
+_OPTIONS = {
+    "schedule.steps_per_epoch": ("steps_per_epoch", "--steps-per-epoch"),
+    "dynamics.max_steps": ("model_steps", "--model-steps"),
+    "weights.steps": ("weight_steps", "--miw-steps"),
+}
+"""Settings that an option of its own sets too: key, field of `Scale`, option."""
+
+
+def _check_asked_once(scale: Scale) -> None:
+    """Raises:
+    InvalidArgumentError: a count is asked for by an option and as a setting.
+    """
+    for key, (name, option) in _OPTIONS.items():
+        if key in scale.settings and getattr(scale, name) is not None:
+            raise InvalidArgumentError(f"{option} and the setting {key} are both given; leave one of them out.")
 
 
 def evaluation_of(task: Task, arithmetic: Arithmetic) -> TaskEvaluation:

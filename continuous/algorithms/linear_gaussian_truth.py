@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from ampl.errors import AmplError
+from ampl.errors import AmplError, InvalidArgumentError
 from ampl.randomness import stream
 from continuous.algorithms.evaluation import TaskEvaluation
 from continuous.algorithms.model_based import ModelBased
@@ -42,6 +42,7 @@ from continuous.replay.buffers import TransitionTable
 from continuous.weights.estimator import normalize_weights
 
 PATHS = 500
+LARGEST_DISCOUNT = 0.999
 _ENDLESS = 10**9
 _WEIGHT_COLUMNS = (
     "truth/weights_error",
@@ -63,6 +64,16 @@ class TruthEvaluation(TaskEvaluation):
         super().__init__(**arguments)
         self._mdp = task.mdp
         self._data = episode_law(task.mdp, task.behavior, EPISODE_LENGTH)
+
+    def check(self, discount: float) -> None:
+        """Raises:
+        InvalidArgumentError: a discount at which paths would have to be followed for too long.
+        """
+        if discount > LARGEST_DISCOUNT:
+            raise InvalidArgumentError(
+                f"discount is {discount}; on tasks lqr-... expected at most {LARGEST_DISCOUNT}, as the true return is "
+                "measured on paths that end where less than a thousandth of it is left."
+            )
 
     @torch.no_grad()
     def _certificates(self, algorithm: ModelBased[Any, Any], states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

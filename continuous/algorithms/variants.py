@@ -41,7 +41,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "disagreement": "u is the largest distance of a member's mean from the ensemble's",
         "true-error": (
             "u is the distance of the predicted next state from the simulator's; not for Adroit, whose "
-            "observations hide parts of the state, nor for HIV"
+            "observations hide parts of the state, nor for HIV and lqr-..."
         ),
     },
     "damo": {

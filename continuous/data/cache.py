@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from continuous.tasks.registry import Task
+from ampl.errors import InvalidArgumentError
+from continuous.tasks.registry import Family, Task
 
 FOLDER_VARIABLE = "D4RL_DATASET_DIR"
 OUR_FOLDER = Path("datasets")
@@ -27,15 +28,33 @@ def dataset_folders() -> tuple[Path, ...]:
 
 
 def dataset_path(task: Task) -> Path:
-    """Where a new file of this task belongs: in the first folder that can be written to."""
+    """Where a new file of this task belongs: in the first folder that can be written to.
+
+    Raises:
+        InvalidArgumentError: a task without a file.
+    """
+    _check_has_file(task)
     folders = dataset_folders()
     folder = next((folder for folder in folders if _writable(folder)), folders[0])
     return folder / task.file_name
 
 
 def find_dataset(task: Task) -> Path | None:
-    """The file of this task, or None if none of the folders has it."""
+    """The file of this task, or None if none of the folders has it.
+
+    Raises:
+        InvalidArgumentError: a task without a file.
+    """
+    _check_has_file(task)
     return next((path for folder in dataset_folders() if (path := folder / task.file_name).exists()), None)
+
+
+def _check_has_file(task: Task) -> None:
+    if task.family is Family.LINEAR_GAUSSIAN:
+        raise InvalidArgumentError(
+            f"{task.name} has no file: its data are sampled when they are needed, so there is nothing to make, look up "
+            f"or download. `ampl train mopo {task.name}` trains on them."
+        )
 
 
 def _writable(folder: Path) -> bool:

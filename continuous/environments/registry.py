@@ -47,7 +47,10 @@ def robot_for(task: Task) -> Robot:
                     "train mopo with another variant, or damo."
                 )
             case Family.LINEAR_GAUSSIAN:
-                raise InvalidArgumentError(f"{task.name} has no MuJoCo model, as it is not a robot.")
+                raise InvalidArgumentError(
+                    f"{task.name} has no MuJoCo model, which MOPO's variant true-error needs; train mopo with another "
+                    "variant: its truth is recorded with every certificate."
+                )
 
 
 def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simulator]:

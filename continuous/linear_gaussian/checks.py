@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +27,12 @@ def checked_array(name: str, value: ArrayLike, shape: tuple[int | None, ...]) ->
         InvalidShapeError: another shape.
         InvalidArgumentError: entries that are no finite numbers.
     """
-    array = np.array(value, dtype=np.float64)
+    try:
+        if np.iscomplexobj(value):
+            raise ValueError
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"{name} is not an array of real numbers.") from None
     fits = array.ndim == len(shape) and all(
         size == want if want is not None else size > 0 for size, want in zip(array.shape, shape, strict=False)
     )
@@ -68,7 +74,7 @@ def check_discount(discount: float) -> None:
     """Raises:
     InvalidDiscountError: not in [0, 1).
     """
-    if not 0.0 <= discount < 1.0:
+    if isinstance(discount, bool) or not isinstance(discount, Real) or not 0.0 <= discount < 1.0:
         raise InvalidDiscountError(f"discount is {discount!r}; expected a number in [0, 1).")
 
 

@@ -8,7 +8,13 @@ import numpy as np
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
 from continuous.linear_gaussian.checks import Floats, checked_array, symmetric
-from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
+from continuous.linear_gaussian.problem import (
+    AffineGaussianPolicy,
+    LinearDynamics,
+    LinearGaussianMDP,
+    closed_loop,
+    square_root,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,7 @@ def sample_episodes(
     check_at_least("episodes", episodes, 1)
     check_at_least("length", length, 1)
     dynamics = mdp.dynamics
+    closed_loop(dynamics, policy)  # for its check of the sizes
     start, noise = square_root(mdp.initial_covariance), square_root(dynamics.covariance)
     states = np.empty((episodes, length + 1, dynamics.state_size))
     actions = np.empty((episodes, length, dynamics.action_size))
@@ -66,12 +73,15 @@ def fit_policy(states: Floats, actions: Floats, weights: Floats | None = None) -
 def fit_dynamics(states: Floats, actions: Floats, next_states: Floats, weights: Floats | None = None) -> LinearDynamics:
     """The linear-Gaussian model of greatest (weighted) likelihood, of rows [N, D], [N, A] and [N, D]."""
     matrix, offset, covariance = _regress(np.hstack((states, actions)), next_states, weights)
+    if len(states) != len(actions):
+        raise InvalidShapeError(f"there are {len(states)} rows of states and {len(actions)} of actions.")
     size = states.shape[1]
     return LinearDynamics(matrix[:, :size], matrix[:, size:], covariance, offset)
 
 
 def _regress(inputs: Floats, outputs: Floats, weights: Floats | None) -> tuple[Floats, Floats, Floats]:
     """Least squares with an intercept: matrix, offset, and covariance of what is left."""
+    inputs, outputs = checked_array("inputs", inputs, (None, None)), checked_array("outputs", outputs, (None, None))
     if len(inputs) != len(outputs):
         raise InvalidShapeError(f"there are {len(inputs)} rows of inputs and {len(outputs)} of outputs.")
     share = np.ones(len(inputs)) if weights is None else checked_array("weights", weights, (len(inputs),))

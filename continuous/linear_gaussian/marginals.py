@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import InvalidArgumentError, InvalidShapeError
 from continuous.linear_gaussian.checks import Floats, symmetric
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, closed_loop
 
+_SAME = 1e-14  # relative difference
 NEGLIGIBLE = 1e-12  # gamma^t from which on steps are left out of sums over t
 
 
@@ -24,11 +25,27 @@ def state_marginals(
         policy: who acts.
         dynamics: in place of the MDP's own, such as a model.
     """
+    check_sizes(mdp, dynamics)
     matrix, shift, noise = closed_loop(dynamics or mdp.dynamics, policy)
     mean, covariance = mdp.initial_mean, mdp.initial_covariance
     while True:
         yield mean, covariance
         mean, covariance = matrix @ mean + shift, symmetric(matrix @ covariance @ matrix.T + noise)
+
+
+def check_sizes(mdp: LinearGaussianMDP, dynamics: LinearDynamics | None) -> None:
+    """Raises:
+    InvalidShapeError: dynamics in place of the MDP's own that have other sizes.
+    """
+    own, other = ((each.state_size, each.action_size) for each in (mdp.dynamics, dynamics or mdp.dynamics))
+    if own != other:
+        raise InvalidShapeError(f"the dynamics are for states and actions of sizes {other}; the MDP's are {own}.")
+
+
+def has_settled(before: Floats, after: Floats) -> bool:
+    """Whether a mean or a covariance is the same at two successive steps, to rounding."""
+    scale = max(float(np.abs(before).max(initial=0.0)), float(np.abs(after).max(initial=0.0)))
+    return bool(np.abs(after - before).max(initial=0.0) <= _SAME * scale)
 
 
 def discount_horizon(discount: float) -> int:
@@ -44,6 +61,7 @@ def check_discounted_moments(
     Raises:
         InvalidArgumentError: the closed loop grows by 1 / sqrt(gamma) a step or faster.
     """
+    check_sizes(mdp, dynamics)
     matrix, _, _ = closed_loop(dynamics or mdp.dynamics, policy)
     radius = float(np.abs(np.linalg.eigvals(matrix)).max())
     if radius * math.sqrt(mdp.discount) >= 1.0:

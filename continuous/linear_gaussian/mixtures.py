@@ -10,11 +10,15 @@ from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
 from ampl.errors import InvalidDistributionError, check_at_least
-from continuous.linear_gaussian.checks import Floats
-from continuous.linear_gaussian.marginals import check_discounted_moments, discount_horizon, state_marginals
+from continuous.linear_gaussian.checks import Floats, checked_array
+from continuous.linear_gaussian.marginals import (
+    check_discounted_moments,
+    discount_horizon,
+    has_settled,
+    state_marginals,
+)
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
 
-_SAME = 1e-14  # relative difference below which successive components are one
 _AT_ONCE = 2**21  # numbers in an intermediate array of densities
 
 
@@ -37,7 +41,9 @@ class GaussianMixture:
 
         Raises:
             InvalidDistributionError: a component without a density, as of a deterministic policy.
+            InvalidShapeError, InvalidArgumentError: points of another size, or that are not finite.
         """
+        points = checked_array("points", points, (None, self.means.shape[1]))
         try:
             roots = np.linalg.cholesky(self.covariances)
         except np.linalg.LinAlgError as error:
@@ -96,7 +102,7 @@ def occupancy(
         means.append(mean)
         covariances.append(covariance)
         shares.append((1.0 - mdp.discount) * mdp.discount**step)
-        if before is not None and _same(mean, before[0]) and _same(covariance, before[1]):
+        if before is not None and has_settled(before[0], mean) and has_settled(before[1], covariance):
             break
         before = mean, covariance
     shares[-1] = max(1.0 - sum(shares[:-1]), 0.0)  # what is left: of the settled law, or negligible
@@ -110,8 +116,3 @@ def episode_law(mdp: LinearGaussianMDP, policy: AffineGaussianPolicy, length: in
     laws = list(islice(state_marginals(mdp, policy), length))
     joint = policy.joint(np.stack([mean for mean, _ in laws]), np.stack([covariance for _, covariance in laws]))
     return GaussianMixture(np.full(length, 1.0 / length), *joint)
-
-
-def _same(first: Floats, second: Floats) -> bool:
-    scale = max(float(np.abs(first).max()), float(np.abs(second).max()))
-    return bool(np.abs(first - second).max() <= _SAME * scale)

@@ -9,12 +9,13 @@ from scipy.linalg import solve_discrete_are
 
 from ampl.errors import InvalidArgumentError
 from continuous.linear_gaussian.checks import solve
+from continuous.linear_gaussian.marginals import check_sizes
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP
 from continuous.linear_gaussian.rewards import QuadraticReward
 
 
 def optimal_policy(mdp: LinearGaussianMDP, dynamics: LinearDynamics | None = None) -> AffineGaussianPolicy:
-    """The deterministic affine policy of greatest return among all policies.
+    """The deterministic affine policy of greatest return among those under which the discounted variance exists.
 
     Args:
         mdp: its reward must be quadratic, with a definite block of the actions.
@@ -25,6 +26,7 @@ def optimal_policy(mdp: LinearGaussianMDP, dynamics: LinearDynamics | None = Non
     """
     if not isinstance(mdp.reward, QuadraticReward):
         raise InvalidArgumentError("the reward is not quadratic; only then the optimum is known.")
+    check_sizes(mdp, dynamics)
     here, size = dynamics or mdp.dynamics, mdp.dynamics.state_size
     weight = mdp.reward.matrix
     if np.linalg.eigvalsh(weight[size:, size:]).min() <= 1e-12:

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from continuous.linear_gaussian.checks import Floats, solve, symmetric
-from continuous.linear_gaussian.marginals import check_discounted_moments, discount_horizon
+from continuous.linear_gaussian.checks import Floats, checked_array, solve, symmetric
+from continuous.linear_gaussian.marginals import check_discounted_moments, discount_horizon, has_settled
 from continuous.linear_gaussian.mixtures import episode_law, occupancy
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, closed_loop
 from continuous.linear_gaussian.rewards import QuadraticReward
-
-_SETTLED = 1e-15  # relative change of an expected reward below which it stays
 
 
 def expected_return(
@@ -49,9 +47,11 @@ def action_value(
         dynamics: in place of the MDP's own, such as a model.
 
     Raises:
-        InvalidArgumentError: as `expected_return`.
+        InvalidArgumentError: as `expected_return`; pairs that are not finite.
+        InvalidShapeError: pairs of another size.
     """
     here = dynamics or mdp.dynamics
+    pairs = checked_array("pairs", pairs, (None, mdp.reward.size))
     if isinstance(mdp.reward, QuadraticReward):
         value = quadratic_value(mdp, policy, here)
         return mdp.reward(pairs) + mdp.discount * (value(here.next_mean(pairs)) + value.of_noise(here.covariance))
@@ -59,14 +59,13 @@ def action_value(
     matrix, shift, noise = closed_loop(here, policy)
     total = mdp.reward(pairs)
     means, covariance, weight = here.next_mean(pairs), here.covariance, mdp.discount
-    reward = np.full(len(pairs), np.inf)
     for _ in range(1, discount_horizon(mdp.discount)):
-        before, reward = reward, mdp.reward.expectation(*policy.joint(means, covariance))
-        if np.abs(reward - before).max(initial=0.0) <= _SETTLED * np.abs(reward).max(initial=0.0):
+        reward = mdp.reward.expectation(*policy.joint(means, covariance))
+        after = means @ matrix.T + shift, symmetric(matrix @ covariance @ matrix.T + noise)
+        if has_settled(means, after[0]) and has_settled(covariance, after[1]):
             return total + reward * weight / (1.0 - mdp.discount)
         total = total + weight * reward
-        means, covariance = means @ matrix.T + shift, symmetric(matrix @ covariance @ matrix.T + noise)
-        weight *= mdp.discount
+        (means, covariance), weight = after, weight * mdp.discount
     return total
 
 

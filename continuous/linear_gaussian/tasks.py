@@ -28,7 +28,9 @@ DISCOUNT = 0.99
 EPISODE_LENGTH = 100  # steps, of the data's episodes and of an evaluation's
 N_EPISODES = 200  # in the data
 LARGEST_SIZES = (8, 4)  # D and A of lqr-random-D-A
-_NAME = re.compile(r"lqr-(?:pointmass(?P<plane>-2d)?|random-(?P<states>\d+)-(?P<actions>\d+))(?P<bounded>-bounded)?")
+_NAME = re.compile(
+    r"lqr-(?:pointmass(?P<plane>-2d)?|random-(?P<states>[1-9]\d*)-(?P<actions>[1-9]\d*))(?P<bounded>-bounded)?"
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from enum import Enum
 
 import numpy as np
 
+from ampl.errors import InvalidDistributionError
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.mixtures import GaussianMixture
 
@@ -33,10 +34,16 @@ def second_moment(occupancy: GaussianMixture, data: GaussianMixture) -> SecondMo
     N_pi^2 / N_b is integrable where 2 V_pi^{-1} - V_b^{-1} is positive definite. The moment is finite if every
     component of d_pi finds such a component of d_b. It is infinite if one component of d_pi has a direction in which
     its variance is more than twice that of every component of d_b; the eigenvectors of these differences are tried.
+
+    Raises:
+        InvalidDistributionError: one of the two has no density.
     """
-    precisions = np.linalg.inv(data.covariances)
+    try:
+        precisions, reached = np.linalg.inv(data.covariances), np.linalg.inv(occupancy.covariances)
+    except np.linalg.LinAlgError as error:
+        raise InvalidDistributionError("a component's covariance is singular: there are no weights.") from error
     decided = SecondMoment.FINITE
-    for precision in np.linalg.inv(occupancy.covariances):
+    for precision in reached:
         apart = 2.0 * precision - precisions  # [T, n, n]
         least, vectors = np.linalg.eigh(apart)
         if (least[:, 0] > 0.0).any():

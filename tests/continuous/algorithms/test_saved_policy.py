@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import ampl
+import continuous.tasks.find
 import continuous.tasks.registry
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
 from ampl.evaluation_schedule import EvaluationRequest
@@ -32,7 +33,8 @@ STATES = stream(0, "states").normal(size=(7, SIZES[0])).astype(np.float32)
 def line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task without a dataset and without a simulator."""
     tasks: Mapping[str, Task] = {**TASKS, "line": LINE}
-    monkeypatch.setattr(continuous.tasks.registry, "TASKS", tasks)
+    for module in (continuous.tasks.registry, continuous.tasks.find):
+        monkeypatch.setattr(module, "TASKS", tasks)
 
 
 def evaluated(algorithm: Any, index: int) -> Any:

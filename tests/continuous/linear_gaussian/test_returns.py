@@ -5,15 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import AmplError, InvalidArgumentError
 from continuous.linear_gaussian.dataset import sample_episodes
 from continuous.linear_gaussian.families import random_covariance, random_mdp, random_policy
 from continuous.linear_gaussian.marginals import discount_horizon
 from continuous.linear_gaussian.mixtures import occupancy
 from continuous.linear_gaussian.optimum import optimal_policy
-from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
+from continuous.linear_gaussian.problem import (
+    AffineGaussianPolicy,
+    LinearDynamics,
+    LinearGaussianMDP,
+    closed_loop,
+    square_root,
+)
 from continuous.linear_gaussian.returns import action_value, expected_return, quadratic_value
 from continuous.linear_gaussian.rewards import BoundedReward, QuadraticReward
+from continuous.linear_gaussian.tasks import find_linear_gaussian
 from tests.continuous.linear_gaussian.monte_carlo import assert_mean, problems, state_law
 
 few = settings(max_examples=25, deadline=None)
@@ -146,3 +153,41 @@ def test_a_system_that_grows_slower_than_its_discount_falls_has_a_return_and_a_f
     assert expected_return(system(1.1), still) == pytest.approx(by_hand, rel=1e-9)
     with pytest.raises(InvalidArgumentError, match=r"spectral radius 1\.2; at discount 0\.81 expected less .*1\.1111"):
         expected_return(system(1.2), still)
+
+
+def test_a_bounded_value_far_from_the_data_is_that_of_the_way_back_and_does_not_depend_on_other_rows() -> None:
+    """Rewards of the first steps are zero to float64; those of the steps near the origin are not."""
+    task = find_linear_gaussian("lqr-pointmass-bounded")
+    far, near = np.array([100.0, 0.0, 0.0]), np.zeros(3)
+    alone = action_value(task.mdp, task.behavior, far[None])
+    assert action_value(task.mdp, task.behavior, np.stack((far, near)))[0] == pytest.approx(float(alone[0]), rel=1e-12)
+    matrix, shift, noise = closed_loop(task.mdp.dynamics, task.behavior)
+    mean, covariance, total = (
+        task.mdp.dynamics.next_mean(far),
+        task.mdp.dynamics.covariance,
+        float(task.mdp.reward(far)),
+    )
+    for step in range(1, 3000):
+        total += 0.99**step * float(task.mdp.reward.expectation(*task.behavior.joint(mean, covariance)))
+        mean, covariance = matrix @ mean + shift, matrix @ covariance @ matrix.T + noise
+    assert alone[0] == pytest.approx(total, rel=1e-9)
+    assert total > 40.0
+
+
+def test_what_does_not_fit_the_problem_is_refused() -> None:
+    generator = np.random.default_rng(0)
+    mdp = random_mdp(2, 1, generator, discount=0.9)
+    other = random_mdp(3, 1, generator, discount=0.9).dynamics
+    policy = random_policy(mdp.dynamics, generator)
+    for ask, said in (
+        (
+            lambda: expected_return(mdp, random_policy(other, generator), other),
+            r"sizes \(3, 1\); the MDP's are \(2, 1\)",
+        ),
+        (lambda: action_value(mdp, policy, np.zeros((4, 2))), r"pairs has shape \(4, 2\); expected \(any, 3\)"),
+        (lambda: action_value(mdp, policy, np.full((1, 3), np.nan)), "pairs has entries that are not finite"),
+        (lambda: occupancy(mdp, policy).log_density(np.zeros(3)), r"points has shape \(3,\)"),
+        (lambda: BoundedReward(np.eye(3) * 1j), "is not an array of real numbers"),
+    ):
+        with pytest.raises(AmplError, match=said):
+            ask()
