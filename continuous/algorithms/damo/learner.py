@@ -20,8 +20,7 @@ from torch import Tensor
 
 from ampl.errors import InvalidArgumentError, check_at_least
 from continuous.algorithms.damo.classifier import ClassifierConfig, TransitionClassifier
-from continuous.algorithms.sac.learner import METRICS, Decay, SoftActorCritic, SoftActorCriticConfig
-from continuous.algorithms.sac.policy import SquashedGaussianConfig
+from continuous.algorithms.sac.learner import KIT_LEARNER, METRICS, SoftActorCritic, SoftActorCriticConfig
 from continuous.replay.buffers import Batch
 
 
@@ -61,16 +60,7 @@ class DAMOLearnerConfig:
     data_alignment: bool = True  # false: R = 0, "w/o er"
     behavior_alignment: bool = True  # false: squared errors and soft actor-critic's actor, "w/o ir"
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    learner: SoftActorCriticConfig = field(
-        default_factory=lambda: SoftActorCriticConfig(
-            policy_learning_rate=1e-4,
-            policy_learning_rate_decay=Decay.COSINE,
-            temperature_learning_rate=1e-4,
-            target_entropy=None,
-            highest_temperature=1.0,
-            policy=SquashedGaussianConfig(lowest_log_std=-5.0),
-        )
-    )
+    learner: SoftActorCriticConfig = KIT_LEARNER
 
     def __post_init__(self) -> None:
         """Checks the ranges."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ampl.errors import check_at_least
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, small_settings
 from continuous.algorithms.mopo.penalties import Penalty
-from continuous.algorithms.sac.learner import Decay, SoftActorCriticConfig
+from continuous.algorithms.sac.learner import KIT_LEARNER, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
 from continuous.tasks.registry import LOCOMOTION, Family, Task, TransitionMode
@@ -145,19 +145,11 @@ def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
 
 def _kit(config: MOPOConfig, task: Task) -> MOPOConfig:
     """OfflineRL-Kit's h and lambda, learner, transitions, length, and end of the model's paths."""
-    learner = SoftActorCriticConfig(
-        policy_learning_rate=1e-4,
-        policy_learning_rate_decay=Decay.COSINE,
-        temperature_learning_rate=1e-4,
-        target_entropy=None,
-        highest_temperature=1.0,
-        policy=SquashedGaussianConfig(lowest_log_std=-5.0),
-    )
     length = replace(config.schedule, epochs=3000)
     dynamics = replace(config.dynamics, patience=5)
     kit = replace(
         config,
-        learner=learner,
+        learner=KIT_LEARNER,
         schedule=length,
         dynamics=dynamics,
         transitions=TransitionMode.MODEL,

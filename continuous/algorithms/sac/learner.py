@@ -66,6 +66,17 @@ class SoftActorCriticConfig:
             check_at_least("highest_temperature", self.highest_temperature, 0.0)
 
 
+KIT_LEARNER = SoftActorCriticConfig(
+    policy_learning_rate=1e-4,
+    policy_learning_rate_decay=Decay.COSINE,
+    temperature_learning_rate=1e-4,
+    target_entropy=None,
+    highest_temperature=1.0,
+    policy=SquashedGaussianConfig(lowest_log_std=-5.0),
+)
+"""OfflineRL-Kit's, which MOPO's variant `kit` has, and DAMO, whose own are lost."""
+
+
 class SoftActorCritic(Learner):
     """Policy, twin critics and temperature of K seeds.
 

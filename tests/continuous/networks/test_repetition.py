@@ -169,12 +169,7 @@ def test_one_recording_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         inside.wait()
         Repetition(lambda: None, [], "cuda").run(4)
 
-    first = threading.Thread(target=lambda: Repetition(_from_the_fourth_on(holds), [], "cuda").run(4))
-    second = threading.Thread(target=comes)
-    for thread in (first, second):
-        thread.start()
-    for thread in (first, second):
-        thread.join()
+    _side_by_side(lambda: Repetition(_from_the_fourth_on(holds), [], "cuda").run(4), comes)
     assert len(gpu.recordings) == 2
     assert gpu.most_at_once == 1
 
@@ -193,13 +188,16 @@ def test_no_thread_warms_up_while_another_records(monkeypatch: pytest.MonkeyPatc
         inside.wait()
         Repetition(lambda: recording_meanwhile.append(gpu.is_recording), [], "cuda").run(repetition.WARM_UP)
 
-    first = threading.Thread(target=lambda: Repetition(_from_the_fourth_on(holds), [], "cuda").run(4))
-    second = threading.Thread(target=comes)
-    for thread in (first, second):
-        thread.start()
-    for thread in (first, second):
-        thread.join()
+    _side_by_side(lambda: Repetition(_from_the_fourth_on(holds), [], "cuda").run(4), comes)
     assert recording_meanwhile == [False] * repetition.WARM_UP
+
+
+def _side_by_side(*actions: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=action) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _from_the_fourth_on(action: Callable[[], None]) -> Callable[[], None]:
