@@ -4,14 +4,16 @@
     truth/discounted_return_error      its standard error
     truth/model_divergence_nats        E_{d_pi}[KL(P*(.|s, a) || P_hat(.|s, a))], the model part of D_pi of Theorem 1
     truth/model_divergence_error       its standard error
-    truth/weights_error                E_b|w - w*|: AMPL's estimate on the data, of mean one, against d_pi / d_b
-    truth/weights_rank_correlation     Spearman's, of w and w* over the data
-    truth/weights_effective_share      (sum w)^2 / (N sum w^2), and of w* in truth/exact_weights_effective_share
+    exact_weights/error                E_b|w - w*|: AMPL's estimate on the data, of mean one, against d_pi / d_b
+    exact_weights/rank_correlation     Spearman's, of w and w* over the data
+    exact_weights/estimate_effective_share   (sum w)^2 / (N sum w^2) of the estimate, and of w* in the next:
+    exact_weights/effective_share
 
 pi takes the best actions, as in evaluations. Paths of pi under P* are simulated with the same random numbers every
 time; one pair of each, after a geometric number of steps, is a draw from d_pi, and one next state a draw of the
 divergence's log ratio. For w* the policy acts as in training, and stands for the affine Gaussian policy that fits it
-best where it goes; the columns of the weights are left out where that policy's occupancy has no variance.
+best where it goes; the columns of the weights, a group of their own, are left out where that policy's occupancy has no
+variance.
 """
 
 from __future__ import annotations
@@ -44,11 +46,11 @@ from continuous.weights.estimator import normalize_weights
 PATHS = 500
 LARGEST_DISCOUNT = 0.999
 _ENDLESS = 10**9
-_WEIGHT_COLUMNS = (
-    "truth/weights_error",
-    "truth/weights_rank_correlation",
-    "truth/weights_effective_share",
-    "truth/exact_weights_effective_share",
+WEIGHT_COLUMNS = (
+    "exact_weights/error",
+    "exact_weights/rank_correlation",
+    "exact_weights/estimate_effective_share",
+    "exact_weights/effective_share",
 )
 
 
@@ -116,7 +118,7 @@ class TruthEvaluation(TaskEvaluation):
             rank = float(spearmanr(weights, exact).statistic)
             columns.append((float(np.abs(weights - exact).mean()), rank, _effective(weights), _effective(exact)))
         found = np.array(columns).T
-        return dict(zip(_WEIGHT_COLUMNS, found, strict=True)) if np.isfinite(found).all() else {}
+        return dict(zip(WEIGHT_COLUMNS, found, strict=True)) if np.isfinite(found).all() else {}
 
     def _follow(
         self, algorithm: ModelBased[Any, Any], act: Callable[[Tensor, SeedStreams], Tensor]

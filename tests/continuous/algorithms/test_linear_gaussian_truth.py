@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from continuous.algorithms.linear_gaussian_truth import PATHS, TruthEvaluation
+from ampl.runs.metrics_table import MetricsTable
+from continuous.algorithms.linear_gaussian_truth import PATHS, WEIGHT_COLUMNS, TruthEvaluation
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.dataset import fit_policy
 from continuous.linear_gaussian.divergences import model_divergence
@@ -105,13 +107,13 @@ def test_the_exact_weights_have_no_error_and_equal_weights_have_that_of_being_on
     data = episode_law(task.mdp, task.behavior, 100)
     exact = np.exp(log_weights(occupancy(task.mdp, fitted), data, pairs))
     found = evaluation._against_exact_weights(table, visited, exact[None])
-    assert found["truth/weights_error"] == pytest.approx(0.0, abs=1e-12)
-    assert found["truth/weights_rank_correlation"] == pytest.approx(1.0)
-    assert found["truth/weights_effective_share"] == found["truth/exact_weights_effective_share"]
-    assert 0.01 < found["truth/exact_weights_effective_share"] < 0.9
+    assert found["exact_weights/error"] == pytest.approx(0.0, abs=1e-12)
+    assert found["exact_weights/rank_correlation"] == pytest.approx(1.0)
+    assert found["exact_weights/estimate_effective_share"] == found["exact_weights/effective_share"]
+    assert 0.01 < found["exact_weights/effective_share"] < 0.9
     ones = evaluation._against_exact_weights(table, visited, 1.0 + 1e-9 * np.arange(len(exact))[None])
-    assert ones["truth/weights_error"] == pytest.approx(np.abs(1.0 - exact).mean(), rel=1e-4)
-    assert ones["truth/weights_effective_share"] == pytest.approx(1.0)
+    assert ones["exact_weights/error"] == pytest.approx(np.abs(1.0 - exact).mean(), rel=1e-4)
+    assert ones["exact_weights/estimate_effective_share"] == pytest.approx(1.0)
 
 
 def test_a_policy_without_an_occupancy_has_no_columns_of_weights() -> None:
@@ -120,3 +122,10 @@ def test_a_policy_without_an_occupancy_has_no_columns_of_weights() -> None:
     states = np.random.default_rng(0).standard_normal((PATHS, 2))
     pushing = np.hstack((states, 5.0 * states.sum(1, keepdims=True)))[None]  # away from the origin
     assert evaluation._against_exact_weights(table_of(task), pushing, np.ones((1, 2000))) == {}
+
+
+def test_epochs_with_and_without_exact_weights_go_into_one_table(tmp_path: Path) -> None:
+    table = MetricsTable(tmp_path / "metrics.csv")
+    table.append(1, {"truth/discounted_return": 1.0})
+    table.append(2, {"truth/discounted_return": 1.0} | dict.fromkeys(WEIGHT_COLUMNS, 0.5))
+    table.append(3, {"truth/discounted_return": 1.0})
