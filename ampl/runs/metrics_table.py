@@ -22,7 +22,8 @@ from ampl.files import check_regular_file, write_atomically
 from ampl.interfaces import Metrics
 
 EPOCH = "epoch"
-MEASURED_GROUPS = ("evaluation", "certificate")  # what need not be measured in every epoch: names before the slash
+MEASURED_GROUPS = ("evaluation", "certificate", "truth", "exact_weights")
+"""What need not be measured in every epoch: names before the slash."""
 
 
 class MetricsTable:
