@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ampl.spread import spread
+from ampl.statistics import spread
 from continuous.data.d4rl_data import D4RLData, Provenance, Source
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import DownloadRecord, check_unchanged, file_sha256, read_record

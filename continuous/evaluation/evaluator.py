@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ampl.blas_threads import one_blas_thread
 from ampl.errors import InvalidShapeError, check_at_least, check_fraction
 from ampl.randomness import stream
-from ampl.spread import spread
+from ampl.statistics import spread
 from continuous.environments.registry import kept_simulator
 from continuous.environments.robot import Flags, Floats
 from continuous.environments.simulator import Simulator

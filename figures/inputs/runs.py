@@ -113,8 +113,8 @@ class Run:
 
     @property
     def recent_score(self) -> float:
-        """Mean of the last SCORE_WINDOW evaluations, or of all if there are fewer."""
-        return float(self.score[-SCORE_WINDOW:].mean())
+        """Mean of the last evaluations."""
+        return recent(self.score)
 
     @property
     def last_score(self) -> float:
@@ -165,6 +165,11 @@ def find_all_runs(folder: Path) -> list[Run]:
     places = (path for pattern in ("*/*/*/seed*", "*/*/seed*") for path in folder.glob(pattern) if path.is_dir())
     algorithms = sorted({path.parts[-3] for path in places})
     return [run for name in algorithms if name == escape(name) for run in find_runs(folder, name)]
+
+
+def recent(values: NDArray[np.float64]) -> float:
+    """Mean of the last SCORE_WINDOW measurements, or of all if there are fewer; at least one."""
+    return float(values[-SCORE_WINDOW:].mean())
 
 
 def read_weights(path: Path) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
-from ampl.spread import spread_over_seeds
+from ampl.statistics import over_seeds
 from figures.inputs.names import ALGORITHM, MAIN, train_command
 from figures.inputs.runs import SCORE, SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
 from figures.inputs.table import Value
@@ -117,12 +117,12 @@ def with_spread(mean: float, std: float | None) -> str:
 
 def score_text(cell: Cell | None) -> str:
     """The mean over seeds and its spread; empty without runs."""
-    return "" if cell is None else with_spread(float(cell.scores.mean()), spread_over_seeds(cell.scores))
+    return "" if cell is None else with_spread(*over_seeds(cell.scores))
 
 
 def last_score_text(cell: Cell | None) -> str:
     """Likewise of the last evaluation alone."""
-    return "" if cell is None else with_spread(float(cell.last_scores.mean()), spread_over_seeds(cell.last_scores))
+    return "" if cell is None else with_spread(*over_seeds(cell.last_scores))
 
 
 def score_values(cell: Cell | None) -> dict[str, Value]:
@@ -130,11 +130,12 @@ def score_values(cell: Cell | None) -> dict[str, Value]:
     if cell is None:
         names = ("mean", "std", "last_evaluation_mean", "last_evaluation_std")
         return dict.fromkeys((*(f"ours_{name}" for name in names), "seeds", "steps", "data", "device", "commit"))
+    recent, last = over_seeds(cell.scores), over_seeds(cell.last_scores)
     return {
-        "ours_mean": float(cell.scores.mean()),
-        "ours_std": spread_over_seeds(cell.scores),
-        "ours_last_evaluation_mean": float(cell.last_scores.mean()),
-        "ours_last_evaluation_std": spread_over_seeds(cell.last_scores),
+        "ours_mean": recent.mean,
+        "ours_std": recent.std,
+        "ours_last_evaluation_mean": last.mean,
+        "ours_last_evaluation_std": last.std,
         "seeds": cell.seeds,
         "steps": cell.steps,
         "data": cell.data,

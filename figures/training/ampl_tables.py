@@ -10,6 +10,7 @@ from pathlib import Path
 from figures.inputs.names import MAIN
 from figures.inputs.paper_results import FIGURE_1, TABLE_1, VARIANTS, best_baseline
 from figures.inputs.scores import (
+    SPREAD_NOTE,
     Cell,
     circumstance_notes,
     last_score_text,
@@ -27,7 +28,6 @@ _COMPARABLE = (
     "The paper's scores are on the original D4RL data with the full schedule (1,000,000 steps), over 5 seeds; "
     "scores on re-created data, or after fewer steps, are not the same quantity."
 )
-_SPREAD = "± is the standard deviation over seeds (divisor n - 1), left out for a single seed."
 
 
 def table1(folder: Path) -> Table:
@@ -54,7 +54,7 @@ def table1(folder: Path) -> Table:
             "paper_ampl_std": paper["AMPL"].std,
         }
         values.append(known | _values(cell))
-    notes = [window_note(), _SPREAD, _COMPARABLE, *stopped_notes(stopped)]
+    notes = [window_note(), SPREAD_NOTE, _COMPARABLE, *stopped_notes(stopped)]
     return Table(
         title="Table 1: normalized scores, main",
         columns=columns,
@@ -84,7 +84,7 @@ def table2(folder: Path) -> Table:
             known: dict[str, Value] = {"dataset": task, "variant": variant, "paper_mean": paper[variant]}
             values.append(known | _values(cell))
         rows.append(tuple(row))
-    notes = [window_note(), _SPREAD, _COMPARABLE, *circumstance_notes(cells, LABELS), *stopped_notes(stopped)]
+    notes = [window_note(), SPREAD_NOTE, _COMPARABLE, *circumstance_notes(cells, LABELS), *stopped_notes(stopped)]
     return Table(
         title="Table 2: normalized scores of the ablations",
         columns=tuple(columns),

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ampl.errors import InvalidFileError
-from ampl.spread import spread_over_seeds
+from ampl.statistics import over_seeds
 from figures.drawing.point_clouds import Plane, energy_coefficient, fit_plane
 from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, headline, new_figure, panel_title
 from figures.inputs.names import train_command
@@ -194,8 +194,9 @@ def _finding(task: str, distances: Sequence[Mapping[str, Sequence[float]]], poin
 
 def _closest(column: Mapping[str, Sequence[float]], resolution: float) -> str:
     """The variants with the smallest mean, and those that noise alone could set apart from it."""
-    means = {variant: float(np.mean(values)) for variant, values in column.items()}
-    noise = max(resolution, *(spread_over_seeds(values) or 0.0 for values in column.values()))
+    reached = {variant: over_seeds(values) for variant, values in column.items()}
+    means = {variant: summary.mean for variant, summary in reached.items()}
+    noise = max(resolution, *(summary.std or 0.0 for summary in reached.values()))
     best = [LABELS[variant] for variant, mean in means.items() if mean - min(means.values()) <= noise]
     if len(best) == len(means):
         return "no variant stands out"

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ampl.errors import InvalidFileError
-from ampl.spread import spread_over_seeds
+from ampl.statistics import over_seeds
 from figures.drawing.seed_curves import draw_seeds, fold_far_values
 from figures.drawing.style import BLACK, BLUE, GRAY, headline, new_figure, panel_title
 from figures.inputs.names import MAIN
 from figures.inputs.records import Numbers
-from figures.inputs.runs import SCORE_WINDOW
+from figures.inputs.runs import SCORE_WINDOW, recent
 from figures.training.damo_runs import (
     Seed,
     find_seeds,
@@ -32,7 +32,6 @@ from figures.training.damo_runs import (
     most_complete_tasks,
     origin,
     read_alpha,
-    recent,
     stopped_line,
 )
 
@@ -158,8 +157,8 @@ def _draw_ends(axes: Axes, settings: Sequence[_Setting], ends: Sequence[Numbers]
     """Means over seeds against alpha, joined in the order of alpha; main's has a ring."""
     if not settings:
         return
-    alphas, means = [setting.alpha for setting in settings], [float(each.mean()) for each in ends]
-    bars = [spread_over_seeds(each) or 0.0 for each in ends]
+    alphas, reached = [setting.alpha for setting in settings], [over_seeds(each) for each in ends]
+    means, bars = [each.mean for each in reached], [each.std or 0.0 for each in reached]
     axes.errorbar(alphas, means, yerr=bars, color=color, linestyle=line, linewidth=1.3, marker="o", markersize=4.5,
                   capsize=3.0, elinewidth=1.1)  # fmt: skip
     mains = [(alpha, mean) for alpha, mean, each in zip(alphas, means, settings, strict=True) if each.variant == MAIN]
@@ -211,6 +210,6 @@ def _doubt(first: _Setting, second: _Setting) -> str:
     """Why the first need not be better than the second, in brackets."""
     if min(first.scores.size, second.scores.size) < 2:
         return " (of single seeds)"
-    gap = float(first.scores.mean() - second.scores.mean())
-    spreads = [spread_over_seeds(each.scores) or 0.0 for each in (first, second)]
-    return " (within the spread over seeds)" if gap <= sum(spreads) else ""
+    best, next_best = over_seeds(first.scores), over_seeds(second.scores)
+    noise = (best.std or 0.0) + (next_best.std or 0.0)
+    return " (within the spread over seeds)" if best.mean - next_best.mean <= noise else ""

@@ -21,7 +21,7 @@ from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.style import BLUE, GRAY, GREEN, OLIVE, ORANGE, PURPLE, SKY, WINE
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
-from figures.inputs.runs import SCORE_WINDOW, Ending, Run, find_runs
+from figures.inputs.runs import Ending, Run, find_runs
 from figures.inputs.scores import Cell, circumstance_notes
 
 logger = logging.getLogger(__name__)
@@ -125,11 +125,6 @@ def read_alpha(run: Run) -> float:
 def how_to_make(folder: Path, task: str = SAMPLE_TASK, variant: str = MAIN) -> str:
     """The command that makes a run, in backquotes."""
     return f"`{train_command(task, variant, algorithm=ALGORITHM, out=folder)}`"
-
-
-def recent(values: Numbers) -> float:
-    """Mean of the last SCORE_WINDOW measurements, or of all if there are fewer; at least one."""
-    return float(values[-SCORE_WINDOW:].mean())
 
 
 def grouped(seeds: Iterable[Seed]) -> dict[tuple[str, str], list[Seed]]:

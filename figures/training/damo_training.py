@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from figures.drawing.seed_curves import draw_seeds, fold_far_values
 from figures.drawing.style import BLACK, GRAY, headline, new_figure, panel_title
 from figures.inputs.names import MAIN
-from figures.inputs.runs import SCORE_WINDOW
+from figures.inputs.runs import SCORE_WINDOW, recent
 from figures.training.damo_runs import (
     ABLATIONS,
     COLORS,
@@ -27,7 +27,6 @@ from figures.training.damo_runs import (
     grouped,
     most_complete_tasks,
     origin,
-    recent,
     stopped_line,
 )
 

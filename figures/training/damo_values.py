@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from ampl.errors import InvalidFileError
-from ampl.spread import spread_over_seeds
+from ampl.statistics import over_seeds
 from figures.inputs.names import MAIN
 from figures.inputs.records import Numbers
-from figures.inputs.runs import SCORE_WINDOW, Ending, find_runs
+from figures.inputs.runs import SCORE_WINDOW, Ending, find_runs, recent
 from figures.inputs.scores import SPREAD_NOTE, Cell, stopped_notes, with_spread
 from figures.inputs.table import Table, Value
-from figures.training.damo_runs import ALGORITHM, Seed, grouped, how_to_make, read_seed, recent
+from figures.training.damo_runs import ALGORITHM, Seed, grouped, how_to_make, read_seed
 
 DAMO_TABLE_1: Mapping[str, tuple[float, float | None, float]] = {
     "halfcheetah-medium-expert-v2": (95.2, 101.4, 819.6),
@@ -111,10 +111,7 @@ def damo_values(folder: Path) -> Table:
 def _texts(promise: _Promise | None) -> tuple[str, str, str]:
     if promise is None:
         return "", "", ""
-    value, truth, bias = (
-        with_spread(float(each.mean()), spread_over_seeds(each))
-        for each in (promise.value, promise.truth, promise.bias)
-    )
+    value, truth, bias = (with_spread(*over_seeds(each)) for each in (promise.value, promise.truth, promise.bias))
     return value, truth, bias
 
 
@@ -122,9 +119,9 @@ def _values(promise: _Promise | None) -> dict[str, Value]:
     """The same as plain values, with the circumstances; None without runs."""
     found: dict[str, Value] = {}
     for name in ("value", "true", "bias"):
-        numbers = None if promise is None else getattr(promise, {"true": "truth"}.get(name, name))
-        found[f"ours_{name}_mean"] = None if numbers is None else float(numbers.mean())
-        found[f"ours_{name}_std"] = None if numbers is None else spread_over_seeds(numbers)
+        attribute = {"true": "truth"}.get(name, name)
+        mean, std = (None, None) if promise is None else over_seeds(getattr(promise, attribute))
+        found |= {f"ours_{name}_mean": mean, f"ours_{name}_std": std}
     facts: Sequence[str | None] = (None,) * 5 if promise is None else promise.circumstances
     return found | dict(zip(("seeds", "steps", "data", "device", "commit"), facts, strict=True))
 

@@ -45,7 +45,7 @@ from ampl.runs.checkpoints import (
     remove_checkpoints_after,
     write_checkpoint,
 )
-from ampl.spread import spread
+from ampl.statistics import spread
 from continuous.environments.batch import BatchSimulator
 from continuous.networks.arithmetic import fast_arithmetic
 from continuous.networks.seed_state import load_seed_state, seed_state

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, check_at_least
-from ampl.spread import spread
+from ampl.statistics import spread
 from continuous.environments.maze2d.layouts import Layout, find_layout
 from continuous.environments.maze2d.point_mass import PointMass, State, draw_start
 from continuous.environments.maze2d.rewards import Reward

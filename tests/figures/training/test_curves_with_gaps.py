@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from ampl.runs.metrics_table import Curve, MetricsTable
 from figures.drawing.seed_curves import draw_seeds
-from figures.inputs.runs import RETURN, SCORE, find_runs
-from figures.training.damo_runs import TRUTH, VALUE, find_seeds, recent
+from figures.inputs.runs import RETURN, SCORE, find_runs, recent
+from figures.training.damo_runs import TRUTH, VALUE, find_seeds
 from tests.figures.inputs.synthetic_runs import write_run
 from tests.figures.training.damo_runs import HOPPER, write_damo_run
 
