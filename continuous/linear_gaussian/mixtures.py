@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.special import logsumexp
 
 from ampl.errors import InvalidDistributionError, check_at_least
 from continuous.linear_gaussian.checks import Floats, checked_array
@@ -52,18 +50,24 @@ class GaussianMixture:
                 "the dynamics positive definite covariances."
             ) from error
         n = self.means.shape[1]
-        log_shares = (
-            np.log(self.shares) - np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(1) - 0.5 * n * np.log(2 * np.pi)
-        )
-        inverses = np.stack([solve_triangular(root, np.eye(n), lower=True) for root in roots])  # [T, n, n]
-        centers = np.einsum("tij,tj->ti", inverses, self.means)
-        size = max(1, _AT_ONCE // (len(roots) * n))
-        parts = []
+        whiten = np.linalg.inv(roots)
+        precisions = np.swapaxes(whiten, 1, 2) @ whiten
+        center = self.shares @ self.means
+        pulls = np.einsum("tij,tj->ti", precisions, self.means - center)
+        levels = np.log(self.shares) - np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(1) - 0.5 * n * np.log(2 * np.pi)
+        levels -= 0.5 * np.einsum("ti,ti->t", pulls, self.means - center)
+        # A log density is a quadratic function of the point: one matrix product gives every component at every point.
+        coefficients = np.concatenate((-0.5 * precisions.reshape(-1, n * n), pulls, levels[:, None]), axis=1).T
+        found = np.empty(len(points))
+        size = max(1, _AT_ONCE // len(roots))
         for start in range(0, len(points), size):
-            rotated = points[start : start + size] @ inverses.reshape(-1, n).T  # [P, T n]
-            whitened = rotated.reshape(-1, len(roots), n) - centers
-            parts.append(logsumexp(log_shares - 0.5 * np.square(whitened).sum(-1), axis=1))
-        return np.concatenate(parts) if parts else np.zeros(0)
+            x = points[start : start + size] - center
+            products = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+            parts = np.concatenate((products, x, np.ones((len(x), 1))), axis=1) @ coefficients
+            largest = parts.max(axis=1, keepdims=True)
+            np.exp(np.subtract(parts, largest, out=parts), out=parts)
+            found[start : start + size] = largest[:, 0] + np.log(parts.sum(axis=1))
+        return found
 
     def sample(self, count: int, generator: np.random.Generator) -> Floats:
         """Independent draws, [count, n]."""
