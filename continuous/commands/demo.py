@@ -25,7 +25,7 @@ from continuous.recreate.maze2d.reference_scores import ReferencePolicy, score_p
 from continuous.tasks.find import find_task
 from continuous.tasks.registry import Task
 
-_LEARNED, _LEARNERS = "lqr-pointmass", ("mopo", "damo", "ampl")
+_LEARNED, _LEARNERS = "lqr-pointmass", ("ampl", "mopo", "damo")  # the longest first
 
 _TASK = "maze2d-umaze-v1"
 _STEPS = 100_000

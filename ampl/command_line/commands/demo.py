@@ -10,14 +10,13 @@ from pathlib import Path
 
 from ampl.errors import InvalidArgumentError
 
-_RECORD_FIGURES = ("proposition2", "theorem1", "theorem1-constant", "estimation-error", "alternation", "mopo-tradeoff")
-_RUN_FIGURES = {"learning": "lqr-learning", "d4rl": "figure2"}  # by demo: drawn from what it trained
+_FIGURES = {"learning": "lqr-learning", "d4rl": "figure2"}  # by demo: drawn from what it trained
 _ON_REQUEST = ("d4rl",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Checks every claim quickly, lets MOPO, DAMO and AMPL learn a problem whose optimum is known, and draws it all."""
+    """Checks every claim quickly, lets MOPO, DAMO and AMPL learn a problem whose optimum is known, and draws that."""
 
     out: Path = Path("runs/demo")
     """Folder for everything; what an earlier demo left there is replaced, other files are not."""
@@ -27,25 +26,21 @@ class Demo:
     def run(self) -> int:
         """Runs the demo; the exit code is that of `ampl verify --quick`."""
         from ampl.entry_points import COMMANDS, DEMOS, load, load_all
-        from ampl.experiments import make_record
 
         if self.out.exists() and not self.out.is_dir():
             raise InvalidArgumentError(f"--out {self.out} is a file; expected a folder.")
         started = time.monotonic()
         code: int = load(COMMANDS, "verify")(quick=True, report=self.out).run()
-        for name in _RECORD_FIGURES:
-            make_record(name, self.out)
-            load(COMMANDS, "figure")(name=name, runs=self.out).run()
         demos = {name: demo for name, demo in load_all(DEMOS).items() if self.d4rl or name not in _ON_REQUEST}
         rows = [row for demo in demos.values() for row in demo(self.out)]
-        pictures = [*_RECORD_FIGURES, *(_RUN_FIGURES[name] for name in demos if name in _RUN_FIGURES)]
-        for name in pictures[len(_RECORD_FIGURES) :]:
+        pictures = [_FIGURES[name] for name in demos if name in _FIGURES]
+        for name in pictures:
             load(COMMANDS, "figure")(name=name, runs=self.out).run()
         self._close(rows, pictures, time.monotonic() - started)
         return code
 
     def _close(self, rows: Sequence[tuple[str, str]], pictures: Sequence[str], seconds: float) -> None:
-        """The closing table: verdicts, the picture of each finding, and the wings' own rows."""
+        """The closing table: verdicts, pictures, and what each demo reports."""
         from rich.table import Table
 
         from ampl.claims import Verdict, read_claims
