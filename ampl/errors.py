@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+_MANY_NAMES = 24  # of more a message shows the nearest
+
 
 class AmplError(Exception):
     """Base of all user errors: caught at the command line, never shown with a traceback."""
@@ -79,7 +81,7 @@ class LostWorkerError(AmplError):
 
 
 class UnknownNameError(AmplError):
-    """A name that is not in a registry; the message lists the nearest match and the valid names.
+    """A name that is not in a registry; the message has the nearest match and the valid names, of many the nearest ten.
 
     Args:
         kind: what it would name.
@@ -92,7 +94,11 @@ class UnknownNameError(AmplError):
         names = sorted(valid)
         near = get_close_matches(name, {*names, *also}, n=1, cutoff=0.4)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(names)}.")
+        shown, more = names, ""
+        if len(names) > _MANY_NAMES:
+            shown = sorted(get_close_matches(name, names, n=10, cutoff=0.0))
+            more = f" and {len(names) - len(shown)} others"
+        super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(shown)}{more}.")
 
 
 def check_fraction(name: str, value: float) -> None:

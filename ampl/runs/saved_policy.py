@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ class SavedPolicy:
 
     epoch: int
     observation_shape: tuple[int, ...]
-    actor: Actor
-    generator: np.random.Generator
+    actor: Actor = field(repr=False)
+    generator: np.random.Generator = field(repr=False)
 
     def act(self, observation: ArrayLike) -> NDArray[Any]:
         """The action at an observation, or those at E of them.

@@ -213,6 +213,14 @@ def linear_initialization(fan_in: int, fan_out: int, generator: torch.Generator)
     return weight, bias
 
 
+def check_hidden(widths: Sequence[int]) -> None:
+    """Raises InvalidArgumentError if one of the hidden layers has no units."""
+    if min(widths, default=1) < 1:
+        raise InvalidArgumentError(
+            f"hidden is {','.join(map(str, widths))}; expected at least one unit in every layer."
+        )
+
+
 def _check_sizes(stack: Sequence[int], widths: Sequence[int], generators: Sequence[torch.Generator] | None) -> None:
     if len(widths) < 2:
         raise InvalidArgumentError(f"widths are {list(widths)}; expected at least an input and an output size.")

@@ -19,7 +19,7 @@ from torch.nn.functional import softplus
 from ampl.errors import check_at_least, check_fraction
 from ampl.progress import progress
 from continuous.networks.repetition import Repetition
-from continuous.networks.stacks import HIDDEN, StackedMLP, leaky_relu, linear_initialization
+from continuous.networks.stacks import HIDDEN, StackedMLP, check_hidden, leaky_relu, linear_initialization
 from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import Batch, TransitionTable
 
@@ -124,6 +124,7 @@ class EstimatorConfig(ABC):
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        check_hidden(self.hidden)
         for name in ("steps", "batch_size", "start_batch_size"):
             check_at_least(name, getattr(self, name), 1)
 

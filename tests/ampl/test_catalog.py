@@ -146,3 +146,11 @@ def test_two_packages_of_one_name_are_named_and_stop_only_that(
     assert "walk" in algorithm_names()["continuous"]
     assert "walk" not in ampl.load_problem("hopper-medium-v2").algorithms
     assert main(["train", "mopo", "gridworld-5x5", "--epochs", "1", "--out", str(tmp_path / "runs")]) == 0
+
+
+def test_of_many_names_an_error_shows_the_nearest() -> None:
+    error = str(UnknownNameError("task", "room7", [f"room-{index}" for index in range(30)]))
+    assert "Did you mean 'room-7'?" in error
+    assert "room-7" in error.split("Valid:")[1]
+    assert error.count("room-") == 1 + 10
+    assert error.endswith("and 20 others.")

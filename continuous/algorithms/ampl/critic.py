@@ -17,7 +17,7 @@ from ampl.errors import check_at_least, check_fraction
 from ampl.settings import MAY_BE_INFINITE
 from continuous.networks.acting import Network
 from continuous.networks.adam import StackedAdam, clip_norm
-from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, StackedMLP, frozen, leaky_relu
+from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, StackedMLP, check_hidden, frozen, leaky_relu
 from continuous.networks.streams import cpu_generator
 from continuous.replay.buffers import Batch
 
@@ -36,6 +36,7 @@ class CriticConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        check_hidden(self.hidden)
         check_fraction("lower_share", self.lower_share)
         check_fraction("target_rate", self.target_rate)
         for name in ("learning_rate", "bootstrap_bound", "huber_delta", "gradient_norm"):

@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least, check_fraction
 from continuous.networks.adam import StackedAdam
-from continuous.networks.stacks import HIDDEN, Gradient, StackedMLP, leaky_relu
+from continuous.networks.stacks import HIDDEN, Gradient, StackedMLP, check_hidden, leaky_relu
 from continuous.networks.streams import cpu_generator
 
 _LARGEST_ACTION = 1.0 - 1e-7  # before the inverse tanh of the data's actions
@@ -47,6 +47,7 @@ class RegularizerConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        check_hidden(self.hidden)
         check_at_least("learning_rate", self.learning_rate, 0.0)
         check_at_least("discriminator_scale", self.discriminator_scale, 0.0)
         check_fraction("smallest_true_label", self.smallest_true_label)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ampl.errors import check_at_least
 from ampl.interfaces import Actor
 from continuous.networks.acting import GaussianActor, ImplicitActor
-from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, FlatParameters, StackedMLP, leaky_relu
+from continuous.networks.stacks import HIDDEN, LEAKY_SLOPE, FlatParameters, StackedMLP, check_hidden, leaky_relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # of the Gaussian policy
@@ -59,6 +59,7 @@ class ImplicitPolicyConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        check_hidden(self.hidden)
         check_at_least("noise_size", self.noise_size, 1)
         check_at_least("noise_scale", self.noise_scale, 0.0)
         check_at_least("noise_bound", self.noise_bound, 0.0)
@@ -75,6 +76,10 @@ class GaussianPolicyConfig:
     """The Gaussian policy has the networks' sizes only."""
 
     hidden: tuple[int, ...] = HIDDEN
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        check_hidden(self.hidden)
 
     def build(
         self, observation_size: int, action_size: int, seeds: Sequence[int], device: torch.device | str

@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
 from continuous.networks.adam import StackedAdam
-from continuous.networks.stacks import StackedMLP
+from continuous.networks.stacks import StackedMLP, check_hidden
 from continuous.networks.streams import cpu_generator
 from continuous.replay.buffers import Batch
 
@@ -34,6 +34,7 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        check_hidden(self.hidden)
         check_at_least("learning_rate", self.learning_rate, 0.0)
         check_at_least("gradient_penalty", self.gradient_penalty, 0.0, "0 switches it off.")
         check_at_least("log_ratio_clip", self.log_ratio_clip, 0.0, "0 switches the term off.")

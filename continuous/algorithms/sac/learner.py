@@ -20,7 +20,7 @@ from ampl.errors import check_at_least, check_fraction
 from continuous.algorithms.learner import Learner
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.adam import StackedAdam
-from continuous.networks.stacks import FlatParameters, StackedMLP, frozen, relu
+from continuous.networks.stacks import FlatParameters, StackedMLP, check_hidden, frozen, relu
 from continuous.networks.streams import cpu_generator
 from continuous.replay.buffers import Batch
 
@@ -58,6 +58,7 @@ class SoftActorCriticConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        check_hidden(self.hidden)
         check_fraction("discount", self.discount)
         check_fraction("target_rate", self.target_rate)
         for name in ("critic_learning_rate", "policy_learning_rate", "temperature_learning_rate"):

@@ -15,7 +15,7 @@ from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
 from continuous.networks.acting import BestAction, GaussianActor
-from continuous.networks.stacks import StackedMLP, relu
+from continuous.networks.stacks import StackedMLP, check_hidden, relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 
 _LOG_2 = math.log(2.0)
@@ -32,6 +32,7 @@ class SquashedGaussianConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
+        check_hidden(self.hidden)
         check_at_least("highest_log_std", self.highest_log_std, self.lowest_log_std, "It is above lowest_log_std.")
 
 
