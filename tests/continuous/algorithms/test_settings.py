@@ -47,7 +47,7 @@ def test_a_variant_that_only_changes_a_number_is_a_setting_of_the_main_one() -> 
         ("damo", {"largest_state": 0}, "largest_state is 0.0; expected more than 0"),
         ("ampl", {"annealing_step": "1.5"}, "annealing_step is 1.5; expected a number in [0, 1]."),
         ("ampl", {"annealing_step": "-0.1"}, "annealing_step is -0.1; expected a number in [0, 1]."),
-        ("mopo", {"learner.hidden": "0,4"}, "setting learner.learner.hidden=0,4: hidden is 0,4; expected at least one"),
+        ("mopo", {"learner.hidden": "0,4"}, "setting learner.hidden=0,4: hidden is 0,4; expected at least one"),
         ("damo", {"classifier.hidden": "4,-1"}, "setting learner.classifier.hidden=4,-1: hidden is 4,-1"),
         ("ampl", {"weights.hidden": "0"}, "setting weights.hidden=0: hidden is 0; expected at least one unit"),
     ],
