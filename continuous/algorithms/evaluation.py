@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics, State
+from ampl.runs.metrics_table import TRUTH
 from continuous.algorithms.model_based import ModelBased
 from continuous.evaluation.certificates import ModelReturns
 from continuous.evaluation.evaluator import Evaluation, Evaluator
@@ -41,7 +42,10 @@ class TaskEvaluation:
         self._model_returns: ModelReturns | None = None
 
     def evaluations(self, algorithm: ModelBased[Any, Any], request: EvaluationRequest) -> Sequence[PolicyEvaluation]:
-        """Scores of the policies' best actions, and what model and critics promise from the same starts."""
+        """Scores of the policies' best actions, and what model and critics promise from the same starts.
+
+        Of the truth's metrics those are left out that are not finite, as of a policy that diverges.
+        """
         evaluator, sound = self._evaluator_for(algorithm, request.episodes), algorithm.learner.is_sound()
         promised: dict[str, NDArray[Any]] = {}
         if request.certificates:
@@ -54,7 +58,11 @@ class TaskEvaluation:
                 seed=seed,
                 stream=request.stream,
                 sound=sound[index],
-                certificates={name: float(column[index]) for name, column in promised.items()},
+                certificates={
+                    name: float(column[index])
+                    for name, column in promised.items()
+                    if not (name.startswith(TRUTH) and not np.isfinite(column[index]))
+                },
             )
             for index, seed in enumerate(algorithm.seeds)
         ]

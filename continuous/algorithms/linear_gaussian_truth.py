@@ -4,6 +4,7 @@
     truth/discounted_return_error      its standard error
     truth/model_divergence_nats        E_{d_pi}[KL(P*(.|s, a) || P_hat(.|s, a))], the model part of D_pi of Theorem 1
     truth/model_divergence_error       its standard error
+    truth/...                          Theorem 1 and the return gap split: see `continuous.algorithms.return_gap`
     exact_weights/error                E_b|w - w*|: AMPL's estimate on the data, of mean one, against d_pi / d_b
     exact_weights/rank_correlation     Spearman's, of w and w* over the data
     exact_weights/estimate_effective_share   (sum w)^2 / (N sum w^2) of the estimate, and of w* in the next:
@@ -32,6 +33,7 @@ from ampl.errors import AmplError, InvalidArgumentError
 from ampl.randomness import stream
 from continuous.algorithms.evaluation import TaskEvaluation
 from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.return_gap import ReturnGap
 from continuous.evaluation.certificates import horizon
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.dataset import fit_policy
@@ -66,6 +68,7 @@ class TruthEvaluation(TaskEvaluation):
         super().__init__(**arguments)
         self._mdp = task.mdp
         self._data = episode_law(task.mdp, task.behavior, EPISODE_LENGTH)
+        self._return_gap = ReturnGap(task)
 
     def check(self, discount: float) -> None:
         """Raises:
@@ -90,6 +93,8 @@ class TruthEvaluation(TaskEvaluation):
         for mean, error, samples in named:
             found[f"truth/{mean}"] = samples.mean(-1)
             found[f"truth/{error}"] = samples.std(-1, ddof=1) / math.sqrt(PATHS)
+        with algorithm.computing():
+            found |= self._return_gap(algorithm, pairs, found["truth/model_divergence_nats"])
         estimator = getattr(algorithm, "estimator", None)
         if estimator is not None:
             with algorithm.computing():

@@ -17,6 +17,7 @@ import numpy as np
 from ampl.errors import check_at_least, check_fraction
 from ampl.interfaces import Array, Metrics, State
 from ampl.randomness import stream
+from tabular.bounds.return_gap import dense_pairs, split_return_gap
 from tabular.bounds.theorem1 import model_policy_divergence, stopped_path_bound
 from tabular.exact.dataset import TransitionDataset, sample_dataset
 from tabular.exact.dynamics import aggregate_states, maximum_likelihood
@@ -80,7 +81,9 @@ class OfflineLearner(ABC):
 
     def __init__(self, mdp: FiniteMDP, config: OfflineConfig, seed: int) -> None:
         self.mdp = mdp
+        self._best = optimal_policy(mdp)
         self.behavior = behavior_policy(mdp, config.behavior_epsilon)
+        self._dense = dense_pairs(occupancy(mdp, self.behavior))
         self.data: TransitionDataset = sample_dataset(mdp, self.behavior, config.n_transitions, stream(seed, "dataset"))
         self.estimated_behavior = mix_policies(
             maximum_likelihood_policy(self.data.pair_counts()), uniform_policy(mdp), config.behavior_smoothing
@@ -110,12 +113,13 @@ class OfflineLearner(ABC):
         """One epoch of the algorithm's own."""
 
     def evaluate(self) -> Metrics:
-        """Exact returns, Theorem 1's divergence, the lower bound, and how far the weights are off."""
+        """Exact returns, Theorem 1's divergence, the lower bound, how far the weights are off, and the gap's parts."""
         in_model = expected_return(self.model, self.policy)
         parts = model_policy_divergence(self.mdp, self.model, self.policy, self.behavior)
         bound = stopped_path_bound(parts.model_part, self.mdp.discount, self.mdp.reward_bound)
         exact = exact_weights(self.mdp, self.policy, self.behavior)
         off = weights_error(self.weights, exact, occupancy(self.mdp, self.behavior))
+        gap = split_return_gap(self.mdp, self.model, self.policy, self._best, self._dense)
         return {
             "evaluation/return_mean": expected_return(self.mdp, self.policy),
             "evaluation/return_in_model": in_model,
@@ -124,6 +128,9 @@ class OfflineLearner(ABC):
             "evaluation/bound": bound,
             "evaluation/lower_bound": in_model - bound,
             "evaluation/weights_error_l1": off["l1"],
+            "evaluation/gap_optimization": gap.optimization,
+            "evaluation/gap_dense": gap.dense,
+            "evaluation/gap_sparse": gap.sparse,
         }
 
     def state(self) -> State:
