@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics, State
-from ampl.runs.metrics_table import TRUTH
 from continuous.algorithms.model_based import ModelBased
 from continuous.evaluation.certificates import ModelReturns
 from continuous.evaluation.evaluator import Evaluation, Evaluator
 from continuous.evaluation.policy_evaluation import PolicyEvaluation
 from continuous.evaluation.visits import real_visits, sample_visits
+
+_TRUTH = "truth/"  # how names of metrics begin that are measured for a seed as a whole
 
 
 class TaskEvaluation:
@@ -44,12 +45,13 @@ class TaskEvaluation:
     def evaluations(self, algorithm: ModelBased[Any, Any], request: EvaluationRequest) -> Sequence[PolicyEvaluation]:
         """Scores of the policies' best actions, and what model and critics promise from the same starts.
 
-        Of the truth's metrics those are left out that are not finite, as of a policy that diverges.
+        The truth's metrics are left out for a seed where one is not finite, as of a policy that diverges.
         """
         evaluator, sound = self._evaluator_for(algorithm, request.episodes), algorithm.learner.is_sound()
         promised: dict[str, NDArray[Any]] = {}
         if request.certificates:
             promised = self._certificates(algorithm, evaluator().starts(algorithm.seeds, request.stream))
+        known = np.all([np.isfinite(column) for name, column in promised.items() if name.startswith(_TRUTH)], axis=0)
         return [
             PolicyEvaluation(
                 evaluator=evaluator,
@@ -61,7 +63,7 @@ class TaskEvaluation:
                 certificates={
                     name: float(column[index])
                     for name, column in promised.items()
-                    if not (name.startswith(TRUTH) and not np.isfinite(column[index]))
+                    if not name.startswith(_TRUTH) or known[index]
                 },
             )
             for index, seed in enumerate(algorithm.seeds)

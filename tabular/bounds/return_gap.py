@@ -3,10 +3,10 @@
     J(pi*, P*) - J(pi, P*) = [J(pi*, P_hat) - J(pi, P_hat)]                                   optimization
                            + [J(pi*, P*) - J(pi*, P_hat)] + [J(pi, P_hat) - J(pi, P*)]        model error
 
-    J(pi, P_hat) - J(pi, P*) = discount E_{d_pi}[E_{P_hat}[V] - E_{P*}[V]],  d_pi under P*, V of pi under P_hat
+    J(pi, P_hat) - J(pi, P*) = [J(pi, P_mix) - J(pi, P*)] + [J(pi, P_hat) - J(pi, P_mix)]     dense, sparse
 
-By the second line, the simulation lemma, the model error is a sum over pairs, and so the sum of what arises where the
-data are dense and where they are not.
+P_mix is P_hat where the data are dense and P* elsewhere. By the simulation lemma each bracket of the last line is a sum
+over those pairs alone, discount E_d[E_{P_hat}[V] - E_{P*}[V]], so that it says what the model's error there costs.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampl.errors import check_fraction
-from tabular.exact.occupancy import expected_return, occupancy, state_value
+from tabular.exact.occupancy import expected_return
 from tabular.mdps.mdp import FiniteMDP
-from tabular.types import Floats, Mask, Occupancy, Policy
+from tabular.types import Mask, Occupancy, Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class ReturnGap:
 
 
 def split_return_gap(mdp: FiniteMDP, model: FiniteMDP, policy: Policy, best: Policy, dense: Mask) -> ReturnGap:
-    """Splits J(best, P*) - J(policy, P*).
+    """Splits J(best, P*) - J(policy, P*); dense, memory S A S.
 
     Args:
         mdp: the true MDP, P*.
@@ -51,18 +51,19 @@ def split_return_gap(mdp: FiniteMDP, model: FiniteMDP, policy: Policy, best: Pol
         best: pi*, or any policy to compare with, [S, A].
         dense: where the data are dense, [S, A]; see `dense_pairs`.
     """
-    error = overestimation(mdp, model, policy) - overestimation(mdp, model, best)  # [S, A]
+    mixed = mix_models(mdp, model, dense)
+    own, other = ([expected_return(each, pi) for each in (mdp, mixed, model)] for pi in (policy, best))
     return ReturnGap(
-        optimization=expected_return(model, best) - expected_return(model, policy),
-        dense=float(error[dense].sum()),
-        sparse=float(error[~dense].sum()),
+        optimization=other[2] - own[2],
+        dense=(own[1] - own[0]) - (other[1] - other[0]),
+        sparse=(own[2] - own[1]) - (other[2] - other[1]),
     )
 
 
-def overestimation(mdp: FiniteMDP, model: FiniteMDP, policy: Policy) -> Floats:
-    """What each pair adds to J(pi, P_hat) - J(pi, P*), [S, A]: where the model overestimates the policy's return."""
-    value = state_value(model, policy)
-    return mdp.discount * occupancy(mdp, policy) * (model.expect_next(value) - mdp.expect_next(value))
+def mix_models(mdp: FiniteMDP, model: FiniteMDP, where: Mask) -> FiniteMDP:
+    """P_mix: the model's dynamics at the pairs `where`, [S, A], and the MDP's own elsewhere."""
+    rows = np.where(where[:, :, None], model.to_dense().dynamics, mdp.to_dense().dynamics)
+    return mdp.to_dense().with_dynamics(rows)
 
 
 def dense_pairs(data: Occupancy, share: float = 0.99) -> Mask:
