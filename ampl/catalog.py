@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,9 @@ from ampl.interfaces import Algorithm, AlgorithmFactory, ProblemKind, ProblemSou
 from ampl.scale import Scale
 
 logger = logging.getLogger(__name__)
+
+_SEEDS = re.compile(r"(?P<first>[0-9]+)(?:\s*-\s*(?P<last>[0-9]+))?")
+_MOST_SEEDS = 10_000  # in one range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,17 +176,19 @@ def _checked(found: Any, expected: Any, what: str) -> Any:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds from "0,1,2".
+    """Seeds from "0,1,2" or "0-2,7".
 
     Raises:
-        InvalidArgumentError: not a list of integers >= 0, or one of them twice.
+        InvalidArgumentError: not a list of integers >= 0 and ranges of them, or one of them twice.
     """
-    expected = "expected integers >= 0 with commas between them, like 0,1,2"
-    seeds = []
+    expected = "expected integers >= 0 with commas between them, or ranges, like 0,1,2 or 0-4"
+    seeds: list[int] = []
     for part in text.split(","):
-        if not (part.strip().isascii() and part.strip().isdigit()):
+        found = _SEEDS.fullmatch(part.strip())
+        first, last = (int(found["first"]), int(found["last"] or found["first"])) if found else (1, 0)
+        if last < first or last - first >= _MOST_SEEDS:
             raise InvalidArgumentError(f"--seeds is '{text}', and '{part.strip()}' is not a seed; {expected}.")
-        seeds.append(int(part))
+        seeds += range(first, last + 1)
     for index, seed in enumerate(seeds):
         if seed in seeds[:index]:
             raise InvalidArgumentError(f"--seeds is '{text}', with {seed} twice; {expected}.")

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _SPINS = "10000"  # turns of a waiting loop; the library's own are thirty times as many
 _QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
-_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def available_cores() -> int:
@@ -134,8 +134,8 @@ def _end_with_parent(held: Connection) -> None:
 @contextmanager
 def _one_thread_for_children() -> Iterator[None]:
     """Sets the variables that linear algebra reads when a child loads it, and puts them back."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:

@@ -31,7 +31,7 @@ class Train:
     ] = ()
     """Settings to change, like penalty_weight=2.5; `ampl settings ALGORITHM TASK` lists them all."""
     seeds: str = "0"
-    """Seeds, trained side by side: integers with commas between them."""
+    """Seeds, trained side by side: integers with commas between them, or ranges, like 0-4."""
     epochs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Epochs in all, those of a resumed run included; a full run if not given."""
     steps_per_epoch: Annotated[int | None, tyro.conf.arg(metavar="N")] = None

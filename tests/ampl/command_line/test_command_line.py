@@ -130,6 +130,8 @@ def test_a_command_decides_its_exit_code() -> None:
         (["train", "fake", "maze-small", "--seeds", "0,-1"], "'-1' is not a seed"),
         (["train", "fake", "maze-small", "--seeds", "0,,1"], "'' is not a seed"),
         (["train", "fake", "maze-small", "--seeds", "0;1"], "'0;1' is not a seed"),
+        (["train", "fake", "maze-small", "--seeds", "0-2,4-3"], "'4-3' is not a seed"),
+        (["train", "fake", "maze-small", "--seeds", "0-2,1"], "1 twice"),
         (["train", "fake", "maze-small", "--epochs", "0"], "--epochs is 0"),
         (["train", "fake", "maze-small", "--steps-per-epoch", "0"], "--steps-per-epoch is 0"),
         (["train", "fake", "maze-small", "--miw-steps", "-5"], "--miw-steps is -5"),

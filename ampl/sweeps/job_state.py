@@ -1,0 +1,117 @@
+"""What has become of a job, as its run directory and its process say."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from ampl.errors import AmplError
+from ampl.files import read_json
+from ampl.runs.metrics_table import EPOCH, read_metrics
+from ampl.runs.run_directory import Status
+from ampl.sweeps.plan import Job
+
+_SCORES = ("evaluation/score_mean", "evaluation/return_mean", "return")
+_ERROR = "ampl: "  # the last line of a training that ends with one
+
+
+class Phase(StrEnum):
+    """Of a job."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    DIVERGED = "diverged"  # a metric was not finite; the training itself stopped
+    FAILED = "failed"
+
+
+class Handle(Protocol):
+    """A training under way, on this machine or elsewhere."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+
+    def end(self) -> None:
+        """Asks it to save itself and stop."""
+
+    def kill(self) -> None:
+        """Ends it at once."""
+
+
+@dataclass
+class JobState:
+    """One job from waiting to its end.
+
+    Attributes:
+        job: which.
+        phase: where it stands.
+        handle: of its process while it runs.
+        epoch, score: of the last recorded row; no score where there was no evaluation yet.
+        message: what went wrong.
+    """
+
+    job: Job
+    phase: Phase = Phase.WAITING
+    handle: Handle | None = None
+    epoch: int = 0
+    score: float | None = None
+    message: str = ""
+    _started: float = 0.0
+    _first_epoch: int = 0
+
+    def look(self) -> None:
+        """Reads how far the run has come, and whether it has ended in an earlier session."""
+        if (self.job.path / "metrics.csv").exists():
+            try:
+                table = read_metrics(self.job.path / "metrics.csv")
+            except AmplError:  # while its first row is written
+                return
+            self.epoch = int(table[EPOCH][-1]) if len(table[EPOCH]) else 0
+            measured = (table[name][table[name] == table[name]] for name in _SCORES if name in table)  # without nan
+            self.score = next((float(column[-1]) for column in measured if len(column)), None)
+        if self.handle is None and self.phase is Phase.WAITING:
+            self._look_at_result()
+
+    def begin(self, handle: Handle) -> None:
+        """A process has started on it."""
+        self.handle, self.phase = handle, Phase.RUNNING
+        self._started, self._first_epoch = time.monotonic(), self.epoch
+
+    def end_with(self, code: int) -> None:
+        """The process has ended."""
+        self.handle = None
+        self.look()
+        if code == 0:
+            self.phase = Phase.FINISHED
+        elif code == 1:
+            self.phase, self.message = Phase.DIVERGED, "a metric was no longer finite"
+        else:
+            self.phase, self.message = Phase.FAILED, self._last_words() or f"its process ended with code {code}"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the pace since its process started; None before the first epoch of that."""
+        done = self.epoch - self._first_epoch
+        if self.phase is not Phase.RUNNING or done <= 0:
+            return None
+        return (self.job.epochs - self.epoch) * (time.monotonic() - self._started) / done
+
+    def _look_at_result(self) -> None:
+        path = self.job.path / "result.json"
+        if not path.exists():
+            return
+        found = read_json(path, "Remove it to train on.")
+        if found.get("status") == Status.STOPPED:
+            self.phase, self.message = Phase.DIVERGED, str(found.get("message", ""))
+        elif self.epoch >= self.job.epochs:
+            self.phase = Phase.FINISHED
+
+    def _last_words(self) -> str:
+        """The last line of the training's log."""
+        try:
+            lines = self.job.log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1].removeprefix(_ERROR) if lines else ""

@@ -1,0 +1,175 @@
+"""A sweep's file, and the jobs that it asks for.
+
+algorithms = ["mopo", "damo"]       # each list is tried value by value, with every value of the others
+tasks = ["lqr-pointmass"]
+seeds = "0-4"                       # or [0, 1, 2]; "0" if left out
+variants = ["main"]                 # each algorithm's first one if left out
+
+[settings]                          # of `ampl settings`, a value or a list of values
+learning_rate = [1e-4, 3e-4]
+
+[train]                             # options of `ampl train` that all jobs have
+epochs = 20
+
+[[grid]]                            # instead of one grid several: each has the keys above, those that it lacks
+algorithms = ["mopo"]               # from the top of the file
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from ampl.catalog import Choice, choose, parse_seeds
+from ampl.errors import AmplError, InvalidArgumentError, InvalidFileError, missing_file
+from ampl.runs.run_directory import run_path
+from ampl.setting_values import value_text
+from ampl.settings import requested_settings, variant_label
+
+_GRID_KEYS = ("algorithms", "tasks", "variants", "seeds", "settings", "train")
+_OWN_OPTIONS = ("algorithm", "task", "variant", "set", "seeds", "out", "resume")  # which a job sets itself
+_EXAMPLE = 'Expected a file as `ampl sweep --help` shows it, like algorithms = ["mopo"] and tasks = ["lqr-pointmass"].'
+
+
+EpochsAmong = Callable[[Sequence[str]], int | None]
+"""From options of `ampl train` to the number of epochs among them; raises InvalidArgumentError for wrong ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training: one seed of one point of the grid.
+
+    Attributes:
+        name: of what it trains, for people.
+        arguments: of the command line, from "train" on; it continues a run that is already there.
+        path: its run directory.
+        epochs: of the whole run.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    path: Path
+    epochs: int
+
+    @property
+    def log(self) -> Path:
+        """What the training prints: beside its run directory."""
+        return self.path.with_name(f"{self.path.name}.log")
+
+
+def read_plan(path: Path, out: Path, epochs_among: EpochsAmong) -> list[Job]:
+    """All jobs of a file in its order, each checked as far as that needs no data.
+
+    Args:
+        path: the TOML file.
+        out: folder of all runs.
+        epochs_among: checks the options of a training, and says how many epochs they ask for.
+
+    Raises:
+        InvalidFileError: the file is not there, is no TOML, or something in it is wrong; the message says what.
+    """
+    try:
+        with path.open("rb") as file:
+            content = tomllib.load(file)
+    except FileNotFoundError:
+        raise missing_file(path, _EXAMPLE) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidFileError(f"{path} cannot be read: {error}. {_EXAMPLE}") from error
+    grids = content.pop("grid", [{}])
+    if not isinstance(grids, list) or not grids or not all(isinstance(grid, dict) for grid in grids):
+        raise InvalidFileError(f"{path}: grid is {grids!r}; expected tables that begin with [[grid]].")
+    jobs = []
+    try:
+        for grid in grids:
+            jobs += list(_jobs(content | grid, out, epochs_among))
+    except AmplError as error:
+        raise InvalidFileError(f"{path}: {error}") from error
+    _check_distinct(path, jobs)
+    return jobs
+
+
+def _jobs(grid: Mapping[str, Any], out: Path, epochs_among: EpochsAmong) -> Iterator[Job]:
+    for key in grid:
+        if key not in _GRID_KEYS:
+            raise InvalidFileError(f"unknown key '{key}'; expected {', '.join(_GRID_KEYS)} or [[grid]].")
+    algorithms, tasks = (_texts(grid, key) for key in ("algorithms", "tasks"))
+    variants: Sequence[str | None] = _texts(grid, "variants") if "variants" in grid else [None]
+    seeds = grid.get("seeds", "0")
+    numbers = parse_seeds(seeds if isinstance(seeds, str) else ",".join(map(str, _listed(seeds))))
+    options = _train_options(_table(grid, "train"))
+    epochs = epochs_among(options)
+    points = list(_points(_table(grid, "settings")))
+    for algorithm, task, variant in product(algorithms, tasks, variants):
+        choice = choose(algorithm, task, variant)
+        for settings in points:
+            for seed in numbers:
+                yield _job(choice, settings, seed, options, epochs or choice.default_epochs(), out)
+
+
+def _job(choice: Choice, settings: Mapping[str, str], seed: int, options: Sequence[str], epochs: int, out: Path) -> Job:
+    changed = requested_settings(choice.settings(), settings) if settings else {}
+    label = variant_label(choice.variant, changed)
+    texts = [f"{key}={value}" for key, value in settings.items()]
+    words = [choice.algorithm, choice.task, "--variant", choice.variant, "--seeds", str(seed)]
+    words += [*(["--set", *texts] if texts else []), *options, "--out", str(out), "--resume"]
+    return Job(
+        name=f"{choice.algorithm} on {choice.task}, {label}, seed {seed}",
+        arguments=("train", *words),
+        path=run_path(out, choice.task, choice.algorithm, choice.variant, seed, changed),
+        epochs=epochs,
+    )
+
+
+def _train_options(table: Mapping[str, Any]) -> list[str]:
+    """The options of `ampl train` as words."""
+    words = []
+    for key, value in table.items():
+        if key in _OWN_OPTIONS:
+            raise InvalidArgumentError(f"[train] has {key}; the sweep sets it.")
+        option = f"--{key.replace('_', '-')}"
+        if value is not False:
+            words += [option] if value is True else [option, *map(value_text, _listed(value))]
+    if "threads" not in table:
+        words += ["--threads", "1"]
+    return words
+
+
+def _points(settings: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Every combination of the settings' values, as texts."""
+    values = [[value_text(value) for value in _listed(given)] for given in settings.values()]
+    for chosen in product(*values):
+        yield dict(zip(settings, chosen, strict=True))
+
+
+def _texts(grid: Mapping[str, Any], key: str) -> list[str]:
+    found = _listed(grid.get(key, []))
+    if not found or not all(isinstance(each, str) for each in found):
+        raise InvalidFileError(f'{key} is {grid.get(key)!r}; expected one name or more, like {key} = ["NAME"].')
+    return found
+
+
+def _table(grid: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = grid.get(key, {})
+    if not isinstance(found, Mapping):
+        raise InvalidFileError(f"{key} is {found!r}; expected a table, [{key}] and a line for each value.")
+    flat: dict[str, Any] = {}
+    for name, value in found.items():  # learner.hidden = 64 without quotes is a table in TOML
+        below = _table(found, name) if isinstance(value, Mapping) else None
+        flat |= {name: value} if below is None else {f"{name}.{last}": each for last, each in below.items()}
+    return flat
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _check_distinct(path: Path, jobs: Sequence[Job]) -> None:
+    seen: set[Path] = set()
+    for job in jobs:
+        if job.path in seen:
+            raise InvalidFileError(f"{path} asks for {job.name} twice; each job must be there once.")
+        seen.add(job.path)

@@ -1,0 +1,100 @@
+"""Jobs of a sweep beside each other: what ends one stops no other, and an interruption ends all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import ampl.sweeps.run
+from ampl.interruption import Interruption
+from ampl.sweeps.display import Display
+from ampl.sweeps.job_state import Phase
+from ampl.sweeps.plan import Job
+from ampl.sweeps.run import run_jobs
+
+
+class FakeTraining:
+    """Ends at its third look with the code that its seed says."""
+
+    running = 0
+    most = 0
+    ended: tuple[str, ...] = ()
+
+    def __init__(self, job: Job) -> None:
+        if job.name == "no folder":
+            raise PermissionError("not allowed")
+        self.job, self.looks = job, 0
+        FakeTraining.running += 1
+        FakeTraining.most = max(FakeTraining.most, FakeTraining.running)
+
+    def poll(self) -> int | None:
+        self.looks += 1
+        if self.job.name == "interrupted" and self.looks == 2:
+            raise Interruption
+        if self.looks < 3:
+            return None
+        FakeTraining.running -= 1
+        return {"finishes": 0, "diverges": 1, "crashes": -9, "refused": 2}.get(self.job.name, 0)
+
+    def end(self) -> None:
+        FakeTraining.ended += (self.job.name,)
+
+    def kill(self) -> None:
+        raise AssertionError("it ended when it was asked to")
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ampl.sweeps.run, "_LOOK_SECONDS", 0.0)
+    for name, value in (("running", 0), ("most", 0), ("ended", ())):
+        monkeypatch.setattr(FakeTraining, name, value)
+
+
+def jobs(folder: Path, *names: str) -> list[Job]:
+    return [
+        Job(name=name, arguments=(), path=folder / str(index) / "seed0", epochs=3) for index, name in enumerate(names)
+    ]
+
+
+def test_what_ends_one_job_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = jobs(tmp_path, "diverges", "crashes", "refused", "no folder", "finishes", "finishes")
+    asked[2].log.parent.mkdir(parents=True)
+    asked[2].log.write_text("note\nampl: error: no such file\n")
+    states = run_jobs(asked, 2, FakeTraining, Display())
+    assert [state.phase for state in states] == [
+        Phase.DIVERGED,
+        Phase.FAILED,
+        Phase.FAILED,
+        Phase.FAILED,
+        Phase.FINISHED,
+        Phase.FINISHED,
+    ]
+    assert [state.message for state in states[1:4]] == [
+        "its process ended with code -9",
+        "error: no such file",
+        "not allowed",
+    ]
+    assert FakeTraining.most == 2
+    assert "crashes: failed, its process ended with code -9" in capsys.readouterr().err
+
+
+def test_an_interruption_ends_every_training_and_says_how_to_go_on(tmp_path: Path) -> None:
+    with pytest.raises(Interruption) as stopped:
+        run_jobs(jobs(tmp_path, "finishes", "interrupted", "waits"), 2, FakeTraining, Display())
+    assert stopped.value.resume_with == ()
+    assert set(FakeTraining.ended) == {"finishes", "interrupted"}
+
+
+def test_what_has_ended_before_is_not_started_again(tmp_path: Path) -> None:
+    asked = jobs(tmp_path, "finished before", "diverged before", "shorter before")
+    for job, status, epochs in zip(asked, ("finished", "stopped", "finished"), (3, 1, 2), strict=True):
+        job.path.mkdir(parents=True)
+        result = {"status": status, "epochs": epochs, "metrics": {}, "message": "loss is nan"}
+        (job.path / "result.json").write_text(json.dumps(result))
+        rows = "".join(f"{epoch},{epoch / 2}\n" for epoch in range(1, epochs + 1))
+        (job.path / "metrics.csv").write_text(f"epoch,evaluation/score_mean\n{rows}")
+    states = run_jobs(asked, 3, FakeTraining, Display())
+    assert FakeTraining.most == 1
+    assert [state.phase for state in states] == [Phase.FINISHED, Phase.DIVERGED, Phase.FINISHED]
+    assert [state.score for state in states] == [1.5, 0.5, 1.0]
+    assert states[1].message == "loss is nan"
