@@ -1,10 +1,12 @@
-"""Marginal importance weights w* = d_pi / d_b, and whether their second moment exists."""
+"""Marginal importance weights w* = d_pi / d_b, whether their second moment exists, and how near estimates come."""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from ampl.errors import InvalidDistributionError
 from continuous.linear_gaussian.checks import Floats
@@ -54,3 +56,22 @@ def second_moment(occupancy: GaussianMixture, data: GaussianMixture) -> SecondMo
             return SecondMoment.INFINITE
         decided = SecondMoment.UNDECIDED
     return decided
+
+
+class Agreement(NamedTuple):
+    """How near estimated weights of mean one come to w* over the data."""
+
+    error: float  # E_b|w - w*|
+    rank_correlation: float  # Spearman's; NaN where all weights are equal
+    effective_share: float  # of the estimated weights, see `effective_share`
+
+
+def agreement(weights: Floats, exact: Floats) -> Agreement:
+    """Of estimated weights with w* at the same rows, [N] each."""
+    rank = float(spearmanr(weights, exact).statistic) if np.ptp(weights) > 0.0 else float("nan")
+    return Agreement(float(np.abs(weights - exact).mean()), rank, effective_share(weights))
+
+
+def effective_share(weights: Floats) -> float:
+    """(sum w)^2 / (N sum w^2): the share of the rows that as many equal weights would be worth."""
+    return float(weights.sum() ** 2 / (len(weights) * np.square(weights).sum()))
