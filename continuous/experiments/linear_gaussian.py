@@ -1,4 +1,4 @@
-"""A linear-Gaussian problem as the weight estimators see it: AMPL's table of its data, affine policies, exact critics."""
+"""A linear-Gaussian problem as the weight estimators see it: the table of its data, affine policies, exact critics."""
 
 from __future__ import annotations
 

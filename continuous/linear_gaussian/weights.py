@@ -62,13 +62,13 @@ class Agreement(NamedTuple):
     """How near estimated weights of mean one come to w* over the data."""
 
     error: float  # E_b|w - w*|
-    rank_correlation: float  # Spearman's; NaN where all weights are equal
+    rank_correlation: float  # Spearman's; 0 where all weights are equal
     effective_share: float  # of the estimated weights, see `effective_share`
 
 
 def agreement(weights: Floats, exact: Floats) -> Agreement:
     """Of estimated weights with w* at the same rows, [N] each."""
-    rank = float(spearmanr(weights, exact).statistic) if np.ptp(weights) > 0.0 else float("nan")
+    rank = float(spearmanr(weights, exact).statistic) if np.ptp(weights) > 0.0 else 0.0
     return Agreement(float(np.abs(weights - exact).mean()), rank, effective_share(weights))
 
 
