@@ -23,9 +23,9 @@ class Figure:
 
     name: tyro.conf.Positional[str]
     """from records: proposition2, theorem1, theorem1-constant, alternation, estimation-error, mopo-tradeoff, damo-gap,
-    damo-maximin, figure2-truth; from runs: figure1, figure2, learning-curves, lqr-learning, table1, table2,
-    mopo-table1, mopo-table2, mopo-table3, damo-table2, damo-alignment, damo-training, damo-alpha,
-    damo-values"""
+    damo-maximin, figure2-truth, figure2-continuous, weights-published; from runs: figure1, figure2, learning-curves,
+    lqr-learning, table1, table2, mopo-table1, mopo-table2, mopo-table3, damo-table2, damo-alignment, damo-training,
+    damo-alpha, damo-values"""
     runs: Path = _DEFAULT_RUNS
     """folder of all runs, or of one task's, whose `records` holds what experiments found; the default is made if it is
     not there"""

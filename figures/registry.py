@@ -25,11 +25,13 @@ from figures.theory import (
     damo_gap,
     damo_maximin,
     estimation_error,
+    figure2_continuous,
     figure2_truth,
     mopo_tradeoff,
     proposition2,
     theorem1,
     theorem1_constant,
+    weights_published,
 )
 from figures.training import (
     ampl_figure1,
@@ -138,6 +140,8 @@ FIGURES: Mapping[str, Product] = {
     "figure1": FromRuns(ampl_figure1.draw),
     "figure2": FromSelectedRuns(ampl_figure2.draw),
     "figure2-truth": FromRecord("figure2-truth", figure2_truth.draw),
+    "figure2-continuous": FromRecord("figure2-continuous", figure2_continuous.draw),
+    "weights-published": FromRecord("weights-published", weights_published.draw),
     "learning-curves": FromRuns(learning_curves.draw),
     "lqr-learning": FromRuns(lqr_learning.draw),
     "table1": TableFromRuns(ampl_tables.table1),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -42,9 +42,40 @@ class Figure2TruthRecord(Record):
     return_error: Annotated[Numbers, "E", "R"]  # abs(mean of w r over the data - J), in reward units
 
 
+class Measure(NamedTuple):
+    """A panel below the violins."""
+
+    title: str
+    notes: Sequence[str]  # what is measured, and what the dashed line is
+    values: Numbers  # a line an estimator, [E, R]
+    dashed: Numbers | None = None  # [R]
+
+
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
     record = Figure2TruthRecord.read(path, "figure2-truth")
+    returns = Measure("Error of the return", ["|mean of w r − J|", "in reward units"], record.return_error)
+    return draw_beside_truth(record, path, (error_of_weights(record), returns))
+
+
+def error_of_weights(record: Figure2TruthRecord) -> Measure:
+    """How far the estimates are from w*, beside the estimate that needs no estimator."""
+    flat = np.abs(1.0 - np.exp(record.true_log_weights)).mean(axis=1)
+    notes = "mean |w − w*| over the data", "dashed: w = 1 everywhere"
+    return Measure("Error of the weights", notes, record.error_l1, flat)
+
+
+def draw_beside_truth(record: Figure2TruthRecord, path: Path, measures: Sequence[Measure]) -> Figure:
+    """A panel of violins for each estimator, and one for each measure.
+
+    Args:
+        record: what is drawn.
+        path: where it was read from.
+        measures: the first is `error_of_weights`.
+
+    Raises:
+        InvalidFileError: infinite weights.
+    """
     for name in ("log_weights", "true_log_weights"):
         if np.isposinf(getattr(record, name)).any():
             raise InvalidFileError(f"{path}: array '{name}' holds +inf; expected logs of finite weights. {REMEDY}")
@@ -61,8 +92,9 @@ def draw(path: Path) -> Figure:
         _draw_panel(axes, record, index, estimated[index], exact)
         if index % n_columns == 0:
             axes.set_ylabel("log w   (nats)")
-    errors = halves[1].subgridspec(1, 2)
-    _draw_errors(figure.add_subplot(errors[0]), figure.add_subplot(errors[1]), record)
+    below = halves[1].subgridspec(1, len(measures))
+    for column, measure in enumerate(measures):
+        _draw_measure(figure.add_subplot(below[column]), record, measure)
     handles = [Patch(color=GRAY, alpha=0.55, label="exact w* (right halves)")]
     handles += [
         Patch(color=_look(record, i)[0], alpha=0.55, label=literal(n)) for i, n in enumerate(map(str, record.estimator))
@@ -92,20 +124,19 @@ def _draw_panel(
     panel_title(axes, str(record.estimator[index]), *notes)
 
 
-def _draw_errors(weights: Axes, returns: Axes, record: Figure2TruthRecord) -> None:
-    """Both errors over the retrainings, a line an estimator."""
-    for axes, errors in ((weights, record.error_l1), (returns, record.return_error)):
-        for index, error in enumerate(errors):
-            color, marker = _look(record, index)
-            axes.plot(record.retraining, error, color=color, marker=marker, markersize=5, linewidth=1.4)
-        set_scale(axes, [int(number) for number in record.retraining], [], room_below=False)
-        axes.set_xlim(record.retraining.min() - 0.4, record.retraining.max() + 0.4)
+def _draw_measure(axes: Axes, record: Figure2TruthRecord, measure: Measure) -> None:
+    """Over the retrainings, a line an estimator."""
+    for index, values in enumerate(measure.values):
+        color, marker = _look(record, index)
+        axes.plot(record.retraining, values, color=color, marker=marker, markersize=5, linewidth=1.4)
+    set_scale(axes, [int(number) for number in record.retraining], [], room_below=False)
+    axes.set_xlim(record.retraining.min() - 0.4, record.retraining.max() + 0.4)
+    axes.set_xlabel("retraining")
+    if measure.dashed is not None:
+        axes.plot(record.retraining, measure.dashed, color=BLACK, linestyle="--", linewidth=1.2, zorder=3)
+    if measure.values.min() >= 0.0:
         axes.set_ylim(0.0, None)
-        axes.set_xlabel("retraining")
-    weights.plot(record.retraining, _flat_error(record), color=BLACK, linestyle="--", linewidth=1.2, zorder=3)
-    weights.set_ylim(0.0, None)
-    panel_title(weights, "Error of the weights", ("mean |w − w*| over the data; dashed: w = 1 everywhere", BLACK))
-    panel_title(returns, "Error of the return", ("|mean of w r − J|, in reward units", BLACK))
+    panel_title(axes, measure.title, *((note, BLACK) for note in measure.notes))
 
 
 def _look(record: Figure2TruthRecord, index: int) -> tuple[str, str]:
@@ -119,18 +150,13 @@ def _look(record: Figure2TruthRecord, index: int) -> tuple[str, str]:
     return known.get(name, COLORS[MAIN]), marker
 
 
-def _flat_error(record: Figure2TruthRecord) -> Numbers:
-    """[R] mean of abs(1 - w*) over the sampled rows."""
-    return np.abs(1.0 - np.exp(record.true_log_weights)).mean(axis=1)
-
-
 def _finding(
     record: Figure2TruthRecord, estimated: Sequence[Sequence[Distribution]], exact: Sequence[Distribution]
 ) -> tuple[str, str]:
     """Who is closest to the truth, and how the width of AMPL's weights compares: the headline and what is below."""
     errors = dict(zip(map(str, record.estimator), record.error_l1.mean(axis=1), strict=True))
     closest = min(errors, key=lambda name: errors[name])
-    flat = float(_flat_error(record).mean())
+    flat = float(np.abs(1.0 - np.exp(record.true_log_weights)).mean())
     better = sum(error < flat for error in errors.values())
     finding = f"{closest} comes closest to the exact weights: mean |w − w*| is {errors[closest]:.3g}"
     detail = f"{_FLAT} everywhere would be off by {flat:.3g}: {better} of {len(errors)} estimators beat it. "
