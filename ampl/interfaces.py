@@ -124,6 +124,14 @@ class Sampled(Protocol):
 
 
 @runtime_checkable
+class KnowsExactWeights(Protocol):
+    """An algorithm whose estimated weights can be set beside the exact ones, on problems where these are known."""
+
+    def exact_weights(self) -> Sequence[Array | None]:
+        """w* = d_pi / d_b of the policies as they are now: [N] a seed, or None where it is not known."""
+
+
+@runtime_checkable
 class ProblemSource(Protocol):
     """Problems of one kind by name; announced in the entry-point group `ampl.problems`.
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from ampl.errors import DivergedError, InvalidArgumentError, InvalidDistributionError
-from ampl.interfaces import Algorithm, Array, Metrics, Sampled
+from ampl.interfaces import Algorithm, Array, KnowsExactWeights, Metrics, Sampled
 from ampl.runs.checkpoint_clock import CheckpointClock
 from ampl.runs.checkpoints import Checkpoint, Place
 from ampl.runs.common_place import common_place, newest_whole
@@ -162,7 +162,7 @@ class Recorder:
         self._check_some_run()
 
     def record_weights(self, done: int, weights: Sequence[Array]) -> list[Array]:
-        """Keeps the weights estimated after `done` epochs.
+        """Keeps the weights estimated after `done` epochs, and beside them the exact ones where they are known.
 
         Returns:
             The weights to refit with, [N] a seed: as given, and one everywhere for seeds that have stopped.
@@ -170,6 +170,9 @@ class Recorder:
         Raises:
             InvalidDistributionError: weights that are negative or not of mean one.
         """
+        exact: Sequence[Array | None] = [None] * len(weights)
+        if isinstance(self.algorithm, KnowsExactWeights):
+            exact = self.algorithm.exact_weights()
         for index in self._running:
             mean = float(np.mean(weights[index], dtype=np.float64))
             if not self._stop_unless_finite(index, done, {"weights/mean": mean}):
@@ -179,7 +182,7 @@ class Recorder:
                     f"weights of seed {self.algorithm.seeds[index]} after {done} epochs have mean {mean:.6g} and "
                     f"minimum {weights[index].min():.6g}; expected mean one and nothing negative."
                 )
-            self.directories[index].save_weights(done, weights[index])
+            self.directories[index].save_weights(done, weights[index], exact[index])
         self._check_some_run()
         return [np.ones_like(w) if index in self._stopped else w for index, w in enumerate(weights)]
 

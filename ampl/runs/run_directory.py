@@ -6,7 +6,7 @@ Where settings differ from the variant's own, its folder says so: `<variant>,pen
     manifest.json    versions, git commit, device, dataset checksum, command, notes, time, threads and precision
     metrics.csv      a row an epoch
     events.out.*     the same for TensorBoard
-    weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs
+    weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs; w* where it is known
     checkpoint/      the two newest checkpoints
     samples.npz      where data, model and policy are at the end, of algorithms that show it
     result.json      how the run ended, and its last metrics
@@ -186,10 +186,11 @@ class RunDirectory:
         if self._events:
             self._events.append(epoch, metrics)
 
-    def save_weights(self, epoch: int, weights: Array) -> None:
-        """Keeps w, [N], as estimated after `epoch` epochs."""
+    def save_weights(self, epoch: int, weights: Array, exact: Array | None = None) -> None:
+        """Keeps w, [N], as estimated after `epoch` epochs, and w*, [N], if it is known."""
         self._lock.check_still_there()
-        write_npz(self.path / "weights" / f"epoch_{epoch:04d}.npz", {"weights": weights})
+        known = {} if exact is None else {"exact_weights": exact}
+        write_npz(self.path / "weights" / f"epoch_{epoch:04d}.npz", {"weights": weights, **known})
 
     def read_weights(self, epoch: int) -> Array:
         """w, [N], as estimated after `epoch` epochs.  Raises InvalidFileError."""

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ampl.evaluation_schedule import EvaluationRequest
-from ampl.interfaces import Metrics, State
+from ampl.interfaces import Array, Metrics, State
 from continuous.algorithms.model_based import ModelBased
 from continuous.evaluation.certificates import ModelReturns
 from continuous.evaluation.evaluator import Evaluation, Evaluator
@@ -76,6 +76,10 @@ class TaskEvaluation:
         with algorithm.computing():
             returns = self.model_returns(algorithm)
             return sample_visits(algorithm.table, algorithm.buffer, returns, real, algorithm.seeds)
+
+    def exact_weights(self, algorithm: ModelBased[Any, Any]) -> Sequence[Array | None]:
+        """Not known."""
+        return [None] * len(algorithm.seeds)
 
     def model_returns(self, algorithm: ModelBased[Any, Any]) -> ModelReturns:
         """What follows the policy in the model; kept, for what it recorded on a GPU."""

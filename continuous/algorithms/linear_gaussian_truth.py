@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from ampl.errors import AmplError, InvalidArgumentError
@@ -40,7 +39,7 @@ from continuous.linear_gaussian.dataset import fit_policy
 from continuous.linear_gaussian.mixtures import GaussianMixture, episode_law, occupancy
 from continuous.linear_gaussian.problem import square_root
 from continuous.linear_gaussian.tasks import EPISODE_LENGTH, LinearGaussianTask
-from continuous.linear_gaussian.weights import log_weights
+from continuous.linear_gaussian.weights import agreement, effective_share, log_weights
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 from continuous.weights.estimator import normalize_weights
@@ -103,6 +102,30 @@ class TruthEvaluation(TaskEvaluation):
             found |= self._against_exact_weights(algorithm.table, visited, estimated)
         return found
 
+    @torch.no_grad()
+    def exact_weights(self, algorithm: ModelBased[Any, Any]) -> list[Floats | None]:
+        """w* on the data of the affine Gaussian policy that fits each seed's best where it goes, [N].
+
+        None for a policy that has no exact weights, as one that has not learned to keep the system stable.
+        """
+        with algorithm.computing():
+            visited, _ = self._follow(algorithm, algorithm.learner.policy.act)
+        return self._exact_weights(algorithm.table, visited)
+
+    def _exact_weights(self, table: TransitionTable, visited: Floats) -> list[Floats | None]:
+        """The same, from draws (s, a) from d_pi, [K, PATHS, D + A]."""
+        size, found = table.observation_size, list[Floats | None]()
+        pairs = torch.cat((table.state, table.action), dim=-1).double().cpu().numpy()
+        for drawn in visited:
+            try:
+                reached = occupancy(self._mdp, fit_policy(drawn[:, :size], drawn[:, size:]))
+                weights = np.exp(log_weights(reached, self._data, pairs))
+            except AmplError:
+                found.append(None)
+            else:
+                found.append(weights if np.isfinite(weights).all() else None)
+        return found
+
     def _against_exact_weights(self, table: TransitionTable, visited: Floats, estimated: Floats) -> dict[str, Floats]:
         """The metrics of the weights, [K] each; nothing where one seed has no exact weights.
 
@@ -111,19 +134,13 @@ class TruthEvaluation(TaskEvaluation):
             visited: draws (s, a) from d_pi, [K, PATHS, D + A].
             estimated: of mean one, [K, N].
         """
-        size = table.observation_size
-        pairs = torch.cat((table.state, table.action), dim=-1).double().cpu().numpy()
-        columns: list[tuple[float, ...]] = []
-        for drawn, weights in zip(visited, estimated, strict=True):
-            try:
-                reached = occupancy(self._mdp, fit_policy(drawn[:, :size], drawn[:, size:]))
-                exact = np.exp(log_weights(reached, self._data, pairs))
-            except AmplError:  # as of a policy that has not learned to keep the system stable
+        rows = []
+        for weights, exact in zip(estimated, self._exact_weights(table, visited), strict=True):
+            if exact is None or not np.isfinite(weights).all():
                 return {}
-            rank = float(spearmanr(weights, exact).statistic)
-            columns.append((float(np.abs(weights - exact).mean()), rank, _effective(weights), _effective(exact)))
-        found = np.array(columns).T
-        return dict(zip(WEIGHT_COLUMNS, found, strict=True)) if np.isfinite(found).all() else {}
+            near = agreement(weights, exact)
+            rows.append((near.error, near.rank_correlation, near.effective_share, effective_share(exact)))
+        return dict(zip(WEIGHT_COLUMNS, np.array(rows).T, strict=True))
 
     def _follow(
         self, algorithm: ModelBased[Any, Any], act: Callable[[Tensor, SeedStreams], Tensor]
@@ -167,8 +184,3 @@ class TruthEvaluation(TaskEvaluation):
         modeled = algorithm.model.next_state_log_density(state, action, after).double().cpu().numpy()
         true = np.stack([law.log_density(each) for each in noise])
         return np.asarray(true - modeled, dtype=np.float64)
-
-
-def _effective(weights: Floats) -> float:
-    """Share of the rows that as many equal weights would be worth: 1 where all are equal, [N]."""
-    return float(weights.sum() ** 2 / (len(weights) * np.square(weights).sum()))

@@ -48,6 +48,9 @@ class Measured(Protocol):
     def samples(self, algorithm: Any) -> Sequence[State]:
         """See `ampl.interfaces.Sampled`."""
 
+    def exact_weights(self, algorithm: Any) -> Sequence[Array | None]:
+        """See `ampl.interfaces.KnowsExactWeights`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:

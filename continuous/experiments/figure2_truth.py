@@ -124,7 +124,8 @@ def record_of(
     Returns:
         The arrays of the record, and the estimated weights of mean one at every row, [E, R, N]. Arrays: `estimator`
         [E], `retraining` [R], from 1; `log_weights` [E, R, M] and `true_log_weights` [R, M], in nats, at M rows of the
-        data, estimates of mean one over all rows; `error_l1` [E, R], the mean of |w - w*| over all rows;
+        data, estimates of mean one over all rows; over all rows `error_l1` [E, R], the mean of |w - w*|, and
+        `flat_error` [R], that of w = 1;
         `return_error` [E, R], |mean of w r - J|, in reward units; `scale` [E, R], the mean of the weights before they
         were divided by it; `steps` [E], of each estimation.
     """
@@ -141,6 +142,7 @@ def record_of(
         "log_weights": logs,
         "true_log_weights": np.log(exact[:, shown]),
         "error_l1": np.abs(estimates - exact).mean(axis=-1),
+        "flat_error": np.abs(1.0 - exact).mean(axis=-1),
         "return_error": np.abs((estimates * reward).mean(axis=-1) - returns),
         "scale": scale,
         "steps": np.array([config.steps for config in estimators.values()]),

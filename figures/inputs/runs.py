@@ -181,6 +181,21 @@ def read_weights(path: Path) -> NDArray[Any]:
     return weights
 
 
+def read_exact_weights(path: Path) -> NDArray[Any] | None:
+    """The exact weights beside those of a snapshot, [N]; None if they are not known.
+
+    Raises:
+        InvalidFileError: no weights, or as many as there are not.
+    """
+    exact = read_npz(path, "the weights of a run", [], ["exact_weights"]).get("exact_weights")
+    if exact is None:
+        return None
+    shape = read_weights(path).shape
+    if exact.shape != shape or exact.dtype.kind != "f" or not np.isfinite(exact).all() or exact.min() < 0.0:
+        raise InvalidFileError(f"{path} does not hold exact weights: expected {list(shape)} finite numbers, >= 0.")
+    return exact
+
+
 def _order(path: Path) -> tuple[str, str, int, str]:
     seed = _SEED.fullmatch(path.name)
     return path.absolute().parts[-4], path.parts[-2], int(seed[1]) if seed else -1, path.name

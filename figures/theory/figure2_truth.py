@@ -27,6 +27,7 @@ from figures.training.variants import COLORS, LABELS
 _OURS = "AMPL"  # stands in the name of AMPL's own estimator
 _OTHER_COLORS = (WINE, PURPLE, BLACK)  # of estimators that are not in Figure 2
 _FLAT = "w = 1"  # the estimate that needs no estimator
+_THIN = 0.01  # of a violin's widest place: axes leave out thinner tails
 _PANEL_HEIGHT, _ERROR_HEIGHT = 2.9, 2.5  # inches
 
 
@@ -39,6 +40,7 @@ class Figure2TruthRecord(Record):
     log_weights: Annotated[Numbers, "E", "R", "M", INFINITE]  # of mean one; -inf for a weight of zero
     true_log_weights: Annotated[Numbers, "R", "M", INFINITE]  # exact, same rows; -inf where the policy never goes
     error_l1: Annotated[Numbers, "E", "R"]  # mean of abs(w - w*) over the data, no unit
+    flat_error: Annotated[Numbers, "R"]  # mean of abs(1 - w*) over the data
     return_error: Annotated[Numbers, "E", "R"]  # abs(mean of w r over the data - J), in reward units
 
 
@@ -60,9 +62,8 @@ def draw(path: Path) -> Figure:
 
 def error_of_weights(record: Figure2TruthRecord) -> Measure:
     """How far the estimates are from w*, beside the estimate that needs no estimator."""
-    flat = np.abs(1.0 - np.exp(record.true_log_weights)).mean(axis=1)
     notes = "mean |w − w*| over the data", "dashed: w = 1 everywhere"
-    return Measure("Error of the weights", notes, record.error_l1, flat)
+    return Measure("Error of the weights", notes, record.error_l1, record.flat_error)
 
 
 def draw_beside_truth(record: Figure2TruthRecord, path: Path, measures: Sequence[Measure]) -> Figure:
@@ -110,7 +111,8 @@ def _draw_panel(
     """One estimator beside the truth."""
     draw_violins(axes, estimated, _look(record, index)[0], LEFT)
     draw_violins(axes, exact, GRAY, RIGHT)
-    ends = [end for violin in (*estimated, *exact) for end in (*violin.place[:1], *violin.place[-1:])]
+    wide = [violin.place[violin.density >= _THIN] for violin in (*estimated, *exact)]
+    ends = [end for place in wide for end in (*place[:1], *place[-1:])]
     set_scale(axes, [int(number) for number in record.retraining], ends, room_below=False)
     axes.set_xlabel("retraining")
     error = record.error_l1[index].mean()
@@ -156,11 +158,11 @@ def _finding(
     """Who is closest to the truth, and how the width of AMPL's weights compares: the headline and what is below."""
     errors = dict(zip(map(str, record.estimator), record.error_l1.mean(axis=1), strict=True))
     closest = min(errors, key=lambda name: errors[name])
-    flat = float(np.abs(1.0 - np.exp(record.true_log_weights)).mean())
+    flat = float(record.flat_error.mean())
     better = sum(error < flat for error in errors.values())
     finding = f"{closest} comes closest to the exact weights: mean |w − w*| is {errors[closest]:.3g}"
     detail = f"{_FLAT} everywhere would be off by {flat:.3g}: {better} of {len(errors)} estimators beat it. "
-    detail += f"Violins of {record.log_weights.shape[2]:,} rows, quartiles dashed."
+    detail += f"Violins of {record.log_weights.shape[2]:,} rows, quartiles dashed, thin tails cut."
     widths = [_width(violins) for violins in estimated]
     detail += "\n" + "; ".join(
         f"{name} spans {width:.2g} nats of log w where the exact weights span {_width(exact):.2g}"

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from figures.drawing.style import BLACK, BLUE, GRAY, SKY, WINE, headline, literal, new_figure, panel_title
 from figures.inputs.records import Numbers, Record, Texts
@@ -56,6 +56,7 @@ def draw(path: Path) -> Figure:
         for index in range(count):
             axes.plot(record.step[index], values[index], color=_color(index), linewidth=1.6)
         axes.set_xlabel("updates")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
         panel_title(axes, title, *((note, BLACK) for note in notes))
         if column == 0:
@@ -78,7 +79,7 @@ def draw(path: Path) -> Figure:
 def _draw_rows(axes: Axes, record: WeightsPublishedRecord, index: int) -> None:
     """Estimated against exact weights of the data, one point a row."""
     axes.scatter(record.exact_weights, record.weights[index], s=4, color=_color(index), alpha=0.35, linewidths=0)
-    low, high = 0.01, 1.2 * float(max(record.exact_weights.max(), record.weights.max()))
+    low, high = 0.007, 1.2 * float(max(record.exact_weights.max(), record.weights.max()))
     axes.plot([low, high], [low, high], color=GRAY, linewidth=1.0)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), xlabel="exact w*")
     if index == 0:

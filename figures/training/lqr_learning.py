@@ -1,29 +1,31 @@
 """Figure `lqr-learning`: what each algorithm learns on linear-Gaussian problems, and what it believes. One row a task.
 
 Left: scores, 0 being the return of the policy that collected the data (dotted) and 100 the optimum's (dashed), both
-exact. Right: what model and critics promise of the discounted return, minus the true one; above zero they promise too
+exact. Then what model and critics promise of the discounted return, minus the true one; above zero they promise too
 much. Both axes leave out what lies far off, as before an algorithm has learned anything. Lines are means over seeds,
-bands reach from the lowest to the highest seed.
+bands reach from the lowest to the highest seed. Right, where runs have them: the weights of the last retraining of the
+first seed beside the exact ones, one point a transition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds
 from figures.drawing.style import headline, literal, new_figure, panel_title, series_look
 from figures.inputs.names import MAIN, train_command
-from figures.inputs.runs import Run, find_all_runs
+from figures.inputs.records import Numbers
+from figures.inputs.runs import Run, find_all_runs, read_exact_weights, read_weights
 from figures.inputs.scores import distinct, step_range
 
 _PREFIX = "lqr-"
@@ -31,6 +33,8 @@ _MOST_TASKS, _MOST_METHODS = 3, 6
 _TRUTH = "truth/discounted_return"
 _PROMISES: Mapping[str, Literal["-", ":"]] = {"certificate/model_return": "-", "certificate/value_estimate": ":"}
 _LOWEST = -100.0  # score; what lies below is left out of the picture
+_MOST_POINTS = 2000  # of a method's weights
+_LEAST_WEIGHT = 1e-6  # what is below is drawn there
 _GRAY = "#777777"
 
 
@@ -46,8 +50,10 @@ def draw(folder: Path) -> Figure:
         raise InvalidFileError(f"no scored run on a task {_PREFIX}... below {folder}. `{command}` makes one.")
     tasks = sorted({run.task for run in runs})[:_MOST_TASKS]
     methods = sorted({(run.algorithm, run.label) for run in runs if run.task in tasks})[:_MOST_METHODS]
-    figure = new_figure(11.0, 1.8 + 3.4 * len(tasks))
-    grid = figure.subplots(len(tasks), 2, squeeze=False)
+    weighted = {(run.task, run.algorithm, run.label): found for run in reversed(runs) if (found := _weights(run))}
+    columns = 3 if any(task in tasks for task, *_ in weighted) else 2
+    figure = new_figure(4.6 * columns + 1.0, 1.8 + 3.4 * len(tasks))
+    grid = figure.subplots(len(tasks), columns, squeeze=False)
     for row, task in enumerate(tasks):
         drawn = {
             method: [run for run in runs if (run.task, run.algorithm, run.label) == (task, *method)]
@@ -56,7 +62,9 @@ def draw(folder: Path) -> Figure:
         _draw_scores(grid[row, 0], drawn)
         _draw_promises(grid[row, 1], drawn)
         panel_title(grid[row, 0], task)
-    for axes in grid[-1]:
+        if columns == 3:
+            _draw_weights(grid[row, 2], [weighted.get((task, *method)) for method in methods])
+    for axes in grid[-1, :2]:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [
@@ -94,6 +102,43 @@ def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
     size = max((float(np.abs(values[-1])) for values in every if len(values)), default=1.0)
     axes.set_ylim(-2.0 * size, 2.0 * size)  # of the last values; untrained policies and critics are far outside
     axes.set_ylabel("promised minus true return\n(model: solid, critics: dotted)")
+
+
+class _Weights(NamedTuple):
+    epoch: int  # of the retraining
+    estimated: Numbers  # [N]
+    exact: Numbers  # [N]
+
+
+def _weights(run: Run) -> _Weights | None:
+    """The last retraining's; None if there is none, or the exact ones are not known."""
+    for epoch, path in reversed(run.snapshots().items()):
+        exact = read_exact_weights(path)
+        if exact is not None:
+            return _Weights(epoch, read_weights(path), exact)
+    return None
+
+
+def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
+    """Estimated against exact weights, each method's in its color; an empty panel says so."""
+    low, high, title, notes = 1.0, 1.0, "no weights known exactly", []
+    for index, weights in enumerate(found):
+        if weights is not None:
+            shown = slice(None, None, max(1, len(weights.exact) // _MOST_POINTS))
+            exact, estimated = (np.maximum(each[shown], _LEAST_WEIGHT) for each in (weights.exact, weights.estimated))
+            axes.scatter(exact, estimated, s=4, color=series_look(index)[0], alpha=0.4, linewidths=0)
+            ends = np.percentile((exact, estimated), [0.5, 99.9])
+            low, high = min(low, ends[0]), max(high, ends[1])
+            title = f"weights after epoch {weights.epoch}"
+            worth = [each.sum() ** 2 / len(each) / np.square(each).sum() for each in (weights.estimated, weights.exact)]
+            notes = [(f"as many rows as {worth[0]:.0%} of the data; w*: {worth[1]:.0%}", _GRAY)]
+    low, high = 0.8 * low, 1.25 * high
+    axes.plot([low, high], [low, high], color=_GRAY, linestyle="--", linewidth=1.2)
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel="exact weight w*  (dashed: w = w*)", ylabel="estimated weight w")
+    panel_title(axes, title, *notes)
 
 
 def _difference(run: Run, name: str) -> Curve:

@@ -114,6 +114,11 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
             weights = self.estimator.estimate(self.table, policy, critic, self.streams["weights"])
         return list(weights.cpu().numpy())
 
+    def exact_weights(self) -> Sequence[Array | None]:
+        """Of the current policies; see `continuous.algorithms.linear_gaussian_truth`."""
+        evaluation = self.surroundings.evaluation
+        return [None] * len(self.seeds) if evaluation is None else evaluation.exact_weights(self)
+
     def begin_epoch(self, epoch: int) -> None:
         """The real rows of a batch, and whether the policy only imitates."""
         super().begin_epoch(epoch)

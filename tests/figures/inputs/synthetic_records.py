@@ -84,8 +84,35 @@ def figure2_truth(n_rows: int = 600, n_retrainings: int = 5) -> dict[str, Any]:
         "log_weights": estimates,
         "true_log_weights": exact,
         "error_l1": np.abs(np.exp(estimates) - weights).mean(axis=-1),
+        "flat_error": np.abs(1.0 - weights).mean(axis=-1),
         "return_error": np.abs(generator.normal(size=(5, n_retrainings))) * np.array([[0.01, 0.1, 0.3, 0.6, 0.02]]).T,
     }
+
+
+def figure2_continuous() -> dict[str, Any]:
+    """The same with three estimators' order and shares."""
+    generator = np.random.default_rng(5)
+    return figure2_truth() | {
+        "rank_correlation": generator.uniform(-1.0, 1.0, (5, 5)),
+        "effective_share": generator.uniform(0.2, 1.0, (5, 5)),
+        "exact_effective_share": np.linspace(0.9, 0.3, 5),
+    }
+
+
+def weights_published() -> dict[str, Any]:
+    """AMPL's estimate leaves one and w* behind, a second one comes near."""
+    exact = np.exp(np.random.default_rng(4).normal(scale=1.5, size=500))
+    exact /= exact.mean()
+    share = np.linspace(0.0, 1.0, 11)
+    curves = np.stack([0.001 * share, share])
+    return {
+        "estimator": ["as published", "another"], "step": np.outer([100_000.0, 10_000.0], share),
+        "error": np.stack([1.2 + 0.002 * share, 1.2 - share]),
+        "rank_correlation": np.stack([-0.5 * share, 0.9 * share]),
+        "effective_share": 1.0 - 0.7 * curves, "distance_from_one": curves, "residual": -0.2 * (1.0 - 0.99 * curves),
+        "weights": np.stack([exact**-0.001, exact**0.8]), "exact_weights": exact,
+        "exact_distance_from_one": 1.2, "exact_effective_share": 0.2,
+    }  # fmt: skip
 
 
 def estimation_error() -> dict[str, Any]:
@@ -164,6 +191,8 @@ RECORDS = {
     "theorem1": theorem1,
     "theorem1-constant": theorem1_constant,
     "figure2-truth": figure2_truth,
+    "figure2-continuous": figure2_continuous,
+    "weights-published": weights_published,
     "estimation-error": estimation_error,
     "mopo-tradeoff": mopo_tradeoff,
     "damo-gap": damo_gap,

@@ -1,0 +1,45 @@
+"""The weights beside the exact ones in the picture of the tasks lqr-..."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ampl.errors import InvalidFileError
+from ampl.files import write_npz
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts
+from tests.figures.inputs.synthetic_runs import write_run
+
+METRICS = (
+    "epoch,evaluation/score_mean,certificate/model_return,certificate/value_estimate,truth/discounted_return\n"
+    "1,-900,-3,-1,-400\n2,99.5,-6.5,-9,-4\n"
+)
+
+
+def write_lqr_run(folder: Path, algorithm: str, **arrays: np.ndarray) -> Path:
+    """A run with the arrays of a retraining after epoch 10."""
+    path = write_run(folder, "lqr-pointmass", algorithm=algorithm, score=[])
+    (path / "metrics.csv").write_text(METRICS)
+    if arrays:
+        write_npz(path / "weights" / "epoch_0010.npz", arrays)
+    return path
+
+
+def test_the_weights_of_the_last_retraining_stand_beside_the_exact_ones(tmp_path: Path) -> None:
+    write_lqr_run(tmp_path, "mopo")
+    assert len(draw("lqr-learning", tmp_path).axes) == 2
+    exact, estimated = np.array([0.25, 0.5, 2.25]), np.array([0.9, 1.1, 1.0], dtype=np.float32)
+    write_lqr_run(tmp_path, "ampl", weights=estimated, exact_weights=exact)
+    figure = draw("lqr-learning", tmp_path)
+    (points,) = figure.axes[2].collections
+    np.testing.assert_allclose(points.get_offsets(), np.stack((exact, estimated), 1))
+    assert "weights after epoch 10" in texts(figure)
+    assert any("as many rows as 99% of the data; w*: 56%" in text for text in texts(figure))
+    check_text_is_readable(figure)
+
+
+@pytest.mark.parametrize("exact", [np.ones(2), np.array([1.0, -1.0, 3.0])])
+def test_exact_weights_that_are_none_are_one_line(tmp_path: Path, exact: np.ndarray) -> None:
+    write_lqr_run(tmp_path, "ampl", weights=np.ones(3), exact_weights=exact)
+    with pytest.raises(InvalidFileError, match=r"epoch_0010.npz does not hold exact weights: expected \[3\]"):
+        draw("lqr-learning", tmp_path)
