@@ -190,7 +190,9 @@ def describe(data: D4RLData, task: Task, transitions: int) -> dict[str, Any]:
         transitions: how many are taken from it.
     """
     source = "unknown" if data.provenance is None else data.provenance.source
-    facts = {"source": source, "transitions": transitions, "sha256": data.sha256}
+    facts: dict[str, Any] = {"source": source, "transitions": transitions, "sha256": data.sha256}
+    if task.family is Family.LINEAR_GAUSSIAN:
+        facts |= find_linear_gaussian(task.name).description()
     returns = episode_returns(data)
     if task.family is Family.MAZE2D or not len(returns):  # in the maze, segments end where a target was reached
         return facts

@@ -1,16 +1,19 @@
 """The tasks `lqr-...`: linear-Gaussian problems with a behavior policy, on which the deep algorithms run unchanged.
 
 They are this project's own. Each has a quadratic reward, so that its optimum is known, or with `-bounded` after its
-name the bounded one, which the theorems need. Forces are scaled so that actions of the optimum and of the data stay in
-[-1, 1].
+name the bounded one, which the theorems need. How well the data cover what the optimum does is named before that:
+`-near` and `-far` for more and less of the optimal gain, `-narrow` for less noise. Forces are scaled so that actions of
+the optimum and of the data stay in [-1, 1].
 """
 
 from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,9 +31,18 @@ DISCOUNT = 0.99
 EPISODE_LENGTH = 100  # steps, of the data's episodes and of an evaluation's
 N_EPISODES = 200  # in the data
 LARGEST_SIZES = (8, 4)  # D and A of lqr-random-D-A
+COVERAGES: Mapping[str | None, tuple[float, float]] = {
+    None: (0.5, 1.0),
+    "near": (0.75, 1.0),
+    "far": (0.25, 1.0),
+    "narrow": (0.5, 0.5),
+}
+"""By the word in a name, how much of the optimal gain and of the noise the behavior policy has."""
 _NAME = re.compile(
-    r"lqr-(?:pointmass(?P<plane>-2d)?|random-(?P<states>[1-9]\d*)-(?P<actions>[1-9]\d*))(?P<bounded>-bounded)?"
+    r"lqr-(?:pointmass(?P<plane>-2d)?|random-(?P<states>[1-9]\d*)-(?P<actions>[1-9]\d*))"
+    r"(?:-(?P<coverage>near|far|narrow))?(?P<bounded>-bounded)?"
 )
+_DIGITS = 9  # of what is recorded, behind the point: the same on every machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +52,7 @@ class LinearGaussianTask:
     Attributes:
         name: "lqr-pointmass", for example.
         mdp: the problem.
-        behavior: pi_b: half of the optimal gain, with noise.
+        behavior: pi_b: a part of the optimal gain, with noise; see COVERAGES.
         optimum: the best policy under the quadratic reward.
     """
 
@@ -65,6 +77,26 @@ class LinearGaussianTask:
         low, high = (return_of_episodes(self.mdp, policy, EPISODE_LENGTH) for policy in (self.behavior, self.optimum))
         return low, high
 
+    def description(self) -> dict[str, Any]:
+        """What a run records of behavior and optimum, as JSON values: a ~ N(gain s + offset, covariance), and returns.
+
+        Returns are undiscounted, of an episode, in reward units: those of `reference_returns`.
+        """
+        low, high = self.reference_returns()
+        return {
+            name: {
+                "gain": policy.gain.round(_DIGITS).tolist(),
+                "offset": (policy.offset.round(_DIGITS) + 0.0).tolist(),
+                "covariance": policy.covariance.round(_DIGITS).tolist(),
+                "episode_return": round(earned, _DIGITS),
+                "score": score,
+            }
+            for name, policy, earned, score in (
+                ("behavior", self.behavior, low, 0.0),
+                ("optimum", self.optimum, high, 100.0),
+            )
+        }
+
 
 @cache
 def find_linear_gaussian(name: str) -> LinearGaussianTask:
@@ -72,13 +104,14 @@ def find_linear_gaussian(name: str) -> LinearGaussianTask:
 
     Raises:
         InvalidArgumentError: a name that is not lqr-pointmass, lqr-pointmass-2d or lqr-random-D-A, with or without
-            -bounded, or sizes beyond what is meant.
+            a coverage and -bounded, or sizes beyond what is meant.
     """
     parts = _NAME.fullmatch(name)
     if parts is None:
         raise InvalidArgumentError(
             f"'{name}' is no linear-Gaussian task; expected lqr-pointmass, lqr-pointmass-2d or lqr-random-D-A with the "
-            "sizes of state and action, such as lqr-random-4-2, with or without -bounded at the end."
+            "sizes of state and action, such as lqr-random-4-2, then -near, -far, -narrow or nothing, then -bounded or "
+            "nothing."
         )
     if parts["states"] is None:
         quadratic, noise = _point_mass(2 if parts["plane"] else 1), 0.2
@@ -89,7 +122,10 @@ def find_linear_gaussian(name: str) -> LinearGaussianTask:
         quadratic, noise = _random(*sizes), 0.15
     optimum = optimal_policy(quadratic)
     size = optimum.action_size
-    behavior = AffineGaussianPolicy(0.5 * optimum.gain, optimum.offset, noise**2 * np.eye(size))
+    gain_share, noise_share = COVERAGES[parts["coverage"]]
+    behavior = AffineGaussianPolicy(
+        gain_share * optimum.gain, optimum.offset, (noise_share * noise) ** 2 * np.eye(size)
+    )
     reward = BoundedReward(quadratic.reward.matrix) if parts["bounded"] else quadratic.reward
     return LinearGaussianTask(name, replace(quadratic, reward=reward), behavior, optimum)
 

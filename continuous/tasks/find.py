@@ -6,8 +6,13 @@ from ampl.errors import UnknownNameError
 from continuous.tasks.registry import TASKS, Family, Task
 
 LINEAR_GAUSSIAN_PREFIX = "lqr-"
-LINEAR_GAUSSIAN_NAMES = tuple(  # and lqr-random of other sizes
-    f"{name}{reward}" for name in ("lqr-pointmass", "lqr-pointmass-2d", "lqr-random-4-2") for reward in ("", "-bounded")
+LINEAR_GAUSSIAN_NAMES = (  # and lqr-random of other sizes, and all of these with each coverage and reward
+    *(
+        f"{name}{reward}"
+        for name in ("lqr-pointmass", "lqr-pointmass-2d", "lqr-random-4-2")
+        for reward in ("", "-bounded")
+    ),
+    *(f"lqr-pointmass-{coverage}" for coverage in ("near", "far", "narrow")),
 )
 
 

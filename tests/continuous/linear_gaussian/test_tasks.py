@@ -1,5 +1,6 @@
 """The tasks lqr-...: their data, their scores, and the simulator that is the problem's own dynamics."""
 
+import json
 from dataclasses import replace
 
 import gymnasium
@@ -8,6 +9,7 @@ import pytest
 
 from ampl.catalog import choose
 from ampl.errors import AmplError
+from continuous.algorithms.build import describe
 from continuous.data.d4rl_data import Source
 from continuous.data.linear_gaussian_data import sampled_data
 from continuous.environments.registry import environment_for, simulator_maker
@@ -22,7 +24,7 @@ from tests.continuous.linear_gaussian.monte_carlo import assert_mean
 
 
 @pytest.mark.parametrize("name", [*LINEAR_GAUSSIAN_NAMES, "lqr-random-6-3"])
-def test_data_stay_among_the_actions_of_squashed_policies_and_cover_a_noisy_optimum(name: str) -> None:
+def test_data_stay_among_the_actions_of_squashed_policies_and_cover_a_noisy_optimum_or_not(name: str) -> None:
     task = find_linear_gaussian(name)
     data = sampled_data(find_task(name))
     assert data.provenance is not None
@@ -31,11 +33,36 @@ def test_data_stay_among_the_actions_of_squashed_policies_and_cover_a_noisy_opti
     assert data.timeouts.sum() == 200
     noisy = replace(task.optimum, covariance=0.005 * np.eye(task.optimum.action_size))
     data_law = episode_law(task.mdp, task.behavior, EPISODE_LENGTH)
-    assert second_moment(occupancy(task.mdp, noisy), data_law) is SecondMoment.FINITE
+    covered = not name.endswith(("-far", "-narrow"))
+    expected = SecondMoment.FINITE if covered else SecondMoment.INFINITE
+    assert second_moment(occupancy(task.mdp, noisy), data_law) is expected
     assert_mean(
         data.rewards[::97].astype(float),
         float(data_law.shares @ task.mdp.reward.expectation(data_law.means, data_law.covariances)),
     )
+
+
+def test_a_coverage_is_how_much_of_the_optimal_gain_and_of_the_noise_the_data_have() -> None:
+    """Written out: all of the optimal gain and noise of standard deviation 0.2 are 1."""
+    optimum = find_linear_gaussian("lqr-pointmass").optimum.gain
+    for coverage, gain, noise in (("", 0.5, 0.2), ("-near", 0.75, 0.2), ("-far", 0.25, 0.2), ("-narrow", 0.5, 0.1)):
+        for name in (f"lqr-pointmass{coverage}", f"lqr-pointmass{coverage}-bounded"):
+            behavior = find_linear_gaussian(name).behavior
+            np.testing.assert_allclose(behavior.gain, gain * optimum)
+            np.testing.assert_allclose(behavior.covariance, [[noise**2]])
+
+
+def test_a_run_s_config_has_the_constants_of_behavior_and_optimum() -> None:
+    task, found = find_task("lqr-random-4-2-near"), find_linear_gaussian("lqr-random-4-2-near")
+    described = describe(sampled_data(task), task, 20_000)
+    for name, policy, score in (("behavior", found.behavior, 0.0), ("optimum", found.optimum, 100.0)):
+        kept = json.loads(json.dumps(described[name]))
+        for what in ("gain", "offset", "covariance"):
+            np.testing.assert_allclose(kept[what], getattr(policy, what), atol=1e-9)
+        assert (
+            normalize_score(task, np.array(kept["episode_return"])) == pytest.approx(score, abs=1e-5) == kept["score"]
+        )
+        assert kept["episode_return"] == pytest.approx(return_of_episodes(found.mdp, policy, EPISODE_LENGTH))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
@@ -101,6 +128,8 @@ def test_a_task_of_any_size_is_found_by_name() -> None:
     ("name", "said"),
     [
         ("lqr-cartpole", "no linear-Gaussian task; expected lqr-pointmass, lqr-pointmass-2d or lqr-random-D-A"),
+        ("lqr-pointmass-wide", "then -near, -far, -narrow or nothing, then -bounded or nothing"),
+        ("lqr-pointmass-bounded-near", "then -near, -far, -narrow or nothing, then -bounded or nothing"),
         ("lqr-random-0-1", "no linear-Gaussian task"),
         ("lqr-random-04-2", "no linear-Gaussian task"),
         ("lqr-random-9-1", r"expected at least 1 and at most \(8, 4\)"),
