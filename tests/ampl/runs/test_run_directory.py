@@ -12,6 +12,7 @@ import pytest
 
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError
 from ampl.file_lock import FolderLock
+from ampl.files import read_npz
 from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, read_checkpoint, read_checkpoints, write_checkpoint
 from ampl.runs.metrics_table import MetricsTable, read_metrics
 from ampl.scale import Scale
@@ -32,6 +33,18 @@ def test_a_run_directory_holds_everything_that_figures_need(tmp_path: Path) -> N
     assert {"python", "numpy", "ampl-testbed"} <= set(manifest["versions"])
     assert (place / "weights" / "epoch_0002.npz").exists()
     assert {"metrics.csv", "result.json", "checkpoint"} <= {path.name for path in place.iterdir()}
+
+
+def test_exact_weights_stand_beside_the_estimated_ones_of_seeds_that_have_them(tmp_path: Path) -> None:
+    class Knowing(FakeAlgorithm):
+        def exact_weights(self) -> list[Any]:
+            return [np.arange(4.0), None]
+
+    run(tmp_path, 3, Knowing([0, 1]))
+    files = [tmp_path / "walk/fake/plain" / f"seed{seed}" / "weights" / "epoch_0002.npz" for seed in (0, 1)]
+    first, second = (read_npz(path, "weights", ["weights"], ["exact_weights"]) for path in files)
+    np.testing.assert_array_equal(first["exact_weights"], np.arange(4.0))
+    assert set(second) == {"weights"}
 
 
 def test_wall_time_and_sessions_add_up_over_resumptions(tmp_path: Path) -> None:

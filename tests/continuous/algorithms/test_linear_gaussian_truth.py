@@ -19,7 +19,7 @@ from continuous.linear_gaussian.mixtures import GaussianMixture, episode_law, oc
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics
 from continuous.linear_gaussian.returns import expected_return
 from continuous.linear_gaussian.tasks import find_linear_gaussian
-from continuous.linear_gaussian.weights import log_weights
+from continuous.linear_gaussian.weights import agreement, log_weights
 from continuous.replay.buffers import TransitionTable
 
 
@@ -114,6 +114,33 @@ def test_the_exact_weights_have_no_error_and_equal_weights_have_that_of_being_on
     ones = evaluation._against_exact_weights(table, visited, 1.0 + 1e-9 * np.arange(len(exact))[None])
     assert ones["exact_weights/error"] == pytest.approx(np.abs(1.0 - exact).mean(), rel=1e-4)
     assert ones["exact_weights/estimate_effective_share"] == pytest.approx(1.0)
+
+
+def test_an_affine_policy_has_the_exact_weights_of_the_formula_and_one_that_pushes_away_has_none() -> None:
+    task = find_linear_gaussian("lqr-pointmass")
+    policies = (replace(task.optimum, covariance=0.02 * np.eye(1)), replace(task.optimum, gain=np.full((1, 2), 5.0)))
+    generator = np.random.default_rng(0)
+
+    def act(state: torch.Tensor, streams: object) -> torch.Tensor:
+        actions = [policy.act(rows.double().numpy(), generator) for policy, rows in zip(policies, state, strict=True)]
+        return torch.from_numpy(np.stack(actions).clip(-1e3, 1e3)).float()
+
+    algorithm: Any = SimpleNamespace(
+        seeds=(0, 1),
+        learner=SimpleNamespace(discount=task.mdp.discount, policy=SimpleNamespace(act=act)),
+        table=table_of(task),
+        computing=nullcontext,
+    )
+    evaluation = TruthEvaluation(task, evaluator=None, score=None, episode_limit=100)
+    (found, none) = evaluation.exact_weights(algorithm)
+    assert none is None
+    pairs = torch.cat((algorithm.table.state, algorithm.table.action), dim=-1).double().numpy()
+    data = episode_law(task.mdp, task.behavior, 100)
+    exact = np.exp(log_weights(occupancy(task.mdp, policies[0]), data, pairs))
+    assert found is not None
+    near = agreement(found, exact)  # not the same, as the policy is fitted to 500 draws of it
+    assert near.rank_correlation > 0.98
+    assert near.error < 0.15 * np.abs(1.0 - exact).mean()
 
 
 def test_a_policy_without_an_occupancy_has_no_columns_of_weights() -> None:
