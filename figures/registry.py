@@ -6,8 +6,6 @@ A picture is drawn either from the record of the same name, which an experiment 
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -49,7 +47,6 @@ from figures.training import (
 from figures.training.ampl_figure2 import Selection
 
 _PICTURE = {".png": (".png", ".pdf"), ".pdf": (".pdf",), ".svg": (".svg",)}  # suffix of --out: files written
-_WIDTH_WITHOUT_TERMINAL = 180  # characters
 
 
 @dataclass(frozen=True)
@@ -122,10 +119,9 @@ class TableFromRuns:
     def make(self, runs: Path, selection: Selection, suffixes: Iterable[str]) -> Made:
         """See Product."""
         table = self.compile(runs)
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
         texts = {".md": table.markdown, ".csv": table.csv}
-        shown = table.terminal(width, sys.stdout.encoding or "utf-8")
-        return Made({suffix: texts[suffix]().encode(errors="backslashreplace") for suffix in suffixes}, shown)
+        files = {suffix: texts[suffix]().encode(errors="backslashreplace") for suffix in suffixes}
+        return Made(files, table.for_standard_output())
 
 
 FIGURES: Mapping[str, Product] = {

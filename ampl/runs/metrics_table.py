@@ -142,16 +142,24 @@ class Curve(NamedTuple):
 
 
 def read_curve(path: Path, name: str) -> Curve:
-    """One column of a metrics.csv without its empty cells; an empty curve if there is no such column.
+    """One column of a metrics.csv, see `read_curves`."""
+    return read_curves(path, [name])[name]
+
+
+def read_curves(path: Path, names: Iterable[str]) -> dict[str, Curve]:
+    """Columns of a metrics.csv without their empty cells; an empty curve where there is no such column.
 
     Raises:
         InvalidFileError: see `read_metrics`.
     """
     header, rows = _read_rows(path)
-    column = header.index(name) if name in header else -1
     table = _numbers(path, header, rows)
-    measured = np.array([column >= 0 and row[column] != "" for row in rows], dtype=bool)
-    return Curve(table[measured, 0].astype(np.int64), table[measured, column])
+    curves = {}
+    for name in names:
+        column = header.index(name) if name in header else -1
+        measured = np.array([column >= 0 and row[column] != "" for row in rows], dtype=bool)
+        curves[name] = Curve(table[measured, 0].astype(np.int64), table[measured, column])
+    return curves
 
 
 def read_metrics(path: Path) -> dict[str, NDArray[np.float64]]:

@@ -17,7 +17,7 @@ _SCALE = "scale."  # what was asked for; what it changed stands in the settings
 
 def difference_between_runs(there: Any, here: Any) -> str | None:
     """Why the configuration `here` is not that of the run `there`, in words; None if it is, be it longer or shorter."""
-    found, asked = _flat(there), _flat(here)
+    found, asked = flat_settings(there), flat_settings(here)
     different = first_difference(_without_length(found), _without_length(asked))
     before, now = found.get(_EPOCHS), asked.get(_EPOCHS)
     if different is None or before == now:
@@ -37,13 +37,13 @@ def recorded_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def same_length(there: Any, here: Any) -> bool:
     """Whether two configurations ask for as many epochs."""
-    found, asked = _flat(there), _flat(here)
+    found, asked = flat_settings(there), flat_settings(here)
     return all(found.get(name) == asked.get(name) for name in _LENGTH)
 
 
 def first_difference(there: Any, here: Any) -> str | None:
     """The first setting in which two nested configurations differ, in words; None if they are equal."""
-    found, asked = _flat(there), _flat(here)
+    found, asked = flat_settings(there), flat_settings(here)
     for name in [*asked, *found]:
         if found.get(name, _ABSENT) != asked.get(name, _ABSENT):
             return f"{name} is {found.get(name, _ABSENT)!r} there and {asked.get(name, _ABSENT)!r} here"
@@ -54,8 +54,9 @@ def _without_length(flat: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flat.items() if name not in _LENGTH and not name.startswith(_SCALE)}
 
 
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings under dotted names: {"model": {"layers": 4}} to {"model.layers": 4}."""
     if not isinstance(settings, dict):
         return {prefix.removesuffix("."): settings}
-    return {name: value for key, part in settings.items() for name, value in _flat(part, f"{prefix}{key}.").items()}
+    parts = (flat_settings(part, f"{prefix}{key}.") for key, part in settings.items())
+    return {name: value for part in parts for name, value in part.items()}

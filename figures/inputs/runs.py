@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from glob import escape
@@ -23,21 +23,23 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_json, read_npz
-from ampl.runs.metrics_table import EPOCH, Curve, read_curve
-from ampl.runs.run_identity import recorded_settings
+from ampl.runs.metrics_table import EPOCH, Curve, read_curves
+from ampl.runs.run_identity import flat_settings, recorded_settings
 from ampl.settings import variant_folder, variant_label
 
 logger = logging.getLogger(__name__)
 
 SCORE = "evaluation/score_mean"  # normalized, 0-100; the mean of the episodes of one evaluation
-RETURN = "evaluation/return_mean"  # the same undiscounted, in the task's reward units
+RETURN = "evaluation/return_mean"  # the same undiscounted, in the task's reward units; exact on finite MDPs
 SCORE_WINDOW = 10  # evaluations that a run's score is the mean of; the paper logs several windows and names none
 UNKNOWN = "unknown"
 
 _T = TypeVar("_T")
 _SEED = re.compile(r"seed(0|[1-9]\d*)")
 _SNAPSHOT = re.compile(r"epoch_(\d+)")
+_RETURN_SPREAD = "evaluation/return_spread"  # over the episodes of an evaluation; an exact return has none
 _MEAN_TOLERANCE = 1e-2  # of weights, whose mean is one
+_PLACE = 4  # parts of a run's path below the folder of all runs
 _COMMIT_LENGTH = 7  # letters that name a commit
 
 
@@ -57,12 +59,15 @@ class Run:
         path: its directory.
         task, algorithm, variant: what was trained on what.
         settings: those that differ from the variant's own, by key; mostly none.
+        configuration: every setting as it was recorded, by dotted key.
         seed: >= 0.
         ending: finished, unfinished or stopped.
         message: why it stopped; otherwise empty.
         epochs: epochs recorded.
+        metric: what the curve holds.
         curve: the metric that was asked for, where it was measured: normalized scores, 0-100, if nothing else was;
             empty if the run does not report it.
+        exact: whether its returns are expected values, computed rather than measured in episodes.
         data: "re-created", "original", another word of the run's own, or unknown.
         batch_mean, batch_max: return of the data's complete episodes, in reward units; None if unknown.
         steps: gradient steps so far; None if unknown.
@@ -77,11 +82,14 @@ class Run:
     algorithm: str
     variant: str
     settings: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     seed: int
     ending: Ending
     message: str
     epochs: int
+    metric: str
     curve: Curve
+    exact: bool
     data: str
     batch_mean: float | None
     batch_max: float | None
@@ -90,6 +98,11 @@ class Run:
     scaled: bool | None
     device: str
     commit: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all runs that it lies in."""
+        return Path(*self.path.parts[:-_PLACE])
 
     @property
     def label(self) -> str:
@@ -146,18 +159,14 @@ def find_runs(
     Returns:
         Every run that can be read, those that do not count included.
     """
-    found = []
-    for path in sorted([*folder.glob(f"*/{algorithm}/*/seed*"), *folder.glob(f"{algorithm}/*/seed*")], key=_order):
-        task, variant, seed = path.absolute().parts[-4], path.parts[-2], _SEED.fullmatch(path.name)
-        wanted = (tasks is None or task in tasks) and (variants is None or variant in variants)
-        if not seed or not wanted or not path.is_dir():
-            continue
-        names = {"task": task, "algorithm": algorithm, "variant": variant.partition(",")[0], "seed": int(seed[1])}
-        try:
-            found.append(_read_run(path, names, metric))
-        except InvalidFileError as error:
-            logger.warning("%s is left out: %s", path, error)
-    return found
+    tasks, variants = (None if names is None else tuple(names) for names in (tasks, variants))
+    places = [*folder.glob(f"*/{algorithm}/*/seed*"), *folder.glob(f"{algorithm}/*/seed*")]
+    wanted = [
+        path
+        for path in sorted(places, key=_order)
+        if (tasks is None or path.absolute().parts[-4] in tasks) and (variants is None or path.parts[-2] in variants)
+    ]
+    return _read_runs(wanted, [metric])
 
 
 def find_all_runs(folder: Path) -> list[Run]:
@@ -165,6 +174,31 @@ def find_all_runs(folder: Path) -> list[Run]:
     places = (path for pattern in ("*/*/*/seed*", "*/*/seed*") for path in folder.glob(pattern) if path.is_dir())
     algorithms = sorted({path.parts[-3] for path in places})
     return [run for name in algorithms if name == escape(name) for run in find_runs(folder, name)]
+
+
+def find_nested_runs(folders: Iterable[Path]) -> list[Run]:
+    """The runs of every algorithm at any depth below folders, or that these are, in the order task, variant, seed.
+
+    Their curves are scores, or returns where a run has no score. A run below two of the folders counts once.
+
+    Raises:
+        InvalidFileError: one of the folders is not there, or not a folder.
+    """
+    places: dict[Path, Path] = {}
+    for folder in folders:
+        check_is_folder(folder)
+        for path in [folder, *folder.rglob("seed*")]:
+            holds_run = any((path / name).exists() for name in ("config.json", "metrics.csv"))
+            if holds_run and len(path.absolute().parts) > _PLACE:
+                places.setdefault(path.resolve(), path)
+    return _read_runs(sorted(places.values(), key=_order), [SCORE, RETURN])
+
+
+def check_is_folder(folder: Path) -> None:
+    """Raises InvalidFileError unless the folder is there."""
+    if not folder.is_dir():
+        wrong = "is not a folder" if folder.exists() else "does not exist"
+        raise InvalidFileError(f"{folder} {wrong}. Name a folder that `ampl train ... --out DIR` wrote runs to.")
 
 
 def recent(values: NDArray[np.float64]) -> float:
@@ -198,10 +232,26 @@ def read_exact_weights(path: Path) -> NDArray[Any] | None:
 
 def _order(path: Path) -> tuple[str, str, int, str]:
     seed = _SEED.fullmatch(path.name)
-    return path.absolute().parts[-4], path.parts[-2], int(seed[1]) if seed else -1, path.name
+    return path.absolute().parts[-4], path.absolute().parts[-2], int(seed[1]) if seed else -1, path.name
 
 
-def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:
+def _read_runs(paths: Iterable[Path], metrics: Sequence[str]) -> list[Run]:
+    """The runs in `paths`, with the first of the metrics that each has; a warning names those that cannot be read."""
+    found = []
+    for path in paths:
+        seed = _SEED.fullmatch(path.absolute().name)
+        if not seed or not path.is_dir():
+            continue
+        task, algorithm, folder = path.absolute().parts[-4:-1]
+        names = {"task": task, "algorithm": algorithm, "variant": folder.partition(",")[0], "seed": int(seed[1])}
+        try:
+            found.append(_read_run(path, names, metrics))
+        except InvalidFileError as error:
+            logger.warning("%s is left out: %s", path, error)
+    return found
+
+
+def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> Run:
     """The run in `path`, which must be the one that the path names.  Raises InvalidFileError."""
     config = _read_object(path / "config.json")
     different = [name for name, value in names.items() if config.get(name) != value]
@@ -209,18 +259,21 @@ def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:
         name = different[0]
         raise InvalidFileError(f"its config.json says {name} {config.get(name)!r}; its place says {names[name]!r}.")
     settings = recorded_settings(config)
-    if (expected := variant_folder(names["variant"], settings)) != path.parts[-2]:
-        raise InvalidFileError(f"its config.json has the settings of {expected!r}; its place says {path.parts[-2]!r}.")
+    place = path.absolute().parts[-2]
+    if (expected := variant_folder(names["variant"], settings)) != place:
+        raise InvalidFileError(f"its config.json has the settings of {expected!r}; its place says {place!r}.")
     result = _read_object(path / "result.json") if (path / "result.json").exists() else {"status": Ending.UNFINISHED}
     if result.get("status") not in list(Ending):
         raise InvalidFileError(f"its result.json has status {result.get('status')!r}.")
     manifest = _read_object(path / "manifest.json") if (path / "manifest.json").exists() else {}
-    table = path / "metrics.csv"
     nothing = Curve(np.zeros(0, dtype=np.int64), np.zeros(0))
-    curve, rows = (read_curve(table, name) if table.exists() else nothing for name in (metric, EPOCH))
-    if not np.isfinite(curve.values).all():
+    columns = (*metrics, EPOCH, RETURN, _RETURN_SPREAD)
+    table = path / "metrics.csv"
+    curves = read_curves(table, columns) if table.exists() else dict.fromkeys(columns, nothing)
+    metric = next((name for name in metrics if curves[name].values.size), metrics[0])
+    if not np.isfinite(curves[metric].values).all():
         raise InvalidFileError(f"its metrics.csv has a value of '{metric}' that is not finite.")
-    epochs = len(rows.values)
+    epochs = len(curves[EPOCH].values)
     steps_per_epoch = _find(config, int, "settings.schedule.steps_per_epoch")
     commit = _find(manifest, str, "git.commit")
     dirty = "+" if _find(manifest, bool, "git.dirty") else ""
@@ -228,10 +281,13 @@ def _read_run(path: Path, names: Mapping[str, Any], metric: str) -> Run:
         path=path,
         **names,
         settings=settings,
+        configuration=flat_settings(config.get("settings", {})),
         ending=Ending(result["status"]),
         message=str(result.get("message", "")),
         epochs=epochs,
-        curve=curve,
+        metric=metric,
+        curve=curves[metric],
+        exact=curves[RETURN].values.size > 0 and not curves[_RETURN_SPREAD].values.size,
         data=_find(config, str, "settings.data.source") or UNKNOWN,
         batch_mean=_find(config, float, "settings.data.episode_return_mean"),
         batch_max=_find(config, float, "settings.data.episode_return_max"),

@@ -110,9 +110,9 @@ def step_range(runs: Iterable[Run]) -> str:
     return (low if low == high else f"{low} to {high}") + scaled
 
 
-def with_spread(mean: float, std: float | None) -> str:
+def with_spread(mean: float, std: float | None, form: str = ".1f") -> str:
     """The two as text: "55.8 ± 3.9"; without the second where there is none."""
-    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+    return f"{mean:{form}}" if std is None else f"{mean:{form}} ± {std:{form}}"
 
 
 def score_text(cell: Cell | None) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ampl.files import SIGNATURE
 from ampl.markdown import as_markdown, sentence_as_markdown
 from ampl.printing import literal_console
+
+_WIDTH_WITHOUT_TERMINAL = 180  # characters
 
 Value = str | int | float | None
 
@@ -40,13 +44,13 @@ class Table:
         return "\n".join([f"<!-- written by {SIGNATURE} -->", title, "", *lines, "", *notes]) + "\n"
 
     def csv(self) -> str:
-        """As CSV with full precision; a last column says who wrote it."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*self.values[0], "written_by"])
-        for row in self.values:
-            writer.writerow([*("" if value is None else value for value in row.values()), SIGNATURE])
-        return text.getvalue()
+        """As CSV with full precision, see `as_csv`."""
+        return as_csv(self.values)
+
+    def for_standard_output(self) -> str:
+        """As lines for the terminal that standard output is, or for wide ones where it is none."""
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
+        return self.terminal(width, sys.stdout.encoding or "utf-8")
 
     def terminal(self, width: int, encoding: str = "utf-8") -> str:
         """As lines for a terminal of `width` characters; what its encoding does not have is escaped."""
@@ -64,6 +68,16 @@ class Table:
             console.print(f"- {note}")
         file.seek(0)
         return file.read()
+
+
+def as_csv(values: Sequence[Mapping[str, Value]]) -> str:
+    """Mappings with the same names, at least one, as CSV with full precision; a last column says who wrote it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*values[0], "written_by"])
+    for row in values:
+        writer.writerow([*("" if value is None else value for value in row.values()), SIGNATURE])
+    return text.getvalue()
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from ampl.errors import AmplError, InvalidFileError
 from figures.drawing.render import render
-from figures.inputs.runs import find_all_runs
+from figures.inputs.runs import check_is_folder, find_all_runs
 from figures.inputs.table import Table
 from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns, Product, TableFromRuns
 from figures.report.facts import caution, claim_table, facts, find_claims, run_table
@@ -92,9 +92,7 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
     Raises:
         InvalidFileError: it is not there, not a folder, or holds neither runs nor records nor claims.
     """
-    if not folder.is_dir():
-        wrong = "is not a folder" if folder.exists() else "does not exist"
-        raise InvalidFileError(f"{folder} {wrong}. Name a folder that `ampl train ... --out DIR` wrote runs to.")
+    check_is_folder(folder)
     with _warnings_once() as warnings:
         runs = find_all_runs(folder)
         records = [name for name, made in FIGURES.items() if isinstance(made, FromRecord) and _record(folder, made)]

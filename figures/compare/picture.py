@@ -1,0 +1,91 @@
+"""A comparison as a picture: every seed, interquartile means, and their intervals. A pair of panels for each task.
+
+Left: the mean of the last evaluations, right: the last one. Rows have the numbers that they have in the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from ampl.statistics import CONFIDENCE
+from figures.compare.results import Compared, Comparison
+from figures.compare.rows import Measure, Policies
+from figures.drawing.style import BLUE, GRAY, headline, literal, new_figure, panel_title
+
+_MOST_ROWS = 40
+_LABEL_WIDTH = 44  # letters
+_LINE, _BETWEEN, _AROUND = 0.19, 0.15, 1.25  # inches: for a line of a label, between rows, and around a panel
+_UNITS = {
+    Measure.SCORE: "score (0-100)",
+    Measure.RETURN: "return (reward units)",
+    Measure.EXACT: "exact return (reward units)",
+}
+
+
+def draw(comparison: Comparison) -> Figure:
+    """Draws the first 40 rows; a line says how many more there are."""
+    drawn = comparison.rows[:_MOST_ROWS]
+    panels: dict[tuple[str, Measure], list[Compared]] = {}
+    for each in drawn:
+        over = f"over {len(each.row.tasks)} tasks: " if len(each.row.tasks) > 1 else ""
+        panels.setdefault((over + ", ".join(each.row.tasks), each.row.measure), []).append(each)
+    heights = [sum(map(_height, there)) for there in panels.values()]
+    figure = new_figure(11.0, 1.2 + sum(heights) + _AROUND * len(panels))
+    grid = figure.subplots(len(panels), len(Policies), squeeze=False, height_ratios=heights, sharex="row")
+    for row, ((tasks, measure), there) in zip(grid, panels.items(), strict=True):
+        for axes, policies, title in zip(row, Policies, (tasks, ""), strict=True):
+            _draw_rows(axes, there, policies, named=axes is row[0])
+            axes.set_xlabel(_UNITS[measure])
+            panel_title(axes, title, (policies, GRAY))
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=3)
+    n_runs = sum(len(each.row.runs) for each in drawn if len(each.row.tasks) == 1)
+    n_tasks = len({task for each in drawn for task in each.row.tasks})
+    more = len(comparison.rows) - len(drawn)
+    detail = f"Not drawn: the {more} rows after the first {_MOST_ROWS}." if more else "All rows of the tables."
+    headline(figure, f"{n_runs} runs on {n_tasks} {'task' if n_tasks == 1 else 'tasks'}", detail)
+    return figure
+
+
+def _draw_rows(axes: Axes, there: Sequence[Compared], policies: Policies, *, named: bool) -> None:
+    places, top = [], 0.0
+    for each in there:
+        places.append(top + _height(each) / 2)
+        top += _height(each)
+        result = each.results[policies]
+        for scores in result.scores:
+            axes.plot(scores, [places[-1]] * len(scores), "o", color=GRAY, markersize=4, alpha=0.6)
+        value, interval = result.interquartile_mean
+        if interval is not None:
+            axes.plot(interval, [places[-1]] * 2, color=BLUE, linewidth=4, alpha=0.35, solid_capstyle="butt")
+        axes.plot(value, places[-1], "D", color=BLUE, markersize=6, markerfacecolor=BLUE if interval else "white")
+    axes.set_ylim(top, 0.0)
+    axes.set_yticks(places, [_label(each) for each in there] if named else [""] * len(there))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _label(each: Compared) -> str:
+    return fill(literal(f"{each.number}  {each.row.algorithm} {each.row.label}"), _LABEL_WIDTH, break_on_hyphens=False)
+
+
+def _height(each: Compared) -> float:
+    """Of a row, in inches where its panel has the room that it asks for."""
+    return _BETWEEN + _LINE * (1 + _label(each).count("\n"))
+
+
+def _legend() -> list[Line2D]:
+    mean = f"interquartile mean, {CONFIDENCE:.0%} interval"
+    return [
+        Line2D([], [], linestyle="", marker="o", color=GRAY, markersize=4, alpha=0.6, label="a seed"),
+        Line2D([], [], color=BLUE, marker="D", markersize=6, linewidth=1.5, label=mean),
+        Line2D(
+            [], [], linestyle="", marker="D", color=BLUE, markerfacecolor="white", label="single seeds: no interval"
+        ),
+    ]
