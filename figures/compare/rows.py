@@ -39,7 +39,7 @@ class Policies(StrEnum):
     LAST = "last evaluation"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Row:
     """A method on one task, or on several.
 

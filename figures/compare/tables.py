@@ -77,18 +77,22 @@ def _row_over_tasks(compared: Compared, policies: Policies) -> tuple[str, ...]:
     row, result = compared.row, compared.results[policies]
     numbers = (f"{each:.1f}" for each in (result.mean, result.median, result.optimality_gap))
     named = (str(compared.number), ", ".join(row.tasks), row.algorithm, row.label)
-    return (*named, _estimate(result.interquartile_mean, ".1f"), *numbers, _estimate(result.better, ".2f"))
+    mean, better = (
+        _estimate(each, form, "one seed on a task")
+        for each, form in ((result.interquartile_mean, ".1f"), (result.better, ".2f"))
+    )
+    return (*named, mean, *numbers, better)
 
 
 def _seed(run: Run) -> str:
     return f"{run.seed}" if run.ending is Ending.FINISHED else f"{run.seed}*"
 
 
-def _estimate(estimate: Estimate | None, form: str) -> str:
+def _estimate(estimate: Estimate | None, form: str, without: str = "one seed") -> str:
     if estimate is None:
         return ""
     value, interval = estimate
-    within = "(one seed)" if interval is None else f"[{interval.low:{form}}, {interval.high:{form}}]"
+    within = f"({without})" if interval is None else f"[{interval.low:{form}}, {interval.high:{form}}]"
     return f"{value:{form}} {within}"
 
 

@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,11 +168,15 @@ def find_runs(
     return _read_runs(wanted, [metric])
 
 
-def find_all_runs(folder: Path) -> list[Run]:
-    """The runs of every algorithm below a folder, in the order algorithm, task, variant, seed; see `find_runs`."""
-    places = (path for pattern in ("*/*/*/seed*", "*/*/seed*") for path in folder.glob(pattern) if path.is_dir())
-    algorithms = sorted({path.parts[-3] for path in places})
-    return [run for name in algorithms if name == escape(name) for run in find_runs(folder, name)]
+def find_all_runs(folder: Path, metrics: Sequence[str] = (SCORE,)) -> list[Run]:
+    """The runs of every algorithm below a folder, in the order algorithm, task, variant, seed; see `find_runs`.
+
+    Args:
+        folder: folder of all runs, or of one task's.
+        metrics: what `Run.score` holds: the first of these that a run has.
+    """
+    places = (path for pattern in ("*/*/*/seed*", "*/*/seed*") for path in folder.glob(pattern))
+    return _read_runs(sorted(places, key=lambda path: (path.absolute().parts[-3], *_order(path))), metrics)
 
 
 def find_nested_runs(folders: Iterable[Path]) -> list[Run]:
@@ -232,7 +235,7 @@ def read_exact_weights(path: Path) -> NDArray[Any] | None:
 
 def _order(path: Path) -> tuple[str, str, int, str]:
     seed = _SEED.fullmatch(path.name)
-    return path.absolute().parts[-4], path.absolute().parts[-2], int(seed[1]) if seed else -1, path.name
+    return path.absolute().parts[-4], path.absolute().parts[-2], int(seed[1]) if seed else -1, str(path)
 
 
 def _read_runs(paths: Iterable[Path], metrics: Sequence[str]) -> list[Run]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +21,10 @@ from typing import TypeVar
 from matplotlib.figure import Figure
 
 from ampl.errors import AmplError, InvalidFileError
+from figures.compare.results import compare
+from figures.compare.tables import tables as comparison_tables
 from figures.drawing.render import render
-from figures.inputs.runs import check_is_folder, find_all_runs
+from figures.inputs.runs import RETURN, SCORE, check_is_folder, find_all_runs
 from figures.inputs.table import Table
 from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns, Product, TableFromRuns
 from figures.report.facts import caution, claim_table, facts, find_claims, run_table
@@ -64,6 +66,7 @@ class Contents:
         facts: where it comes from, as pairs of a name and what is to be said.
         caution: what the scores may not be compared with; empty if nothing speaks against it.
         runs: one row for the seeds of each algorithm, task and variant; None without runs.
+        comparison: scores of all runs, as `ampl compare` prints them.
         claims: one row a claim; None without claims.
         tables: by name.
         pictures: by name.
@@ -75,6 +78,7 @@ class Contents:
     facts: tuple[tuple[str, str], ...]
     caution: str
     runs: Table | None
+    comparison: Sequence[Table]
     claims: Table | None
     tables: Mapping[str, Table]
     pictures: Mapping[str, Picture]
@@ -94,7 +98,7 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
     """
     check_is_folder(folder)
     with _warnings_once() as warnings:
-        runs = find_all_runs(folder)
+        runs = find_all_runs(folder, (SCORE, RETURN))
         records = [name for name, made in FIGURES.items() if isinstance(made, FromRecord) and _record(folder, made)]
         if not runs and not records and find_claims(folder) is None:
             raise InvalidFileError(
@@ -102,6 +106,7 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
                 "some of each in DIR."
             )
         left_out: dict[str, str] = {}
+        comparison = _kept("comparison", lambda: comparison_tables(compare(runs)), left_out)
         claims = _kept(CLAIMS, partial(claim_table, folder), left_out)
         tables: dict[str, Table] = {}
         pictures: dict[str, Picture] = {}
@@ -118,6 +123,7 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
         facts=facts(folder, runs, records),
         caution=caution(runs),
         runs=run_table(runs) if runs else None,
+        comparison=comparison or [],
         claims=claims,
         tables=tables,
         pictures=pictures,
