@@ -31,6 +31,7 @@ from figures.theory import (
     theorem1_constant,
     weights_published,
 )
+from figures.theory import return_gap as return_gap_finite
 from figures.training import (
     ampl_figure1,
     ampl_figure2,
@@ -43,6 +44,8 @@ from figures.training import (
     lqr_learning,
     model_based_tables,
     mopo_returns,
+    return_gap,
+    theorem1_deep,
 )
 from figures.training.ampl_figure2 import Selection
 
@@ -140,6 +143,9 @@ FIGURES: Mapping[str, Product] = {
     "weights-published": FromRecord("weights-published", weights_published.draw),
     "learning-curves": FromRuns(learning_curves.draw),
     "lqr-learning": FromRuns(lqr_learning.draw),
+    "return-gap": FromRuns(return_gap.draw),
+    "return-gap-finite": FromRecord("return-gap-finite", return_gap_finite.draw),
+    "theorem1-deep": FromRuns(theorem1_deep.draw),
     "table1": TableFromRuns(ampl_tables.table1),
     "table2": TableFromRuns(ampl_tables.table2),
     "mopo-table1": TableFromRuns(model_based_tables.mopo_table1),

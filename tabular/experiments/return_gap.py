@@ -18,7 +18,7 @@ from tabular.exact.policy import optimal_policy
 from tabular.mdps.tasks import task_mdp
 
 TASKS = ("gridworld-5x5", "random-50x4", "frozenlake-4x4")
-SIZES = tuple(round(10.0 ** (half / 2.0)) for half in range(4, 13))  # 10^2, 10^2.5, ..., 10^6 transitions
+SIZES = tuple(round(10.0 ** (half / 2.0)) for half in range(4, 11))  # 10^2, 10^2.5, ..., 10^5 transitions
 _DATASETS = 10
 _DISCOUNT = 0.95
 _EPSILON = 0.5  # the behavior policy: uniform with this probability, else optimal

@@ -13,7 +13,7 @@ from figures.registry import FIGURES, FromRecord, TableFromRuns
 from figures.training.ampl_figure2 import Selection
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw
 from tests.figures.inputs.synthetic_records import RECORDS, theorem1, write_record
-from tests.figures.inputs.synthetic_runs import UMAZE, write_run, write_walker_runs
+from tests.figures.inputs.synthetic_runs import UMAZE, write_lqr_run, write_run, write_walker_runs
 from tests.figures.training.damo_runs import HOPPER, WALKER2D, samples, write_damo_run
 
 TABLES = [name for name, product in FIGURES.items() if isinstance(product, TableFromRuns)]
@@ -40,11 +40,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             alpha = 1.0 if variant == "alpha-1" else 3.0
             write_damo_run(folder, HOPPER, variant, seed, **curves, alpha=alpha, samples=samples(shift, seed=seed))
     write_damo_run(folder, WALKER2D, value=[1.0] * 3, truth=[2.0] * 3)
-    path = write_run(folder, "lqr-pointmass", algorithm="mopo", score=[])
-    (path / "metrics.csv").write_text(
-        "epoch,evaluation/score_mean,certificate/model_return,certificate/value_estimate,truth/discounted_return\n"
-        "1,-900,-3,-1,-400\n2,99.5,-6.5,-9,-4\n"
-    )
+    for task, algorithm in (("lqr-pointmass", "mopo"), ("lqr-pointmass-bounded", "damo")):
+        write_lqr_run(folder, task, algorithm)
     return folder
 
 

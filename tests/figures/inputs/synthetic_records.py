@@ -186,6 +186,14 @@ def alternation() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def return_gap_finite() -> dict[str, Any]:
+    falling = np.tile([[1.0, 1.2], [0.1, 0.2]], (2, 1, 1))
+    return {
+        "task": np.array(["one", "two"]), "size": np.array([100.0, 1000.0]), "optimization": -falling,
+        "dense": 2.0 * falling, "sparse": falling, "behavior_gap": np.full(2, 0.5),
+    }  # fmt: skip
+
+
 RECORDS = {
     "proposition2": proposition2,
     "theorem1": theorem1,
@@ -198,6 +206,7 @@ RECORDS = {
     "damo-gap": damo_gap,
     "damo-maximin": damo_maximin,
     "alternation": alternation,
+    "return-gap-finite": return_gap_finite,
 }
 
 

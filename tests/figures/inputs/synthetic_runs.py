@@ -82,3 +82,25 @@ def write_walker_runs(out: Path, seeds: Sequence[int] = (0,), n_retrainings: int
         weights = weights_like_the_papers(variant, n_retrainings=n_retrainings)
         for seed in seeds:
             write_run(out, WALKER, variant, seed, score=np.linspace(5, 60, 40).tolist(), weights=weights)
+
+
+def write_lqr_run(out: Path, task: str, algorithm: str, epochs: int = 3) -> Path:
+    """A run on a task lqr-... with the truth's columns, which add up, and with Theorem 1's if the reward is bounded."""
+    path = write_run(out, task, algorithm=algorithm, score=[])
+    (path / "metrics.csv").unlink(missing_ok=True)
+    table = MetricsTable(path / "metrics.csv")
+    for epoch in range(1, epochs + 1):
+        parts = {"optimization": 100.0 / epoch**2, "dense": -0.5, "sparse": 20.0 / epoch}
+        columns = {f"truth/gap_{name}": value for name, value in parts.items()}
+        columns |= {"truth/return_gap": sum(parts.values()), "truth/reward_overestimation": 3.0}
+        columns |= {f"{name}_error": 0.1 for name in columns}
+        if task.endswith("-bounded"):
+            columns |= {"truth/theorem1_gap": 0.1 / epoch, "truth/theorem1_gap_error": 0.01}
+            columns |= {f"truth/theorem1_{name}": 10.0 / epoch for name in ("bound", "sharp_bound", "slack_at_least")}
+        promises = {
+            "certificate/model_return": -3.0,
+            "certificate/value_estimate": -1.0,
+            "truth/discounted_return": -4.0,
+        }
+        table.append(epoch, {"evaluation/score_mean": 99.5 - 1000.0 / epoch**4, **promises, **columns})
+    return path

@@ -10,6 +10,7 @@ from ampl.errors import ForeignFileError, InvalidDiscountError
 from tabular.bounds.extremal import _negative_log_ratio, largest_ratio
 from tabular.bounds.theorem1 import sharp_constant
 from tabular.experiments import ampl_theory as experiments
+from tabular.experiments import return_gap
 
 
 def test_the_gradient_of_the_ratio_is_exact() -> None:
@@ -67,3 +68,17 @@ def test_a_record_never_replaces_a_foreign_file(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "mine.npz").write_bytes(b"mine")
     with pytest.raises(ForeignFileError, match="not written by ampl"):
         experiments.theorem1(tmp_path / "mine.npz")
+
+
+def test_the_return_gap_closes_with_more_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(return_gap, "TASKS", ("gridworld-5x5",))
+    monkeypatch.setattr(return_gap, "SIZES", (100, 100_000))
+    monkeypatch.setattr(return_gap, "_DATASETS", 3)
+    for name in ("first", "second"):
+        return_gap.return_gap(tmp_path / f"{name}.npz")
+    assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
+    with np.load(tmp_path / "first.npz") as record:
+        gap = record["optimization"] + record["dense"] + record["sparse"]
+        assert (gap >= -1e-9).all()
+        assert gap[0, 1].mean() < 0.1 * gap[0, 0].mean()
+        assert (record["optimization"] <= 1e-9).all()

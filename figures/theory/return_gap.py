@@ -1,0 +1,75 @@
+"""Figure `return-gap-finite`: the gap of the policy that is best in an estimated model, by the size of the data.
+
+One column a finite MDP; everything is exact but the sampled datasets. Lines are means over datasets, bands go from the
+lowest to the highest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, headline, new_figure, panel_title
+from figures.inputs.records import Numbers, Record, Texts
+
+_Part: TypeAlias = Annotated[Numbers, "T", "N", "D"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnGapRecord(Record):
+    """Parts of the gap on T tasks, from D datasets of each of N sizes; reward units a step."""
+
+    task: Annotated[Texts, "T"]
+    size: Annotated[Numbers, "N"]  # transitions
+    optimization: _Part
+    dense: _Part
+    sparse: _Part
+    behavior_gap: Annotated[Numbers, "T"]
+
+
+def draw(path: Path) -> Figure:
+    """Draws the record at `path`.  Raises InvalidFileError."""
+    record = ReturnGapRecord.read(path, "return-gap-finite")
+    gap = record.optimization + record.dense + record.sparse
+    lines = {
+        "gap to the optimum": (gap, BLACK),
+        "optimization": (record.optimization, BLUE),
+        "model error, data dense": (record.dense, GREEN),
+        "model error, data sparse": (record.sparse, ORANGE),
+    }
+    n_tasks = len(record.task)
+    figure = new_figure(max(8.0, 3.6 * n_tasks), 4.6)
+    for task, axes in enumerate(figure.subplots(1, n_tasks, squeeze=False)[0]):
+        axes.axhline(0.0, color="#888888", linewidth=0.8)
+        axes.axhline(record.behavior_gap[task], color=GRAY, linestyle=":", linewidth=1.2)
+        for values, color in lines.values():
+            drawn = values[task]
+            axes.fill_between(record.size, drawn.min(-1), drawn.max(-1), color=color, alpha=0.13, linewidth=0)
+            axes.plot(record.size, drawn.mean(-1), color=color, linewidth=2.4 if color == BLACK else 1.6)
+        axes.set_xscale("log")
+        axes.set_xlabel("transitions")
+        panel_title(axes, str(record.task[task]))
+        if not task:
+            axes.set_ylabel("reward a step")
+    handles = [Line2D([], [], color=color, label=name) for name, (_, color) in lines.items()]
+    handles += [Line2D([], [], color=GRAY, linestyle=":", label="gap of the behavior policy")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    headline(figure, *_finding(record, gap))
+    return figure
+
+
+def _finding(record: ReturnGapRecord, gap: Numbers) -> tuple[str, str]:
+    """How much data the model's best policy needs to beat the behavior policy, and what the optimization part says."""
+    better = gap.mean(-1) < record.behavior_gap[:, None]  # [T, N]
+    needed = ", ".join(f"{record.size[np.argmax(row)]:,.0f}" if row.any() else "none" for row in better)
+    finding = f"The model's best policy beats the behavior policy, on average, from {needed} transitions on"
+    detail = (
+        "Optimization is at most zero: in its own model the policy is the best, so the gap is the model's error less "
+        f"what planning gains from it. Means over {gap.shape[2]} datasets, bands from the lowest to the highest."
+    )
+    return finding, detail

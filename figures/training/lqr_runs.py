@@ -1,0 +1,79 @@
+"""Runs on linear-Gaussian problems that recorded a truth, and its curves with their standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.typing import LineStyleType
+from numpy.typing import NDArray
+
+from ampl.errors import InvalidFileError
+from ampl.runs.metrics_table import Curve, read_curve
+from figures.inputs.names import MAIN, train_command
+from figures.inputs.records import Numbers
+from figures.inputs.runs import Run, find_all_runs
+from figures.inputs.scores import distinct, step_range
+
+ERRORS = 2.0  # standard errors to each side that bands show
+
+
+def find_lqr_runs(folder: Path, column: str, example: str) -> list[Run]:
+    """The runs below a folder that recorded a column, in the order algorithm, task, variant, seed.
+
+    Args:
+        folder: of all runs.
+        column: of metrics.csv.
+        example: a task on which `ampl train` records it.
+
+    Raises:
+        InvalidFileError: there is none.
+    """
+    runs = [run for run in find_all_runs(folder) if run.scored and len(curve_of(run, column).epochs)]
+    if not runs:
+        command = train_command(example, MAIN, algorithm="mopo", out=folder)
+        raise InvalidFileError(f"no run with {column} below {folder}. `{command}` makes one.")
+    return runs
+
+
+def curve_of(run: Run, column: str) -> Curve:
+    """One column of a run."""
+    return read_curve(run.path / "metrics.csv", column)
+
+
+def draw_measured(
+    axes: Axes, runs: Sequence[Run], column: str, color: str, *, line: LineStyleType = "-", width: float = 1.6
+) -> None:
+    """Draws a column's mean over seeds, with a band of two of its standard errors where they are recorded.
+
+    Args:
+        axes: the panel.
+        runs: seeds of one algorithm on one task, at least one.
+        column: its standard error is in the column of the same name with `_error` at the end.
+        color: of line and band.
+        line: its style.
+        width: of the line, in points.
+    """
+    curves, errors = ([curve_of(run, f"{column}{end}") for run in runs] for end in ("", "_error"))
+    epochs = reduce(np.intersect1d, [curve.epochs for curve in curves])
+    mean = np.mean([_at(curve, epochs) for curve in curves], axis=0)
+    axes.plot(epochs, mean, color=color, linestyle=line, linewidth=width)
+    if all(len(error.epochs) for error in errors):
+        error = np.sqrt(np.sum([np.square(_at(error, epochs)) for error in errors], axis=0)) / len(runs)
+        axes.fill_between(epochs, mean - ERRORS * error, mean + ERRORS * error, color=to_rgba(color, 0.18), linewidth=0)
+
+
+def _at(curve: Curve, epochs: NDArray[np.int64]) -> Numbers:
+    return curve.values[np.isin(curve.epochs, epochs)]
+
+
+def provenance(runs: Sequence[Run]) -> str:
+    """One sentence: data, updates, device and commit."""
+    return (
+        f"Data: {distinct(run.data for run in runs)}; updates: {step_range(runs)}; "
+        f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
+    )

@@ -1,0 +1,84 @@
+"""Figure `return-gap`: where the gap to the optimum comes from on linear-Gaussian problems. One panel a task and
+method.
+
+J(pi*) - J(pi) is the sum of three parts (see `continuous.algorithms.return_gap`): what better planning in the model
+would bring, and the model's error where data are dense and where they are not. Dashed: how much the learned reward
+promises too much where the model goes; it is no part of the gap, whose parts have one reward, but what an algorithm
+that believes it optimizes. Lines are means over seeds, bands two standard errors to each side.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from figures.drawing.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, headline, new_figure, panel_title
+from figures.inputs.runs import Run
+from figures.training.lqr_runs import curve_of, draw_measured, find_lqr_runs, provenance
+
+_MOST, _COLUMNS = 9, 3  # panels
+_GAP = "truth/return_gap"
+_PARTS = {
+    "optimization": ("truth/gap_optimization", BLUE),
+    "model error, data dense": ("truth/gap_dense", GREEN),
+    "model error, data sparse": ("truth/gap_sparse", ORANGE),
+}
+_REWARD = "truth/reward_overestimation"
+
+
+def draw(folder: Path) -> Figure:
+    """Draws the runs below a folder that split their return gap.
+
+    Raises:
+        InvalidFileError: there is none.
+    """
+    runs = find_lqr_runs(folder, _GAP, "lqr-pointmass")
+    panels = sorted({(run.task, run.algorithm, run.label) for run in runs})[:_MOST]
+    columns = min(len(panels), _COLUMNS)
+    rows = -(-len(panels) // columns)
+    figure = new_figure(max(8.0, 3.6 * columns), 2.0 + 3.0 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        panel_title(axes, f"{panel[1]} {panel[2]}, {panel[0]}")
+        _draw_parts(axes, [run for run in runs if (run.task, run.algorithm, run.label) == panel])
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes in grid[:, 0]:
+        axes.set_ylabel("discounted return")
+    handles = [Line2D([], [], color=BLACK, linewidth=2.6, label="gap to the optimum")]
+    handles += [Line2D([], [], color=color, label=name) for name, (_, color) in _PARTS.items()]
+    handles += [Line2D([], [], color=PURPLE, linestyle="--", label="what the learned reward promises too much")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    headline(figure, *_finding(runs, panels[0][0]))
+    return figure
+
+
+def _draw_parts(axes: Axes, runs: list[Run]) -> None:
+    last = max(abs(float(curve_of(run, _GAP).values[-1])) for run in runs)
+    axes.set_yscale("symlog", linthresh=float(np.clip(10.0 ** np.floor(np.log10(max(last, 1e-9))), 0.01, 10.0)))
+    axes.axhline(0.0, color="#888888", linewidth=0.8)
+    draw_measured(axes, runs, _GAP, BLACK, width=2.6)
+    for column, color in _PARTS.values():
+        draw_measured(axes, runs, column, color)
+    draw_measured(axes, runs, _REWARD, PURPLE, line="--")
+
+
+def _finding(runs: list[Run], task: str) -> tuple[str, str]:
+    """The last gaps and their parts on the first task, and how the runs came about."""
+    shown = []
+    for method in sorted({run.algorithm for run in runs if run.task == task}):
+        there = [run for run in runs if (run.task, run.algorithm) == (task, method)]
+        gap, error = (
+            np.mean([sum(curve_of(run, column).values[-1] for column in columns) for run in there])
+            for columns in ([_GAP], ["truth/gap_dense", "truth/gap_sparse"])
+        )
+        shown.append(f"{method} {gap:.2g} (model error {error:.2g})")
+    detail = "Gap J(π*) - J(π) is the sum of the colored lines, π* the Riccati policy. Far from zero axes are log.\n"
+    return f"Last gaps on {task}: {', '.join(shown)}", detail + provenance(runs)
