@@ -72,7 +72,7 @@ def _draw_rows(axes: Axes, there: Sequence[Compared], policies: Policies, *, nam
 
 
 def _label(each: Compared) -> str:
-    return fill(literal(f"{each.number}  {each.row.algorithm} {each.row.label}"), _LABEL_WIDTH, break_on_hyphens=False)
+    return fill(literal(f"{each.number}  {each.row.method}"), _LABEL_WIDTH, break_on_hyphens=False)
 
 
 def _height(each: Compared) -> float:
@@ -84,7 +84,7 @@ def _legend() -> list[Line2D]:
     mean = f"interquartile mean, {CONFIDENCE:.0%} interval"
     return [
         Line2D([], [], linestyle="", marker="o", color=GRAY, markersize=4, alpha=0.6, label="a seed"),
-        Line2D([], [], color=BLUE, marker="D", markersize=6, linewidth=1.5, label=mean),
+        Line2D([], [], color=BLUE, marker="D", markersize=6, linewidth=4, label=mean),
         Line2D(
             [], [], linestyle="", marker="D", color=BLUE, markerfacecolor="white", label="single seeds: no interval"
         ),

@@ -30,7 +30,7 @@ _BETTER = (
     "Better: how probable it is that a run of the row scores higher than one of the other row on the same task (ties "
     "count one half), on the mean over tasks, with its interval."
 )
-_NAMED = ("row", "task", "algorithm", "variant")
+_NAMED = ("row", "task", "method")
 _SINGLE = ("each seed", "mean", "interquartile mean")
 _OVER = ("interquartile mean", "mean", "median", "optimality gap")
 
@@ -69,14 +69,14 @@ def _row(compared: Compared, policies: Policies) -> tuple[str, ...]:
     task = cell.task if row.measure is Measure.SCORE else f"{cell.task} ({row.measure})"
     seeds = ", ".join(f"{_seed(run)}: {score:{form}}" for run, score in zip(cell.runs, scores, strict=True))
     mean = with_spread(result.mean, result.std, form)
-    named = (str(compared.number), task, row.algorithm, row.label)
+    named = (str(compared.number), task, row.method)
     return (*named, seeds, mean, _estimate(result.interquartile_mean, form), _estimate(result.better, ".2f"))
 
 
 def _row_over_tasks(compared: Compared, policies: Policies) -> tuple[str, ...]:
     row, result = compared.row, compared.results[policies]
     numbers = (f"{each:.1f}" for each in (result.mean, result.median, result.optimality_gap))
-    named = (str(compared.number), ", ".join(row.tasks), row.algorithm, row.label)
+    named = (str(compared.number), ", ".join(row.tasks), row.method)
     mean, better = (
         _estimate(each, form, "one seed on a task")
         for each, form in ((result.interquartile_mean, ".1f"), (result.better, ".2f"))

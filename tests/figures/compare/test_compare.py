@@ -59,7 +59,7 @@ def test_other_settings_are_rows_of_their_own_named_by_what_differs(tmp_path: Pa
     write_run(tmp_path, seed=2, settings=longer)
     write_run(tmp_path, seed=0, changed={"rollout_length": 2})
     (table, _) = tables(compared(tmp_path))
-    assert cells(table, "variant") == ["main, epochs=40", "main, epochs=80", "main, rollout_length=2"]
+    assert cells(table, "method") == [f"ampl/main, {each}" for each in ("epochs=40", "epochs=80", "rollout_length=2")]
     assert [text.count(":") for text in cells(table, "each seed")] == [2, 1, 1]
 
 
@@ -70,7 +70,7 @@ def test_seeds_of_two_folders_are_one_row_unless_a_seed_repeats(tmp_path: Path) 
     assert cells(tables(compared(tmp_path, tmp_path / "a"))[RECENT], "each seed") == ["0: 1.0, 1: 2.0"]
     write_run(tmp_path / "b", seed=0, score=[3.0])
     table = tables(compared(tmp_path))[RECENT]
-    assert cells(table, "variant") == [f"main, in {tmp_path / 'a'}", f"main, in {tmp_path / 'b'}"]
+    assert cells(table, "method") == [f"ampl/main, in {tmp_path / each}" for each in "ab"]
     assert cells(table, "each seed") == ["0: 1.0", "0: 3.0, 1: 2.0"]
 
 
@@ -85,7 +85,7 @@ def test_methods_with_the_same_tasks_are_aggregated_over_them(tmp_path: Path) ->
         for seed, level in enumerate(levels):
             write_run(tmp_path, task, variant, seed, score=[level])
     over = tables(compared(tmp_path, against="ampl/nw"))[1]
-    assert cells(over, "variant") == ["main", "nw"]
+    assert cells(over, "method") == ["ampl/main", "ampl/nw"]
     assert cells(over, "row") == ["6", "7"]
     assert cells(over, "mean") == ["70.0", "25.0"]
     assert cells(over, "median") == ["70.0", "25.0"]
