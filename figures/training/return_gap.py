@@ -4,7 +4,8 @@ method.
 J(pi*) - J(pi) is the sum of three parts (see `continuous.algorithms.return_gap`): what better planning in the model
 would bring, and the model's error where data are dense and where they are not. Dashed: how much the learned reward
 promises too much where the model goes; it is no part of the gap, whose parts have one reward, but what an algorithm
-that believes it optimizes. Lines are means over seeds, bands two standard errors to each side.
+that believes it optimizes. Lines are means over seeds, bands two standard errors to each side; what is far outside the
+range of the second half of the epochs is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from figures.drawing.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, headline, new_figure, panel_title
+from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, headline, new_figure, panel_title
 from figures.inputs.runs import Run
 from figures.training.lqr_runs import curve_of, draw_measured, find_lqr_runs, provenance
 
@@ -44,7 +45,7 @@ def draw(folder: Path) -> Figure:
     figure = new_figure(max(8.0, 3.6 * columns), 2.0 + 3.0 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        panel_title(axes, f"{panel[1]} {panel[2]}, {panel[0]}")
+        panel_title(axes, panel[0], (" ".join(panel[1:]), GRAY))
         _draw_parts(axes, [run for run in runs if (run.task, run.algorithm, run.label) == panel])
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -55,30 +56,31 @@ def draw(folder: Path) -> Figure:
     handles = [Line2D([], [], color=BLACK, linewidth=2.6, label="gap to the optimum")]
     handles += [Line2D([], [], color=color, label=name) for name, (_, color) in _PARTS.items()]
     handles += [Line2D([], [], color=PURPLE, linestyle="--", label="what the learned reward promises too much")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    headline(figure, *_finding(runs, panels[0][0]))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if columns > 2 else 2)
+    headline(figure, *_finding(runs))
     return figure
 
 
 def _draw_parts(axes: Axes, runs: list[Run]) -> None:
     last = max(abs(float(curve_of(run, _GAP).values[-1])) for run in runs)
-    axes.set_yscale("symlog", linthresh=float(np.clip(10.0 ** np.floor(np.log10(max(last, 1e-9))), 0.01, 10.0)))
+    linear = float(np.clip(10.0 ** np.floor(np.log10(max(last, 1e-9))), 0.01, 10.0))
+    axes.set_yscale("symlog", linthresh=linear)
     axes.axhline(0.0, color="#888888", linewidth=0.8)
     draw_measured(axes, runs, _GAP, BLACK, width=2.6)
     for column, color in _PARTS.values():
         draw_measured(axes, runs, column, color)
     draw_measured(axes, runs, _REWARD, PURPLE, line="--")
+    columns = (_GAP, _REWARD, *(column for column, _ in _PARTS.values()))
+    curves = [curve_of(run, column).values for run in runs for column in columns]
+    late = np.concatenate([values[len(values) // 2 :] for values in curves])  # before, policies may diverge
+    axes.set_ylim(min(3.0 * late.min(), -linear), max(10.0 * late.max(), linear))
 
 
-def _finding(runs: list[Run], task: str) -> tuple[str, str]:
-    """The last gaps and their parts on the first task, and how the runs came about."""
+def _finding(runs: list[Run]) -> tuple[str, str]:
+    """How much of the last gaps is the error of the model, and how the runs came about."""
     shown = []
-    for method in sorted({run.algorithm for run in runs if run.task == task}):
-        there = [run for run in runs if (run.task, run.algorithm) == (task, method)]
-        gap, error = (
-            np.mean([sum(curve_of(run, column).values[-1] for column in columns) for run in there])
-            for columns in ([_GAP], ["truth/gap_dense", "truth/gap_sparse"])
-        )
-        shown.append(f"{method} {gap:.2g} (model error {error:.2g})")
-    detail = "Gap J(π*) - J(π) is the sum of the colored lines, π* the Riccati policy. Far from zero axes are log.\n"
-    return f"Last gaps on {task}: {', '.join(shown)}", detail + provenance(runs)
+    for run in runs[:_COLUMNS]:
+        gap, *error = (curve_of(run, column).values[-1] for column in (_GAP, "truth/gap_dense", "truth/gap_sparse"))
+        shown.append(f"{sum(error):.2g} of {gap:.2g} ({run.algorithm}, {run.task})")
+    detail = "Colored lines add up to the gap J(π*) - J(π), π* the Riccati policy. Bands: two standard errors.\n"
+    return f"The model's error in the last gap: {', '.join(shown)}", detail + provenance(runs)
