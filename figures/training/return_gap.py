@@ -40,7 +40,7 @@ def draw(folder: Path) -> Figure:
     """
     runs = find_lqr_runs(folder, _GAP, "lqr-pointmass")
     panels = sorted({(run.task, run.algorithm, run.label) for run in runs})[:_MOST]
-    columns = min(len(panels), _COLUMNS)
+    columns = 2 if len(panels) == 4 else min(len(panels), _COLUMNS)
     rows = -(-len(panels) // columns)
     figure = new_figure(max(8.0, 3.6 * columns), 2.0 + 3.0 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
