@@ -22,6 +22,8 @@ PROBLEMS = "ampl.problems"  # name of the source -> `ampl.interfaces.ProblemSour
 ALGORITHMS = "ampl.algorithms"  # KIND.NAME, like finite.mopo -> `ampl.interfaces.AlgorithmFactory`
 EXPERIMENTS = "ampl.experiments"  # name -> `ampl.experiments.Experiment`
 FINITE_PROBLEMS = "ampl.finite_problems"  # name -> `ampl.finite_problem.FiniteProblemProvider`
+CLAIMS = "ampl.claims"  # name -> list of `ampl.claims.claim.Claim`
+CASES = "ampl.cases"  # kind, like finite -> `ampl.claims.cases.CaseSource`
 DRAWINGS = "ampl.drawings"  # name -> `ampl.drawings.Drawing`
 DEMOS = "ampl.demos"  # name -> callable (out: Path) -> rows of the demo's closing table
 
@@ -30,6 +32,8 @@ _KINDS = {
     PROBLEMS: "source of problems",
     ALGORITHMS: "algorithm",
     EXPERIMENTS: "experiment",
+    CLAIMS: "list of claims",
+    CASES: "kind of cases",
     DRAWINGS: "drawing",
     DEMOS: "demo",
     FINITE_PROBLEMS: "finite problem",

@@ -1,5 +1,5 @@
-"""The papers' claims as records that are checked on many MDPs: `ampl verify`.
+"""The papers' claims on finite MDPs, which `ampl verify` checks.
 
-`claim.py` says what a claim is and how a verdict is reached, `case.py` what it is tried on, `families.py` where the
-cases come from; the claims themselves are grouped by what they speak of, and `registry.py` lists them all.
+`case.py` says what they are tried on, `families.py` where the cases come from, `source.py` offers them to
+`ampl.claims`; the claims themselves are grouped by what they speak of, and `registry.py` lists them all.
 """

@@ -14,12 +14,12 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from tabular.alignment.inner_minimum import InnerMinimum, inner_minimum
 from tabular.alignment.surrogate import surrogate
 from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
 from tabular.bounds.divergences import ChiSquared, Cubic, Divergence, KullbackLeibler
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
 
 _ROUNDING = 1e-7  # of values that come from a duality gap
 _PAIRS = 60  # the interior-point method takes milliseconds on cases of this size

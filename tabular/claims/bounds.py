@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from tabular.bounds.theorem1 import (
     SQRT_2,
     coupling_bound,
@@ -16,7 +17,6 @@ from tabular.bounds.theorem1 import (
     theorem1_bound,
 )
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
 
 
 def _theorem1(constant: float) -> Callable[[Case], Measurement]:

@@ -54,6 +54,19 @@ class Case:
         return self.mdp.n_states * self.mdp.n_actions
 
     @property
+    def size(self) -> tuple[int, ...]:
+        """Whether all rewards are zero, the states, the actions and the transitions of positive probability."""
+        dynamics: Any = self.mdp.dynamics
+        n_transitions = dynamics.nnz if self.mdp.is_sparse else np.count_nonzero(dynamics)  # sparse ones store no zeros
+        return not self.mdp.reward.any(), self.mdp.n_states, self.mdp.n_actions, int(n_transitions)
+
+    @property
+    def in_words(self) -> str:
+        """States, actions and discount."""
+        counts = [(self.mdp.n_states, "state"), (self.mdp.n_actions, "action")]
+        return ", ".join([*(f"{n} {noun}{'s' * (n != 1)}" for n, noun in counts), f"discount {self.discount:g}"])
+
+    @property
     def discount(self) -> float:
         """The MDP's."""
         return self.mdp.discount

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ampl.claims.claim import Measurement, Relation
 from tabular.alignment.inner_minimum import inner_minimum, inner_minimum_closed_form
 from tabular.alignment.surrogate import optimal_classifier
 from tabular.alignment.transition_support import TransitionSupport
 from tabular.bounds.divergences import ChiSquared, KullbackLeibler
 from tabular.claims.aligned_case import AlignedCase, aligned_claim, at_least, equal
-from tabular.claims.claim import Measurement, Relation
 
 
 def _theorem_51(case: AlignedCase) -> Measurement:

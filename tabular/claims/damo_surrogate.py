@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ampl.claims.claim import Measurement, Relation
 from tabular.alignment.ratio_program import generator_slope
 from tabular.alignment.surrogate import model_divergence_of, regularized_return, theorem_a1
 from tabular.bounds.divergences import ChiSquared, KullbackLeibler
 from tabular.claims.aligned_case import AlignedCase, aligned_claim, at_least, equal
-from tabular.claims.claim import Measurement, Relation
 from tabular.types import Floats
 
 

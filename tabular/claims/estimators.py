@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from ampl.errors import NotConvergedError
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.weights.contraction import NORMS
 from tabular.weights.estimators.lagrangian import RegularizedLagrangian, dualdice, gendice
 from tabular.weights.estimators.minimax_weight_learning import MinimaxWeightLearning

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
 
 
 def _occupancy_is_the_flow(case: Case) -> Measurement:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from ampl.claims.cases import CaseSpec
 from tabular.claims.case import Case
 from tabular.exact.dataset import sample_dataset
 from tabular.exact.dynamics import maximum_likelihood
@@ -41,15 +41,6 @@ from tabular.mdps.mdp_files import load_mdp
 from tabular.types import DenseDynamics, Policy, Reward, StateDistribution
 
 DISCOUNTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.75, 0.9, 0.97, 0.99, 0.999)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaseSpec:
-    """The name of a case: a family (or an environment, or an MDP file), an index in it, and the run's seed."""
-
-    family: str
-    index: int
-    seed: int
 
 
 def build_case(spec: CaseSpec) -> Case:

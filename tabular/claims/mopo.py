@@ -12,12 +12,12 @@ from functools import lru_cache
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from tabular.bounds.integral_metrics import L1Distance, LineWasserstein1, MeanDiscrepancy, Wasserstein1
 from tabular.bounds.penalized_mdp import mean_uncertainty, penalized_optimum
 from tabular.bounds.penalty_tradeoff import TradeOff, enumerate_trade_off
 from tabular.bounds.theorem1 import next_state_total_variation
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.exact.occupancy import expected_return
 from tabular.types import Floats
 

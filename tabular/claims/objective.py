@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from ampl.errors import NotConvergedError
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.exact.occupancy import one_step_value
 from tabular.weights.contraction import NORMS
 from tabular.weights.moments import indicator_conditions, moment_conditions, q_moment

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.weights.contraction import NORMS, sup_norm_radius
 from tabular.weights.operator import mean_weight
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ampl.claims.claim import Claim, Measurement
 from ampl.errors import AmplError
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import DenseDynamics, Floats, Policy, Reward, StateDistribution
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 import numpy as np
 
 from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from tabular.bounds.divergences import LOG_2, gan_value, jensen_shannon, kl, optimal_logit
 from tabular.bounds.theorem1 import eq8_joints, model_divergence
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation
 from tabular.exact.dynamics import maximum_likelihood, random_cells
 from tabular.types import DenseDynamics, Integers
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ampl.claims.cases import CaseSpec
 from ampl.files import check_replaceable, write_npz
 from ampl.processes import available_cores, map_in_processes
 from ampl.progress import progress
@@ -25,7 +26,7 @@ from tabular.bounds.theorem1 import (
     theorem1_bound,
 )
 from tabular.claims.case import Case
-from tabular.claims.families import CaseSpec, build_case
+from tabular.claims.families import build_case
 from tabular.exact.occupancy import action_value
 from tabular.exact.policy import epsilon_greedy_policy, mix_policies, optimal_policy, uniform_policy
 from tabular.mdps.environments import environment_mdp

@@ -7,17 +7,21 @@ import numpy as np
 import pytest
 
 from ampl.claims import Verdict
-from ampl.errors import InvalidArgumentError, NotConvergedError, UnknownNameError
+from ampl.claims.cases import CaseSpec
+from ampl.claims.claim import Claim, Measurement, Relation, Tally, Undecided
+from ampl.claims.runner import run_claims
+from ampl.errors import NotConvergedError
 from tabular.bounds.theorem1 import return_gap
-from tabular.claims import aligned_case, families, runner
+from tabular.claims import aligned_case, families
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation, Tally, Undecided
-from tabular.claims.families import CaseSpec, build_case
-from tabular.claims.registry import CLAIMS, select_claims
-from tabular.claims.runner import case_specs, run_claims
+from tabular.claims.families import build_case
+from tabular.claims.registry import CLAIMS as FINITE
+from tabular.claims.source import FiniteCases, case_specs
 from tabular.exact.occupancy import action_value, expected_return
 from tabular.mdps.mdp import FiniteMDP
 from tabular.weights.operator import WeightOperator
+
+CLAIMS = {claim.name: claim for claim in FINITE}
 
 
 def claim(relation: Relation = Relation.AT_MOST) -> Claim:
@@ -107,14 +111,14 @@ def test_a_claim_that_no_case_decides_contradicts_nothing() -> None:
 
 
 def test_cases_whose_policies_cannot_be_found_are_undecided_for_every_claim(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unbuilt(spec: CaseSpec) -> Case:
+    def unbuilt(_: FiniteCases, spec: CaseSpec) -> Case:
         if spec.index == 1:
             raise NotConvergedError("no optimal policy.")
         return build_case(spec)
 
-    monkeypatch.setattr(runner, "build_case", unbuilt)
+    monkeypatch.setattr(FiniteCases, "build", unbuilt)
     specs = [CaseSpec(family="random", index=index, seed=0) for index in range(3)]
-    chosen = select_claims(["chain-rule", "theorem1-sharp"])
+    chosen = [CLAIMS["chain-rule"], CLAIMS["theorem1-sharp"]]
     for found in run_claims(chosen, specs, workers=1, advance=lambda _: None).values():
         assert (found.cases, found.undecided, found.reason) == (2, 1, "no optimal policy.")
 
@@ -167,7 +171,7 @@ def test_strict_claims_are_violated_by_equality() -> None:
 
 
 def test_every_claim_gets_its_expected_verdict_on_a_few_hundred_mdps() -> None:
-    claims = select_claims(())
+    claims = FINITE
     tallies = run_claims(claims, case_specs(250, 60, 1, seed=3), 1, lambda _: None)
     surprises = {name: found.verdict for name, found in tallies.items() if found.verdict != CLAIMS[name].expected}
     assert surprises == {}
@@ -175,7 +179,7 @@ def test_every_claim_gets_its_expected_verdict_on_a_few_hundred_mdps() -> None:
 
 @pytest.mark.slow
 def test_every_claim_gets_its_expected_verdict_on_twenty_thousand_mdps() -> None:
-    tallies = run_claims(select_claims(()), case_specs(20_000, 400, 4, seed=11), 2, lambda _: None)
+    tallies = run_claims(FINITE, case_specs(20_000, 400, 4, seed=11), 2, lambda _: None)
     assert {name for name, found in tallies.items() if found.verdict != CLAIMS[name].expected} == set()
 
 
@@ -219,15 +223,8 @@ def test_every_family_gives_covered_policies_and_finite_model_divergence(family:
 
 
 def test_the_number_of_processes_does_not_change_the_result() -> None:
-    claims, specs = select_claims(["theorem1-sharp", "proposition2-sup"]), case_specs(220, 4, 1, seed=2)
+    claims, specs = [CLAIMS["theorem1-sharp"], CLAIMS["proposition2-sup"]], case_specs(220, 4, 1, seed=2)
     assert run_claims(claims, specs, 1, lambda _: None) == run_claims(claims, specs, 2, lambda _: None)
-
-
-def test_unknown_and_repeated_claim_names_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'theorem1-sharp'"):
-        select_claims(["theorem1-shrap"])
-    with pytest.raises(InvalidArgumentError, match="named twice"):
-        select_claims(["chain-rule", "chain-rule"])
 
 
 def test_every_claim_states_its_source_and_every_conditional_one_its_condition() -> None:

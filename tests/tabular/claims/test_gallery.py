@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 
 from ampl.claims import Verdict
+from ampl.claims.cases import CaseSpec
+from ampl.claims.claim import Claim, Measurement, Relation, Size, Tally
+from ampl.claims.gallery import check_gallery, write_gallery
+from ampl.claims.registry import find_claims, select_claims
+from ampl.claims.runner import Tallies, records, replay, run_claims
 from ampl.errors import ForeignFileError, InvalidArgumentError
 from tabular.claims.case import Case
-from tabular.claims.claim import Claim, Measurement, Relation, Size, Tally
-from tabular.claims.families import CaseSpec, build_case
-from tabular.claims.gallery import check_gallery, write_gallery
-from tabular.claims.registry import CLAIMS, select_claims
-from tabular.claims.runner import Tallies, case_specs, records, replay, run_claims
+from tabular.claims.families import build_case
 from tabular.claims.shrinking import shrink
+from tabular.claims.source import case_specs
 
 NAMES = ("theorem1-printed", "proposition2-sup", "moment-determines-weights", "mopo-value-error-printed", "chain-rule")
 SPECS = case_specs(60, 12, 1, seed=4)
+CLAIMS = find_claims()
+CHOSEN = select_claims(NAMES, CLAIMS)
 
 
 def claim(relation: Relation = Relation.AT_MOST) -> Claim:
@@ -48,12 +52,12 @@ def measured(name: str, case: Case) -> Measurement:
 
 @pytest.fixture(scope="module")
 def run() -> Tallies:
-    return run_claims(select_claims(NAMES), SPECS, 1, lambda _: None)
+    return run_claims(CHOSEN, SPECS, 1, lambda _: None)
 
 
 def gallery(folder: Path, run: Tallies, workers: int = 1) -> list[str]:
-    found = records(select_claims(NAMES), run, SPECS, folder / "cases")
-    return write_gallery(folder / "gallery", found, run, SPECS, workers)
+    found = records(CHOSEN, run, SPECS, folder / "cases")
+    return write_gallery(folder / "gallery", CHOSEN, found, run, SPECS, workers)
 
 
 def test_fewer_states_come_before_actions_transitions_and_values() -> None:
@@ -140,7 +144,7 @@ def test_every_case_of_the_gallery_replays_to_its_recorded_value(tmp_path: Path,
     shown = gallery(tmp_path, run)
     assert shown == [name for name in CLAIMS if name in NAMES and name != "chain-rule"]
     for name in shown:
-        found, measurement, recorded = replay(tmp_path / "gallery" / f"{name}.npz")
+        found, measurement, recorded = replay(tmp_path / "gallery" / f"{name}.npz", CLAIMS)
         assert found.name == name
         assert found.is_violated(measurement)
         assert found.value(measurement) == pytest.approx(recorded, rel=1e-12)
@@ -167,7 +171,7 @@ def test_the_gallery_does_not_depend_on_the_number_of_processes(tmp_path: Path, 
 
 
 def test_foreign_files_and_files_in_place_of_the_folder_are_refused(tmp_path: Path) -> None:
-    claims = select_claims(NAMES)
+    claims = CHOSEN
     check_gallery(tmp_path / "absent", claims)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InvalidArgumentError, match="is a file; expected a folder"):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ampl.claims import ClaimRecord
+from ampl.claims.record import ClaimRecord
 
 PAPERS = ("AMPL", "MOPO", "DAMO")
 _KINDS = "Theorem|Lemma|Corollary|Proposition|Assumption|section|Eq"

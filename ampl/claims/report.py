@@ -8,13 +8,12 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from ampl.claims import ClaimRecord, Verdict, check_claims_output, write_claims
+from ampl.claims.cases import find_cases
+from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.claims.page import claims_markdown, worst_in_words
+from ampl.claims.record import ClaimRecord, Verdict, check_claims_output, write_claims
 from ampl.files import check_output, write_text
 from ampl.printing import literal_console, print_line, styled
-from tabular.claims.case import load_case
-from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.claims.page import claims_markdown, worst_in_words
-from tabular.claims.registry import CLAIMS
 
 _COLORS = {
     Verdict.HOLDS: "green",
@@ -26,24 +25,27 @@ _RECORDS, _PAGE = "claims.json", "claims.md"
 _PIPE_WIDTH = 140  # columns of a table that does not go to a terminal
 
 
-def print_table(records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord], title: str) -> None:
+def print_table(
+    claims: Mapping[str, Claim], records: Sequence[ClaimRecord], surprises: Sequence[ClaimRecord], title: str
+) -> None:
     """One row a claim; a verdict that surprises is marked, and undecided cases get a column if there are any."""
     table = Table(title=title, title_justify="left")
     has_undecided = any(record.undecided for record in records)
-    for name in ("claim", "source", "verdict", "worst", "cases", *(["not decided"] if has_undecided else [])):
+    for name in ("claim", "source", "on", "verdict", "worst", "cases", *(["not decided"] if has_undecided else [])):
         is_number = name in ("worst", "cases", "not decided")
         table.add_column(name, justify="right" if is_number else "left", no_wrap=name != "source")
     for record in records:
         surprise = f" (expected: {record.expected})" if record in surprises else ""
         verdict = styled((record.verdict, _COLORS[record.verdict]), (surprise, "bold"))
-        worst = worst_in_words(CLAIMS[record.claim], record.worst) if record.cases else ""
+        claim = claims[record.claim]
+        worst = worst_in_words(claim, record.worst) if record.cases else ""
         undecided = [f"{record.undecided:,}"] if has_undecided else []
-        table.add_row(record.claim, record.source, verdict, worst, f"{record.cases:,}", *undecided)
+        table.add_row(record.claim, record.source, claim.kind, verdict, worst, f"{record.cases:,}", *undecided)
     literal_console(_PIPE_WIDTH).print(table)
 
 
 def summarize(
-    claims: Sequence[Claim],
+    claims: Mapping[str, Claim],
     records: Sequence[ClaimRecord],
     surprises: Sequence[ClaimRecord],
     reasons: Mapping[str, str],
@@ -52,19 +54,19 @@ def summarize(
     """Prints what stands out and how to look at it; returns the exit code, 1 if anything surprises.
 
     Args:
-        claims: all that were tried.
+        claims: all that were tried, by name.
         records: of those that applied to a case.
         surprises: records whose verdict is not the expected one.
         reasons: by claim, why the first of its undecided cases is undecided.
         folder: where the worst cases are.
     """
     out = literal_console(_PIPE_WIDTH)
-    skipped = [claim.name for claim in claims if claim.name not in {record.claim for record in records}]
+    skipped = [name for name in claims if name not in {record.claim for record in records}]
     if skipped:
-        out.print(f"Not applicable to these MDPs (too large for dense matrices over pairs): {', '.join(skipped)}.")
+        out.print(f"Not applicable to these cases (too large for it, or not what it speaks of): {', '.join(skipped)}.")
     for record in records:
         if record.verdict not in (Verdict.HOLDS, Verdict.NOT_DECIDED):
-            for line in _counterexample(record):
+            for line in _counterexample(claims[record.claim], record):
                 out.print(line)
     for record in records:
         if record.undecided:
@@ -72,7 +74,7 @@ def summarize(
             count = f"not decided: {record.undecided:,} of {tried:,} cases, which count for nothing"
             out.print(f"{record.claim}: {count} ({reasons[record.claim]})")
     if not records:
-        out.print("Nothing was checked: no claim applies to these MDPs.")
+        out.print("Nothing was checked: no claim applies to these cases.")
         return 1
     print_line(f"Worst cases: {folder}/<claim>.npz; look at one with `ampl verify --replay FILE`.")
     for record in surprises:
@@ -80,19 +82,17 @@ def summarize(
     return 1 if surprises else 0
 
 
-def _counterexample(record: ClaimRecord) -> list[str | Text]:
+def _counterexample(claim: Claim, record: ClaimRecord) -> list[str | Text]:
     """What the claim needs, and the worst case found: its size and both sides."""
-    claim = CLAIMS[record.claim]
     needs = f"holds if {claim.condition}" if claim.condition else str(record.verdict)
     name = styled((claim.name, _COLORS[record.verdict]), (f": {claim.statement}", ""))
     lines: list[str | Text] = [name, f"    {needs}"]
     if record.counterexample:
-        case, _ = load_case(Path(record.counterexample))
+        case, _ = find_cases(claim.kind).load(Path(record.counterexample))
         measurement = claim.assess(case)
         if isinstance(measurement, Measurement):
             sides = f"{measurement.left:.4g}, against {measurement.right:.4g}"
-            where = f"{case.family}, {case.mdp.n_states} states, {case.mdp.n_actions} action(s), γ = {case.discount:g}"
-            lines.append(f"    without: {where}: {sides}")
+            lines.append(f"    without: {case.family}, {case.in_words}: {sides}")
     return lines
 
 
@@ -117,11 +117,13 @@ def print_replay(path: Path, claim: Claim, measurement: Measurement, recorded: f
     return 0 if abs(value - recorded) <= 1e-6 * max(1.0, abs(recorded)) else 1
 
 
-def print_gallery(folder: Path, names: Sequence[str]) -> None:
-    """Says which counterexamples were drawn and where."""
+def print_gallery(folder: Path, names: Sequence[str], undrawn: Sequence[str]) -> None:
+    """Says which counterexamples were drawn and where, and which have no picture."""
     noun = "counterexample" if len(names) == 1 else "counterexamples"
     drawn = f"{len(names)} {noun} ({', '.join(names)})" if names else "no counterexample"
     print_line(f"Gallery: {drawn}; look at {folder}/index.md.")
+    if undrawn:
+        print_line(f"No pictures of the counterexamples to {', '.join(undrawn)}: only finite MDPs are drawn.")
 
 
 def check_report(folder: Path) -> None:
@@ -130,8 +132,8 @@ def check_report(folder: Path) -> None:
     check_output(folder / _PAGE)
 
 
-def write_report(folder: Path, records: Sequence[ClaimRecord]) -> None:
+def write_report(folder: Path, records: Sequence[ClaimRecord], claims: Mapping[str, Claim]) -> None:
     """Writes claims.json and claims.md into `folder`."""
     check_report(folder)
     write_claims(folder / _RECORDS, records)
-    write_text(folder / _PAGE, claims_markdown(records))
+    write_text(folder / _PAGE, claims_markdown(records, claims))

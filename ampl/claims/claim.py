@@ -6,18 +6,21 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ampl.claims import Verdict
+from ampl.claims.record import Verdict
 from ampl.errors import AmplError
-from tabular.claims.case import Case
+
+if TYPE_CHECKING:
+    from ampl.claims.cases import Case
 
 LARGEST_RATIO = 1e12  # stands for a ratio to zero
 _CLEAR_EXCESSES = (0.05, 1e-3)  # violations beyond the first are clear, below the second they may be taken for rounding
 
-Size = tuple[bool, int, int, int]
-"""Whether all rewards are zero, the states, the actions and the transitions of positive probability: less is better."""
+Size = tuple[int, ...]
+"""How much there is to read in a case, most important first: less is better; equally long within a kind of cases."""
 
 Smallest = tuple[int, Size, float, int]
 """Of a violation: how unclear it is, the size of its case, minus its value, its index: less is better."""
@@ -52,7 +55,7 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Undecided:
-    """A case that float64 cannot decide: a solve missed its tolerance, or the sides differ by no more than rounding."""
+    """A case that decides nothing: a solve missed its tolerance, or rounding or chance may explain the difference."""
 
     reason: str
 
@@ -66,20 +69,22 @@ class Claim:
         source: paper and equation, or this project's own finding.
         statement: in words and symbols.
         relation: what must hold between the two sides.
-        measure: the two sides on a case whose rewards are at most one, or None where the claim does not apply to it.
+        measure: the two sides on a case in units of its r_max, or None where the claim does not apply to it.
         expected: the verdict that theory gives.
         condition: what must be added for the claim to hold, if anything.
         tolerance: rounding allowed, relative to the larger side.
+        kind: of cases that it is measured on: the name of their source.
     """
 
     name: str
     source: str
     statement: str
     relation: Relation
-    measure: Callable[[Case], Measurement | None]
+    measure: Callable[[Any], Measurement | None]
     expected: Verdict
     condition: str = ""
     tolerance: float = 1e-9
+    kind: str = "finite"
 
     def assess(self, case: Case) -> Measurement | Undecided | None:
         """The two sides on a case, in units of its r_max; None where the claim does not apply."""
@@ -133,8 +138,8 @@ class Tally:
     """What many cases said about one claim; `worst_index` points into the list of cases.
 
     Attributes:
-        cases: those that float64 can decide.
-        undecided: those that it cannot; they count for nothing else.
+        cases: those that could be decided.
+        undecided: those that could not; they count for nothing else.
         reason: why the first of these is undecided.
         smallest, smallest_despite_condition: the simplest violations where the condition is not met, and where it is.
     """
@@ -150,9 +155,7 @@ class Tally:
     smallest: Smallest | None = None
     smallest_despite_condition: Smallest | None = None
 
-    def add(
-        self, claim: Claim, measurement: Measurement | Undecided, index: int, size: Size = (False, 1, 1, 1)
-    ) -> Tally:
+    def add(self, claim: Claim, measurement: Measurement | Undecided, index: int, size: Size = ()) -> Tally:
         """This tally with one more case."""
         if isinstance(measurement, Undecided):
             return replace(self, undecided=self.undecided + 1, reason=self.reason or measurement.reason)

@@ -1,48 +1,49 @@
-"""The page of all claims, made from the records of a run: `python -m tabular.claims.page CLAIMS.json PAGE.md`."""
+"""The page of all claims, made from the records of a run: `python -m ampl.claims.page CLAIMS.json PAGE.md`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ampl.claims import ClaimRecord, Verdict, read_claims
+from ampl.claims.cases import find_cases
+from ampl.claims.claim import Claim, Relation
+from ampl.claims.record import ClaimRecord, Verdict, read_claims
+from ampl.claims.registry import find_claims
+from ampl.claims.statements import STATEMENTS, Statement, statement_records
 from ampl.errors import AmplError, UnknownNameError
 from ampl.files import SIGNATURE, check_replaceable, write_text
 from ampl.printing import one_line, print_note
-from tabular.claims.claim import Claim, Relation
-from tabular.claims.registry import CLAIMS
-from tabular.claims.statements import STATEMENTS, Statement, statement_records
 
-_USAGE = "usage: python -m tabular.claims.page CLAIMS.json PAGE.md"
+_USAGE = "usage: python -m ampl.claims.page CLAIMS.json PAGE.md"
 
 
-def claims_markdown(records: Sequence[ClaimRecord]) -> str:
+def claims_markdown(records: Sequence[ClaimRecord], claims: Mapping[str, Claim]) -> str:
     """The records as a Markdown page: the papers' statements, one row a claim, then the conditions.
 
     Raises:
         UnknownNameError: a record of a claim that this version does not have.
     """
     for record in records:
-        if record.claim not in CLAIMS:
-            raise UnknownNameError("claim", record.claim, CLAIMS)
+        if record.claim not in claims:
+            raise UnknownNameError("claim", record.claim, claims)
     rows = [
-        f"| `{record.claim}` | {_cell(CLAIMS[record.claim].statement)} | {_cell(record.source)} | **{record.verdict}** "
-        f"| {worst_in_words(CLAIMS[record.claim], record.worst)} | {record.cases:,} |"
+        f"| `{record.claim}` | {_cell(claims[record.claim].statement)} | {_cell(record.source)} "
+        f"| {claims[record.claim].kind} | **{record.verdict}** "
+        f"| {worst_in_words(claims[record.claim], record.worst)} | {record.cases:,} |"
         for record in records
     ]
     conditions = [
-        f"- `{record.claim}`: {CLAIMS[record.claim].condition}."
+        f"- `{record.claim}`: {claims[record.claim].condition}."
         for record in records
         if record.verdict is Verdict.HOLDS_WITH_CONDITION
     ]
-    most = max((record.cases for record in records), default=0)
     return "\n".join(
         [
             f"<!-- {SIGNATURE}: written by ampl verify -->",
             "# Claims, as measured",
             "",
-            f"`ampl verify` tried {len(records)} claims on up to {most:,} finite MDPs each: {_counts(records)}.",
+            *_tried(records, claims),
             "",
             "## Numbered statements of the three papers",
             "",
@@ -53,8 +54,8 @@ def claims_markdown(records: Sequence[ClaimRecord]) -> str:
             "*worst* is the largest left/right ratio of an inequality (above 1: contradicted) or the largest relative",
             "difference of an equality, over all cases.",
             "",
-            "| claim | statement | source | verdict | worst | cases |",
-            "|---|---|---|---|---|---|",
+            "| claim | statement | source | on | verdict | worst | cases |",
+            "|---|---|---|---|---|---|---|",
             *rows,
             "",
             "Conditions under which the conditional ones hold:",
@@ -64,6 +65,18 @@ def claims_markdown(records: Sequence[ClaimRecord]) -> str:
             *_undecided(records),
         ]
     )
+
+
+def _tried(records: Sequence[ClaimRecord], claims: Mapping[str, Claim]) -> list[str]:
+    """One line a kind of cases: how many claims and cases, and what came of it."""
+    by_kind: dict[str, list[ClaimRecord]] = {}
+    for record in records:
+        by_kind.setdefault(claims[record.claim].kind, []).append(record)
+    return [
+        f"- *{kind}*: `ampl verify` tried {len(own)} claims on up to {max(record.cases for record in own):,} "
+        f"{find_cases(kind).noun} each: {_counts(own)}."
+        for kind, own in by_kind.items()
+    ]
 
 
 def statements_table(records: Sequence[ClaimRecord]) -> str:
@@ -87,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         records = read_claims(source)
         check_replaceable(page)
-        write_text(page, claims_markdown(records))
+        write_text(page, claims_markdown(records, find_claims()))
     except AmplError as error:
         print_note(one_line(str(error)))
         return 2
@@ -129,8 +142,8 @@ def _undecided(records: Sequence[ClaimRecord]) -> list[str]:
     ]
     reason = [
         "A case is not decided where rounding in float64 may be larger than the difference that the verdict depends",
-        "on. That happens where the discount is next to one, as in DAMO's inner problem. Such a case counts neither",
-        "for the claim nor against it:",
+        "on, as in DAMO's inner problem where the discount is next to one, or where samples leave it open. Such a case",
+        "counts neither for the claim nor against it:",
     ]
     return ["## Cases that were not decided", "", *reason, "", *rows, ""] if rows else []
 

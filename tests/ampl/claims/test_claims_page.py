@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from ampl.claims import ClaimRecord, Verdict, read_claims, write_claims
+from ampl.claims.page import claims_markdown, main, statements_table
+from ampl.claims.registry import find_claims
+from ampl.claims.statements import PAPERS, STATEMENTS, numbers_in, statement_records
 from ampl.errors import UnknownNameError
-from tabular.claims.page import claims_markdown, main, statements_table
-from tabular.claims.registry import CLAIMS
-from tabular.claims.statements import PAPERS, STATEMENTS, numbers_in, statement_records
 
 ROOT = Path(__file__).resolve().parents[3]
+CLAIMS = find_claims()
 
 
 def record(name: str, source: str | None = None, verdict: Verdict = Verdict.HOLDS) -> ClaimRecord:
@@ -31,7 +32,7 @@ def row(label: str, *records: ClaimRecord) -> str:
 
 def test_the_page_in_docs_is_made_from_its_records() -> None:
     records = read_claims(ROOT / "docs/claims.json")
-    assert (ROOT / "docs/claims.md").read_text(encoding="utf-8") == claims_markdown(records)
+    assert (ROOT / "docs/claims.md").read_text(encoding="utf-8") == claims_markdown(records, CLAIMS)
 
 
 def test_every_claim_about_a_paper_belongs_to_a_statement_of_it() -> None:
@@ -77,9 +78,9 @@ def test_what_no_claim_covers_is_said_to_be_unchecked_or_a_definition() -> None:
 
 
 def test_bars_do_not_split_cells() -> None:
-    lines = claims_markdown([record(name) for name in CLAIMS]).splitlines()
+    lines = claims_markdown([record(name) for name in CLAIMS], CLAIMS).splitlines()
     rows = [line.replace(r"\|", "") for line in lines if line.startswith("| ")]
-    assert {line.count("|") for line in rows} == {4, 7}
+    assert {line.count("|") for line in rows} == {4, 8}
 
 
 def test_a_record_of_an_unknown_claim_is_refused() -> None:
@@ -88,7 +89,7 @@ def test_a_record_of_an_unknown_claim_is_refused() -> None:
         claim="chain-rul", source="s", verdict=known.verdict, expected=known.expected, worst=0.0, cases=1
     )
     with pytest.raises(UnknownNameError, match="Did you mean 'chain-rule'"):
-        claims_markdown([stranger])
+        claims_markdown([stranger], CLAIMS)
 
 
 def test_the_command_writes_the_page(tmp_path: Path) -> None:
@@ -96,13 +97,13 @@ def test_the_command_writes_the_page(tmp_path: Path) -> None:
     records = [record("chain-rule"), record("theorem1-sharp")]
     write_claims(source, records)
     assert main([str(source), str(page)]) == 0
-    assert page.read_text(encoding="utf-8") == claims_markdown(records)
+    assert page.read_text(encoding="utf-8") == claims_markdown(records, CLAIMS)
 
 
 def test_cases_that_were_not_decided_are_counted_by_claim() -> None:
     undecided = replace(record("damo-5.1"), undecided=7)
-    assert "- `damo-5.1`: 7 of 1,241 cases." in claims_markdown([record("chain-rule"), undecided]).splitlines()
-    assert "not decided" not in claims_markdown([record("chain-rule")])
+    assert "- `damo-5.1`: 7 of 1,241 cases." in claims_markdown([record("chain-rule"), undecided], CLAIMS).splitlines()
+    assert "not decided" not in claims_markdown([record("chain-rule")], CLAIMS)
 
 
 def test_the_command_refuses_bad_files_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,21 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from ampl.claims import ClaimRecord
+from ampl.claims.cases import Case, CaseSpec, find_cases
+from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.claims.record import ClaimRecord
+from ampl.claims.registry import find_claims
+from ampl.claims.runner import Tallies
 from ampl.drawings import Drawing, find_drawing
 from ampl.errors import InvalidArgumentError
 from ampl.files import SIGNATURE, check_output_folder, check_replaceable, write_bytes, write_text
 from ampl.markdown import as_code
 from ampl.processes import map_in_processes
-from tabular.claims.case import Case, save_case
-from tabular.claims.claim import Claim, Measurement, Relation
-from tabular.claims.families import CaseSpec, build_case
-from tabular.claims.registry import CLAIMS
-from tabular.claims.runner import Tallies
-from tabular.claims.shrinking import shrink
 
-_DRAWING = "counterexample"
 _INDEX = "index.md"
+
+
+def drawable(claims: Sequence[Claim]) -> list[Claim]:
+    """Those whose cases have a drawing."""
+    return [claim for claim in claims if find_cases(claim.kind).drawing is not None]
 
 
 def check_gallery(folder: Path, claims: Sequence[Claim]) -> None:
@@ -35,59 +37,76 @@ def check_gallery(folder: Path, claims: Sequence[Claim]) -> None:
         InvalidArgumentError: `folder` is a file.
         InvalidFileError: it cannot be written to.
         ForeignFileError: something that is not ours has the name of one of the gallery's files.
-        UnknownNameError, BrokenEntryPointError: no package draws counterexamples.
+        UnknownNameError, BrokenEntryPointError: no package has the drawing.
     """
     if folder.exists() and not folder.is_dir():
         raise InvalidArgumentError(f"{folder} is a file; expected a folder. Choose another --gallery.")
     check_output_folder(folder)
-    for name in (_INDEX, *(f"{claim.name}{suffix}" for claim in claims for suffix in (".npz", ".png"))):
+    shown = drawable(claims)
+    for name in (_INDEX, *(f"{claim.name}{suffix}" for claim in shown for suffix in (".npz", ".png"))):
         check_replaceable(folder / name)
-    find_drawing(_DRAWING)
+    for claim in shown:
+        _drawing(claim)
 
 
 def write_gallery(
-    folder: Path, records: Sequence[ClaimRecord], tallies: Tallies, specs: Sequence[CaseSpec], workers: int
+    folder: Path,
+    claims: Sequence[Claim],
+    records: Sequence[ClaimRecord],
+    tallies: Tallies,
+    specs: Sequence[CaseSpec],
+    workers: int,
+    file: Path | None = None,
 ) -> list[str]:
-    """Writes CLAIM.npz and CLAIM.png for each claim with a counterexample, and the index page.
+    """Writes CLAIM.npz and CLAIM.png for each drawable claim with a counterexample, and the index page.
 
     Args:
         folder: where to.
+        claims: of the run.
         records: of the run.
         tallies: of the run; they point into `specs`.
         specs: of the run.
         workers: processes that look for simpler cases; the result does not depend on it.
+        file: where some of the claims are defined.
 
     Returns:
         The names of the claims in the gallery.
     """
-    found = [(record, tallies[record.claim].counterexample) for record in records]
-    tasks = [(record.claim, specs[index]) for record, index in found if index is not None]
-    shown = [record for record, index in found if index is not None]
-    drawing = find_drawing(_DRAWING)
+    by_name = {record.claim: record for record in records}
+    found = {claim.name: tallies[claim.name].counterexample for claim in drawable(claims) if claim.name in by_name}
+    tasks = [(file, name, specs[index]) for name, index in found.items() if index is not None]
+    shown = [claim for claim in claims if found.get(claim.name) is not None]
     sections = []
-    for record, case in zip(shown, map_in_processes(_smallest_case, tasks, workers), strict=True):
-        sections.append(_write_one(folder, record, case, drawing))
+    for claim, case in zip(shown, map_in_processes(_smallest_case, tasks, workers), strict=True):
+        sections.append(_write_one(folder, claim, by_name[claim.name], case))
     write_text(folder / _INDEX, _index(sections))
-    return [record.claim for record in shown]
+    return [claim.name for claim in shown]
 
 
-def _smallest_case(task: tuple[str, CaseSpec]) -> Case:
-    name, spec = task
-    return shrink(CLAIMS[name], build_case(spec))
+def _drawing(claim: Claim) -> Drawing:
+    name = find_cases(claim.kind).drawing
+    assert name is not None
+    return find_drawing(name)
 
 
-def _write_one(folder: Path, record: ClaimRecord, case: Case, drawing: Drawing) -> list[str]:
+def _smallest_case(task: tuple[Path | None, str, CaseSpec]) -> Case:
+    file, name, spec = task
+    source = find_cases(spec.kind)
+    return source.shrink(find_claims(file)[name], source.build(spec))
+
+
+def _write_one(folder: Path, claim: Claim, record: ClaimRecord, case: Case) -> list[str]:
     """Saves and draws one case; returns its section of the index."""
-    claim = CLAIMS[record.claim]
     measurement = claim.assess(case)
     assert isinstance(measurement, Measurement)  # shrinking keeps the claim applicable
     path, picture = folder / f"{claim.name}.npz", folder / f"{claim.name}.png"
-    save_case(path, case, {"claim": np.array(claim.name), "recorded": np.float64(claim.value(measurement))})
+    extra = {"claim": np.array(claim.name), "recorded": np.float64(claim.value(measurement))}
+    find_cases(claim.kind).save(path, case, extra)
     facts = _facts(claim, measurement, path)
     headline = f"{claim.name}: {record.verdict}"
-    png = drawing(path, headline, facts)
+    png = _drawing(claim)(path, headline, facts)
     write_bytes(picture, png)
-    return [f"## {headline}", "", *_list_items(facts), "", f"![{claim.name}: {_size(case)}]({picture.name})", ""]
+    return [f"## {headline}", "", *_list_items(facts), "", f"![{claim.name}: {case.in_words}]({picture.name})", ""]
 
 
 def _facts(claim: Claim, measurement: Measurement, path: Path) -> dict[str, str]:
@@ -112,14 +131,6 @@ def _sides(claim: Claim, measurement: Measurement) -> str:
     if claim.relation is Relation.EQUAL or measurement.right <= 0.0:
         return sides
     return f"{sides}, a ratio of {claim.value(measurement):.4g}"
-
-
-def _size(case: Case) -> str:
-    return f"{_count(case.mdp.n_states, 'state')}, {_count(case.mdp.n_actions, 'action')}, discount {case.discount:g}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _list_items(facts: Mapping[str, str]) -> Iterator[str]:

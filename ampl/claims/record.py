@@ -1,4 +1,4 @@
-"""The record of one checked claim, shared by `ampl verify`, which writes it, and by reports, which read it."""
+"""The record of one checked claim: `ampl verify` writes it, reports read it."""
 
 from __future__ import annotations
 

@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ampl.claims import Verdict, read_claims
+from ampl.claims import Verdict, read_claims, runner
+from ampl.claims.claim import Measurement
+from ampl.claims.registry import find_claims
+from ampl.command_line.commands.verify import Verify
 from ampl.command_line.main import main
-from tabular.claims import runner
 from tabular.claims.case import Case
-from tabular.claims.claim import Measurement
-from tabular.claims.registry import CLAIMS
-from tabular.commands import Verify
 from tabular.mdps.generators import random_mdp
 from tabular.mdps.mdp_files import save_mdp
+
+CLAIMS = find_claims()
+FINITE = {name for name, claim in CLAIMS.items() if claim.kind == "finite"}
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +43,13 @@ def mistake(mistake: Callable[..., str]) -> Callable[..., str]:
 
 
 def test_the_help_says_how_many_mdps_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    quick_run, full_run = len(Verify(quick=True)._specs()), len(Verify()._specs())
+    def count(kind: str, quick: bool) -> int:
+        return len(Verify(quick=quick)._specs([kind]))
+
     assert main(["verify", "--help"]) == 0
     words = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert f"About {round(quick_run, -2)} MDPs instead of about {round(full_run, -3):,};" in words
+    assert f"About {round(count('finite', True), -2)} MDPs and" in words
+    assert f"instead of about {round(count('finite', False), -3):,} and" in words
 
 
 def test_the_json_holds_exactly_the_contracted_keys() -> None:
@@ -80,13 +85,12 @@ def test_the_printed_theorem_fails_on_three_states_and_says_so(capsys: pytest.Ca
     shown = " ".join(capsys.readouterr().out.split())
     assert "holds with condition" in shown
     assert "holds if γ >= 3/4 or rewards in [0, r_max]" in shown
-    assert "fork, 3 states" in shown
+    assert "fork, 3 states, 1 action" in shown
 
 
 def test_an_unexpected_verdict_exits_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = {**CLAIMS, "chain-rule": _expecting(CLAIMS["chain-rule"], Verdict.FAILS_AS_PRINTED)}
-    monkeypatch.setattr(runner, "CLAIMS", wrong)
-    monkeypatch.setattr("tabular.claims.registry.CLAIMS", wrong)
+    wrong = replace(CLAIMS["chain-rule"], expected=Verdict.FAILS_AS_PRINTED)
+    monkeypatch.setitem(CLAIMS, "chain-rule", wrong)
     assert verify("--cases", "5", "--quick", "--claims", "chain-rule") == 1
 
 
@@ -94,7 +98,7 @@ def test_the_report_folder_holds_table_and_records() -> None:
     assert quick("--report", "report", "--claims", "chain-rule", "theorem1-sharp") == 0
     rows = [line for line in Path("report/claims.md").read_text().splitlines() if line.startswith("| `")]
     assert len(rows) == 2
-    assert {len(row.replace(r"\|", "").split("|")) for row in rows} == {8}  # bars in |J| do not split cells
+    assert {len(row.replace(r"\|", "").split("|")) for row in rows} == {9}  # bars in |J| do not split cells
     assert quick("--report", "report", "--claims", "chain-rule") == 0  # our own files may be replaced
 
 
@@ -151,9 +155,7 @@ def test_a_claim_without_a_solution_is_counted_apart_and_ends_nothing(
     def singular(case: Case) -> Measurement:
         raise np.linalg.LinAlgError("[singular] matrix")
 
-    broken = {**CLAIMS, "chain-rule": replace(CLAIMS["chain-rule"], measure=singular)}
-    monkeypatch.setattr(runner, "CLAIMS", broken)
-    monkeypatch.setattr("tabular.claims.registry.CLAIMS", broken)
+    monkeypatch.setitem(CLAIMS, "chain-rule", replace(CLAIMS["chain-rule"], measure=singular))
     chosen = ("--claims", "chain-rule", "theorem1-sharp", "--json", "claims.json", "--gallery", "gallery")
     assert verify("--mdp", own_mdp(0.9), "--cases", "3", "--report", "report", *chosen) == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -170,7 +172,7 @@ def test_a_discount_next_to_one_is_no_counterexample(capsys: pytest.CaptureFixtu
     shown = " ".join(capsys.readouterr().out.split())
     assert "nan" not in shown.split()
     records = read_claims(Path("claims.json"))
-    assert {record.claim for record in records} == set(CLAIMS) - {"mopo-value-error-w1"}  # of at most 6 pairs
+    assert {record.claim for record in records} == FINITE - {"mopo-value-error-w1"}  # of at most 6 pairs
     undecided = {record.claim for record in records if record.undecided}
     assert undecided <= {"primal-regularization-positive", "moment-determines-weights"}
 
@@ -180,7 +182,7 @@ def test_a_case_that_float64_cannot_decide_replays_to_one_line(
 ) -> None:
     assert verify("--mdp", own_mdp(0.9), "--cases", "1", "--claims", "chain-rule", "--report", "report") == 0
     nothing = replace(CLAIMS["chain-rule"], measure=lambda _: Measurement(left=float("nan"), right=0.0))
-    monkeypatch.setattr(runner, "CLAIMS", {"chain-rule": nothing})
+    monkeypatch.setitem(CLAIMS, "chain-rule", nothing)
     capsys.readouterr()
     line = mistake("--replay", "report/cases/chain-rule.npz")
     assert "float64 cannot decide the claim 'chain-rule' on it: one side is nan, the other 0" in line
@@ -225,12 +227,6 @@ def test_a_case_of_an_unknown_claim_or_with_broken_arrays_is_refused(
     assert "does not have" in mistake("--replay", "renamed.npz")
     np.savez("broken.npz", **arrays | {"policy": arrays["policy"] * 2})
     assert "policy[0] sums to 2" in mistake("--replay", "broken.npz")
-
-
-def _expecting(claim, verdict):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    return replace(claim, expected=verdict)
 
 
 def test_where_nothing_can_be_written_is_known_before_the_first_mdp(
