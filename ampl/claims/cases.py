@@ -61,7 +61,7 @@ class CaseSource(Protocol):
 
     @property
     def drawing(self) -> str | None:
-        """The drawing (`ampl.drawings`) that shows a saved case; None if there is none, and no gallery."""
+        """The drawing (`ampl.drawings`) that shows a saved case; None if there is none."""
 
     def specs(self, *, seed: int, quick: bool, count: int | None) -> list[CaseSpec]:
         """The cases of a run; with a count so many random ones, and the adversarial ones besides."""

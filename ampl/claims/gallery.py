@@ -25,11 +25,6 @@ from ampl.processes import map_in_processes
 _INDEX = "index.md"
 
 
-def drawable(claims: Sequence[Claim]) -> list[Claim]:
-    """Those whose cases have a drawing."""
-    return [claim for claim in claims if find_cases(claim.kind).drawing is not None]
-
-
 def check_gallery(folder: Path, claims: Sequence[Claim]) -> None:
     """Whether the gallery can be written to `folder`; to be called before the work starts.
 
@@ -42,10 +37,9 @@ def check_gallery(folder: Path, claims: Sequence[Claim]) -> None:
     if folder.exists() and not folder.is_dir():
         raise InvalidArgumentError(f"{folder} is a file; expected a folder. Choose another --gallery.")
     check_output_folder(folder)
-    shown = drawable(claims)
-    for name in (_INDEX, *(f"{claim.name}{suffix}" for claim in shown for suffix in (".npz", ".png"))):
+    for name in (_INDEX, *(f"{claim.name}{suffix}" for claim in claims for suffix in (".npz", ".png"))):
         check_replaceable(folder / name)
-    for claim in shown:
+    for claim in claims:
         _drawing(claim)
 
 
@@ -57,8 +51,8 @@ def write_gallery(
     specs: Sequence[CaseSpec],
     workers: int,
     file: Path | None = None,
-) -> list[str]:
-    """Writes CLAIM.npz and CLAIM.png for each drawable claim with a counterexample, and the index page.
+) -> list[Claim]:
+    """Writes CLAIM.npz and, if its cases have a drawing, CLAIM.png for each counterexample, and the index page.
 
     Args:
         folder: where to.
@@ -70,23 +64,22 @@ def write_gallery(
         file: where some of the claims are defined.
 
     Returns:
-        The names of the claims in the gallery.
+        The claims in the gallery.
     """
     by_name = {record.claim: record for record in records}
-    found = {claim.name: tallies[claim.name].counterexample for claim in drawable(claims) if claim.name in by_name}
+    found = {claim.name: tallies[claim.name].counterexample for claim in claims if claim.name in by_name}
     tasks = [(file, name, specs[index]) for name, index in found.items() if index is not None]
     shown = [claim for claim in claims if found.get(claim.name) is not None]
     sections = []
     for claim, case in zip(shown, map_in_processes(_smallest_case, tasks, workers), strict=True):
         sections.append(_write_one(folder, claim, by_name[claim.name], case))
     write_text(folder / _INDEX, _index(sections))
-    return [claim.name for claim in shown]
+    return shown
 
 
-def _drawing(claim: Claim) -> Drawing:
+def _drawing(claim: Claim) -> Drawing | None:
     name = find_cases(claim.kind).drawing
-    assert name is not None
-    return find_drawing(name)
+    return None if name is None else find_drawing(name)
 
 
 def _smallest_case(task: tuple[Path | None, str, CaseSpec]) -> Case:
@@ -104,8 +97,11 @@ def _write_one(folder: Path, claim: Claim, record: ClaimRecord, case: Case) -> l
     find_cases(claim.kind).save(path, case, extra)
     facts = _facts(claim, measurement, path)
     headline = f"{claim.name}: {record.verdict}"
-    png = _drawing(claim)(path, headline, facts)
-    write_bytes(picture, png)
+    draw = _drawing(claim)
+    if draw is None:
+        facts["case"] = f"{case.in_words} (no drawing)"
+        return [f"## {headline}", "", *_list_items(facts), ""]
+    write_bytes(picture, draw(path, headline, facts))
     return [f"## {headline}", "", *_list_items(facts), "", f"![{claim.name}: {case.in_words}]({picture.name})", ""]
 
 
@@ -143,9 +139,10 @@ def _index(sections: Sequence[Sequence[str]]) -> str:
         f"<!-- {SIGNATURE}: written by ampl verify --gallery -->",
         "# Counterexamples",
         "",
-        "For each claim that fails as printed or holds only with a condition: the smallest MDP found that contradicts",
-        "it. Among all violations of the run it had the fewest states, actions and transitions; then it was simplified",
-        "step by step as long as the claim stayed as false. Numbers on arrows are P* | P̂, one where both agree.",
+        "For each claim that fails as printed or holds only with a condition: the smallest case found that contradicts",
+        "it. An MDP had the fewest states, actions and transitions among all violations of the run; then it was",
+        "simplified step by step as long as the claim stayed as false. Numbers on arrows are P* | P̂, one where both",
+        "agree. A linear-Gaussian problem had the fewest coordinates; it is as it was found, and not drawn.",
         "",
         *(["Nothing was contradicted.", ""] if not sections else []),
     ]

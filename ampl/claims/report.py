@@ -117,13 +117,15 @@ def print_replay(path: Path, claim: Claim, measurement: Measurement, recorded: f
     return 0 if abs(value - recorded) <= 1e-6 * max(1.0, abs(recorded)) else 1
 
 
-def print_gallery(folder: Path, names: Sequence[str], undrawn: Sequence[str]) -> None:
-    """Says which counterexamples were drawn and where, and which have no picture."""
+def print_gallery(folder: Path, claims: Sequence[Claim]) -> None:
+    """Says which counterexamples were saved and where, and which of them are not drawn."""
+    names = [claim.name for claim in claims]
+    undrawn = [claim.name for claim in claims if find_cases(claim.kind).drawing is None]
     noun = "counterexample" if len(names) == 1 else "counterexamples"
     drawn = f"{len(names)} {noun} ({', '.join(names)})" if names else "no counterexample"
     print_line(f"Gallery: {drawn}; look at {folder}/index.md.")
     if undrawn:
-        print_line(f"No pictures of the counterexamples to {', '.join(undrawn)}: only finite MDPs are drawn.")
+        print_line(f"Without a picture, for only finite MDPs are drawn: {', '.join(undrawn)}.")
 
 
 def check_report(folder: Path) -> None:

@@ -17,8 +17,9 @@ import numpy as np
 from ampl.errors import check_at_least, check_fraction
 from ampl.interfaces import Array, Metrics, State
 from ampl.randomness import stream
+from ampl.return_bounds import stopped_path_bound
 from tabular.bounds.return_gap import dense_pairs, split_return_gap
-from tabular.bounds.theorem1 import model_policy_divergence, stopped_path_bound
+from tabular.bounds.theorem1 import model_policy_divergence
 from tabular.exact.dataset import TransitionDataset, sample_dataset
 from tabular.exact.dynamics import aggregate_states, maximum_likelihood
 from tabular.exact.occupancy import action_value, expected_return, occupancy

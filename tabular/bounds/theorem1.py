@@ -4,9 +4,7 @@
                     = E_{d_pi}[KL(P* || P_hat)] + E_{d_pi, s'~P*}[KL(pi_b(.|s') || pi(.|s'))]              (chain rule)
     |J(pi, P*) - J(pi, P_hat)| <= c discount r_max / (1 - discount) sqrt(D_pi)
 
-The constant c is a parameter here, because the paper's copy at hand does not show it: c = sqrt(2) always holds,
-c = 1/sqrt(2) needs discount >= 3/4 or rewards in [0, r_max], and the smallest that holds is sqrt(2 (1 - discount)),
-already with the model part of D_pi alone.  Source: theory.md, section 4, which has the proofs.
+The bounds as functions of D_pi are in `ampl/return_bounds.py`.  Source: theory.md, section 4, which has the proofs.
 """
 
 from __future__ import annotations
@@ -21,8 +19,6 @@ from tabular.bounds.divergences import kl
 from tabular.exact.occupancy import expected_return, occupancy
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats, Occupancy, Policy, Weights
-
-SQRT_2 = float(np.sqrt(2.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,31 +97,6 @@ def eq8_joints(
     real = behavior_occupancy[:, :, None] * true_joint
     imagined = (state_visits * policy)[:, :, None] * model_joint
     return real.ravel(), imagined.ravel()
-
-
-def theorem1_bound(divergence: float, discount: float, reward_bound: float, constant: float = SQRT_2) -> float:
-    """c discount r_max / (1 - discount) sqrt(D), in units of one step's reward.  Source: AMPL, Theorem 1.
-
-    At discount 0 no dynamics matter and the bound is zero, even where D is infinite.
-    """
-    if discount == 0.0:
-        return 0.0
-    return constant * discount * reward_bound / (1.0 - discount) * float(np.sqrt(max(divergence, 0.0)))
-
-
-def sharp_constant(discount: float) -> float:
-    """sqrt(2 (1 - discount)): the smallest c for which Theorem 1 holds for every MDP with that discount."""
-    return float(np.sqrt(2.0 * (1.0 - discount)))
-
-
-def stopped_path_bound(divergence: float, discount: float, reward_bound: float) -> float:
-    """The sharp form of Theorem 1, never vacuous: the smaller of the Pinsker and the Bretagnolle-Huber bound.
-
-    2 discount r_max min(sqrt(D / (2 (1 - discount))), sqrt(1 - exp(-D / (1 - discount)))), because D / (1 - discount)
-    is the KL divergence of the paths up to a geometric stopping time. For rewards in [0, r_max] halve it.
-    """
-    path_kl = max(divergence, 0.0) / (1.0 - discount)
-    return 2.0 * discount * reward_bound * float(min(np.sqrt(path_kl / 2.0), np.sqrt(-np.expm1(-path_kl))))
 
 
 def coupling_bound(mdp: FiniteMDP, model: FiniteMDP) -> float:

@@ -8,14 +8,8 @@ import numpy as np
 
 from ampl.claims import Verdict
 from ampl.claims.claim import Claim, Measurement, Relation
-from tabular.bounds.theorem1 import (
-    SQRT_2,
-    coupling_bound,
-    sharp_constant,
-    simulation_lemma_bound,
-    stopped_path_bound,
-    theorem1_bound,
-)
+from ampl.return_bounds import SQRT_2, sharp_constant, stopped_path_bound, theorem1_bound
+from tabular.bounds.theorem1 import coupling_bound, simulation_lemma_bound
 from tabular.claims.case import Case
 
 

@@ -16,15 +16,9 @@ from ampl.claims.cases import CaseSpec
 from ampl.files import check_replaceable, write_npz
 from ampl.processes import available_cores, map_in_processes
 from ampl.progress import progress
+from ampl.return_bounds import SQRT_2, sharp_constant, stopped_path_bound, theorem1_bound
 from tabular.bounds.extremal import DISCOUNT_GRID, largest_ratio
-from tabular.bounds.theorem1 import (
-    SQRT_2,
-    coupling_bound,
-    sharp_constant,
-    simulation_lemma_bound,
-    stopped_path_bound,
-    theorem1_bound,
-)
+from tabular.bounds.theorem1 import coupling_bound, simulation_lemma_bound
 from tabular.claims.case import Case
 from tabular.claims.families import build_case
 from tabular.exact.occupancy import action_value

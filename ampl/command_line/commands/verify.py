@@ -31,7 +31,7 @@ class Verify:
     report: Path | None = None
     """Write records, table and worst cases into this folder (without it, worst cases go to runs/verify/cases)."""
     gallery: Path | None = None
-    """Save and draw in this folder, for each claim that does not simply hold, the smallest MDP that contradicts it."""
+    """Save in this folder, for each claim that does not simply hold, the smallest counterexample; MDPs are drawn."""
     claims: tuple[str, ...] = ()
     """Only these claims."""
     claims_from: Path | None = None
@@ -53,7 +53,7 @@ class Verify:
 
     def _check(self) -> int:
         from ampl.claims import check_claims_output, write_claims
-        from ampl.claims.gallery import check_gallery, drawable, write_gallery
+        from ampl.claims.gallery import check_gallery, write_gallery
         from ampl.claims.report import check_report, print_gallery, print_table, summarize, write_report
         from ampl.claims.runner import case_paths, records, run_claims
         from ampl.files import check_output_folder
@@ -88,11 +88,8 @@ class Verify:
         reasons = {name: tally.reason for name, tally in tallies.items()}
         code = summarize(by_name, found, surprises, reasons, folder)
         if self.gallery:
-            names = write_gallery(self.gallery, claims, found, tallies, specs, workers, self.claims_from)
-            has_drawing = drawable(claims)
-            undrawn = [claim.name for claim in claims if claim not in has_drawing]
-            undrawn = [name for name in undrawn if tallies[name].counterexample is not None]
-            print_gallery(self.gallery, names, undrawn)
+            shown = write_gallery(self.gallery, claims, found, tallies, specs, workers, self.claims_from)
+            print_gallery(self.gallery, shown)
         return code
 
     def _claims(self) -> tuple[Claim, ...]:

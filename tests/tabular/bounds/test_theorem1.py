@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 
 from ampl.errors import AbsoluteContinuityError, InvalidShapeError
+from ampl.return_bounds import SQRT_2, sharp_constant, stopped_path_bound, theorem1_bound
 from tabular.bounds.divergences import LOG_2, jensen_shannon, kl
 from tabular.bounds.theorem1 import (
-    SQRT_2,
     coupling_bound,
     eq8_joints,
     joint_divergence,
@@ -17,10 +17,7 @@ from tabular.bounds.theorem1 import (
     next_state_total_variation,
     return_gap,
     reward_range,
-    sharp_constant,
     simulation_lemma_bound,
-    stopped_path_bound,
-    theorem1_bound,
 )
 from tabular.mdps.generators import chain_mdp, fork_mdp
 from tabular.mdps.mdp import FiniteMDP

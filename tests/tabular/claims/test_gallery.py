@@ -57,7 +57,7 @@ def run() -> Tallies:
 
 def gallery(folder: Path, run: Tallies, workers: int = 1) -> list[str]:
     found = records(CHOSEN, run, SPECS, folder / "cases")
-    return write_gallery(folder / "gallery", CHOSEN, found, run, SPECS, workers)
+    return [claim.name for claim in write_gallery(folder / "gallery", CHOSEN, found, run, SPECS, workers)]
 
 
 def test_fewer_states_come_before_actions_transitions_and_values() -> None:

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from ampl.errors import ForeignFileError, InvalidDiscountError
+from ampl.return_bounds import sharp_constant
 from tabular.bounds.extremal import _negative_log_ratio, largest_ratio
-from tabular.bounds.theorem1 import sharp_constant
 from tabular.experiments import ampl_theory as experiments
 from tabular.experiments import return_gap
 

@@ -1,0 +1,350 @@
+"""Claims of MOPO: telescoping, value errors, the penalized lower bound.  Source: docs/theory.md, section 5.
+
+With r = -x'Wx the value under P* is quadratic, V(s) = s'Hs + 2h's + c, so the value error
+G(s, a) = E_{P_hat}[V] - E_{P*}[V] is a formula, and so is its mean under an occupancy.
+
+Wasserstein forms. A quadratic V has no Lipschitz constant, so the printed |G| <= Lip(V) W1 says nothing. But for any
+two states V(x) - V(y) = grad V((x + y) / 2) . (x - y), because third derivatives vanish. With X ~ P_hat and Y ~ P*
+coupled in any way, G = E[grad V((X + Y) / 2) . (X - Y)]. Two true statements follow:
+
+- one covariance: couple by X - Y = m_hat - m*, whose length is W1 and W2 of the two; then
+  |G| <= |grad V((m_hat + m*) / 2)| W1, with equality in one dimension;
+- any covariances: by Cauchy and Schwarz under d_pi of the model and the optimal coupling of W2 (linear for Gaussians),
+  |E[G]| <= sqrt(E |grad V((X + Y) / 2)|^2) sqrt(E[W2^2]); all terms are means of quadratic functions.
+
+The bounded reward exp(-x'Wx/2) has slope at most L = sqrt(lambda_max(W) / e). Two paths with the same noise are apart
+by (I; K) M^t (s - s'), so Lip(V) <= L |(I; K)| sum_t gamma^t |M^t| for M = A + B K, and MOPO's form holds as printed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.errors import NotConvergedError
+from continuous.claims.case import ROUNDING, Case
+from continuous.claims.contraction import total_variation
+from continuous.claims.sampling import mean_interval
+from continuous.linear_gaussian.checks import Floats
+from continuous.linear_gaussian.marginals import discount_horizon
+from continuous.linear_gaussian.mixtures import GaussianMixture
+from continuous.linear_gaussian.problem import closed_loop, square_root
+from continuous.linear_gaussian.returns import expected_return
+
+_PAIRS = 64
+_SAMPLES = 4000
+
+
+def _mean_value_error(case: Case, law: GaussianMixture) -> float:
+    """E[G] under a law of (s, a), from the second moments of the next states."""
+    value, means = case.value, []
+    for dynamics in (case.model, case.mdp.dynamics):
+        after = law.means @ dynamics.matrix.T + dynamics.offset
+        spreads = dynamics.matrix @ law.covariances @ dynamics.matrix.T + dynamics.covariance
+        means.append(float(law.shares @ (value(after) + np.einsum("ij,tji->t", value.matrix, spreads))))
+    return means[0] - means[1]
+
+
+def _quadratic_scale(case: Case) -> float:
+    return max(abs(case.quadratic_return), abs(case.quadratic_return_in_model), 1e-300)
+
+
+def _telescoping(of_model: bool) -> Callable[[Case], Measurement]:
+    """In units of the larger return; as printed, the occupancy has no hat."""
+
+    def measure(case: Case) -> Measurement:
+        law, scale = case.model_occupancy if of_model else case.policy_occupancy, _quadratic_scale(case)
+        gap = case.quadratic_return_in_model - case.quadratic_return
+        return Measurement(left=gap / scale, right=case.discount * _mean_value_error(case, law) / scale)
+
+    return measure
+
+
+def _return_under_the_model(case: Case) -> Measurement:
+    law, scale = case.model_occupancy, _quadratic_scale(case)
+    reward = float(law.shares @ case.quadratic.reward.expectation(law.means, law.covariances))
+    corrected = reward - case.discount * _mean_value_error(case, law)
+    return Measurement(left=case.quadratic_return / scale, right=corrected / scale)
+
+
+def _has_noise_of_truth(case: Case) -> bool:
+    return np.array_equal(case.model.covariance, case.mdp.dynamics.covariance)
+
+
+def _value_error_total_variation(case: Case) -> Measurement | None:
+    """At one pair, with the bounded reward: E_P[V] is the return from P(.|s, a) as the start."""
+    if not _has_noise_of_truth(case):
+        return None
+    pair = case.model_occupancy.sample(1, case.generator("pair"))[0]
+    means, covariance = (
+        [dynamics.next_mean(pair) for dynamics in (case.model, case.mdp.dynamics)],
+        case.model.covariance,
+    )
+    imagined, real = (
+        expected_return(replace(case.mdp, initial_mean=mean, initial_covariance=covariance), case.policy)
+        for mean in means
+    )
+    error, apart = abs(imagined - real), float(total_variation(means[0] - means[1], covariance))
+    horizon = 1.0 / (1.0 - case.discount)
+    return Measurement(left=horizon * error if error > ROUNDING else 0.0, right=horizon * apart)
+
+
+def _at_pairs(case: Case) -> tuple[Floats, Floats, Floats]:
+    """|G|, without what is only rounding, W1 and |grad V| halfway, at 64 pairs of d_pi in the model; one covariance."""
+    pairs, value = case.model_occupancy.sample(_PAIRS, case.generator("pairs")), case.value
+    imagined, real = case.model.next_mean(pairs), case.mdp.dynamics.next_mean(pairs)
+    error = np.abs(value(imagined) - value(real))
+    rounding = 1e-13 * (np.abs(value(imagined)) + np.abs(value(real)) + abs(value.constant))
+    slope = np.linalg.norm((imagined + real) @ value.matrix + 2.0 * value.vector, axis=1)
+    return np.maximum(error - rounding, 0.0), np.linalg.norm(imagined - real, axis=1), slope
+
+
+def _worst(error: Floats, bound: Floats) -> Measurement:
+    """The pair where the error is largest relative to its bound."""
+    ratio = np.divide(error, bound, out=np.where(error > 0.0, np.inf, 0.0), where=bound > 0.0)
+    pair = int(ratio.argmax())
+    return Measurement(left=float(error[pair]), right=float(bound[pair]))
+
+
+def _value_error_halfway(case: Case) -> Measurement | None:
+    if not _has_noise_of_truth(case):
+        return None
+    error, distance, slope = _at_pairs(case)
+    return _worst(error, slope * distance)
+
+
+def _value_error_by_data(case: Case) -> Measurement | None:
+    """With the largest |grad V| among the data's states in the place of Lip(V)."""
+    if not _has_noise_of_truth(case):
+        return None
+    error, distance, _ = _at_pairs(case)
+    states = case.data[:, : case.mdp.dynamics.state_size]
+    steepest = float(np.linalg.norm(2.0 * (states @ case.value.matrix + case.value.vector), axis=1).max())
+    return _worst(error, steepest * distance)
+
+
+def _total_variation_penalty(two_sided: bool) -> Callable[[Case], Measurement | None]:
+    """J_hat - J, or its absolute value, against lambda E[u], u = |P_hat - P*|_1 = 2 TV, lambda = gamma / (1 - gamma).
+
+    u is a concave increasing function of the Mahalanobis distance d of the two means, so E[u] is at most u at
+    sqrt(E[d^2]), a formula; call that c. And E[u] >= E[min(u, c)], a mean of terms in [0, c], which samples bound from
+    below. A loss above lambda c contradicts the claim, one below lambda times the lower bound agrees with it.
+
+    Raises:
+        NotConvergedError: the loss is between the two.
+    """
+
+    def measure(case: Case) -> Measurement | None:
+        if not _has_noise_of_truth(case) or case.discount == 0.0:
+            return None
+        loss = abs(case.optimism) if two_sided else max(case.optimism, 0.0)
+        law, covariance, weight = case.model_occupancy, case.model.covariance, case.discount / (1.0 - case.discount)
+        pairs = law.sample(_SAMPLES, case.generator("penalty"))
+        uncertainty = 2.0 * total_variation(
+            case.model.next_mean(pairs) - case.mdp.dynamics.next_mean(pairs), covariance
+        )
+        whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+        most = 2.0 * math.erf(math.sqrt(_mean_square_apart(case, whiten) / 8.0))
+        least, _ = mean_interval(np.minimum(uncertainty, most), 0.0, most)
+        if weight * max(least, 0.0) < loss <= weight * most:
+            raise NotConvergedError(f"{_SAMPLES:,} samples leave the penalty open where the loss is {loss:.2g}.")
+        return Measurement(left=loss, right=weight * (float(uncertainty.mean()) if loss <= weight * most else most))
+
+    return measure
+
+
+def _mean_square_apart(case: Case, of: Floats) -> float:
+    """E |of (m_hat - m*)|^2 under d_pi of the model."""
+    truth = case.mdp.dynamics
+    return case.model_occupancy.expectation_of_square(
+        of @ (case.model.matrix - truth.matrix), of @ (case.model.offset - truth.offset)
+    )
+
+
+def _unpenalized(case: Case) -> Measurement:
+    return Measurement(left=max(case.optimism, 0.0), right=0.0)
+
+
+def _unbounded_penalty(case: Case) -> Measurement:
+    """The quadratic reward, with the largest |r| among the data in the place of r_max and the most that E[u] can be.
+
+    u <= 2, and u <= sqrt(2 KL) by Pinsker; so a loss above this penalty is one above MOPO's.
+    """
+    largest = float(np.abs(case.quadratic.reward(case.data)).max())
+    loss = case.quadratic_return_in_model - case.quadratic_return
+    covariance, other = case.mdp.dynamics.covariance, case.model.covariance
+    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+    spread = whiten @ other @ whiten.T
+    divergence = 0.5 * (
+        _mean_square_apart(case, whiten) + float(np.trace(spread)) - len(spread) - float(np.linalg.slogdet(spread)[1])
+    )
+    most = min(2.0, math.sqrt(2.0 * max(divergence, 0.0)))
+    rounding = 1e-9 * _quadratic_scale(case)
+    penalty = case.discount * largest / (1.0 - case.discount) * most
+    return Measurement(left=loss if loss > rounding else 0.0, right=penalty)
+
+
+def _coupling(case: Case) -> tuple[float, Floats]:
+    """W2^2 of the two noises, and the covariance of (X + Y) / 2 where X and Y have them and are coupled optimally."""
+    model, truth = case.model.covariance, case.mdp.dynamics.covariance
+    values, vectors = np.linalg.eigh(model)
+    root, inverse = ((vectors * values**power) @ vectors.T for power in (0.5, -0.5))
+    between = square_root(root @ truth @ root)
+    left, singular, _ = np.linalg.svd(between)
+    transport = inverse @ (left * singular) @ left.T @ inverse  # Y = transport X
+    crossed = model @ transport
+    square = float(np.trace(model + truth - 2.0 * crossed))
+    return max(square, 0.0), (model + truth + crossed + crossed.T) / 4.0
+
+
+def _lower_bound_lipschitz(case: Case) -> Measurement:
+    """MOPO's Wasserstein form for the bounded reward; W1 <= W2, and E[W2] <= sqrt(E[W2^2]), which is a formula."""
+    matrix, _, _ = closed_loop(case.mdp.dynamics, case.policy)
+    size = len(matrix)
+    powers, power = 0.0, np.eye(size)
+    for step in range(discount_horizon(case.discount)):
+        norm = case.discount**step * float(np.linalg.norm(power, 2))
+        powers += norm
+        if norm < 1e-15 * powers:
+            break
+        power = matrix @ power
+    slope = math.sqrt(float(np.linalg.eigvalsh(case.mdp.reward.matrix)[-1]) / math.e)
+    lipschitz = slope * float(np.linalg.norm(np.vstack((np.eye(size), case.policy.gain)), 2)) * powers
+    apart = math.sqrt(_mean_square_apart(case, np.eye(size)) + _coupling(case)[0])
+    return Measurement(left=max(case.optimism, 0.0), right=case.discount * lipschitz * apart)
+
+
+def _lower_bound_quadratic(case: Case) -> Measurement:
+    """The Wasserstein form for the quadratic reward: see the top of this file."""
+    truth, value, size = case.mdp.dynamics, case.value, case.mdp.dynamics.state_size
+    square, spread = _coupling(case)
+    apart = _mean_square_apart(case, np.eye(size)) + square
+    steepness = case.model_occupancy.expectation_of_square(
+        value.matrix @ (case.model.matrix + truth.matrix),
+        value.matrix @ (case.model.offset + truth.offset) + 2.0 * value.vector,
+    ) + 4.0 * float(np.trace(value.matrix @ spread @ value.matrix))
+    loss = case.quadratic_return_in_model - case.quadratic_return
+    rounding = 1e-9 * _quadratic_scale(case)
+    return Measurement(left=loss if loss > rounding else 0.0, right=case.discount * math.sqrt(steepness * apart))
+
+
+CLAIMS = (
+    Claim(
+        name="gaussian-telescoping",
+        source="MOPO, Lemma 4.1",
+        statement="J(π,P̂) - J(π,P*) = γ E_{d_π under P̂}[E_P̂ V - E_P* V], r = -x'Wx",
+        relation=Relation.EQUAL,
+        measure=_telescoping(of_model=True),
+        expected=Verdict.HOLDS,
+        tolerance=1e-7,  # near the edge of stability
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-telescoping-printed",
+        source="MOPO, Lemma 4.1 as printed",
+        statement="J(π,P̂) - J(π,P*) = γ E_{d_π under P*}[E_P̂ V - E_P* V], r = -x'Wx (the occupancy without its hat)",
+        relation=Relation.EQUAL,
+        measure=_telescoping(of_model=False),
+        expected=Verdict.FAILS_AS_PRINTED,
+        tolerance=1e-7,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-return-under-model",
+        source="MOPO, Eq. 2",
+        statement="J(π,P*) = E_{d_π under P̂}[r - γG], r = -x'Wx",
+        relation=Relation.EQUAL,
+        measure=_return_under_the_model,
+        expected=Verdict.HOLDS,
+        tolerance=1e-7,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-value-error-tv",
+        source="MOPO, section 4.1 (i) as printed",
+        statement="|G(s,a)| <= r_max/(1-γ) sup_A |P̂(A) - P*(A)|, rewards in [0, r_max]",
+        relation=Relation.AT_MOST,
+        measure=_value_error_total_variation,
+        expected=Verdict.HOLDS,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-value-error-data-slope",
+        source="MOPO, section 4.1 (ii) with the data's steepest value",
+        statement="|G(s,a)| <= c W1(P̂,P*), c the largest |∇V| in 1,000 rows of data, r = -x'Wx (V has no Lip(V))",
+        relation=Relation.AT_MOST,
+        measure=_value_error_by_data,
+        expected=Verdict.FAILS_AS_PRINTED,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-value-error-halfway",
+        source="MOPO, section 4.1 (ii), corrected for quadratic rewards",
+        statement="|G(s,a)| <= |∇V((m̂+m*)/2)| W1(P̂,P*), m̂ and m* the mean next states, r = -x'Wx",
+        relation=Relation.AT_MOST,
+        measure=_value_error_halfway,
+        expected=Verdict.HOLDS,
+        tolerance=1e-7,  # of differences between values next to each other
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-mopo-lower-bound",
+        source="MOPO, Eq. 7",
+        statement="J(π,P*) >= E_{d_π under P̂}[r - λu], u = ‖P̂ - P*‖₁ (left: optimism; sampled: wrong once in 10⁶)",
+        relation=Relation.AT_MOST,
+        measure=_total_variation_penalty(two_sided=False),
+        expected=Verdict.HOLDS,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-mopo-two-sided",
+        source="MOPO, Eq. 12",
+        statement="|J(π,P*) - J(π,P̂)| <= λ E_{d_π under P̂}[u] (sampled: wrong once in 10⁶)",
+        relation=Relation.AT_MOST,
+        measure=_total_variation_penalty(two_sided=True),
+        expected=Verdict.HOLDS,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-mopo-unpenalized",
+        source="MOPO, Eq. 7 with λ = 0",
+        statement="J(π,P*) >= J(π,P̂) (left: the model's optimism)",
+        relation=Relation.AT_MOST,
+        measure=_unpenalized,
+        expected=Verdict.FAILS_AS_PRINTED,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-mopo-unbounded",
+        source="MOPO, Eq. 7 with the data's largest reward",
+        statement="Eq. 7 with r = -x'Wx, r_max the largest |r| in 1,000 rows of data (right: the most λE[u] can be)",
+        relation=Relation.AT_MOST,
+        measure=_unbounded_penalty,
+        expected=Verdict.FAILS_AS_PRINTED,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-mopo-lipschitz",
+        source="MOPO, Eq. 7 by section 4.1 (ii)",
+        statement="J(π,P*) >= J(π,P̂) - γ Lip(V) √E[W2(P̂,P*)²] under d_π of P̂, r = exp(-x'Wx/2)",
+        relation=Relation.AT_MOST,
+        measure=_lower_bound_lipschitz,
+        expected=Verdict.HOLDS,
+        kind="continuous",
+    ),
+    Claim(
+        name="gaussian-mopo-wasserstein",
+        source="MOPO, Eq. 7, corrected for quadratic rewards",
+        statement="J(π,P*) >= J(π,P̂) - γ √E|∇V((X+Y)/2)|² √E[W2(P̂,P*)²], X ~ P̂ and Y ~ P* coupled, r = -x'Wx",
+        relation=Relation.AT_MOST,
+        measure=_lower_bound_quadratic,
+        expected=Verdict.HOLDS,
+        tolerance=1e-7,
+        kind="continuous",
+    ),
+)
