@@ -23,12 +23,13 @@ def find_claims(file: Path | None = None) -> dict[str, Claim]:
         InvalidFileError: the file is missing, fails, or has no CLAIMS.
         UnknownNameError: a claim on a kind of cases that nobody announces.
     """
-    return _find_claims(file)
+    return _find_claims(None if file is None else file.resolve())
 
 
 @cache
 def _find_claims(file: Path | None) -> dict[str, Claim]:
-    groups = {f"the claims announced as '{name}'": claims for name, claims in load_all(CLAIMS).items()}
+    announced = sorted(load_all(CLAIMS).items(), key=lambda item: item[0] != "finite")  # the kind that began them first
+    groups = {f"the claims announced as '{name}'": claims for name, claims in announced}
     if file is not None:
         groups[f"the claims of {file}"] = _claims_of_file(file)
     found: dict[str, Claim] = {}

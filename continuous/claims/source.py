@@ -22,7 +22,7 @@ class LinearGaussianCases:
 
     def specs(self, *, seed: int, quick: bool, count: int | None) -> list[CaseSpec]:
         """Random problems and each adversarial family; `count` is of the random ones."""
-        n_random, n_each = (180, 30) if quick else (2000, 250)
+        n_random, n_each = (120, 20) if quick else (2000, 250)
         families = [("drift", n_each), ("runaway", n_each), ("scalar", n_each), ("exact", n_each)]
         return [
             CaseSpec(family=name, index=index, seed=seed, kind="continuous")

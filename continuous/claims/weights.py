@@ -20,7 +20,7 @@ from continuous.linear_gaussian.rewards import BoundedReward
 from continuous.linear_gaussian.weights import log_weights
 
 _POINTS = 64
-COMPONENTS = 400  # of a mixture whose density is taken
+COMPONENTS = 250  # of a mixture whose density is taken
 _GRID_WORK = 2**21  # points times components of the occupancies that an integral on a grid may take
 
 
@@ -57,19 +57,18 @@ def _moments(law: GaussianMixture, matrix: Floats, vector: Floats, constant: flo
     return float(law.shares @ (square + 2.0 * law.means @ vector + constant))
 
 
+def _mean_of_bell(bell: BoundedReward, law: GaussianMixture, center: Floats) -> float:
+    """E[exp(-(x - center)' W (x - center) / 2)]."""
+    return float(law.shares @ bell.expectation(law.means - center, law.covariances))
+
+
 def _every_test_function(case: Case) -> Measurement:
     """E_b[w* (f - gamma P_pi f)] against (1 - gamma) E[f(s_0, a_0)] for bells of three widths at the mean of d_pi."""
     occupancy, pushed = case.policy_occupancy, after_operator(case, case.policy_occupancy)
-    generator, size = case.generator("test functions"), sum(case.size)
-    center = occupancy.shares @ occupancy.means
-    off = 0.0
-    for width in (0.1, 1.0, 10.0):
-        bell = BoundedReward(random_covariance(size, generator) / width)
-        before, after = (
-            float(law.shares @ bell.expectation(law.means - center, law.covariances)) for law in (occupancy, pushed)
-        )
-        off = max(off, abs(before - after))
-    return Measurement(left=off, right=0.0)
+    generator, center = case.generator("test functions"), occupancy.shares @ occupancy.means
+    bells = [BoundedReward(random_covariance(len(center), generator) / width) for width in (0.1, 1.0, 10.0)]
+    off = [_mean_of_bell(bell, occupancy, center) - _mean_of_bell(bell, pushed, center) for bell in bells]
+    return Measurement(left=float(np.abs(off).max()), right=0.0)
 
 
 def _moment_is_the_return(case: Case) -> Measurement:
@@ -87,12 +86,11 @@ def _moment_is_the_return(case: Case) -> Measurement:
     return Measurement(left=off, right=0.0)
 
 
-def _moment_determines_weights(case: Case) -> Measurement | None:
-    """A lower bound of TV(w d_b, d_pi) for another w >= 0 of mean one that satisfies Eq. 10 with Q_pi.
+def other_solution(case: Case) -> GaussianMixture | None:
+    """A law w d_b other than d_pi with w >= 0 of mean one that satisfies Eq. 10 with Q_pi, E_b[w r] = J.
 
-    With Q_pi the condition is E_b[w r] = J. Put w d_b = p g + (1 - p) g' with a narrow Gaussian g where the reward is
-    largest, another g' where it is nearly nothing, and p such that the mean reward is J. Means of a function in [0, 1]
-    under two laws differ by at most their TV: here of two narrow bells.
+    p g + (1 - p) g' with a narrow Gaussian g where the reward is largest, another g' where it is nearly nothing, and p
+    such that the mean reward is J; None where J is nearly nothing itself.
     """
     weight = case.mdp.reward.matrix
     values, vectors = np.linalg.eigh(weight)
@@ -103,14 +101,21 @@ def _moment_determines_weights(case: Case) -> Measurement | None:
     if not least < case.expected_return < most:
         return None
     share = (case.expected_return - least) / (most - least)
-    other = GaussianMixture(np.array([share, 1.0 - share]), means, spreads)
-    bell = BoundedReward(10.0 * values[-1] * np.eye(len(weight)))
+    return GaussianMixture(np.array([share, 1.0 - share]), means, spreads)
+
+
+def _moment_determines_weights(case: Case) -> Measurement | None:
+    """A lower bound of TV(w d_b, d_pi): means of a function in [0, 1] under two laws differ by at most that."""
+    other = other_solution(case)
+    if other is None:
+        return None
+    weight = case.mdp.reward.matrix
+    bell = BoundedReward(10.0 * np.linalg.eigvalsh(weight)[-1] * np.eye(len(weight)))
     apart = [
-        float(law.shares @ bell.expectation(law.means - center, law.covariances))
-        for center in means
-        for law in (other, case.policy_occupancy)
+        _mean_of_bell(bell, other, center) - _mean_of_bell(bell, case.policy_occupancy, center)
+        for center in other.means
     ]
-    return Measurement(left=max(abs(apart[0] - apart[1]), abs(apart[2] - apart[3])), right=0.0)
+    return Measurement(left=float(np.abs(apart).max()), right=0.0)
 
 
 @lru_cache(maxsize=1)

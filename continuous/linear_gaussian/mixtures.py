@@ -72,7 +72,7 @@ class GaussianMixture:
     def sample(self, count: int, generator: np.random.Generator) -> Floats:
         """Independent draws, [count, n]."""
         chosen = generator.choice(len(self.shares), count, p=self.shares)
-        roots = np.stack([square_root(covariance) for covariance in self.covariances])
+        roots = square_root(self.covariances)
         noise = generator.standard_normal((count, self.means.shape[1]))
         return self.means[chosen] + np.einsum("pij,pj->pi", roots[chosen], noise)
 

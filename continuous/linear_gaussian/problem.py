@@ -187,7 +187,7 @@ def closed_loop(dynamics: LinearDynamics, policy: AffineGaussianPolicy) -> tuple
 
 
 def square_root(covariance: Floats) -> Floats:
-    """L with L L' = covariance, which need not be definite, [n, n]."""
+    """L with L L' = covariance, which need not be definite, [..., n, n]."""
     values, vectors = np.linalg.eigh(covariance)
-    root: Floats = vectors * np.sqrt(np.clip(values, 0.0, None))
+    root: Floats = vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :]
     return root

@@ -25,7 +25,7 @@ class Verify:
     """Checks every claim on finite MDPs or linear-Gaussian problems; exits 1 if a verdict is not the expected one."""
 
     quick: bool = False
-    """About 800 MDPs and 300 linear-Gaussian problems instead of about 21,000 and 3,000; under a minute."""
+    """About 800 MDPs and 200 linear-Gaussian problems instead of about 21,000 and 3,000; under a minute."""
     json: Path | None = None
     """Write the records to this file, as a list of objects."""
     report: Path | None = None

@@ -1,0 +1,104 @@
+"""Claims come from packages and from a user's own file, on any kind of cases; names are unique over all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ampl.claims import Verdict, read_claims
+from ampl.claims.registry import find_claims, select_claims
+from ampl.command_line.main import main
+from ampl.errors import InvalidArgumentError, UnknownNameError
+
+OWN = """
+from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.claims import Verdict
+
+def claim(name, kind, measure, expected):
+    return Claim(name=name, source="mine", statement=name, relation=Relation.AT_MOST, measure=measure, kind=kind,
+                 expected=expected)
+
+CLAIMS = [
+    claim("my-optimism", "finite", lambda case: Measurement(left=case.expected_return_in_model - case.expected_return,
+          right=0.0), Verdict.FAILS_AS_PRINTED),
+    claim("my-range", "continuous", lambda case: Measurement(left=case.expected_return, right=1.0), Verdict.HOLDS),
+]
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OWN)
+
+
+def test_claims_are_selected_by_name_over_all_kinds() -> None:
+    chosen = select_claims(["gaussian-theorem1-sqrt2", "theorem1-sqrt2"], find_claims())
+    assert [(claim.name, claim.kind) for claim in chosen] == [
+        ("theorem1-sqrt2", "finite"),
+        ("gaussian-theorem1-sqrt2", "continuous"),
+    ]
+
+
+def test_unknown_and_repeated_claim_names_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'theorem1-sharp'"):
+        select_claims(["theorem1-shrap"], find_claims())
+    with pytest.raises(InvalidArgumentError, match="named twice"):
+        select_claims(["chain-rule", "chain-rule"], find_claims())
+
+
+def test_every_claim_states_its_source_and_every_conditional_one_its_condition() -> None:
+    for claim in find_claims().values():
+        assert claim.source
+        assert claim.statement
+        assert bool(claim.condition) == (claim.expected is Verdict.HOLDS_WITH_CONDITION), claim.name
+
+
+def test_a_users_own_claims_get_cases_verdicts_counterexamples_and_replay(capsys: pytest.CaptureFixture[str]) -> None:
+    run = ("--claims-from", "mine.py", "--quick", "--cases", "3", "--json", "claims.json", "--gallery", "gallery")
+    assert main(["verify", *run, "--workers", "2"]) == 0
+    records = read_claims(Path("claims.json"))
+    assert [(record.claim, record.verdict) for record in records] == [
+        ("my-optimism", Verdict.FAILS_AS_PRINTED),
+        ("my-range", Verdict.HOLDS),
+    ]
+    assert Path("gallery/my-optimism.png").exists()
+    assert main(["verify", "--replay", "gallery/my-optimism.npz", "--claims-from", "mine.py"]) == 0
+    assert "contradicts the claim" in capsys.readouterr().out
+
+
+def test_a_name_that_another_claim_has_is_refused() -> None:
+    Path("again.py").write_text(OWN.replace("my-range", "chain-rule"))
+    with pytest.raises(InvalidArgumentError, match=r"again.py: there is a claim 'chain-rule' already"):
+        find_claims(Path("again.py"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1", "mine.py has no CLAIMS; expected a list of"),
+        ("CLAIMS = [1]", "mine.py are no list of `ampl.claims.claim.Claim`"),
+        ("CLAIMS = 3", "mine.py are no list of `ampl.claims.claim.Claim`"),
+        ("1 / 0", "mine.py fails (ZeroDivisionError: division by zero)"),
+        (OWN.replace('"finite"', '"finit"'), "Did you mean 'finite'"),
+    ],
+)
+def test_a_file_without_claims_is_one_line(mistake: Callable[..., str], text: str, words: str) -> None:
+    Path("mine.py").write_text(text)
+    assert words in mistake("verify", "--claims-from", "mine.py")
+
+
+def test_files_that_are_not_there_or_not_python_are_one_line(mistake: Callable[..., str]) -> None:
+    Path("notes.txt").write_text("hello")
+    assert "does not exist" in mistake("verify", "--claims-from", "absent.py")
+    assert "is no Python file" in mistake("verify", "--claims-from", "notes.txt")
+
+
+def test_a_case_of_ones_own_claim_asks_for_its_file(
+    capsys: pytest.CaptureFixture[str], mistake: Callable[..., str]
+) -> None:
+    run = ("--claims-from", "mine.py", "--quick", "--cases", "1", "--claims", "my-range", "--report", "report")
+    assert main(["verify", *run, "--workers", "1"]) == 0
+    capsys.readouterr()
+    line = mistake("verify", "--replay", "report/cases/my-range.npz")
+    assert "name its file with --claims-from" in line
