@@ -1,13 +1,14 @@
 # make run   builds the environment in .venv and runs `ampl demo`
 # make test  builds it and runs the tests; test-full also runs the slow ones
 # make test-lowest  the quick tests of ampl, tabular and figures with every dependency as old as pyproject.toml allows
+# make pictures  draws every picture in docs/images again
 # make env (the environment alone), make lint, make bench, make clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-full test-lowest lint bench clean env
+.PHONY: run test test-full test-lowest lint bench pictures clean env
 
 run: $(STAMP)
 	$(BIN)/ampl demo
@@ -35,6 +36,9 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.ampl_steps
 	$(BIN)/python -m benchmarks.mopo_steps
 	$(BIN)/ampl bench --threads 1 --json benchmarks/results/bench.json
+
+pictures: $(STAMP)
+	$(BIN)/python -m figures.committed_pictures
 
 env: $(STAMP)
 

@@ -1,0 +1,48 @@
+"""Draws the pictures in docs/images again: `python -m figures.committed_pictures` in the project's folder.
+
+docs/pictures.toml says what each is drawn from.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ampl.files import write_bytes
+from ampl.printing import print_line
+from figures.registry import find_figure
+from figures.training.ampl_figure2 import Selection
+
+IMAGES, RECORDS = Path("docs/images"), Path("docs")
+
+
+def committed_pictures() -> Mapping[str, Mapping[str, Any]]:
+    """The entries of docs/pictures.toml by name: `figure` and `runs` where they are not the usual ones."""
+    return tomllib.loads(Path("docs/pictures.toml").read_text(encoding="utf-8"))
+
+
+def draw(name: str, runs: Path = RECORDS, figure: str | None = None, task: str | None = None) -> bytes:
+    """One of them as a PNG.  Raises AmplError: what it is drawn from is not there, or not as it should be.
+
+    Args:
+        name: of the picture.
+        runs: folder of its runs; of records the one that has `records`.
+        figure: as `ampl figure` knows it; the picture's own name if not given.
+        task: for figures that show one.
+    """
+    product = find_figure(figure or name)
+    return product.make(Path(runs), Selection(task=task, seed=None, paper=False), [".png"]).files[".png"]
+
+
+def main() -> None:
+    """Draws all that can be drawn."""
+    for name, entry in committed_pictures().items():
+        if "kept" not in entry:
+            write_bytes(IMAGES / f"{name}.png", draw(name, **entry))
+            print_line(str(IMAGES / f"{name}.png"))
+
+
+if __name__ == "__main__":
+    main()
