@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from ampl.errors import InvalidArgumentError
 from ampl.files import check_output_folder
 from ampl.interfaces import ProblemKind
 from ampl.interruption import resumable, saving_first
+from ampl.own_data import GivenData
 from ampl.processes import limit_spinning
 from ampl.runs.recorded_arithmetic import choose_arithmetic
 from ampl.runs.recorder import SeedResult
@@ -37,32 +38,70 @@ class Problem:
     Attributes:
         name: of the task, such as "frozenlake-4x4" or "hopper-medium-v2".
         kind: "finite": states and actions are integers, and all is computed exactly; "continuous": they are vectors.
-        algorithms: what can be trained on it: each algorithm with its variants, whose first is the default.
+        own: what was made of data of the user's own; None on a task of the catalog.
     """
 
     name: str
     kind: ProblemKind
-    algorithms: Mapping[str, Sequence[str]]
+    own: catalog.OwnProblem | None = None
+
+    @property
+    def algorithms(self) -> Mapping[str, Sequence[str]]:
+        """What can be trained on it: each algorithm with its variants, whose first is the default."""
+        return catalog.variants_for(self.kind)
 
 
-def load_problem(name: str) -> Problem:
-    """The problem of an installed task; its data is read when an algorithm is trained on it.
+def load_problem(
+    name: str | None = None,
+    *,
+    data: str | Path | None = None,
+    env: Any = None,
+    termination: str | Callable[..., Any] | None = None,
+    references: tuple[float, float] | None = None,
+) -> Problem:
+    """The problem of an installed task, whose data is read when an algorithm is trained on it, or on data of your own.
 
     Args:
-        name: of a finite MDP, or of a task that `ampl data list` shows.
+        name: of a finite MDP, or of a task that `ampl data list` shows; None: `data` takes its place.
+        data: a file in D4RL's layout, or minari:ID. See "Your own data" in docs/data.md for this and the rest.
+        env: where the data were collected: id of a Gymnasium environment, "none", an environment, or a function that
+            makes one (defined in a module, if evaluations are to be had later or in other processes). None: that of a
+            Minari dataset.
+        termination: when paths of the model end: "never", the name of a robot, or a function of states [N, D],
+            actions [N, A] in the environment's units, and next states [N, D] that gives [N] of bool. It gets numpy
+            arrays on a CPU, torch tensors on a GPU. None: the rule of Gymnasium's robots.
+        references: returns that score 0 and 100. None: those of a Minari dataset, or raw returns.
 
     Raises:
         UnknownNameError: there is no such task; the message has the nearest name, and all.
-        MissingPackageError: no problem is installed.
+        MissingPackageError: no problem is installed, or a package that the data need.
+        InvalidFileError: the data cannot be used, or do not fit the environment; the message says why.
+        InvalidArgumentError: both or neither of `name` and `data`, an environment that cannot be made or has other
+            than Box spaces, or no rule of termination where the data have terminal rows.
     """
-    kind = catalog.find_source(name).kind
-    return Problem(name=name, kind=kind, algorithms=catalog.variants_for(kind))
+    if data is None:
+        asked = {"env": env, "termination": termination, "references": references}
+        extra = next((option for option, value in asked.items() if value is not None), None)
+        if name is None or extra is not None:
+            what = "no task is named" if name is None else f"{extra} is given without data"
+            raise InvalidArgumentError(
+                f"{what}; expected a TASK of `ampl data list`, or data of your own: --data FILE --env ENV_ID."
+            )
+        return Problem(name=name, kind=catalog.find_source(name).kind)
+    if name is not None:
+        raise InvalidArgumentError(f"the task {name} and data {data} are both given; leave one of them out.")
+    own = catalog.open_data(GivenData(data=str(data), env=env, termination=termination, references=references))
+    return Problem(name=own.name, kind=own.source.kind, own=own)
 
 
 def train(
     algorithm: str,
-    problem: str | Problem,
+    problem: str | Problem | None = None,
     *,
+    data: str | Path | None = None,
+    env: Any = None,
+    termination: str | Callable[..., Any] | None = None,
+    references: tuple[float, float] | None = None,
     variant: str | None = None,
     settings: Mapping[str, Any] | None = None,
     seeds: Iterable[int] = (0,),
@@ -90,7 +129,11 @@ def train(
 
     Args:
         algorithm: its name: "ampl", "mopo", "damo", or one of an installed plugin.
-        problem: from `load_problem`, or its name.
+        problem: from `load_problem`, or its name; None: on `data`.
+        data: of your own; this and the next three as in `load_problem`.
+        env: where they were collected.
+        termination: when paths of the model end.
+        references: returns that score 0 and 100.
         variant: of the algorithm; None: its first one.
         settings: what to change, by key, such as {"penalty_weight": 2.5}: values, or texts as `--set` takes them.
             `ampl settings ALGORITHM PROBLEM` lists all with their units; the last part of a key suffices where clear.
@@ -99,7 +142,7 @@ def train(
         out: folder of all runs.
         device: where to train; "auto" takes a GPU where there is one and the problem can use it.
         resume: continue runs that are already there.
-        steps_per_epoch: this and all that follow: the options of `ampl train`, see its `--help`. Updates, >= 1.
+        steps_per_epoch: this and all below: the options of `ampl train`, see its `--help`. Updates, >= 1.
         miw_steps: updates in each estimation of the weights, >= 1.
         model_steps: updates in each fit of the model at most, >= 1.
         eval_every: epochs, >= 1.
@@ -127,12 +170,16 @@ def train(
         KeyboardInterrupt: a signal asked for it.
     """
     limit_spinning()
-    task = problem.name if isinstance(problem, Problem) else problem
+    if not isinstance(problem, Problem):
+        problem = load_problem(problem, data=data, env=env, termination=termination, references=references)
+    elif any(each is not None for each in (data, env, termination, references)):
+        raise InvalidArgumentError("data, env, termination and references belong to `load_problem`; leave them out.")
+    task = problem.name
     counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "miw_steps": miw_steps, "model_steps": model_steps}
     _check_integers(counts | {"eval_every": eval_every, "eval_episodes": eval_episodes})
     if settings is not None and not isinstance(settings, Mapping):
         raise InvalidArgumentError(f"settings are {settings!r}; expected a mapping like {{'penalty_weight': 2.5}}.")
-    choice = catalog.choose(algorithm, task, variant)
+    choice = catalog.choose(algorithm, problem.own or task, variant)
     changed = requested_settings(choice.settings(), settings) if settings else {}
     scale = Scale(
         epochs=epochs,
@@ -165,6 +212,7 @@ def train(
                 checkpoint_seconds=checkpoint_seconds,
                 scale=scale,
                 evaluation_workers=eval_workers,
+                problem=None if problem.own is None else problem.own.record,
             )
 
 

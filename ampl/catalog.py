@@ -11,14 +11,38 @@ from typing import Any, get_args
 
 from ampl.arithmetic import Arithmetic
 from ampl.entry_points import ALGORITHMS, PROBLEMS, announced, is_built_in, load, load_all, package_of
-from ampl.errors import BrokenEntryPointError, InvalidArgumentError, MissingPackageError, UnknownNameError
-from ampl.interfaces import Algorithm, AlgorithmFactory, ProblemKind, ProblemSource
+from ampl.errors import (
+    BrokenEntryPointError,
+    InvalidArgumentError,
+    InvalidFileError,
+    MissingPackageError,
+    UnknownNameError,
+)
+from ampl.interfaces import Algorithm, AlgorithmFactory, OpensData, ProblemKind, ProblemSource
+from ampl.own_data import GivenData
 from ampl.scale import Scale
 
 logger = logging.getLogger(__name__)
 
 _SEEDS = re.compile(r"(?P<first>[0-9]+)(?:\s*-\s*(?P<last>[0-9]+))?")
 _MOST_SEEDS = 10_000  # in one range
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnProblem:
+    """A problem on data of the user's own, which has no name in the catalog.
+
+    Attributes:
+        source: what made it.
+        name: of the task.
+        problem: see `ProblemSource.load`.
+        record: for config.json, see `OpensData.open_data`.
+    """
+
+    source: ProblemSource
+    name: str
+    problem: Any
+    record: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +54,12 @@ class Choice:
     algorithm: str
     factory: AlgorithmFactory
     variant: str
+    own: OwnProblem | None = None
 
     @cached_property
     def problem(self) -> Any:
         """What the algorithm is built on, see `ProblemSource.load`."""
-        return self.source.load(self.task)
+        return self.source.load(self.task) if self.own is None else self.own.problem
 
     def settings(self, variant: str | None = None) -> Any:
         """Every setting of the variant, or of another one, as published."""
@@ -59,7 +84,7 @@ class Choice:
         return built
 
 
-def choose(algorithm: str, task: str, variant: str | None) -> Choice:
+def choose(algorithm: str, task: str | OwnProblem, variant: str | None) -> Choice:
     """Finds the task, the algorithm for its kind of problem, and the variant; None: the algorithm's default.
 
     Raises:
@@ -68,20 +93,70 @@ def choose(algorithm: str, task: str, variant: str | None) -> Choice:
         InvalidArgumentError: the algorithm is for another kind of problem.
         BrokenEntryPointError: its package announces something else, or two packages announce it.
     """
-    source = find_source(task)
+    own = task if isinstance(task, OwnProblem) else None
+    source, name = (find_source(task), task) if isinstance(task, str) else (task.source, task.name)
     names = algorithm_names()
     if algorithm not in names[source.kind]:
         if not any(algorithm in others for others in names.values()):
             raise UnknownNameError("algorithm", algorithm, {name for others in names.values() for name in others})
         available = ", ".join(sorted(names[source.kind]))
         raise InvalidArgumentError(
-            f"algorithm '{algorithm}' does not run on task '{task}'; available there: {available}."
+            f"algorithm '{algorithm}' does not run on task '{name}'; available there: {available}."
         )
     factory = find_algorithm(algorithm, source.kind)
     chosen = next(iter(factory.variants)) if variant is None else variant
     if chosen not in factory.variants:
         raise UnknownNameError(f"variant of {algorithm}", chosen, factory.variants)
-    return Choice(source=source, task=task, algorithm=algorithm, factory=factory, variant=chosen)
+    return Choice(source=source, task=name, algorithm=algorithm, factory=factory, variant=chosen, own=own)
+
+
+def open_data(given: GivenData) -> OwnProblem:
+    """A problem on data of the user's own.
+
+    Raises:
+        MissingPackageError: no package that is installed makes any.
+        AmplError: the data, the environment and what is said of them do not fit.
+    """
+    sources = problem_sources()
+    taken = any(_has(source, given.name) for source in sources.values())
+    name = f"own-{given.name}" if taken else given.name
+    source, opener = _opener(sources)
+    problem, record = opener.open_data(given, name)
+    return OwnProblem(source=source, name=name, problem=problem, record=record)
+
+
+def recorded_task(config: Mapping[str, Any], data: str | None = None) -> str | OwnProblem:
+    """The task that the config.json of a run names, for `choose`.
+
+    Args:
+        config: with the key "problem" where the run had data of the user's own.
+        data: where that data is now; None: where it was.
+
+    Raises:
+        InvalidArgumentError: `data` is given for a run on a task of the catalog.
+        InvalidFileError: the record of the problem is damaged.
+    """
+    name, record = config["task"], config.get("problem")
+    if record is None:
+        if data is not None:
+            raise InvalidArgumentError(f"--data is given; the run is on the task {name}. Leave it out.")
+        return str(name)
+    source, opener = _opener(problem_sources())
+    try:
+        record = {**record} if data is None else {**record, "data": data}
+        return OwnProblem(source=source, name=name, problem=opener.recall(record, name), record=record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidFileError(
+            f"the record 'problem' in the run's config.json cannot be used ({type(error).__name__}: {error}). Use the "
+            "version whose commit is in its manifest.json."
+        ) from error
+
+
+def _opener(sources: Mapping[str, ProblemSource]) -> tuple[ProblemSource, OpensData]:
+    for source in sources.values():
+        if isinstance(source, OpensData):
+            return source, source
+    raise MissingPackageError("no package that is installed takes data of one's own. Reinstall ampl-testbed.")
 
 
 def find_source(task: str) -> ProblemSource:

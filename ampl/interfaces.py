@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ampl.arithmetic import Arithmetic
 from ampl.evaluation_schedule import EvaluationRequest
+from ampl.own_data import GivenData
 from ampl.scale import Scale
 
 Array: TypeAlias = NDArray[Any]  # numpy, at the seam to the driver
@@ -152,6 +153,29 @@ class ProblemSource(Protocol):
 
         A finite problem is a dense `tabular.mdps.mdp.FiniteMDP`, a continuous one a `continuous.tasks.registry.Task`,
         whose dataset is read when an algorithm is built on it.
+        """
+
+
+@runtime_checkable
+class OpensData(Protocol):
+    """A source of problems that also makes one of data that the user brings; for `ampl train --data`."""
+
+    def open_data(self, given: GivenData, name: str) -> tuple[Any, Mapping[str, Any]]:
+        """A problem, and its record for config.json: JSON values that tell all but the data itself.
+
+        Args:
+            given: the data, and what is said of it.
+            name: of the task.
+
+        Raises:
+            AmplError: the data, the environment and what is said of them do not fit.
+        """
+
+    def recall(self, record: Mapping[str, Any], name: str) -> Any:
+        """The problem of a record, without a look at the data or the environment.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such record.
         """
 
 

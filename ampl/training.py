@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.evaluation_queue import choose_workers, evaluation_queue
@@ -48,6 +49,7 @@ def train(
     checkpoint_share: float = 0.05,
     scale: Scale = AS_PUBLISHED,
     evaluation_workers: int | None = None,
+    problem: Mapping[str, Any] | None = None,
 ) -> list[SeedResult]:
     """Trains all seeds of an algorithm and records everything; an interrupted run continues bit for bit.
 
@@ -66,6 +68,7 @@ def train(
         scale: what the algorithm was built with, so that `ampl evaluate` can build it again, and how to evaluate.
         evaluation_workers: processes that evaluate while training goes on, >= 0; None: see `choose_workers`. Nothing
             that is recorded depends on it.
+        problem: see `Recorder`.
 
     Returns:
         One result a seed, in the order of `algorithm.seeds`.
@@ -88,7 +91,15 @@ def train(
     evaluation = {**schedule.as_json(), "workers": workers}
     with (
         Recorder(
-            algorithm, task, variant, out, resume=resume, clock=clock, scale=scale, evaluation=evaluation
+            algorithm,
+            task,
+            variant,
+            out,
+            resume=resume,
+            clock=clock,
+            scale=scale,
+            evaluation=evaluation,
+            problem=problem,
         ) as recorder,
         evaluation_queue(recorder, workers) as rows,
     ):

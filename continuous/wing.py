@@ -11,6 +11,7 @@ from continuous.algorithms.variants import VARIANTS
 if TYPE_CHECKING:
     from ampl.arithmetic import Arithmetic
     from ampl.interfaces import Actor, Algorithm, ProblemKind, State
+    from ampl.own_data import GivenData
     from ampl.scale import Scale
     from continuous.tasks.registry import Task
 
@@ -38,6 +39,19 @@ class ContinuousProblems:
         from continuous.tasks.find import find_task
 
         return find_task(name)
+
+    def open_data(self, given: GivenData, name: str) -> tuple[Task, Mapping[str, Any]]:
+        """A task on data of the user's own; an `ampl.interfaces.OpensData`."""
+        from continuous.data.own_problem import open_own, record
+
+        task = open_own(given, name)
+        return task, record(task)
+
+    def recall(self, record: Mapping[str, Any], name: str) -> Task:
+        """The task that `open_data` recorded."""
+        from continuous.data.own_problem import recall
+
+        return recall(record, name)
 
 
 class DeepFactory:

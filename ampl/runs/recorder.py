@@ -62,6 +62,7 @@ class Recorder:
         clock: when checkpoints are due; the first fit and the last epoch always get one.
         scale: what the algorithm was built with.
         evaluation: how this session evaluates, for the manifest.
+        problem: the record of a problem on data of the user's own, for config.json; None on other tasks.
 
     Raises:
         ExistingRunError, ForeignFileError, InvalidFileError: see RunDirectory.
@@ -78,6 +79,7 @@ class Recorder:
         clock: CheckpointClock,
         scale: Scale,
         evaluation: Mapping[str, Any],
+        problem: Mapping[str, Any] | None = None,
     ) -> None:
         self.algorithm = algorithm
         self._clock, self._variant, self._settings = clock, variant, scale.settings
@@ -87,10 +89,11 @@ class Recorder:
         self._stopped: dict[int, Result] = {}  # by index of the seed
         self.directories: list[RunDirectory] = []
         settings, notes = dict(algorithm.config()), algorithm.notes()
+        own = {} if problem is None else {"problem": dict(problem)}
         try:
             for seed in algorithm.seeds:
                 path = run_path(out, task, algorithm.name, variant, seed, scale.settings)
-                names = {"task": task, "algorithm": algorithm.name, "variant": variant, "seed": seed}
+                names = {"task": task, "algorithm": algorithm.name, "variant": variant, "seed": seed, **own}
                 self.directories.append(
                     RunDirectory(
                         path,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ampl.arithmetic import DEFAULT, Precision
-from ampl.catalog import choose
+from ampl.catalog import choose, recorded_task
 from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.files import SIGNATURE, check_output, read_json, write_json
@@ -80,6 +80,7 @@ def evaluate_run(
     device: str,
     threads: int | None,
     precision: Precision | None,
+    data: str | None = None,
 ) -> RunEvaluation:
     """Builds a run's algorithm again, loads its newest whole checkpoint, evaluates, and writes evaluation.json.
 
@@ -92,6 +93,7 @@ def evaluate_run(
         device: "auto", "cpu" or "cuda".
         threads: see `ampl.arithmetic.Arithmetic`; None: those of the run's last session.
         precision: likewise.
+        data: where data of the user's own are now; None: where they were.
 
     Raises:
         InvalidFileError: no run directory, or no checkpoint that can be read.
@@ -105,7 +107,7 @@ def evaluate_run(
     config = read_config(path)
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
     checkpoint = newest_checkpoint(path)
-    choice = choose(name, task, variant)
+    choice = choose(name, recorded_task(config, data), variant)
     scale = Scale(**config["scale"])
     arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(threads, precision)
     algorithm = choice.build([seed], device, scale, arithmetic)
@@ -156,6 +158,8 @@ def read_config(path: Path) -> dict[str, Any]:
         or config["written_by"] != SIGNATURE
     ):
         raise InvalidFileError(f"{path / 'config.json'} is not the configuration of a run of `ampl train`.")
+    if not isinstance(config.get("problem", {}), dict):
+        raise InvalidFileError(f"{path / 'config.json'}: 'problem' is {config['problem']!r}; expected its record.")
     try:
         Scale(**config.setdefault("scale", {}))
     except (TypeError, AmplError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 _ABSENT = "absent"
 _EPOCHS = "settings.schedule.epochs"
 _LENGTH = ("scale.epochs", _EPOCHS, "settings.data.scaled")  # how long it is asked to be, and whether that is shorter
+_DATA = "problem.data"  # where the user has the file; its checksum tells which it is
 _SCALE = "scale."  # what was asked for; what it changed stands in the settings
 
 
@@ -51,7 +52,8 @@ def first_difference(there: Any, here: Any) -> str | None:
 
 
 def _without_length(flat: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in flat.items() if name not in _LENGTH and not name.startswith(_SCALE)}
+    outside = (*_LENGTH, _DATA)
+    return {name: value for name, value in flat.items() if name not in outside and not name.startswith(_SCALE)}
 
 
 def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:

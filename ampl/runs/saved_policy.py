@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ampl.catalog import choose
+from ampl.catalog import choose, recorded_task
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
 from ampl.interfaces import Actor, GivesPolicies
 from ampl.randomness import stream
@@ -36,10 +36,12 @@ class SavedPolicy:
         """The action at an observation, or those at E of them.
 
         Args:
-            observation: [D] or [E, D], in the task's units; of a finite problem an integer, or [E] of them.
+            observation: [D] or [E, D], in the task's units; of a finite problem an integer, or [E] of them. Where an
+                environment of the user's own has Dict observations, flattened by `gymnasium.spaces.flatten`.
 
         Returns:
-            [A] or [E, A], each entry in [-1, 1]; of a finite problem an integer, or [E] of them.
+            [A] or [E, A] in the environment's units, which are [-1, 1] on the tasks of `ampl data list`; of a finite
+            problem an integer, or [E] of them.
 
         Raises:
             InvalidShapeError: an observation of another shape.
@@ -77,7 +79,7 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
     """
     path = Path(run_directory)
     config, checkpoint = read_config(path), newest_checkpoint(path)
-    choice = choose(config["algorithm"], config["task"], config["variant"])
+    choice = choose(config["algorithm"], recorded_task(config), config["variant"])
     if not isinstance(choice.factory, GivesPolicies):
         raise InvalidArgumentError(f"algorithm '{choice.algorithm}' gives no policies; see docs/plugins.md.")
     try:

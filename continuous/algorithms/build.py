@@ -23,9 +23,9 @@ from continuous.algorithms.config import ModelBasedConfig
 from continuous.algorithms.damo import config as damo
 from continuous.algorithms.damo.config import DAMOConfig, Starts
 from continuous.algorithms.damo.damo import DAMO
-from continuous.algorithms.evaluation import TaskEvaluation
+from continuous.algorithms.evaluation import NoEvaluation, TaskEvaluation
 from continuous.algorithms.linear_gaussian_truth import TruthEvaluation
-from continuous.algorithms.model_based import ModelBased, Surroundings
+from continuous.algorithms.model_based import Measured, ModelBased, Surroundings
 from continuous.algorithms.mopo import config as mopo
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.mopo import MOPO
@@ -39,7 +39,7 @@ from continuous.environments.registry import kept_simulator, robot_for
 from continuous.evaluation.evaluator import Evaluation, task_evaluator
 from continuous.linear_gaussian.tasks import find_linear_gaussian
 from continuous.tasks.registry import Family, Task
-from continuous.tasks.termination import bounded, find_termination
+from continuous.tasks.termination import bounded, model_rule
 
 CONFIGS: Mapping[str, ModuleType] = {"ampl": ampl, "mopo": mopo, "damo": damo}
 """Each has `published_config(task, variant)`, `preset_notes(task, variant, config)` and `VARIANTS`."""
@@ -109,22 +109,23 @@ def assemble(
     """
     charges_true_error = isinstance(config, MOPOConfig) and config.penalty is Penalty.TRUE_ERROR
     oracle = Oracle(robot_for(task), arithmetic.threads) if charges_true_error else None
-    kept_simulator(task, arithmetic.threads)  # before the data, so that what the task lacks is said at once
+    if task.has_environment:
+        kept_simulator(task, arithmetic.threads)  # before the data, so that what the task lacks is said at once
     data = load_dataset(task, path)
     table = transition_table(data, task, config.transitions, device)
-    rule, scaled = find_termination(task), config != published
+    rule, scaled = model_rule(task), config != published
     surroundings = Surroundings(
         termination=rule if config.largest_state is None else bounded(rule, config.largest_state),
         evaluation=evaluation_of(task, arithmetic),
         description=describe(data, task, table.n_transitions) | {"scaled": scaled},
         dataset_sha256=data.sha256,
         arithmetic=arithmetic,
-        notes=[*([config.scale_note(published)] if scaled else []), *notes],
+        notes=[*([config.scale_note(published)] if scaled else []), *notes, *(task.own.notes if task.own else ())],
     )
     match config:
         case AMPLConfig():
-            starts = start_states_of(task, config.schedule.start_states).to(device)
-            rescaled = table.changed(reward=rescale_rewards(table.reward), start_state=starts)
+            starts = table.start_state if task.own else start_states_of(task, config.schedule.start_states)
+            rescaled = table.changed(reward=rescale_rewards(table.reward), start_state=starts.to(device))
             return AMPL(rescaled, config, seeds, surroundings, reward_units(table.reward, rescaled.reward))
         case MOPOConfig():
             return MOPO(table, config, seeds, surroundings, None if oracle is None else true_step(oracle))
@@ -152,8 +153,10 @@ def _check_asked_once(scale: Scale) -> None:
             raise InvalidArgumentError(f"{option} and the setting {key} are both given; leave one of them out.")
 
 
-def evaluation_of(task: Task, arithmetic: Arithmetic) -> TaskEvaluation:
+def evaluation_of(task: Task, arithmetic: Arithmetic) -> Measured:
     """What measures an algorithm on a task; where the truth is known, it is measured too."""
+    if not task.has_environment:
+        return NoEvaluation()
     parts: dict[str, Any] = {
         "evaluator": partial(task_evaluator, task, arithmetic.threads),
         "score": partial(Evaluation.metrics, task=task, discounted=True),
@@ -189,7 +192,7 @@ def describe(data: D4RLData, task: Task, transitions: int) -> dict[str, Any]:
         task: whose file it is.
         transitions: how many are taken from it.
     """
-    source = "unknown" if data.provenance is None else data.provenance.source
+    source = task.own.source if task.own else "unknown" if data.provenance is None else data.provenance.source
     facts: dict[str, Any] = {"source": source, "transitions": transitions, "sha256": data.sha256}
     if task.family is Family.LINEAR_GAUSSIAN:
         facts |= find_linear_gaussian(task.name).description()

@@ -15,13 +15,26 @@ from numpy.typing import NDArray
 
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Metrics, State
+from ampl.interfaces import Evaluation as Evaluated
 from continuous.algorithms.model_based import ModelBased
 from continuous.evaluation.certificates import ModelReturns
 from continuous.evaluation.evaluator import Evaluation, Evaluator
 from continuous.evaluation.policy_evaluation import PolicyEvaluation
-from continuous.evaluation.visits import real_visits, sample_visits
+from continuous.evaluation.visits import real_visits, sample_rows, sample_visits
 
 _TRUTH = "truth/"  # how names of metrics begin that are measured for a seed as a whole
+
+
+class NoEvaluation:
+    """Where there is no environment; a `continuous.algorithms.model_based.Measured`."""
+
+    def evaluations(self, algorithm: ModelBased[Any, Any], request: EvaluationRequest) -> Sequence[Evaluated]:
+        """Of every seed: no metrics."""
+        return [dict for _ in algorithm.seeds]
+
+    def samples(self, algorithm: ModelBased[Any, Any]) -> Sequence[State]:
+        """Where data and model are; see `continuous.evaluation.visits`."""
+        return sample_rows(algorithm.table, algorithm.buffer, algorithm.seeds)
 
 
 class TaskEvaluation:

@@ -57,7 +57,7 @@ class Surroundings:
     """Task and machine, as far as an algorithm must know them.
 
     Attributes:
-        termination: the task's rule, from states [..., D] to [...] of bool.
+        termination: the task's rule, from states [..., D], actions [..., A] and next states to [...] of bool.
         evaluation: what measures the algorithm; None: it is only trained.
         description: what the data is, for config.json.
         dataset_sha256: of the data's file.
@@ -65,7 +65,7 @@ class Surroundings:
         notes: for the user.
     """
 
-    termination: Callable[[Tensor], Tensor]
+    termination: Callable[[Tensor, Tensor, Tensor], Tensor]
     evaluation: Measured | None = None
     description: Mapping[str, Any]
     dataset_sha256: str | None = None

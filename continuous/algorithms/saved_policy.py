@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ampl.interfaces import Actor, State
+import numpy as np
+
+from ampl.interfaces import Actor, Array, State
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.acting import BestOfSeveral
 from continuous.networks.seed_state import load_seed_state, without_prefix
+from continuous.tasks.own import Own
 from continuous.tasks.registry import Task
 
 _AMPL_POLICIES = {kind.__name__: kind for kind in (ImplicitPolicyConfig, GaussianPolicyConfig)}
@@ -21,13 +25,31 @@ def saved_policy(algorithm: str, task: Task, settings: Mapping[str, Any], state:
 
     Args:
         algorithm: "ampl", "mopo" or "damo".
-        task: whose observations and actions it has.
+        task: whose observations and actions it has, in their own units.
         settings: of the run, as config.json has them.
         state: of the checkpoint.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: settings and state are not those of this version.
     """
+    found = _policy_of(algorithm, task, settings, state)
+    return found if task.own is None else InUnits(actor=found, own=task.own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InUnits:
+    """A policy whose actions are in the units of the user's environment; an `ampl.interfaces.Actor`."""
+
+    actor: Actor
+    own: Own
+
+    def __call__(self, observations: Array, generator: np.random.Generator) -> Array:
+        """[E, D] to [E, A]."""
+        return self.own.unscaled(self.actor(observations, generator))
+
+
+def _policy_of(algorithm: str, task: Task, settings: Mapping[str, Any], state: State) -> Actor:
+    """With actions in [-1, 1]."""
     sizes = (task.observation_size, task.action_size)
     if algorithm != "ampl":
         learner = settings["learner"]

@@ -40,12 +40,13 @@ __all__ = ["D4RLData", "Provenance", "Source", "read_d4rl", "read_provenance", "
 _logger = logging.getLogger(__name__)
 
 
-def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
+def read_d4rl(path: Path, task: Task | None = None, *, episode_limit: int | None = None) -> D4RLData:
     """The content of a D4RL file; `infos` and `metadata` are read only when asked for.
 
     Args:
         path: an HDF5 file.
         task: what the file should hold; its sizes are checked, and its time limit stands in for missing time-outs.
+        episode_limit: does so where no task is known.
 
     Raises:
         InvalidFileError: missing, damaged, foreign or of another task; a key is missing, misshapen, not finite, or a
@@ -68,7 +69,7 @@ def read_d4rl(path: Path, task: Task | None = None) -> D4RLData:
         stored = timeouts is not None
         if timeouts is None:
             _check_unknown_flags(datasets, columns, rows, path)
-            terminals, timeouts = missing_timeouts(terminals, observations, task, path)
+            terminals, timeouts = missing_timeouts(terminals, observations, task, path, episode_limit)
         data: dict[str, Any] = {
             "observations": observations,
             "actions": actions,
@@ -127,7 +128,10 @@ def _check_unknown_flags(datasets: Mapping[str, h5py.Dataset], known: Collection
 def _read_matrix(datasets: Mapping[str, h5py.Dataset], key: str, path: Path) -> Floats:
     dataset = datasets[key]
     if dataset.dtype.kind != "f" or len(dataset.shape or ()) != 2 or 0 in dataset.shape[1:]:
-        raise InvalidFileError(f"{path}: '{key}' is {_found(dataset)}; expected floats with the shape [rows, size].")
+        raise InvalidFileError(
+            f"{path}: '{key}' is {_found(dataset)}; expected floats with the shape [rows, size], "
+            "neither discrete ones nor images."
+        )
     return _finite(read_array(dataset, key, path), key, path)
 
 

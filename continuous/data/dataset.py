@@ -11,6 +11,7 @@ from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import check_record, file_sha256, read_record
 from continuous.data.linear_gaussian_data import sampled_data
+from continuous.data.own_data import load_own
 from continuous.data.plausibility import check_plausible
 from continuous.data.recipes import missing_dataset
 from continuous.tasks.registry import Family, Task
@@ -29,6 +30,8 @@ def load_dataset(task: Task, path: Path | None = None) -> D4RLData:
     """
     if task.family is Family.LINEAR_GAUSSIAN and path is None:
         return sampled_data(task)
+    if task.own is not None and path is None:
+        return load_own(task)
     path = path or find_dataset(task)
     if path is None:
         raise missing_dataset(task)

@@ -67,7 +67,9 @@ def count_timeouts(terminals: Flags, limit: int) -> Flags:
     return ((step + 1) % limit == 0) & ~terminals
 
 
-def missing_timeouts(terminals: Flags, observations: Floats, task: Task | None, path: Path) -> tuple[Flags, Flags]:
+def missing_timeouts(
+    terminals: Flags, observations: Floats, task: Task | None, path: Path, episode_limit: int | None = None
+) -> tuple[Flags, Flags]:
     """Terminals and time-outs, [N] each, of a file that tells of no time-outs.
 
     In the maze they are those of D4RL's published files: there is no terminal, and a time-out where a target was
@@ -78,18 +80,20 @@ def missing_timeouts(terminals: Flags, observations: Floats, task: Task | None, 
         observations: [N, D].
         task: whose data they are.
         path: the file, for messages.
+        episode_limit: the time limit where no task is given.
 
     Raises:
-        InvalidFileError: no task is given.
+        InvalidFileError: neither is given.
     """
-    if task is None:
+    limit = episode_limit if task is None else task.episode_limit
+    if limit is None:
         raise InvalidFileError(
             f"{path} lacks the key 'timeouts', so where episodes are cut follows from the task's time limit; "
-            "name the task."
+            "name the task, or an environment that has one (--env)."
         )
-    if task.family is not Family.MAZE2D:
-        _logger.warning("%s has no time-outs; episodes are cut every %d steps.", path, task.episode_limit)
-        return terminals, count_timeouts(terminals, task.episode_limit)
+    if task is None or task.family is not Family.MAZE2D:
+        _logger.warning("%s has no time-outs; episodes are cut every %d steps.", path, limit)
+        return terminals, count_timeouts(terminals, limit)
     timeouts = terminals.copy()
     timeouts[:-1] |= pairs_without_a_step(observations)
     _logger.warning("%s has no time-outs; %d rows are followed by no step of the maze.", path, timeouts.sum())

@@ -3,13 +3,14 @@
 Minari stores one more observation than actions in each episode, so nothing has to be dropped. Its environments differ
 from D4RL's, equal names or not: the maze has other coordinates, goals and radii, and the `mujoco` sets come from other
 policies. PointMaze and other goal environments have dict observations; their part "observation" is the state, and the
-goal can be appended. The optional package `minari` tells the spaces and the episodes; the arrays are read as those of
-any other HDF5 file, under the same guards. Source: Minari 0.5's storage layout.
+goal can be appended, or all parts are joined as `gymnasium.spaces.flatten` does. The optional package `minari` tells
+the spaces and the episodes; the arrays are read as those of any other HDF5 file, under the same guards. Source: Minari
+0.5's storage layout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,41 +26,47 @@ from continuous.data.hdf5_arrays import find_datasets, find_group, open_hdf5, re
 
 STATE_KEY = "observation"
 GOAL_KEY = "desired_goal"
+_KEPT = ("ref_min_score", "ref_max_score", "env_spec", "eval_env_spec")  # of the metadata
 
 
-def read_minari(dataset: str | Path, *, append_goal: bool = False) -> D4RLData:
+def read_minari(dataset: str | Path, *, append_goal: bool = False, whole: bool = False) -> D4RLData:
     """A local Minari dataset as N rows, episodes one after the other.
 
     Args:
         dataset: its id ("D4RL/pointmaze/umaze-v2"), or its folder.
         append_goal: put the desired goal behind the state where observations have one.
+        whole: take every part of dict observations instead.
 
     Raises:
         MissingPackageError: `minari` is not installed.
         InvalidFileError: no such dataset, damaged, made by another version, or with spaces that are not vectors.
     """
-    place = _find(dataset)
+    place = find_minari(dataset)
     metadata = _read_metadata(place, dataset)
     path = place / "main_data.hdf5"
     with open_hdf5(path, f"Expected the Minari dataset {dataset}; fetch it again.") as file:
         if not 0 <= metadata["total_episodes"] <= len(file):
             raise InvalidFileError(f"{path} has {len(file)} episodes, not the {metadata['total_episodes']} announced.")
         source = _open(place, dataset)
-        width, action_size = _check_spaces(source, dataset, append_goal)
+        parts = _observation_parts(source, dataset, append_goal, whole)
+        _check_spaces(source, parts, dataset)
+        sizes = {key: part.shape[0] for key, part in parts.items()}
+        action_size = source.action_space.shape[0]
         n_bytes, episodes = 0, []
         for index in source.episode_indices:
             columns = _find_columns(file, int(index), path)
             n_bytes += sum(map(unpacked_size, columns.values()))
             check_unpacked(path, n_bytes)
-            episodes.append(_read_episode(columns, width, action_size, f"{path}, episode {index}", append_goal))
+            episodes.append(_read_episode(columns, sizes, action_size, f"{path}, episode {index}"))
     if not episodes:
         raise InvalidFileError(f"Minari dataset {dataset} has no episodes with steps.")
-    whole: dict[str, Any] = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
-    return D4RLData(**whole, metadata={"minari_id": source.id})
+    joined: dict[str, Any] = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
+    kept = {name: metadata[name] for name in _KEPT if metadata.get(name) is not None}
+    return D4RLData(**joined, metadata={"minari_id": source.id, **kept})
 
 
-def _find(dataset: str | Path) -> Path:
-    """The folder with the metadata and the arrays."""
+def find_minari(dataset: str | Path) -> Path:
+    """The folder with the metadata and the arrays; raises like `read_minari`."""
     try:
         import minari
     except ImportError as error:
@@ -104,26 +111,43 @@ def _open(place: Path, dataset: str | Path) -> Any:
         raise InvalidFileError(f"Minari dataset {dataset} cannot be read ({type(error).__name__}: {why}).") from error
 
 
-def _check_spaces(source: Any, dataset: str | Path, append_goal: bool) -> tuple[int, int]:
-    """Sizes of observations (goal included, if asked for) and actions."""
-    from gymnasium.spaces import Box, Dict
+def _observation_parts(source: Any, dataset: str | Path, append_goal: bool, whole: bool) -> dict[str, Any]:
+    """The spaces that make up an observation, by the keys of their arrays."""
+    from gymnasium.spaces import Dict
 
-    observations, actions = source.observation_space, source.action_space
-    parts = [observations]
-    if isinstance(observations, Dict):
-        keys = [STATE_KEY, GOAL_KEY] if append_goal else [STATE_KEY]
-        for key in keys:
-            if key not in observations.spaces:
-                raise InvalidFileError(
-                    f"Minari dataset {dataset} has observations {sorted(observations.spaces)}; expected '{key}'."
-                )
-        parts = [observations.spaces[key] for key in keys]
-    elif append_goal:
-        raise InvalidFileError(f"Minari dataset {dataset} has no goals in its observations; load it without them.")
-    for what, space in [("observations", part) for part in parts] + [("actions", actions)]:
+    space = source.observation_space
+    if not isinstance(space, Dict):
+        if append_goal:
+            raise InvalidFileError(f"Minari dataset {dataset} has no goals in its observations; load it without them.")
+        return {"observations": space}
+    if whole:
+        return dict(_leaves(space, "observations"))
+    keys = [STATE_KEY, GOAL_KEY] if append_goal else [STATE_KEY]
+    for key in keys:
+        if key not in space.spaces:
+            raise InvalidFileError(
+                f"Minari dataset {dataset} has observations {sorted(space.spaces)}; expected '{key}'."
+            )
+    return {f"observations/{key}": space.spaces[key] for key in keys}
+
+
+def _leaves(space: Any, key: str) -> Iterator[tuple[str, Any]]:
+    from gymnasium.spaces import Dict
+
+    if isinstance(space, Dict):
+        for name, part in space.spaces.items():
+            yield from _leaves(part, f"{key}/{name}")
+    else:
+        yield key, space
+
+
+def _check_spaces(source: Any, parts: Mapping[str, Any], dataset: str | Path) -> None:
+    """Raises InvalidFileError for what is no vector."""
+    from gymnasium.spaces import Box
+
+    for what, space in [("observations", part) for part in parts.values()] + [("actions", source.action_space)]:
         if not isinstance(space, Box) or len(space.shape) != 1 or space.dtype.kind != "f":
             raise InvalidFileError(f"Minari dataset {dataset} has {what} in {space}; expected vectors of floats.")
-    return sum(part.shape[0] for part in parts), actions.shape[0]
 
 
 def _find_columns(file: h5py.File, index: int, path: Path) -> dict[str, h5py.Dataset]:
@@ -133,12 +157,13 @@ def _find_columns(file: h5py.File, index: int, path: Path) -> dict[str, h5py.Dat
 
 
 def _read_episode(
-    columns: Mapping[str, h5py.Dataset], width: int, action_size: int, where: str, append_goal: bool
+    columns: Mapping[str, h5py.Dataset], sizes: Mapping[str, int], action_size: int, where: str
 ) -> dict[str, NDArray[Any]]:
     """The columns of one episode with T steps; one that just stops counts as cut at its last step."""
     rewards = _read(columns, "rewards", where)
     steps = len(rewards)
-    states = _single(_states(columns, append_goal, where), (steps + 1, width), f"{where}: observations")
+    parts = [_single(_read(columns, key, where), (steps + 1, size), f"{where}: {key}") for key, size in sizes.items()]
+    states = np.concatenate(parts, axis=1)
     terminals = _flags(columns, "terminations", steps, where)
     timeouts = _flags(columns, "truncations", steps, where) & ~terminals
     if steps == 0 or (terminals | timeouts)[:-1].any():
@@ -152,13 +177,6 @@ def _read_episode(
         "timeouts": timeouts,
         "next_observations": states[1:],
     }
-
-
-def _states(columns: Mapping[str, h5py.Dataset], append_goal: bool, where: str) -> NDArray[Any]:
-    if "observations" in columns:
-        return _read(columns, "observations", where)
-    keys = (STATE_KEY, GOAL_KEY) if append_goal else (STATE_KEY,)
-    return np.concatenate([_read(columns, f"observations/{key}", where) for key in keys], axis=1)
 
 
 def _read(columns: Mapping[str, h5py.Dataset], key: str, where: str, *, gaps: bool = False) -> NDArray[Any]:

@@ -51,6 +51,11 @@ def robot_for(task: Task) -> Robot:
                     f"{task.name} has no MuJoCo model, which MOPO's variant true-error needs; train mopo with another "
                     "variant: its truth is recorded with every certificate."
                 )
+            case Family.OWN:
+                raise InvalidArgumentError(
+                    "MOPO's variant true-error needs a MuJoCo model of this project, which data of your own have none "
+                    "of; train mopo with another variant."
+                )
 
 
 def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simulator]:
@@ -58,11 +63,17 @@ def simulator_maker(task: Task, threads: int | None = None) -> Callable[[], Simu
 
     Args:
         task: which.
-        threads: that step MuJoCo; None takes every core. The HIV task has none.
+        threads: that step MuJoCo, or processes that step an environment of the user's; None takes every core. The HIV
+            task has none.
 
     Raises:
         MissingPackageError: an Adroit task without gymnasium-robotics.
+        InvalidArgumentError: the user's environment cannot be made.
     """
+    if task.family is Family.OWN:
+        from continuous.environments.gymnasium_simulator import GymnasiumSimulator
+
+        return partial(GymnasiumSimulator, task, threads)
     if task.family is Family.TREATMENT:
         from continuous.environments.hiv.simulator import TreatmentSimulator
 
@@ -139,3 +150,7 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
                 from continuous.environments.linear_gaussian.environment import LinearGaussianEnvironment
 
                 return LinearGaussianEnvironment(find_linear_gaussian(task.name))
+            case Family.OWN:
+                from continuous.environments.own import own_environment
+
+                return own_environment(task, render_mode)

@@ -7,6 +7,8 @@ One dictionary a seed, written to its run directory as samples.npz when training
                                         where the model has not been rolled out
     model_state, model_action           visited by the policy's best actions in the model, from where episodes start
     real_state, real_action             the same in the simulator
+
+The last two are not there where the data come without an environment.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ampl.interfaces import State
+from ampl.interfaces import Array, State
 from continuous.environments.robot import Flags
 from continuous.evaluation.certificates import ModelReturns
 from continuous.evaluation.evaluator import Evaluator, Policy
@@ -63,23 +65,30 @@ def sample_visits(
     model_returns: ModelReturns,
     real: Visits,
     seeds: Sequence[int],
-) -> list[State]:
+) -> Sequence[State]:
     """The module's samples of every seed; the same bytes each time."""
-    streams = SeedStreams(seeds, "visits", table.rows.device)
-    rows = {"offline": table.sample(ROWS, streams)}
-    if buffer.n_transitions:
-        rows["synthetic"] = buffer.sample(ROWS, streams)
+    samples = sample_rows(table, buffer, seeds)
     visits = {"model": Visits(), "real": real}
     model_returns.follow(torch.from_numpy(real.starts).to(table.rows.device), visits["model"])
-    samples: list[State] = []
-    for index in range(len(seeds)):
-        arrays: dict[str, NDArray[np.float32]] = {}
-        for name, batch in rows.items():
-            arrays[f"{name}_state"] = batch.state[index].cpu().numpy()
-            arrays[f"{name}_action"] = batch.action[index].cpu().numpy()
+    for index, arrays in enumerate(samples):
         for name, visited in visits.items():
             state, action = visited.of_seed(index)
             chosen = torch.linspace(0, len(state) - 1, min(ROWS, len(state))).long().numpy()  # evenly over the episodes
             arrays[f"{name}_state"], arrays[f"{name}_action"] = state[chosen], action[chosen]
-        samples.append(arrays)
     return samples
+
+
+def sample_rows(table: TransitionTable, buffer: ReplayBuffer, seeds: Sequence[int]) -> list[dict[str, Array]]:
+    """The samples of data and buffer alone."""
+    streams = SeedStreams(seeds, "visits", table.rows.device)
+    rows = {"offline": table.sample(ROWS, streams)}
+    if buffer.n_transitions:
+        rows["synthetic"] = buffer.sample(ROWS, streams)
+    return [
+        {
+            f"{name}_{part}": getattr(batch, part)[index].cpu().numpy()
+            for name, batch in rows.items()
+            for part in ("state", "action")
+        }
+        for index in range(len(seeds))
+    ]

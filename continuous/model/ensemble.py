@@ -41,7 +41,7 @@ class EnsembleDynamics:
         action_size: A.
         config: the ensemble and how it is fitted.
         seeds: K of them; each member draws its own initial parameters.
-        termination: the task's rule, from next states.
+        termination: the task's rule, from states, actions and next states.
         state_bound: a larger |s'_i| ends the episode, [D] (see `state_bound`).
         reward_bound: so does a larger |r|, a scalar (see `reward_bound`); either is given the reward -reward_bound.
         device: where everything lives.
@@ -58,7 +58,7 @@ class EnsembleDynamics:
         config: DynamicsConfig,
         seeds: Sequence[int],
         *,
-        termination: Callable[[Tensor], Tensor],
+        termination: Callable[[Tensor, Tensor, Tensor], Tensor],
         state_bound: Tensor,
         reward_bound: Tensor,
         device: torch.device | str = "cpu",
@@ -137,7 +137,7 @@ class EnsembleDynamics:
         """
         shift = generator.integers(self.config.elites, 1)
         noise = generator.normal(state.shape[1], state.shape[2] + 1)
-        return self.finish(state, *self.predict(state, action, noise, shift))
+        return self.finish(state, action, *self.predict(state, action, noise, shift))
 
     @torch.no_grad()
     def predict(self, state: Tensor, action: Tensor, noise: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,7 +181,9 @@ class EnsembleDynamics:
         gaussians = -0.5 * (apart / std).square() - std.log() - 0.5 * math.log(2.0 * math.pi)
         return gaussians.sum(-1).logsumexp(1) - math.log(elites)
 
-    def finish(self, state: Tensor, next_state: Tensor, reward: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def finish(
+        self, state: Tensor, action: Tensor, next_state: Tensor, reward: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Ends episodes: by the task's rule, where a prediction left the bounds, and where it is not finite.
 
         Leaving the bounds costs -reward_bound. A prediction that is not finite becomes (s, 0), so that no row that is
@@ -190,6 +192,7 @@ class EnsembleDynamics:
 
         Args:
             state: [K, B, D].
+            action: [K, B, A].
             next_state: as predicted, [K, B, D].
             reward: as predicted, [K, B].
 
@@ -200,7 +203,7 @@ class EnsembleDynamics:
         outside = (next_state.abs() > self._state_bound).any(-1) | (reward.abs() > self._reward_bound)
         next_state = torch.where(finite[..., None], next_state, state)
         reward = torch.where(outside, -self._reward_bound, reward.where(finite, 0.0))
-        return next_state, reward, self._termination(next_state) | outside | ~finite
+        return next_state, reward, self._termination(state, action, next_state) | outside | ~finite
 
     def state(self, index: int) -> dict[str, NDArray[Any]]:
         """Everything of one seed; the standardization is the same for all."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
+from continuous.tasks.own import Own
+
 URL_PREFIX = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 GYM_MUJOCO_DATASETS = ("random", "medium", "medium-replay", "medium-expert", "expert", "full-replay")
 MAZE2D_DATASETS = ("sparse", "dense")
@@ -31,6 +33,7 @@ class Family(Enum):
     OUT_OF_DISTRIBUTION = "MOPO's out-of-distribution tasks"
     TREATMENT = "MOPO's HIV experiment"
     LINEAR_GAUSSIAN = "linear-Gaussian problems"
+    OWN = "data of one's own"
 
 
 class TransitionMode(Enum):
@@ -57,11 +60,17 @@ class Task:
     reference_min: float  # return that scores 0: a uniform random policy; nan where none is published
     reference_max: float  # return that scores 100: an expert, in maze2d D4RL's controller; nan where none is published
     url: str  # empty where no file is published
+    own: Own | None = None  # of the family OWN: where data and environment are
 
     @property
     def has_scores(self) -> bool:
         """Whether reference returns are published; without them results are raw returns."""
         return math.isfinite(self.reference_min) and math.isfinite(self.reference_max)
+
+    @property
+    def has_environment(self) -> bool:
+        """Whether policies can be evaluated; on data of the user's own there may be none."""
+        return self.own is None or self.own.environment is not None
 
     @property
     def file_name(self) -> str:

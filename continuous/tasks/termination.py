@@ -3,7 +3,8 @@
 A rule takes states [..., D] laid out like the robot's observations, in their own units (a model that predicts
 normalized observations must undo that first), and says which are terminal, [...] of bool. It is written with
 operators that numpy arrays and torch tensors share, so it stays on the device of its input. A state that is not
-finite is terminal wherever the robot's simulator checks its health (hopper, walker2d, ant).
+finite is terminal wherever the robot's simulator checks its health (hopper, walker2d, ant). A model asks with the whole
+transition, since the rule of a user may need it.
 
 Hopper's bound of 100 applies to raw velocities; observations clip velocities at 10, so on true observations only height
 and angle can end an episode. Source: the termination of D4RL's environments (Gym "-v2" MuJoCo and Adroit).
@@ -16,12 +17,16 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from ampl.errors import UnknownNameError
+import numpy as np
+
+from ampl.errors import InvalidArgumentError, UnknownNameError
+from continuous.tasks.own import Own, find_function
 from continuous.tasks.registry import Family, Task
 
 States: TypeAlias = Any  # a numpy array or a torch tensor [..., D]
 Flags: TypeAlias = Any  # of the same kind, [...] of bool
 Termination: TypeAlias = Callable[[States], Flags]
+Rule: TypeAlias = Callable[[States, States, States], Flags]  # of states, actions and next states, [..., D] or [..., A]
 
 PEN_DROP_HEIGHT = 0.075  # m: below it the pen has fallen out of the hand
 _PEN_HEIGHT = 26  # where pen observations hold the height of the pen
@@ -30,6 +35,68 @@ _PEN_HEIGHT = 26  # where pen observations hold the height of the pen
 def find_termination(task: Task) -> Termination:
     """The rule of a task's robot; a relabelled reward changes none."""
     return never if task.family in (Family.MAZE2D, Family.LINEAR_GAUSSIAN) else robot_termination(task.robot)
+
+
+def model_rule(task: Task) -> Rule:
+    """When paths of a model of the task end.
+
+    Raises:
+        InvalidArgumentError: the function that the user named cannot be had.
+    """
+    return of_next_state(find_termination(task)) if task.own is None else own_rule(task.own)
+
+
+def own_rule(own: Own) -> Rule:
+    """The rule that goes with data of the user's own; raises like `model_rule`."""
+    if own.rule is None and ":" not in own.termination:
+        return of_next_state(never if own.termination == "never" else robot_termination(own.termination))
+    return GivenRule(own.rule or find_function(own.termination, "--termination"), own)
+
+
+def of_next_state(rule: Termination) -> Rule:
+    """A rule that looks at the next state alone."""
+    return lambda state, action, next_state: rule(next_state)
+
+
+class GivenRule:
+    """A function of the user's as a `Rule`: it gets rows, and actions in the environment's units.
+
+    On a CPU the rows are numpy arrays, on a GPU torch tensors, so that nothing leaves the device.
+
+    Args:
+        function: from states [N, D], actions [N, A] and next states [N, D] to [N] of bool.
+        own: whose actions these are.
+    """
+
+    def __init__(self, function: Callable[..., Any], own: Own) -> None:
+        self._function, self._own = function, own
+        self._units: tuple[Any, Any] | None = None  # center and half width on a GPU, kept for recorded steps
+
+    def __call__(self, state: States, action: States, next_state: States) -> Flags:
+        """[...] of bool.  Raises InvalidArgumentError for what is not a flag a row."""
+        state_rows, action_rows, next_rows = (rows.reshape(-1, rows.shape[-1]) for rows in (state, action, next_state))
+        if isinstance(state, np.ndarray):
+            return self._checked(state_rows, self._own.unscaled(action_rows), next_rows).reshape(state.shape[:-1])
+        import torch
+
+        if state.device.type == "cpu":
+            units = self._own.unscaled(action_rows.numpy())
+            flags: Any = torch.from_numpy(self._checked(state_rows.numpy(), units, next_rows.numpy()))
+        else:
+            if self._units is None:
+                self._units = action.new_tensor(self._own.center), action.new_tensor(self._own.half_width)
+            center, half_width = self._units
+            flags = self._function(state_rows, center + half_width * action_rows, next_rows)
+        return flags.reshape(state.shape[:-1])
+
+    def _checked(self, *rows: Any) -> Any:
+        flags = np.asarray(self._function(*rows))
+        if flags.shape != (len(rows[0]),) or flags.dtype != np.bool_:
+            raise InvalidArgumentError(
+                f"the rule {self._own.termination} gives {flags.dtype}{list(flags.shape)} for {len(rows[0])} rows; "
+                f"expected bool[{len(rows[0])}] of states, actions and next states with a row each."
+            )
+        return flags
 
 
 def robot_termination(robot: str) -> Termination:
@@ -43,12 +110,16 @@ def robot_termination(robot: str) -> Termination:
     return TERMINATIONS[robot]
 
 
-def bounded(rule: Termination, limit: float) -> Termination:
-    """The rule, and an end wherever an entry of the state is not below `limit` in magnitude: for rollouts of a model.
+def bounded(rule: Rule, limit: float) -> Rule:
+    """The rule, and an end wherever an entry of the next state is not below `limit` in magnitude.
 
     Source: OfflineRL-Kit, whose model paths end so at 100 on halfcheetah, hopper and walker2d.
     """
-    return lambda state: rule(state) | ~(abs(state) < limit).all(-1)
+
+    def rule_or_bound(state: States, action: States, next_state: States) -> Flags:
+        return rule(state, action, next_state) | ~(abs(next_state) < limit).all(-1)
+
+    return rule_or_bound
 
 
 def never(state: States) -> Flags:

@@ -25,6 +25,8 @@ class Evaluate:
     """A run directory (.../seed0), or the folder of several seeds."""
     episodes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Episodes; as many as in training if not given. Exact evaluations need none."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """Where the data of a run on data of your own are now; where they were if not given."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -60,6 +62,7 @@ class Evaluate:
                         device=self.device,
                         threads=self.threads,
                         precision=self.precision,
+                        data=self.data,
                     )
                 )
             except AmplError as error:

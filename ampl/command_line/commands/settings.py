@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import tyro
 
+from ampl.command_line.data_options import DataOptions, TaskOrData
 from ampl.command_line.installed_algorithms import installed_algorithms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(DataOptions):
     """Lists every setting of an algorithm on a task: value, default, where the value comes from, type and meaning.
 
     Then come the variants, with a sentence on each.
@@ -23,8 +24,8 @@ class Settings:
     algorithm: Annotated[
         tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM", help=f"Whose settings: {installed_algorithms()}.")
     ]
-    task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
-    """On what: a finite MDP, or a task of `ampl data list`."""
+    task: TaskOrData = None
+    """On what: a finite MDP, or a task of `ampl data list`; none with --data."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Variant of the algorithm; its first one if not given."""
     json: bool = False
@@ -40,16 +41,17 @@ class Settings:
         from ampl.printing import print_columns, print_line
         from ampl.settings import list_settings
 
-        choice = choose(self.algorithm, self.task, self.variant)
+        problem = self.problem(self.task)
+        choice = choose(self.algorithm, problem.own or problem.name, self.variant)
         variants = choice.factory.variants
         settings = list_settings(choice.settings())
         common = {each.key: each.value for each in list_settings(choice.settings(next(iter(variants))))}
         if self.json:
-            names = {"algorithm": self.algorithm, "task": self.task, "variant": choice.variant}
+            names = {"algorithm": self.algorithm, "task": problem.name, "variant": choice.variant}
             rows = [_as_json(setting, common) for setting in settings]
             print(json_format.dumps(names | {"settings": rows}, indent=2))
             return 0
-        print_line(f"{self.algorithm} on {self.task}, variant {choice.variant}: {variants[choice.variant]}")
+        print_line(f"{self.algorithm} on {problem.name}, variant {choice.variant}: {variants[choice.variant]}")
         print_columns(
             [("KEY", "VALUE", "DEFAULT", "FROM", "MEANING"), *(_row(setting, common) for setting in settings)]
         )

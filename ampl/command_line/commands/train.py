@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ampl.command_line.data_options import DataOptions, TaskOrData
 from ampl.command_line.installed_algorithms import installed_algorithms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
-    """Trains an algorithm on a task and records everything in run directories.
+class Train(DataOptions):
+    """Trains an algorithm on a task, or on data of your own, and records everything in run directories.
 
     Each seed gets OUT/TASK/ALGORITHM/VARIANT/seedK with its settings, metrics, weights, checkpoints and result; what
     --set changes stands in the name of the variant's folder, like main,penalty_weight=2.5.
@@ -22,8 +23,9 @@ class Train:
     algorithm: Annotated[
         tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM", help=f"What to train: {installed_algorithms()}.")
     ]
-    task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
-    """What to train it on: a finite MDP, or a task of `ampl data list`; a wrong name lists them all."""
+    task: TaskOrData = None
+    """What to train it on: a finite MDP, or a task of `ampl data list`, and a wrong name lists them all; none with
+    --data."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Variant of the algorithm; its first one if not given, and a wrong one lists them all."""
     set: Annotated[
@@ -82,9 +84,10 @@ class Train:
         from ampl.runs.result_table import Column, print_results
         from ampl.settings import parse_assignments, variant_label
 
+        problem = self.problem(self.task)
         results = train(
             self.algorithm,
-            self.task,
+            problem,
             variant=self.variant,
             settings=parse_assignments([text for group in self.set for text in group or ("",)]),
             seeds=parse_seeds(self.seeds),
@@ -106,7 +109,7 @@ class Train:
             checkpoint_seconds=self.checkpoint_seconds,
         )
         print_results(
-            f"{self.algorithm} on {self.task}, {variant_label(results[0].variant, results[0].settings)}: last epoch",
+            f"{self.algorithm} on {problem.name}, {variant_label(results[0].variant, results[0].settings)}: last epoch",
             [
                 Column(
                     seed=seed.seed,

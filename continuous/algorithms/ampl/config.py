@@ -19,7 +19,7 @@ from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPoli
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import PolicyUpdateConfig
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, small_settings
-from continuous.tasks.registry import LOCOMOTION, Family, Task
+from continuous.tasks.registry import LOCOMOTION, Family, Task, TransitionMode
 from continuous.weights.dualdice import DualDICEConfig
 from continuous.weights.estimator import EstimatorConfig
 from continuous.weights.gendice import GenDICEConfig
@@ -111,9 +111,10 @@ def preset(task: Task) -> Preset:
     if task.name in PUBLISHED:
         return PUBLISHED[task.name]
     scarce = task.dataset in ("human", "cloned")
+    usual_noise = None if task.family is Family.OWN else 50
     return Preset(
         rollout_length=3,
-        noise_size=1 if scarce else 50,
+        noise_size=1 if scarce else usual_noise,
         weight_power=0.5 if task.family in (*LOCOMOTION, Family.OUT_OF_DISTRIBUTION) else 0.2,
         noise_scale=1e-3 if scarce else 1.0,
     )
@@ -146,6 +147,7 @@ def main_config(task: Task) -> AMPLConfig:
         policy=ImplicitPolicyConfig(noise_size=noise_size, noise_scale=chosen.noise_scale),
         weights=QMomentConfig(weight_power=chosen.weight_power),
         schedule=AMPLSchedule(rollout_length=chosen.rollout_length),
+        transitions=TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT,
     )
 
 

@@ -191,4 +191,5 @@ class ActorCritic(Learner):
         )
 
     def _model_step(self, state: Tensor, action: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        return self.model.finish(state, *self.model.predict(state, action, draws.model_noise, draws.model_shift))
+        predicted = self.model.predict(state, action, draws.model_noise, draws.model_shift)
+        return self.model.finish(state, action, *predicted)

@@ -101,7 +101,7 @@ _COMMON = _preset(5, 1.0)
 def main_config(task: Task) -> MOPOConfig:
     """The paper's settings of a task; transitions as D4RL's loader gives them on D4RL's tasks only."""
     name = _key(task)
-    own = name in _UNIFORM or name in _WITHOUT_D4RL
+    own = name in _UNIFORM or name in _WITHOUT_D4RL or task.family is Family.OWN
     config = MOPOConfig(
         penalty_weight=0.0,
         random_rollout_actions=name in _UNIFORM,

@@ -99,7 +99,7 @@ class PenalizedModel:
             uncertainty = self._true_error(state, action, own_mean)
         else:
             uncertainty = self._uncertainty(mean, std)
-        next_state, reward, terminal = model.finish(state, state + target[..., 1:], target[..., 0])
+        next_state, reward, terminal = model.finish(state, action, state + target[..., 1:], target[..., 0])
         return next_state, reward, terminal, self._weight * uncertainty
 
     def uncertainty(self, state: Tensor, action: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from continuous.model.loss import LikelihoodLoss
 from continuous.networks.repetition import Repetition
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.termination import never
+from continuous.tasks.termination import never, of_next_state
 from continuous.weights.q_moment import QMomentConfig
 
 OBSERVATION_SIZE, ACTION_SIZE = 11, 3  # D and A of Hopper
@@ -142,7 +142,7 @@ def synthetic_table(rows: int, device: str) -> TransitionTable:
 
 def no_surroundings() -> Surroundings:
     """What an algorithm needs around it to make steps; it cannot be evaluated, which takes a simulator."""
-    return Surroundings(termination=never, description={})
+    return Surroundings(termination=of_next_state(never), description={})
 
 
 def fit_steps(model: EnsembleDynamics, rows: torch.Tensor, streams: SeedStreams, count: int) -> None:

@@ -19,7 +19,7 @@ from continuous.algorithms.evaluation import TaskEvaluation
 from continuous.algorithms.model_based import Surroundings
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.termination import Termination, never
+from continuous.tasks.termination import Termination, never, of_next_state
 from continuous.weights.q_moment import QMomentConfig
 from tests.continuous.algorithms.line_task import line_evaluator, line_score
 
@@ -71,7 +71,7 @@ def small_ampl(seeds: Sequence[int] = (0,), variant: str = "main", **changes: An
 
 def surroundings(termination: Termination = never, arithmetic: Arithmetic = DEFAULT) -> Surroundings:
     return Surroundings(
-        termination=termination,
+        termination=of_next_state(termination),
         evaluation=TaskEvaluation(line_evaluator, line_score, 20),
         description={"source": "synthetic"},
         arithmetic=arithmetic,

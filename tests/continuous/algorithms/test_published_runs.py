@@ -20,7 +20,7 @@ from continuous.algorithms.sac.learner import Decay, SoftActorCritic, cosine_dec
 from continuous.networks.streams import SeedStreams
 from continuous.tasks.find import find_task
 from continuous.tasks.registry import TASKS
-from continuous.tasks.termination import bounded, find_termination, never
+from continuous.tasks.termination import bounded, model_rule, never, of_next_state
 from continuous.weights.vpm import VPMConfig
 from continuous.wing import ALGORITHMS
 from tests.continuous.algorithms.small_ampl import line_table
@@ -103,13 +103,14 @@ def test_any_entry_that_reaches_the_bound_ends_the_path_on_either_side(value: fl
     state = torch.zeros(3, 17)
     state[1, column] = value
     state[2, column] = math.copysign(99.99, value)
-    assert bounded(never, 100.0)(state).tolist() == [False, True, False]
+    assert bounded(of_next_state(never), 100.0)(state, state, state).tolist() == [False, True, False]
 
 
 def test_the_bound_is_added_to_the_robots_own_rule() -> None:
     state = torch.zeros(2, 17)
     state[0, 0], state[1, 0] = 1.2, 0.5  # heights of a walker that stands, and of one that fell
-    assert bounded(find_termination(find_task("walker2d-medium-v2")), 100.0)(state).tolist() == [False, True]
+    rule = bounded(model_rule(find_task("walker2d-medium-v2")), 100.0)
+    assert rule(state, torch.zeros(2, 6), state).tolist() == [False, True]
 
 
 def test_released_rollouts_differ_from_main_in_the_shared_action_alone() -> None:

@@ -10,7 +10,7 @@ from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics, reward_b
 from continuous.model.network import DynamicsNetwork, Standardization
 from continuous.networks.streams import cpu_generator
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.termination import never
+from continuous.tasks.termination import never, of_next_state
 
 SMALL = DynamicsConfig(
     members=4, elites=3, hidden=8, layers=2, weight_decay=(1e-5, 1e-4), batch_size=16, steps_per_look=10, patience=2
@@ -42,7 +42,7 @@ def build(
         table.action_size,
         config,
         seeds,
-        termination=never,
+        termination=of_next_state(never),
         state_bound=state_bound(table),
         reward_bound=reward_bound(table),
     )

@@ -12,7 +12,7 @@ from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics, reward_b
 from continuous.model.network import DynamicsNetwork, Standardization, soft_clamp
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.termination import hopper, never
+from continuous.tasks.termination import hopper, never, of_next_state
 from tests.continuous.model.small_dynamics import SMALL, build, linear_table
 from tests.continuous.networks.seed_vector import of_seed
 
@@ -146,13 +146,13 @@ def test_episodes_end_beyond_the_bounds_and_cost_the_reward_bound() -> None:
         1,
         SMALL,
         [0],
-        termination=never,
+        termination=of_next_state(never),
         state_bound=torch.tensor([1.0, 4.0]),
         reward_bound=torch.tensor(3.0),
     )
     next_state = torch.tensor([[[1.0, -4.0], [1.1, 0.0], [0.0, -4.1], [2.0, 0.0], [0.0, 0.0], [0.0, 0.0]]])
     reward = torch.tensor([[3.0, 0.5, 0.5, -9.0, 3.1, -3.1]])
-    same_state, reward, terminal = model.finish(torch.zeros(1, 6, 2), next_state, reward)
+    same_state, reward, terminal = model.finish(torch.zeros(1, 6, 2), torch.zeros(1, 6, 1), next_state, reward)
     assert torch.equal(same_state, next_state)
     assert terminal.tolist() == [[False, True, True, True, True, True]]
     assert reward.tolist() == [[3.0, -3.0, -3.0, -3.0, -3.0, -3.0]]
@@ -164,13 +164,14 @@ def test_the_rule_of_the_task_ends_episodes_with_the_reward_as_predicted() -> No
         3,
         SMALL,
         [0],
-        termination=hopper,
+        termination=of_next_state(hopper),
         state_bound=torch.full((11,), 10.0),
         reward_bound=torch.tensor(3.0),
     )
     next_state = torch.zeros(1, 2, 11)
     next_state[0, :, 0] = torch.tensor([1.2, 0.5])  # upright, fallen
-    _, reward, terminal = model.finish(torch.ones(1, 2, 11), next_state, torch.tensor([[0.5, 0.25]]))
+    reward = torch.tensor([[0.5, 0.25]])
+    _, reward, terminal = model.finish(torch.ones(1, 2, 11), torch.ones(1, 2, 3), next_state, reward)
     assert terminal.tolist() == [[False, True]]
     assert reward.tolist() == [[0.5, 0.25]]
 
@@ -185,7 +186,7 @@ def test_a_row_ends_where_its_prediction_is_not_finite(broken: float, where: str
         1,
         SMALL,
         [0],
-        termination=never,
+        termination=of_next_state(never),
         state_bound=torch.full((2,), 4.0 if bounded else math.inf),
         reward_bound=torch.tensor(3.0 if bounded else math.inf),
     )
@@ -194,7 +195,7 @@ def test_a_row_ends_where_its_prediction_is_not_finite(broken: float, where: str
         next_state[0, 1, 1] = broken
     else:
         reward[0, 1] = broken
-    next_state, reward, terminal = model.finish(state, next_state, reward)
+    next_state, reward, terminal = model.finish(state, torch.zeros(1, 3, 1), next_state, reward)
     assert terminal.tolist() == [[False, True, False]]
     assert next_state.tolist() == [[[0.5, 0.5], [0.25, 0.25], [0.5, 0.5]]]
     assert reward.tolist() == [[1.0, -3.0 if bounded and math.isinf(broken) else 0.0, 1.0]]

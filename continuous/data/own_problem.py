@@ -1,0 +1,263 @@
+"""From data of the user's own, an environment and what is said of both to a task: `ampl train --data FILE --env ID`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
+from ampl.own_data import GivenData
+from continuous.data.d4rl_data import D4RLData
+from continuous.data.episodes import find_episodes
+from continuous.data.own_data import read_own
+from continuous.data.transitions import model_rows
+from continuous.environments.own import Survey, environment_text, survey, text_of_spec
+from continuous.tasks.own import MINARI, Own, name_of
+from continuous.tasks.registry import Family, Task
+from continuous.tasks.termination import TERMINATIONS, own_rule
+
+_FUNCTION = "MODULE:FUNCTION, a function of states [N, D], actions [N, A] and next states [N, D] that gives bool [N]"
+
+
+def open_own(given: GivenData, name: str) -> Task:
+    """The task; its data are read, to be checked against all that is said of them.
+
+    Args:
+        given: data, environment, termination and references.
+        name: of the task.
+
+    Raises:
+        InvalidFileError: the data cannot be used, or do not fit the environment.
+        InvalidArgumentError: no environment is named, it cannot be made or has other than Box spaces, or no rule of
+            termination is known where the data have terminal rows.
+        MissingPackageError: a Minari dataset without the package.
+    """
+    text, made, found = _environment(given)
+    data = read_own(given.data, None if found is None else found.episode_limit)
+    if found is not None:
+        _check_sizes(data, given.data, found)
+    low, high, told_by = _bounds(data, found)
+    rule, function = _termination(given, found, data)
+    own = Own(
+        data=given.data,
+        source=_source(data, given.data),
+        sha256=str(data.sha256),
+        rows=data.n_rows,
+        environment=text,
+        action_low=low,
+        action_high=high,
+        bounds=told_by,
+        termination=rule,
+        make=made,
+        rule=function,
+    )
+    longest = int(find_episodes(data).length.max())
+    limit = longest if found is None or found.episode_limit is None else found.episode_limit
+    notes = [*_notes(own, found, limit), *_disagreement(own, data)]
+    references = given.references or _references(data)
+    return Task(
+        name=name,
+        family=Family.OWN,
+        robot="",
+        dataset="",
+        observation_size=data.observations.shape[1],
+        action_size=data.actions.shape[1],
+        episode_limit=limit,
+        reference_min=references[0],
+        reference_max=references[1],
+        url="",
+        own=replace(own, notes=tuple(notes)),
+    )
+
+
+def record(task: Task) -> dict[str, Any]:
+    """What config.json keeps of a task, as JSON values; `recall` makes the task of it."""
+    own = task.own
+    assert own is not None
+    return {
+        "data": own.data,
+        "file": own.data if own.data.startswith(MINARI) else Path(own.data).name,
+        "source": own.source,
+        "sha256": own.sha256,
+        "rows": own.rows,
+        "environment": own.environment,
+        "observation_size": task.observation_size,
+        "action_size": task.action_size,
+        "episode_limit": task.episode_limit,
+        "action_low": list(own.action_low),
+        "action_high": list(own.action_high),
+        "bounds": own.bounds,
+        "termination": own.termination,
+        "references": [task.reference_min, task.reference_max] if task.has_scores else None,
+        "notes": list(own.notes),
+    }
+
+
+def recall(kept: Mapping[str, Any], name: str) -> Task:
+    """The task of a record; neither data nor environment are looked at.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no such record.
+    """
+    low, high = kept["references"] or (math.nan, math.nan)
+    words = {key: kept[key] for key in ("data", "source", "sha256", "rows", "environment", "bounds", "termination")}
+    own = Own(
+        **words,
+        action_low=tuple(map(float, kept["action_low"])),
+        action_high=tuple(map(float, kept["action_high"])),
+        notes=tuple(kept["notes"]),
+    )
+    sizes = {key: int(kept[key]) for key in ("observation_size", "action_size", "episode_limit")}
+    return Task(
+        name=name,
+        family=Family.OWN,
+        robot="",
+        dataset="",
+        **sizes,
+        reference_min=float(low),
+        reference_max=float(high),
+        url="",
+        own=own,
+    )
+
+
+def _environment(given: GivenData) -> tuple[str | None, Callable[[], Any] | None, Survey | None]:
+    """The environment that is named, or that a Minari dataset names."""
+    asked = given.env
+    if asked is None and given.data.startswith(MINARI):
+        asked = _recovered(given.data)
+    if asked is None:
+        raise InvalidArgumentError(
+            f"no environment is named for {given.data}; give --env ENV_ID, the Gymnasium environment that the data "
+            "come from, or --env none to train without evaluation."
+        )
+    text, made = environment_text(asked)
+    return text, made, None if text is None else survey(text, made)
+
+
+def _recovered(data: str) -> str:
+    """The text of the environment in a Minari dataset's metadata: that for evaluation, or that of the collection."""
+    metadata = read_own(data, None).metadata
+    for key in ("eval_env_spec", "env_spec"):
+        try:
+            spec = json.loads(metadata[key])
+            text = text_of_spec(spec["id"], spec.get("kwargs", {}), spec.get("max_episode_steps"))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+        if text is not None:
+            return text
+    raise InvalidArgumentError(
+        f"{data} names no environment that can be made again; give --env ENV_ID, or --env none to train without "
+        "evaluation."
+    )
+
+
+def _check_sizes(data: D4RLData, where: str, found: Survey) -> None:
+    """Raises InvalidFileError where the data have other sizes than the environment."""
+    for what, array, size in (
+        ("observations", data.observations, found.observation_size),
+        ("actions", data.actions, found.action_size),
+    ):
+        if array.shape[1] != size:
+            raise InvalidFileError(
+                f"{where}: '{what}' has {array.shape[1]} columns; {found.name} has {size}. Are they another "
+                "environment's data?"
+            )
+
+
+def _bounds(data: D4RLData, found: Survey | None) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    """The environment's bounds of actions, or the data's range, 1 to either side of an action that never changes."""
+    if found is not None and found.action_bounds is not None:
+        return *found.action_bounds, "environment"
+    low, high = data.actions.min(axis=0).astype(np.float64), data.actions.max(axis=0).astype(np.float64)
+    constant = low == high
+    return tuple((low - constant).tolist()), tuple((high + constant).tolist()), "data"
+
+
+def _termination(given: GivenData, found: Survey | None, data: D4RLData) -> tuple[str, Callable[..., Any] | None]:
+    """The rule as a text, and the function where one is given.
+
+    Raises:
+        InvalidArgumentError: no rule is known, and the data have terminal rows.
+        UnknownNameError: no such rule.
+    """
+    asked = given.termination
+    if callable(asked):
+        return name_of(asked), asked
+    if asked is not None:
+        if ":" not in asked and asked not in ("never", *TERMINATIONS):
+            raise UnknownNameError("--termination", asked, ["never", *TERMINATIONS, "MODULE:FUNCTION"])
+        return asked, None
+    if found is not None and found.termination is not None:
+        return found.termination, None
+    if data.terminals.any():
+        where = "these data" if found is None else found.name
+        raise InvalidArgumentError(
+            f"{given.data}: {data.terminals.sum()} of {data.n_rows} rows are terminal, first row "
+            f"{data.terminals.argmax()}, and no rule is known that ends paths of a model of {where}. Give "
+            f"--termination {_FUNCTION}, or --termination never to let paths run on."
+        )
+    return "never", None
+
+
+def _references(data: D4RLData) -> tuple[float, float]:
+    """The returns that score 0 and 100 by the dataset's metadata; nan where it has none."""
+    try:
+        low, high = (float(data.metadata[name]) for name in ("ref_min_score", "ref_max_score"))
+    except (KeyError, TypeError, ValueError):
+        return math.nan, math.nan
+    return (low, high) if low < high < math.inf else (math.nan, math.nan)
+
+
+def _source(data: D4RLData, name: str) -> str:
+    if data.provenance is not None:
+        return str(data.provenance.source)
+    return "Minari" if name.startswith(MINARI) else "not recorded"
+
+
+def _notes(own: Own, found: Survey | None, limit: int) -> Iterator[str]:
+    """What readers of the results must know of the environment, and of what stands in for it."""
+    if found is None:
+        yield "no environment is named (--env none): policies are not evaluated"
+    else:
+        yield f"data of your own, evaluated in {found.name}"
+        yield from found.notes
+        if found.episode_limit is None:
+            yield f"{found.name} has no time limit: episodes are cut after {limit} steps, the longest in the data"
+    if own.bounds == "data":
+        yield f"actions are bounded by the data's range, {_range(own)}, which becomes [-1, 1]"
+    elif (set(own.action_low), set(own.action_high)) != ({-1.0}, {1.0}):
+        yield f"actions are trained in [-1, 1] and act in the environment's units, {_range(own)}"
+
+
+def _range(own: Own) -> str:
+    pairs = dict.fromkeys(zip(own.action_low, own.action_high, strict=True))
+    text = ", ".join(f"[{low:g}, {high:g}]" for low, high in list(pairs)[:4])
+    return f"{text}, ..." if len(pairs) > 4 else text
+
+
+def _disagreement(own: Own, data: D4RLData) -> Iterator[str]:
+    """Where the rule and the data's terminal flags say different things, and what the flags cannot tell."""
+    rows = model_rows(data)  # those with a next state
+    lost = data.terminals.copy()
+    lost[rows] = False
+    if lost.any():
+        yield f"{lost.sum()} terminal rows are left out: they have no next observation (store next_observations)"
+    following = data.observations[rows + 1] if data.next_observations is None else data.next_observations[rows]
+    says = own_rule(own)(data.observations[rows], own.scaled(data.actions[rows]).astype(np.float32), following)
+    wrong = (says != data.terminals[rows]) & ~data.timeouts[rows]  # a fall at the time limit may count as time-out
+    count, total = int(wrong.sum()), len(rows)
+    if own.termination == "never" and lost.any():
+        count, total = count + int(lost.sum()), total + int(lost.sum())
+    if count:
+        first = f", first in row {rows[wrong][0]}" if wrong.any() else ""
+        yield (
+            f"the rule of termination '{own.termination}' disagrees with the data's terminal flags in {count} of "
+            f"{total} rows ({count / total:.2%}{first})"
+        )
