@@ -38,17 +38,14 @@ class Problem:
     Attributes:
         name: of the task, such as "frozenlake-4x4" or "hopper-medium-v2".
         kind: "finite": states and actions are integers, and all is computed exactly; "continuous": they are vectors.
+        algorithms: what can be trained on it: each algorithm with its variants, whose first is the default.
         own: what was made of data of the user's own; None on a task of the catalog.
     """
 
     name: str
     kind: ProblemKind
+    algorithms: Mapping[str, Sequence[str]]
     own: catalog.OwnProblem | None = None
-
-    @property
-    def algorithms(self) -> Mapping[str, Sequence[str]]:
-        """What can be trained on it: each algorithm with its variants, whose first is the default."""
-        return catalog.variants_for(self.kind)
 
 
 def load_problem(
@@ -79,6 +76,23 @@ def load_problem(
         InvalidArgumentError: both or neither of `name` and `data`, an environment that cannot be made or has other
             than Box spaces, or no rule of termination where the data have terminal rows.
     """
+    found = named_or_own(name, data=data, env=env, termination=termination, references=references)
+    if isinstance(found, str):
+        kind = catalog.find_source(found).kind
+        return Problem(name=found, kind=kind, algorithms=catalog.variants_for(kind))
+    kind = found.source.kind
+    return Problem(name=found.name, kind=kind, algorithms=catalog.variants_for(kind), own=found)
+
+
+def named_or_own(
+    name: str | None,
+    *,
+    data: str | Path | None,
+    env: Any,
+    termination: str | Callable[..., Any] | None,
+    references: tuple[float, float] | None,
+) -> str | catalog.OwnProblem:
+    """What `catalog.choose` takes: the name of a task, or a problem on the user's data; as for `load_problem`."""
     if data is None:
         asked = {"env": env, "termination": termination, "references": references}
         extra = next((option for option, value in asked.items() if value is not None), None)
@@ -87,11 +101,10 @@ def load_problem(
             raise InvalidArgumentError(
                 f"{what}; expected a TASK of `ampl data list`, or data of your own: --data FILE --env ENV_ID."
             )
-        return Problem(name=name, kind=catalog.find_source(name).kind)
+        return name
     if name is not None:
         raise InvalidArgumentError(f"the task {name} and data {data} are both given; leave one of them out.")
-    own = catalog.open_data(GivenData(data=str(data), env=env, termination=termination, references=references))
-    return Problem(name=own.name, kind=own.source.kind, own=own)
+    return catalog.open_data(GivenData(data=str(data), env=env, termination=termination, references=references))
 
 
 def train(
@@ -170,16 +183,17 @@ def train(
         KeyboardInterrupt: a signal asked for it.
     """
     limit_spinning()
-    if not isinstance(problem, Problem):
-        problem = load_problem(problem, data=data, env=env, termination=termination, references=references)
-    elif any(each is not None for each in (data, env, termination, references)):
-        raise InvalidArgumentError("data, env, termination and references belong to `load_problem`; leave them out.")
-    task = problem.name
+    if isinstance(problem, Problem):
+        if any(each is not None for each in (data, env, termination, references)):
+            raise InvalidArgumentError("data, env, termination and references belong to load_problem; leave them out.")
+        found = problem.own or problem.name
+    else:
+        found = named_or_own(problem, data=data, env=env, termination=termination, references=references)
     counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "miw_steps": miw_steps, "model_steps": model_steps}
     _check_integers(counts | {"eval_every": eval_every, "eval_episodes": eval_episodes})
     if settings is not None and not isinstance(settings, Mapping):
         raise InvalidArgumentError(f"settings are {settings!r}; expected a mapping like {{'penalty_weight': 2.5}}.")
-    choice = catalog.choose(algorithm, problem.own or task, variant)
+    choice = catalog.choose(algorithm, found, variant)
     changed = requested_settings(choice.settings(), settings) if settings else {}
     scale = Scale(
         epochs=epochs,
@@ -195,7 +209,7 @@ def train(
     chosen_seeds, folder = _integers(seeds), Path(out)
     if device not in _DEVICES:
         raise InvalidArgumentError(f"device is {device!r}; expected one of {', '.join(_DEVICES)}.")
-    places = [run_path(folder, task, algorithm, choice.variant, seed, changed) for seed in chosen_seeds]
+    places = [run_path(folder, choice.task, algorithm, choice.variant, seed, changed) for seed in chosen_seeds]
     for place in places:  # before the data is read
         check_output_folder(place)
     arithmetic = choose_arithmetic(threads, precision, places if resume else [])
@@ -204,7 +218,7 @@ def train(
         with saving_first():
             return drive(
                 built,
-                task=task,
+                task=choice.task,
                 variant=choice.variant,
                 epochs=epochs or choice.default_epochs(),
                 out=folder,
@@ -212,7 +226,7 @@ def train(
                 checkpoint_seconds=checkpoint_seconds,
                 scale=scale,
                 evaluation_workers=eval_workers,
-                problem=None if problem.own is None else problem.own.record,
+                problem=None if choice.own is None else choice.own.record,
             )
 
 

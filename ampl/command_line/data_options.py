@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import tyro
-
-if TYPE_CHECKING:
-    from ampl.api import Problem
 
 TaskOrData = Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[TASK]")]
 
@@ -23,19 +20,17 @@ class DataOptions:
     """Where the data were collected, and policies are evaluated: a Gymnasium environment, MODULE:FUNCTION that makes
     one, or none; that of a Minari dataset if not given (with --data, like the next two)."""
     termination: Annotated[str | None, tyro.conf.arg(metavar="RULE")] = None
-    """When paths of the model end: never, a robot such as hopper, or MODULE:FUNCTION of states [N, D], actions [N, A]
-    and next states [N, D] that gives [N] of bool; the rule of Gymnasium's robots if not given."""
+    """When paths of the model end: never, a robot such as hopper, or MODULE:FUNCTION, which gets states, actions and
+    next states and gives flags (docs/data.md); the rule of Gymnasium's robots if not given."""
     references: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
     """Returns that score 0 and 100; the dataset's if not given, and without them results are raw returns."""
 
-    def problem(self, task: str | None) -> Problem:
-        """The problem that the options name.
-
-        Raises:
-            AmplError: it cannot be had; the message says why.
-        """
-        from ampl.api import load_problem
-
-        return load_problem(
-            task, data=self.data, env=self.env, termination=self.termination, references=self.references
-        )
+    @property
+    def own(self) -> dict[str, Any]:
+        """The options, as arguments of `ampl.train` and `ampl.load_problem`."""
+        return {
+            "data": self.data,
+            "env": self.env,
+            "termination": self.termination,
+            "references": self.references,
+        }

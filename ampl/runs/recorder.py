@@ -33,6 +33,7 @@ class SeedResult:
 
     Attributes:
         seed: it.
+        task: what it was trained on.
         path: its run directory.
         variant: of the algorithm.
         settings: by key, those that differ from the variant's own.
@@ -41,6 +42,7 @@ class SeedResult:
     """
 
     seed: int
+    task: str
     path: Path
     variant: str
     settings: Mapping[str, Any]
@@ -82,7 +84,7 @@ class Recorder:
         problem: Mapping[str, Any] | None = None,
     ) -> None:
         self.algorithm = algorithm
-        self._clock, self._variant, self._settings = clock, variant, scale.settings
+        self._clock, self._task, self._variant, self._settings = clock, task, variant, scale.settings
         self._fit_metrics: list[Metrics] = [{} for _ in algorithm.seeds]
         self._pause = 0  # of the fit that is going on, see `Place`
         self._newest: list[Metrics] = [{} for _ in algorithm.seeds]  # the newest value of every metric
@@ -241,6 +243,7 @@ class Recorder:
         return [
             SeedResult(
                 seed=seed,
+                task=self._task,
                 path=self.directories[index].path,
                 variant=self._variant,
                 settings=self._settings,

@@ -15,7 +15,7 @@ from typing import Any
 
 from ampl.arithmetic import DEFAULT, Precision
 from ampl.catalog import choose, recorded_task
-from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidFileError
+from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidArgumentError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.files import SIGNATURE, check_output, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics
@@ -100,6 +100,7 @@ def evaluate_run(
         ExistingRunError: the run has settings or data that cannot be had any more.
         ForeignFileError: an evaluation.json that is not ours.
         DivergedError: the policy's scores are not finite.
+        InvalidArgumentError: the run has no environment.
         AmplError: the algorithm cannot be built; the message says why.
     """
     target = path / "evaluation.json"
@@ -119,6 +120,11 @@ def evaluate_run(
         common_starts=scale.common_starts,
     )
     metrics = dict(algorithm.evaluations(request)[0]())
+    if not metrics:
+        raise InvalidArgumentError(
+            f"{path} was trained without an environment (--env none), so there is nothing to evaluate it in; "
+            "`ampl.load_policy` gives its policy."
+        )
     starts = "" if algorithm.evaluates_exactly else request.starts
     broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
     if broken is not None:

@@ -14,8 +14,8 @@ from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPoli
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.acting import BestOfSeveral
 from continuous.networks.seed_state import load_seed_state, without_prefix
-from continuous.tasks.own import Own
-from continuous.tasks.registry import Task
+from continuous.tasks.own import unscaled
+from continuous.tasks.registry import Own, Task
 
 _AMPL_POLICIES = {kind.__name__: kind for kind in (ImplicitPolicyConfig, GaussianPolicyConfig)}
 
@@ -45,7 +45,7 @@ class InUnits:
 
     def __call__(self, observations: Array, generator: np.random.Generator) -> Array:
         """[E, D] to [E, A]."""
-        return self.own.unscaled(self.actor(observations, generator))
+        return unscaled(self.own, self.actor(observations, generator))
 
 
 def _policy_of(algorithm: str, task: Task, settings: Mapping[str, Any], state: State) -> Actor:

@@ -44,17 +44,22 @@ class ListTasks:
 class Info:
     """Prints the card of a dataset: counts, returns as scores, flags, source, sha256."""
 
-    task: TaskName
+    task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK|FILE")]
+    """Name as in D4RL; or any dataset file, or minari:ID."""
     file: OptionalFile = None
     """Another file than the one in the cache folder."""
 
     def run(self) -> int:
         """Prints what is known of the task and its file."""
         from continuous.data.cache import dataset_path, find_dataset
-        from continuous.data.cards import dataset_card, task_card
+        from continuous.data.cards import dataset_card, own_card, task_card
+        from continuous.data.own_data import names_data
         from continuous.data.recipes import all_recipes
         from continuous.tasks.find import find_task
 
+        if self.file is None and names_data(self.task):
+            print_columns(own_card(self.task))
+            return 0
         task = find_task(self.task)
         path = self.file or find_dataset(task)
         lines = task_card(task)
@@ -157,7 +162,7 @@ class Check:
     """Reads a whole file in D4RL's format and says what is wrong with it."""
 
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """A dataset file, or the folder of a Minari dataset."""
+    """A dataset file, minari:ID, or the folder of a Minari dataset."""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK")] = None
     """What it should hold; guessed from its own record or its name if not given."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from continuous.data.d4rl_data import D4RLData, Provenance, Source
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import DownloadRecord, check_unchanged, file_sha256, read_record
 from continuous.data.episodes import episode_returns, find_episodes
+from continuous.data.own_data import data_file, read_own
 from continuous.data.plausibility import find_oddities, find_problems
 from continuous.data.transitions import exact_rows, model_rows
 from continuous.tasks.registry import Family, Task
@@ -41,14 +43,29 @@ def dataset_card(path: Path, task: Task) -> Lines:
         InvalidFileError: it cannot be read, or has changed since it was downloaded.
     """
     sha256 = check_unchanged(path)
-    data, provenance = read_d4rl(path, task), read_provenance(path)
+    data = replace(read_d4rl(path, task), sha256=sha256 or file_sha256(path), provenance=read_provenance(path))
+    return _card(path, data, task, describe_source(data.provenance, read_record(path)))
+
+
+def own_card(name: str) -> Lines:
+    """What a file or a Minari dataset holds, whose task is not known; `name` and errors as for `read_own`."""
+    data = read_own(name, None)
+    sizes = f"observation {data.observations.shape[1]}, action {data.actions.shape[1]}"
+    low, high = data.actions.min(axis=0).tolist(), data.actions.max(axis=0).tolist()
+    ranges = ", ".join(f"[{least:.3g}, {most:.3g}]" for least, most in zip(low, high, strict=True))
+    known = {key: text for key, text in data.metadata.items() if key in ("minari_id", "ref_min_score", "ref_max_score")}
+    source = ", ".join(f"{key} {text}" for key, text in known.items()) or describe_source(data.provenance, None)
+    return [("sizes", sizes), ("actions", ranges), *_card(data_file(name), data, None, source)]
+
+
+def _card(path: Path, data: D4RLData, task: Task | None, source: str) -> Lines:
     return [
         ("file", f"{path} ({path.stat().st_size / 1e6:.1f} MB)"),
-        ("sha256", sha256 or file_sha256(path)),
-        ("source", describe_source(provenance, read_record(path))),
+        ("sha256", str(data.sha256)),
+        ("source", source),
         *_counts(data, task),
         *_returns(data, task),
-        *(("problem", text) for text in find_problems(data, task, provenance)),
+        *(("problem", text) for text in find_problems(data, task, data.provenance)),
         *(("note", text) for text in find_oddities(data, task)),
     ]
 
@@ -70,34 +87,34 @@ def describe_source(provenance: Provenance | None, record: DownloadRecord | None
     return f"{warning}: {known}" + (f"; {provenance.notes}" if provenance.notes else "")
 
 
-def _counts(data: D4RLData, task: Task) -> Lines:
+def _counts(data: D4RLData, task: Task | None) -> Lines:
     episodes = find_episodes(data)
     whole = episodes.length[episodes.complete]
-    exact, model = len(exact_rows(data, task)), len(model_rows(data))
+    exact = "" if task is None else f"{len(exact_rows(data, task))} as in D4RL's qlearning_dataset, "
     lines = [
         ("rows", f"{data.n_rows}, of them {whole.sum()} in {len(whole)} complete episodes"),
         ("flags", f"{data.terminals.sum()} terminals, {data.timeouts.sum()} time-outs"),
-        ("transitions", f"{exact} as in D4RL's qlearning_dataset, {model} for models"),
+        ("transitions", f"{exact}{len(model_rows(data))} for models"),
     ]
     if len(whole):
-        what = "segment" if task.family is Family.MAZE2D else "episode"
+        what = "segment" if task is not None and task.family is Family.MAZE2D else "episode"
         lines.append((f"{what} length", f"mean {whole.mean():.1f}, min {whole.min()}, max {whole.max()}"))
     keys = sorted([f"infos/{name}" for name in data.infos] + [f"metadata/{name}" for name in data.metadata])
     return [*lines, ("more keys", ", ".join(keys) or "none")]
 
 
-def _returns(data: D4RLData, task: Task) -> Lines:
+def _returns(data: D4RLData, task: Task | None) -> Lines:
     """Returns of complete episodes; in the maze a segment ends at a navigation target, so it has no score."""
     rewards = data.rewards.astype(np.float64)
     lines = [("reward", f"mean {rewards.mean():.4f}, min {rewards.min():.4g}, max {rewards.max():.4g}")]
     returns = episode_returns(data)
-    if task.family is Family.MAZE2D:
+    if task is not None and task.family is Family.MAZE2D:
         return [*lines, ("return", "none: segments end where the controller reached a target, not with an episode")]
     if not len(returns):
         return [*lines, ("return", "none: no episode is complete")]
     mean, deviation, least, most = returns.mean(), spread(returns), returns.min(), returns.max()
     lines = [*lines, ("return", f"mean {mean:.2f}, spread {deviation:.2f}, min {least:.2f}, max {most:.2f}")]
-    if not task.has_scores:
+    if task is None or not task.has_scores:
         return lines
     score = [normalize_score(task, value) for value in (mean, least, most)]
     return [

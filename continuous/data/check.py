@@ -12,6 +12,7 @@ from continuous.data.alignment import describe_alignment, measure_alignment, shi
 from continuous.data.d4rl_data import D4RLData, Provenance
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import check_unchanged
+from continuous.data.own_data import MINARI, read_own
 from continuous.data.plausibility import find_oddities, find_problems
 from continuous.tasks.registry import TASKS, Task
 
@@ -32,12 +33,14 @@ def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
     """Reads every column of a file, or of a folder with a Minari dataset, and judges it.
 
     Args:
-        path: the file.
+        path: the file; minari:ID is a local Minari dataset.
         task: what it should hold; guessed from its own record and its name if not given.
 
     Raises:
         InvalidFileError: it cannot be read as a dataset at all.
     """
+    if str(path).startswith(MINARI):
+        return _judge(path, read_own(str(path), None), None, None)
     if path.is_dir():
         from continuous.data.minari_data import read_minari
 

@@ -12,9 +12,11 @@ from ampl.errors import InvalidFileError
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import file_sha256
-from continuous.tasks.own import MINARI
+from continuous.data.plausibility import check_plausible
+from continuous.tasks.own import scaled
 from continuous.tasks.registry import Task
 
+MINARI = "minari:"  # before the id of a dataset
 _SLACK = 1e-5  # of half the width of the bounds: rounding of float32
 
 
@@ -28,7 +30,7 @@ def load_own(task: Task) -> D4RLData:
     assert own is not None
     data = read_own(own.data, task.episode_limit)
     _read.cache_clear()  # whoever made the task has read it; nobody reads it a third time
-    actions = own.scaled(data.actions)
+    actions = scaled(own, data.actions)
     outside = (np.abs(actions) > 1.0 + _SLACK).any(axis=1)
     if outside.any():
         row = int(outside.argmax())
@@ -37,7 +39,14 @@ def load_own(task: Task) -> D4RLData:
             f"with {data.actions[row].tolist()}; expected {list(own.action_low)} to {list(own.action_high)}. Name the "
             "environment that the data come from, or mend them."
         )
-    return replace(data, actions=actions.astype(np.float32))
+    ready = replace(data, actions=actions.astype(np.float32))
+    check_plausible(ready, None, data.provenance, own.data)
+    return ready
+
+
+def names_data(text: str) -> bool:
+    """Whether a text names data rather than a task."""
+    return text.startswith(MINARI) or Path(text).suffix in (".hdf5", ".h5") or Path(text).is_file()
 
 
 def read_own(data: str, episode_limit: int | None) -> D4RLData:

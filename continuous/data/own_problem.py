@@ -15,11 +15,11 @@ from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
 from ampl.own_data import GivenData
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.episodes import find_episodes
-from continuous.data.own_data import read_own
+from continuous.data.own_data import MINARI, read_own
 from continuous.data.transitions import model_rows
 from continuous.environments.own import Survey, environment_text, survey, text_of_spec
-from continuous.tasks.own import MINARI, Own, name_of
-from continuous.tasks.registry import Family, Task
+from continuous.tasks.own import name_of, scaled
+from continuous.tasks.registry import Family, Own, Task
 from continuous.tasks.termination import TERMINATIONS, own_rule
 
 _FUNCTION = "MODULE:FUNCTION, a function of states [N, D], actions [N, A] and next states [N, D] that gives bool [N]"
@@ -54,7 +54,7 @@ def open_own(given: GivenData, name: str) -> Task:
         action_high=high,
         bounds=told_by,
         termination=rule,
-        make=made,
+        made=made,
         rule=function,
     )
     longest = int(find_episodes(data).length.max())
@@ -250,7 +250,7 @@ def _disagreement(own: Own, data: D4RLData) -> Iterator[str]:
     if lost.any():
         yield f"{lost.sum()} terminal rows are left out: they have no next observation (store next_observations)"
     following = data.observations[rows + 1] if data.next_observations is None else data.next_observations[rows]
-    says = own_rule(own)(data.observations[rows], own.scaled(data.actions[rows]).astype(np.float32), following)
+    says = own_rule(own)(data.observations[rows], scaled(own, data.actions[rows]).astype(np.float32), following)
     wrong = (says != data.terminals[rows]) & ~data.timeouts[rows]  # a fall at the time limit may count as time-out
     count, total = int(wrong.sum()), len(rows)
     if own.termination == "never" and lost.any():

@@ -45,10 +45,9 @@ _MEDIAN_ROWS = 10_000  # on which medians are measured
 
 def find_problems(data: D4RLData, task: Task | None, provenance: Provenance | None) -> list[str]:
     """Why a dataset cannot be used, as data of a task if one is named; empty if nothing speaks against it."""
-    problems = [*_wrong_actions(data), *overlarge_numbers(data)]
     if task is None:
-        return problems
-    problems = [*_wrong_recipe(task, provenance), *problems]
+        return [*overlarge_numbers(data)]
+    problems = [*_wrong_recipe(task, provenance), *_wrong_actions(data), *overlarge_numbers(data)]
     if task.family in LOCOMOTION:
         problems += _wrong_robot(data, task)
     if task.family is Family.MAZE2D:
@@ -70,7 +69,7 @@ def find_oddities(data: D4RLData, task: Task | None) -> list[str]:
     """What is worth knowing about a dataset, but no reason to refuse it."""
     oddities = [*suspect_numbers(data)]
     if task is None:
-        return oddities
+        return [*_own_units(data), *oddities]
     oddities += _odd_episodes(data, task)
     if task.family in (*LOCOMOTION, Family.TREATMENT):
         oddities += _odd_next_states(data)
@@ -130,6 +129,12 @@ def _wrong_actions(data: D4RLData) -> Iterator[str]:
     largest = float(np.abs(data.actions).max())
     if largest > 1.0 + _ACTION_SLACK:
         yield f"an action entry is {largest:g} in size; all lie in [-1, 1]"
+
+
+def _own_units(data: D4RLData) -> Iterator[str]:
+    largest = float(np.abs(data.actions).max())
+    if largest > 1.0 + _ACTION_SLACK:
+        yield f"an action entry is {largest:g} in size; training takes the bounds from the environment (--env)"
 
 
 def _wrong_robot(data: D4RLData, task: Task) -> Iterator[str]:

@@ -7,10 +7,13 @@ arguments, the JSON of id, arguments and time limit. A function or an object wit
 from __future__ import annotations
 
 import copy
+import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -19,7 +22,7 @@ from gymnasium.spaces import Box, Dict, Space, Tuple
 from gymnasium.vector.utils import CloudpickleWrapper
 
 from ampl.errors import InvalidArgumentError
-from continuous.tasks.own import find_function, name_of
+from continuous.tasks.own import find_function, name_of, unscaled
 from continuous.tasks.registry import Task
 
 _RULES = {
@@ -72,7 +75,7 @@ def environment_text(given: Any) -> tuple[str | None, Callable[[], Any] | None]:
 def _text_of(environment: Any) -> str | None:
     """The text that makes an environment again; None if it has wrappers of its own, or is not registered."""
     spec = environment.spec
-    if spec is None or spec.additional_wrappers or spec.id not in gymnasium.registry:
+    if spec is None or spec.additional_wrappers or _registered(spec.id) is None:
         return None
     arguments = {name: value for name, value in spec.kwargs.items() if name != "render_mode"}
     return text_of_spec(spec.id, arguments, spec.max_episode_steps)
@@ -80,13 +83,21 @@ def _text_of(environment: Any) -> str | None:
 
 def text_of_spec(name: str, arguments: dict[str, Any], limit: int | None) -> str | None:
     """The text for an id with arguments and a time limit; None if they are no JSON values."""
-    known = gymnasium.registry.get(name)
+    known = _registered(name)
     if known is not None and known.kwargs == arguments and known.max_episode_steps == limit:
         return name
     try:
         return json.dumps({"id": name, "kwargs": arguments, "max_episode_steps": limit})
     except (TypeError, ValueError):
         return None
+
+
+def _registered(name: str) -> Any:
+    """What Gymnasium knows of an id, those of gymnasium-robotics included; None: nothing."""
+    if name not in gymnasium.registry:
+        with suppress(ImportError), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            import_module("gymnasium_robotics")  # registers its environments, with a notice about some of them
+    return gymnasium.registry.get(name)
 
 
 def shown(text: str) -> str:
@@ -122,9 +133,11 @@ def make(text: str, made: Callable[[], Any] | None = None, **options: Any) -> An
 def _from_text(text: str, **options: Any) -> Any:
     if text.startswith("{"):
         named = json.loads(text)
+        _registered(named["id"])
         return gymnasium.make(named["id"], max_episode_steps=named["max_episode_steps"], **(named["kwargs"] | options))
     if ":" in text and not text.rpartition("-v")[2].isdigit():  # MODULE:ID-v0 is Gymnasium's own notation
         return find_function(text, "--env")()
+    _registered(text)
     return gymnasium.make(text, **options)
 
 
@@ -186,7 +199,7 @@ def _known_rule(spec: Any) -> str | None:
     if spec is None or spec.additional_wrappers or spec.namespace is not None:
         return None
     arguments = {name: value for name, value in spec.kwargs.items() if name != "render_mode"}
-    known = gymnasium.registry.get(spec.id)
+    known = _registered(spec.id)
     return _RULES.get(spec.name) if known is not None and known.kwargs == arguments else None
 
 
@@ -200,17 +213,14 @@ def own_environment(task: Task, render_mode: str | None = None) -> Any:
 
     own = task.own
     if own is None or own.environment is None:
-        raise InvalidArgumentError(
-            f"{task.name} was trained with --env none, so there is nothing to evaluate it in; `ampl.load_policy` gives "
-            "its policy."
-        )
+        raise InvalidArgumentError(f"{task.name} has no environment (--env none).")
     options = {} if render_mode is None else {"render_mode": render_mode}
-    environment = make(own.environment, own.make, **options)
+    environment = make(own.environment, own.made, **options)
     inner, flat = environment.action_space, Box(-1.0, 1.0, (task.action_size,), np.float64)
     if len(environment.observation_space.shape or ()) != 1:
         environment = FlattenObservation(environment)
 
-    def unscaled(action: Any) -> Any:
-        return own.unscaled(np.clip(action, -1.0, 1.0)).reshape(inner.shape).astype(inner.dtype)
+    def in_units(action: Any) -> Any:
+        return unscaled(own, np.clip(action, -1.0, 1.0)).reshape(inner.shape).astype(inner.dtype)
 
-    return TransformAction(environment, unscaled, flat)
+    return TransformAction(environment, in_units, flat)

@@ -1,15 +1,10 @@
-"""What a task on data of the user's own has beside the facts of every task: files, bounds, rule, environment.
-
-Algorithms see actions in [-1, 1], as on every task; here is the way to the environment's units and back.
-"""
+"""Data of the user's own: actions, which algorithms see in [-1, 1] as on every task, and functions by their names."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -17,48 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError
+from continuous.tasks.registry import Own
 
-MINARI = "minari:"  # before the id of a dataset
+
+def center_and_half_width(own: Own) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The action that is 0 to an algorithm, and how far actions reach from it, [A] each, in the environment's units."""
+    low, high = np.array(own.action_low), np.array(own.action_high)
+    return (high + low) / 2.0, (high - low) / 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Own:
-    """Data of the user's own, and what is known of their environment.
+def scaled(own: Own, actions: NDArray[Any]) -> NDArray[np.float64]:
+    """From the environment's units to [-1, 1], [..., A]."""
+    center, half_width = center_and_half_width(own)
+    return (actions.astype(np.float64) - center) / half_width
 
-    Units of actions are the environment's.
-    """
 
-    data: str  # path of a file, or minari:ID, as the user gave it
-    source: str  # who made it, as far as is known
-    sha256: str  # of the file
-    rows: int
-    environment: str | None  # what `continuous.environments.own.maker` makes it of; None: there is none
-    action_low: tuple[float, ...]  # becomes -1
-    action_high: tuple[float, ...]  # becomes 1
-    bounds: str  # what has told them: "environment" or "data"
-    termination: str  # "never", a robot, or MODULE:FUNCTION
-    notes: tuple[str, ...] = ()  # for readers of the results
-    make: Callable[[], Any] | None = field(default=None, repr=False)  # the environment, where no text makes it
-    rule: Callable[..., Any] | None = field(default=None, repr=False)  # the function, where it was given as such
-
-    @cached_property
-    def center(self) -> NDArray[np.float64]:
-        """The action that is 0 to the algorithm, [A]."""
-        return (np.array(self.action_high) + np.array(self.action_low)) / 2.0
-
-    @cached_property
-    def half_width(self) -> NDArray[np.float64]:
-        """How far actions reach from the center, [A]."""
-        return (np.array(self.action_high) - np.array(self.action_low)) / 2.0
-
-    def scaled(self, actions: NDArray[Any]) -> NDArray[np.float64]:
-        """From the environment's units to [-1, 1], [..., A]."""
-        return (actions.astype(np.float64) - self.center) / self.half_width
-
-    def unscaled(self, actions: NDArray[Any]) -> NDArray[Any]:
-        """From [-1, 1] to the environment's units, [..., A]; whatever lies beyond by rounding is put on the bound."""
-        units = self.center + self.half_width * actions
-        return np.clip(units, self.action_low, self.action_high).astype(actions.dtype)
+def unscaled(own: Own, actions: NDArray[Any]) -> NDArray[Any]:
+    """From [-1, 1] to the environment's units, [..., A]; what lies beyond them by rounding is put on the bound."""
+    center, half_width = center_and_half_width(own)
+    return np.clip(center + half_width * actions, own.action_low, own.action_high).astype(actions.dtype)
 
 
 def find_function(text: str, what: str) -> Callable[..., Any]:

@@ -8,12 +8,11 @@ tasks and its HIV experiment have neither reference returns nor published files:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-
-from continuous.tasks.own import Own
+from typing import Any
 
 URL_PREFIX = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 GYM_MUJOCO_DATASETS = ("random", "medium", "medium-replay", "medium-expert", "expert", "full-replay")
@@ -44,6 +43,24 @@ class TransitionMode(Enum):
 
 
 LOCOMOTION = (Family.GYM_MUJOCO, Family.GYM_MUJOCO_V0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """What a task on data of the user's own has beside the facts of every task; actions in the environment's units."""
+
+    data: str  # path of a file, or minari:ID, as the user gave it
+    source: str  # who made it, as far as is known
+    sha256: str  # of the file
+    rows: int
+    environment: str | None  # what `continuous.environments.own.make` makes it of; None: there is none
+    action_low: tuple[float, ...]  # -1 to an algorithm
+    action_high: tuple[float, ...]  # 1 to an algorithm
+    bounds: str  # what has told them: "environment" or "data"
+    termination: str  # "never", a robot, or MODULE:FUNCTION
+    notes: tuple[str, ...] = ()  # for readers of the results
+    made: Callable[[], Any] | None = field(default=None, repr=False)  # makes the environment where no text does
+    rule: Callable[..., Any] | None = field(default=None, repr=False)  # of termination, where it was given as such
 
 
 @dataclass(frozen=True, kw_only=True)

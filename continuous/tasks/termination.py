@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ampl.errors import InvalidArgumentError, UnknownNameError
-from continuous.tasks.own import Own, find_function
-from continuous.tasks.registry import Family, Task
+from continuous.tasks.own import center_and_half_width, find_function, unscaled
+from continuous.tasks.registry import Family, Own, Task
 
 States: TypeAlias = Any  # a numpy array or a torch tensor [..., D]
 Flags: TypeAlias = Any  # of the same kind, [...] of bool
@@ -76,15 +76,16 @@ class GivenRule:
         """[...] of bool.  Raises InvalidArgumentError for what is not a flag a row."""
         state_rows, action_rows, next_rows = (rows.reshape(-1, rows.shape[-1]) for rows in (state, action, next_state))
         if isinstance(state, np.ndarray):
-            return self._checked(state_rows, self._own.unscaled(action_rows), next_rows).reshape(state.shape[:-1])
+            return self._checked(state_rows, unscaled(self._own, action_rows), next_rows).reshape(state.shape[:-1])
         import torch
 
         if state.device.type == "cpu":
-            units = self._own.unscaled(action_rows.numpy())
+            units = unscaled(self._own, action_rows.numpy())
             flags: Any = torch.from_numpy(self._checked(state_rows.numpy(), units, next_rows.numpy()))
         else:
             if self._units is None:
-                self._units = action.new_tensor(self._own.center), action.new_tensor(self._own.half_width)
+                center, half_width = map(action.new_tensor, center_and_half_width(self._own))
+                self._units = center, half_width
             center, half_width = self._units
             flags = self._function(state_rows, center + half_width * action_rows, next_rows)
         return flags.reshape(state.shape[:-1])

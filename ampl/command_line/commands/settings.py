@@ -37,21 +37,21 @@ class Settings(DataOptions):
         Raises:
             AmplError: nothing of that name is installed; the message has the nearest.
         """
+        from ampl.api import named_or_own
         from ampl.catalog import choose
         from ampl.printing import print_columns, print_line
         from ampl.settings import list_settings
 
-        problem = self.problem(self.task)
-        choice = choose(self.algorithm, problem.own or problem.name, self.variant)
+        choice = choose(self.algorithm, named_or_own(self.task, **self.own), self.variant)
         variants = choice.factory.variants
         settings = list_settings(choice.settings())
         common = {each.key: each.value for each in list_settings(choice.settings(next(iter(variants))))}
         if self.json:
-            names = {"algorithm": self.algorithm, "task": problem.name, "variant": choice.variant}
+            names = {"algorithm": self.algorithm, "task": choice.task, "variant": choice.variant}
             rows = [_as_json(setting, common) for setting in settings]
             print(json_format.dumps(names | {"settings": rows}, indent=2))
             return 0
-        print_line(f"{self.algorithm} on {problem.name}, variant {choice.variant}: {variants[choice.variant]}")
+        print_line(f"{self.algorithm} on {choice.task}, variant {choice.variant}: {variants[choice.variant]}")
         print_columns(
             [("KEY", "VALUE", "DEFAULT", "FROM", "MEANING"), *(_row(setting, common) for setting in settings)]
         )

@@ -24,7 +24,7 @@ class Train(DataOptions):
         tyro.conf.Positional[str], tyro.conf.arg(metavar="ALGORITHM", help=f"What to train: {installed_algorithms()}.")
     ]
     task: TaskOrData = None
-    """What to train it on: a finite MDP, or a task of `ampl data list`, and a wrong name lists them all; none with
+    """What to train it on: a finite MDP, or a task of `ampl data list`; a wrong name lists them all. None with
     --data."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Variant of the algorithm; its first one if not given, and a wrong one lists them all."""
@@ -84,10 +84,10 @@ class Train(DataOptions):
         from ampl.runs.result_table import Column, print_results
         from ampl.settings import parse_assignments, variant_label
 
-        problem = self.problem(self.task)
         results = train(
             self.algorithm,
-            problem,
+            self.task,
+            **self.own,
             variant=self.variant,
             settings=parse_assignments([text for group in self.set for text in group or ("",)]),
             seeds=parse_seeds(self.seeds),
@@ -108,8 +108,9 @@ class Train(DataOptions):
             record=self.record,
             checkpoint_seconds=self.checkpoint_seconds,
         )
+        variant = variant_label(results[0].variant, results[0].settings)
         print_results(
-            f"{self.algorithm} on {problem.name}, {variant_label(results[0].variant, results[0].settings)}: last epoch",
+            f"{self.algorithm} on {results[0].task}, {variant}: last epoch",
             [
                 Column(
                     seed=seed.seed,

@@ -114,7 +114,7 @@ def test_a_command_decides_its_exit_code() -> None:
         (["play", "--ending"], "Missing value for argument '--ending'"),
         (["play", "--ending", "mistake"], "error: the tune is out of tune"),
         (["play", "--ending", "disk"], "No space left"),
-        (["train"], "Missing from ampl train: ALGORITHM TASK."),
+        (["train"], "Missing from ampl train: ALGORITHM."),
         (["train", "fake", "maze-small", "--epochs", "many"], "'many'"),
         (["train", "fake", "maze-small", "--device", "tpu"], "invalid choice 'tpu'"),
         (["train", "fake", "maze-small", "--device", "cuda"], "CPU only"),

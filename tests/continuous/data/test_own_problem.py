@@ -1,0 +1,208 @@
+"""Data of a user's own: what is taken from data and environment, and that whatever does not fit is said in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import flatten
+
+from ampl.errors import InvalidArgumentError, InvalidFileError
+from ampl.own_data import GivenData
+from continuous.data.dataset import load_dataset
+from continuous.data.own_problem import open_own, recall, record
+from continuous.environments.registry import environment_for
+from continuous.tasks.termination import model_rule
+from tests.continuous.data.d4rl_samples import arrays_of, hopper_data, write_plain
+from tests.continuous.data.own_samples import Slide, fallen, of_actions, pendulum_file, slide_file
+
+HERE = "tests.continuous.data.own_samples"
+
+
+def opened(data: Path | str, env: Any, **more: Any) -> Any:
+    return open_own(GivenData(data=str(data), env=env, **more), "mine")
+
+
+def test_actions_are_scaled_by_the_environments_bounds_and_nothing_else_changes(tmp_path: Path) -> None:
+    path = pendulum_file(tmp_path / "p.hdf5")
+    task = opened(path, "Pendulum-v1")
+    assert (task.observation_size, task.action_size, task.episode_limit, task.has_scores) == (3, 1, 200, False)
+    assert task.own.termination == "never"
+    raw, data = opened(path, "none"), load_dataset(task)
+    range_of_data = raw.own.action_low[0], raw.own.action_high[0]
+    assert -2.0 <= range_of_data[0] < -1.9
+    assert 1.9 < range_of_data[1] <= 2.0
+    assert any("bounded by the data's range" in note for note in raw.own.notes)
+    assert any("not evaluated" in note for note in raw.own.notes)
+    assert (load_dataset(raw).actions.min(), load_dataset(raw).actions.max()) == (-1.0, 1.0)
+    environment = gymnasium.make("Pendulum-v1")
+    environment.action_space.seed(0)
+    drawn = np.array([environment.action_space.sample() for _ in range(450)])
+    np.testing.assert_allclose(2.0 * data.actions, drawn, rtol=1e-6)
+
+
+def test_an_action_that_never_changes_has_bounds_around_it(tmp_path: Path) -> None:
+    path = pendulum_file(tmp_path / "p.hdf5", actions=np.full((450, 1), 5.0, np.float32))
+    task = opened(path, "none")
+    assert (task.own.action_low, task.own.action_high) == ((4.0,), (6.0,))
+    assert not load_dataset(task).actions.any()
+
+
+def test_rows_with_actions_outside_of_the_bounds_are_refused(tmp_path: Path) -> None:
+    actions = np.zeros((450, 1), np.float32)
+    actions[[7, 9], 0] = 2.5
+    path = pendulum_file(tmp_path / "p.hdf5", actions=actions)
+    with pytest.raises(
+        InvalidFileError, match=r"2 of 450 rows .* first row 7 with \[2.5\]; expected \[-2.0\] to \[2.0\]"
+    ):
+        load_dataset(opened(path, "Pendulum-v1"))
+
+
+def test_the_rules_of_gymnasiums_robots_are_known_unless_arguments_change_them(tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "h.hdf5", arrays_of(hopper_data(100)))
+    task = opened(path, "Hopper-v5")
+    assert task.own.termination == "hopper"
+    assert not any("disagrees" in note for note in task.own.notes)
+    changed = gymnasium.make("Hopper-v5", terminate_when_unhealthy=False)
+    with pytest.raises(InvalidArgumentError, match="no rule is known"):
+        opened(path, changed)
+
+
+def test_a_rule_that_contradicts_the_datas_flags_is_told_with_the_share_of_rows(tmp_path: Path) -> None:
+    path = slide_file(tmp_path / "s.hdf5")
+    ends = load_dataset(opened(path, Slide, termination=fallen)).terminals
+    notes = {rule: "; ".join(opened(path, Slide, termination=rule).own.notes) for rule in ("never", f"{HERE}:fallen")}
+    share = f"in {ends.sum()} of 400 rows ({ends.mean():.2%}, first in row {ends.argmax()})"
+    assert f"'never' disagrees with the data's terminal flags {share}" in notes["never"]
+    assert "disagrees" not in notes[f"{HERE}:fallen"]
+
+
+def test_terminal_rows_without_a_next_observation_are_counted_and_named(tmp_path: Path) -> None:
+    path = pendulum_file(tmp_path / "p.hdf5", terminals=np.arange(450) % 90 == 7, next_observations=None)
+    notes = opened(path, "Pendulum-v1", termination="never").own.notes
+    assert any(note.startswith("5 terminal rows are left out") for note in notes)
+    assert any("in 5 of 4" in note for note in notes if "disagrees" in note)
+
+
+def test_a_users_rule_gets_rows_in_the_environments_units_from_arrays_and_tensors_of_any_rank(tmp_path: Path) -> None:
+    task = opened(slide_file(tmp_path / "s.hdf5"), Slide, termination=of_actions)
+    rng = np.random.default_rng(0)
+    state, action, following = (rng.uniform(-1, 1, (2, 5, 2)).astype(np.float32) for _ in range(3))
+    expected = (state[..., 0] > 0.0) & (2.0 + 2.0 * action[..., 1] > 2.0) & (following[..., 1] > 0.0)
+    assert 0 < expected.sum() < expected.size
+    np.testing.assert_array_equal(model_rule(task)(state, action, following), expected)
+    tensors = (torch.from_numpy(rows) for rows in (state, action, following))
+    np.testing.assert_array_equal(model_rule(task)(*tensors).numpy(), expected)
+
+
+def test_dict_observations_are_flattened_and_the_order_is_told(tmp_path: Path) -> None:
+    path = slide_file(tmp_path / "s.hdf5")
+    task = opened(path, f"{HERE}:Slide", termination=fallen)
+    assert task.observation_size == 2
+    assert any("flattened to 2 numbers, in the order place, velocity" in note for note in task.own.notes)
+    assert task.episode_limit <= 30
+    assert any("has no time limit" in note for note in task.own.notes)
+
+
+def test_a_task_is_recalled_from_its_record_without_data_and_environment(tmp_path: Path) -> None:
+    path = pendulum_file(tmp_path / "p.hdf5")
+    task = opened(path, "Pendulum-v1", references=(-1500.0, -150.0))
+    path.unlink()
+    assert recall(record(task), "mine") == task
+    assert (task.reference_min, task.reference_max) == (-1500.0, -150.0)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:minari")  # about authors and descriptions
+def test_a_minari_dataset_brings_its_environment_its_references_and_all_parts_of_observations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minari = pytest.importorskip("minari", reason="the optional package minari is not installed")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    import gymnasium_robotics  # noqa: F401  (registers the mazes)
+
+    environment = gymnasium.make("PointMaze_UMaze-v3", reward_type="dense", max_episode_steps=40)
+    seen = [environment.reset(seed=0)[0], environment.step(np.ones(2, np.float32))[0]]
+    buffer = minari.data_collector.EpisodeBuffer(
+        observations={key: np.array([state[key] for state in seen]) for key in seen[0]},
+        actions=np.ones((1, 2), np.float32),
+        rewards=np.ones(1),
+        terminations=np.zeros(1, np.bool_),
+        truncations=np.ones(1, np.bool_),
+    )
+    minari.create_dataset_from_buffers("mine/maze-v0", [buffer], environment, ref_min_score=-3.0, ref_max_score=9.0)
+    task = open_own(GivenData(data="minari:mine/maze-v0"), "mine")
+    assert (task.observation_size, task.episode_limit, task.reference_min, task.reference_max) == (8, 40, -3.0, 9.0)
+    first = flatten(environment.observation_space, seen[0])
+    np.testing.assert_array_equal(load_dataset(task).observations, first[None].astype(np.float32))
+    made = environment_for(task)
+    np.testing.assert_array_equal(made.reset(seed=0)[0], first)
+    assert made.unwrapped.reward_type == "dense"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("runs/My file (2).hdf5", "My-file-2"),
+        ("minari:D4RL/pen/human-v2", "D4RL-pen-human-v2"),
+        ("../..", "own"),
+        ("a" * 300 + ".hdf5", "a" * 60),
+    ],
+)
+def test_runs_are_named_by_the_data_fit_for_folders(data: str, name: str) -> None:
+    assert GivenData(data=data).name == name
+
+
+def _pendulum(path: Path, **changes: Any) -> list[object]:
+    return ["--data", pendulum_file(path, **changes), "--env", "Pendulum-v1"]
+
+
+MISTAKES: list[tuple[Callable[[Path], list[object]], str]] = [
+    (lambda path: [], "no task is named"),
+    (lambda path: ["hopper-medium-v2", *_pendulum(path)], "both given"),
+    (lambda path: ["hopper-medium-v2", "--env", "Pendulum-v1"], "env is given without data"),
+    (lambda path: ["--data", pendulum_file(path)], "no environment is named for"),
+    (lambda path: ["--data", path, "--env", "Pendulum-v1"], "does not exist"),
+    (
+        lambda path: ["--data", pendulum_file(path), "--env", "Pendulun-v1"],
+        "the environment Pendulun-v1 cannot be made",
+    ),
+    (lambda path: ["--data", pendulum_file(path), "--env", "CartPole-v1"], "CartPole-v1 has actions in Discrete(2)"),
+    (lambda path: ["--data", pendulum_file(path), "--env", f"{HERE}:Counted"], "has observations in Discrete(5)"),
+    (lambda path: ["--data", pendulum_file(path), "--env", f"{HERE}:Painted"], "images are not supported"),
+    (lambda path: ["--data", pendulum_file(path), "--env", f"{HERE}:no"], "(AttributeError:"),
+    (lambda path: ["--data", pendulum_file(path), "--env", "Hopper-v5"], "has 3 columns; Hopper-v5 has 11"),
+    (lambda path: _pendulum(path, observations=np.zeros((0, 3), np.float32)), "'observations' has no rows"),
+    (lambda path: _pendulum(path, rewards=None), "lacks the key 'rewards'"),
+    (lambda path: _pendulum(path, actions=np.zeros(450, np.int64)), "neither discrete ones nor images"),
+    (lambda path: _pendulum(path, rewards=np.full(450, np.nan)), "'rewards' is not finite in 450"),
+    (
+        lambda path: _pendulum(path, terminals=np.arange(450) == 7),
+        "1 of 450 rows are terminal, first row 7, and no rule is known that ends paths of a model of Pendulum-v1. Give",
+    ),
+    (lambda path: [*_pendulum(path), "--termination", "nevr"], "Did you mean 'never'?"),
+    (lambda path: [*_pendulum(path), "--termination", "no_such:rule"], "(ModuleNotFoundError:"),
+    (lambda path: [*_pendulum(path), "--termination", f"{HERE}:column"], "gives bool[450, 3] for 450 rows"),
+    (lambda path: [*_pendulum(path), "--references", "5", "5"], "expected the return that scores 0, then a larger one"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES, ids=[words for _, words in MISTAKES])
+def test_every_mistake_is_one_line(
+    tmp_path: Path, mistake: Callable[..., str], arguments: Callable[[Path], list[object]], words: str
+) -> None:
+    assert words in mistake("train", "mopo", *arguments(tmp_path / "mine.hdf5"), "--out", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_functions_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_rules_of_today.py").write_text("def tipped(s, a, n):\n    return n[:, 0] < -2.0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    task = opened(pendulum_file(tmp_path / "p.hdf5"), "Pendulum-v1", termination="my_rules_of_today:tipped")
+    assert task.own.termination == "my_rules_of_today:tipped"

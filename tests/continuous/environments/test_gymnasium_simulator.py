@@ -1,0 +1,84 @@
+"""Any Gymnasium environment under a batch of episodes: equal to a plain loop, whatever the number of processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import flatten
+
+from ampl.errors import InvalidArgumentError
+from ampl.own_data import GivenData
+from ampl.randomness import stream
+from continuous.data.own_problem import open_own
+from continuous.environments.registry import environment_for, simulator_maker
+from continuous.evaluation.evaluator import Evaluator
+from continuous.tasks.registry import Task
+from tests.continuous.data.own_samples import Slide, fallen, pendulum_file, slide_file
+
+SEEDS = (0, 3)
+
+
+def slide(folder: Path) -> Task:
+    return open_own(GivenData(data=str(slide_file(folder / "s.hdf5")), env=Slide, termination=fallen), "slide")
+
+
+def push(observations: Any, generator: np.random.Generator) -> Any:
+    """Random actions, some beyond [-1, 1], which count as the bound."""
+    return generator.uniform(-1.2, 1.2, (len(observations), 2))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_episodes_earn_what_a_plain_loop_earns(tmp_path: Path, processes: int) -> None:
+    task = slide(tmp_path)
+    with Evaluator(simulator_maker(task, processes)(), episodes=3, discount=0.9) as evaluator:
+        measured = [evaluator.evaluate([push, push], SEEDS) for _ in range(2)][1]  # environments are used again
+    for seed, found in zip(SEEDS, measured, strict=True):
+        generator = stream(seed, "evaluation/actions")
+        environments = [Slide() for _ in range(3)]
+        starts = [int(stream(seed, f"evaluation/start/{episode}").integers(2**31)) for episode in range(3)]
+        for environment, start in zip(environments, starts, strict=True):
+            environment.reset(seed=start)
+        returns, lengths, running = np.zeros(3), np.zeros(3), np.ones(3, np.bool_)
+        for _ in range(task.episode_limit):
+            if not any(running):  # the other seed's episodes go on; the draws of this one no longer matter
+                break
+            actions = np.clip(push(np.zeros((3, 2)), generator), -1.0, 1.0) * [2.0, 2.0] + [-1.0, 2.0]
+            for row in np.flatnonzero(running):
+                _, reward, terminated, _, _ = environments[row].step(actions[row].astype(np.float32))
+                returns[row] += reward
+                lengths[row] += 1
+                running[row] = not terminated
+        np.testing.assert_allclose(found.returns, returns, rtol=1e-6)
+        assert found.lengths.tolist() == lengths.tolist()
+        assert found.terminated.tolist() == (~running).tolist()
+
+
+def test_an_environment_that_cuts_its_episodes_ends_them_without_a_terminal(tmp_path: Path) -> None:
+    given = GivenData(data=str(pendulum_file(tmp_path / "p.hdf5")), env=lambda: gymnasium.make("Pendulum-v1"))
+    task = open_own(given, "pendulum")
+    simulator = simulator_maker(task, 1)()
+    simulator.reset([np.random.default_rng(0)])
+    steps = [simulator.step(np.zeros((1, 1))) for _ in range(200)]
+    assert not any(step.terminated.any() for step in steps)
+    assert not simulator.running.any()
+    assert not simulator.step(np.zeros((1, 1))).rewards.any()
+
+
+def test_one_environment_of_a_task_sees_flat_observations_and_actions_in_units(tmp_path: Path) -> None:
+    task = slide(tmp_path)
+    environment, plain = environment_for(task), Slide()
+    first = flatten(plain.observation_space, plain.reset(seed=5)[0])
+    np.testing.assert_array_equal(environment.reset(seed=5)[0], first)
+    _, reward, *_ = environment.step(np.array([0.0, 0.5]))
+    assert reward == 3.0  # the middle of [0, 4] and half of the way to 4
+
+
+def test_an_action_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    simulator = simulator_maker(slide(tmp_path), 1)()
+    simulator.reset([np.random.default_rng(0), np.random.default_rng(1)])
+    with pytest.raises(InvalidArgumentError, match="episode 1"):
+        simulator.step(np.array([[0.0, 0.0], [np.nan, 0.0]]))
