@@ -39,7 +39,7 @@ class OwnProblem:
         record: for config.json, see `OpensData.open_data`.
     """
 
-    source: ProblemSource
+    source: OpensData
     name: str
     problem: Any
     record: Mapping[str, Any]
@@ -120,8 +120,8 @@ def open_data(given: GivenData) -> OwnProblem:
     sources = problem_sources()
     taken = any(_has(source, given.name) for source in sources.values())
     name = f"own-{given.name}" if taken else given.name
-    source, opener = _opener(sources)
-    problem, record = opener.open_data(given, name)
+    source = _opener(sources)
+    problem, record = source.open_data(given, name)
     return OwnProblem(source=source, name=name, problem=problem, record=record)
 
 
@@ -141,10 +141,10 @@ def recorded_task(config: Mapping[str, Any], data: str | None = None) -> str | O
         if data is not None:
             raise InvalidArgumentError(f"--data is given; the run is on the task {name}. Leave it out.")
         return str(name)
-    source, opener = _opener(problem_sources())
+    source = _opener(problem_sources())
     try:
         record = {**record} if data is None else {**record, "data": data}
-        return OwnProblem(source=source, name=name, problem=opener.recall(record, name), record=record)
+        return OwnProblem(source=source, name=name, problem=source.recall(record, name), record=record)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidFileError(
             f"the record 'problem' in the run's config.json cannot be used ({type(error).__name__}: {error}). Use the "
@@ -152,10 +152,10 @@ def recorded_task(config: Mapping[str, Any], data: str | None = None) -> str | O
         ) from error
 
 
-def _opener(sources: Mapping[str, ProblemSource]) -> tuple[ProblemSource, OpensData]:
+def _opener(sources: Mapping[str, ProblemSource]) -> OpensData:
     for source in sources.values():
         if isinstance(source, OpensData):
-            return source, source
+            return source
     raise MissingPackageError("no package that is installed takes data of one's own. Reinstall ampl-testbed.")
 
 

@@ -157,7 +157,7 @@ class ProblemSource(Protocol):
 
 
 @runtime_checkable
-class OpensData(Protocol):
+class OpensData(ProblemSource, Protocol):
     """A source of problems that also makes one of data that the user brings; for `ampl train --data`."""
 
     def open_data(self, given: GivenData, name: str) -> tuple[Any, Mapping[str, Any]]:
@@ -177,6 +177,9 @@ class OpensData(Protocol):
         Raises:
             KeyError, TypeError, ValueError: it is no such record.
         """
+
+    def in_units(self, problem: Any, actor: Actor) -> Actor:
+        """A policy on such a problem with actions as its environment takes them."""
 
 
 @runtime_checkable

@@ -53,6 +53,13 @@ class ContinuousProblems:
 
         return recall(record, name)
 
+    def in_units(self, problem: Task, actor: Actor) -> Actor:
+        """A policy on such a task with actions in the environment's units."""
+        from continuous.tasks.own import InUnits
+
+        assert problem.own is not None
+        return InUnits(actor=actor, own=problem.own)
+
 
 class DeepFactory:
     """An algorithm with deep components; an `ampl.interfaces.AlgorithmFactory`.

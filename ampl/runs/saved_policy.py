@@ -89,6 +89,8 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
             f"the policy of {path} does not fit this version of the program ({error}). Use the version whose commit is "
             "in its manifest.json, or train anew."
         ) from error
+    if choice.own is not None:
+        actor = choice.own.source.in_units(choice.problem, actor)
     return SavedPolicy(
         epoch=checkpoint.epoch, observation_shape=shape, actor=actor, generator=stream(seed, "policy/actions")
     )

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ampl.interfaces import Actor, Array, State
+from ampl.interfaces import Actor, State
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.acting import BestOfSeveral
 from continuous.networks.seed_state import load_seed_state, without_prefix
-from continuous.tasks.own import unscaled
-from continuous.tasks.registry import Own, Task
+from continuous.tasks.registry import Task
 
 _AMPL_POLICIES = {kind.__name__: kind for kind in (ImplicitPolicyConfig, GaussianPolicyConfig)}
 
@@ -25,31 +21,13 @@ def saved_policy(algorithm: str, task: Task, settings: Mapping[str, Any], state:
 
     Args:
         algorithm: "ampl", "mopo" or "damo".
-        task: whose observations and actions it has, in their own units.
+        task: whose observations and actions it has.
         settings: of the run, as config.json has them.
         state: of the checkpoint.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: settings and state are not those of this version.
     """
-    found = _policy_of(algorithm, task, settings, state)
-    return found if task.own is None else InUnits(actor=found, own=task.own)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InUnits:
-    """A policy whose actions are in the units of the user's environment; an `ampl.interfaces.Actor`."""
-
-    actor: Actor
-    own: Own
-
-    def __call__(self, observations: Array, generator: np.random.Generator) -> Array:
-        """[E, D] to [E, A]."""
-        return unscaled(self.own, self.actor(observations, generator))
-
-
-def _policy_of(algorithm: str, task: Task, settings: Mapping[str, Any], state: State) -> Actor:
-    """With actions in [-1, 1]."""
     sizes = (task.observation_size, task.action_size)
     if algorithm != "ampl":
         learner = settings["learner"]

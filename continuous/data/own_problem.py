@@ -18,7 +18,7 @@ from continuous.data.episodes import find_episodes
 from continuous.data.own_data import MINARI, read_own
 from continuous.data.transitions import model_rows
 from continuous.environments.own import Survey, environment_text, survey, text_of_spec
-from continuous.tasks.own import name_of, scaled
+from continuous.tasks.own import Portable, name_of, scaled
 from continuous.tasks.registry import Family, Own, Task
 from continuous.tasks.termination import TERMINATIONS, own_rule
 
@@ -189,7 +189,7 @@ def _termination(given: GivenData, found: Survey | None, data: D4RLData) -> tupl
     """
     asked = given.termination
     if callable(asked):
-        return name_of(asked), asked
+        return name_of(asked), Portable(asked)
     if asked is not None:
         if ":" not in asked and asked not in ("never", *TERMINATIONS):
             raise UnknownNameError("--termination", asked, ["never", *TERMINATIONS, "MODULE:FUNCTION"])

@@ -19,10 +19,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Space, Tuple
-from gymnasium.vector.utils import CloudpickleWrapper
 
 from ampl.errors import InvalidArgumentError
-from continuous.tasks.own import find_function, name_of, unscaled
+from continuous.tasks.own import Portable, find_function, name_of, unscaled
 from continuous.tasks.registry import Task
 
 _RULES = {
@@ -66,9 +65,9 @@ def environment_text(given: Any) -> tuple[str | None, Callable[[], Any] | None]:
     if isinstance(given, gymnasium.Env):
         if text := _text_of(given):
             return text, None
-        return name_of(type(given)), CloudpickleWrapper(partial(copy.deepcopy, given))
+        return name_of(type(given)), Portable(partial(copy.deepcopy, given))
     if callable(given):
-        return name_of(given), CloudpickleWrapper(given)
+        return name_of(given), Portable(given)
     raise InvalidArgumentError(f"env is a {type(given).__name__}; {_EXPECTED}.")
 
 

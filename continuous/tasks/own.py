@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError
+from ampl.interfaces import Actor, Array
 from continuous.tasks.registry import Own
 
 
@@ -31,6 +34,18 @@ def unscaled(own: Own, actions: NDArray[Any]) -> NDArray[Any]:
     """From [-1, 1] to the environment's units, [..., A]; what lies beyond them by rounding is put on the bound."""
     center, half_width = center_and_half_width(own)
     return np.clip(center + half_width * actions, own.action_low, own.action_high).astype(actions.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InUnits:
+    """A policy whose actions are in the environment's units; an `ampl.interfaces.Actor`."""
+
+    actor: Actor
+    own: Own
+
+    def __call__(self, observations: Array, generator: np.random.Generator) -> Array:
+        """[E, D] to [E, A]."""
+        return unscaled(self.own, np.clip(self.actor(observations, generator), -1.0, 1.0))
 
 
 def find_function(text: str, what: str) -> Callable[..., Any]:
@@ -59,6 +74,25 @@ def find_function(text: str, what: str) -> Callable[..., Any]:
     if not callable(found):
         raise InvalidArgumentError(f"{what} is {text}, which is a {type(found).__name__}; expected a function.")
     return found
+
+
+class Portable:
+    """A function of the user's that other processes can be sent, wherever it is defined."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function gives."""
+        return self._function(*arguments)
+
+    def __getstate__(self) -> bytes:
+        import cloudpickle  # which Gymnasium needs, too
+
+        return bytes(cloudpickle.dumps(self._function))
+
+    def __setstate__(self, state: bytes) -> None:
+        self._function = pickle.loads(state)
 
 
 def name_of(function: Callable[..., Any]) -> str:

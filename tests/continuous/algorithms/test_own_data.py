@@ -131,7 +131,8 @@ def test_environments_and_rules_may_be_python_objects(tmp_path: Path) -> None:
     result = trained(tmp_path, data=path, env=Slide, termination=fallen)
     assert result.result.metrics["rollout/terminal_share"] > 0.0
     assert main(["evaluate", str(result.path)]) == 0  # both are found again by their names
-    local = trained(tmp_path, data=path, env=lambda: Slide(), termination=of_actions, variant="mbpo")
+    unnamed: dict[str, Any] = {"env": lambda: Slide(), "termination": lambda *rows: of_actions(*rows)}
+    local = trained(tmp_path, data=path, **unnamed, variant="mbpo", eval_workers=1)
     with pytest.raises(InvalidArgumentError, match="which cannot be had"):
         ampl.load_problem(data=path, env="tests.continuous.algorithms.test_own_data:<lambda>", termination=fallen)
     assert ampl.load_policy(local.path).act([0.0, 0.0]).shape == (2,)

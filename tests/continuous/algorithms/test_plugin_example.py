@@ -16,6 +16,7 @@ from continuous.data.d4rl_writer import write_d4rl
 from figures.training import learning_curves
 from tests.ampl.plugin_packages import install
 from tests.continuous.data.d4rl_samples import HOPPER, hopper_data, made_by
+from tests.continuous.data.own_samples import pendulum_file
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugins.md"
 
@@ -57,6 +58,12 @@ def test_the_example_is_trained_resumed_and_evaluated(runs: Path, capsys: pytest
     assert np.abs(ampl.load_policy(place / "seed1").act(states) - hopper_data().actions).mean() < 1.0
     assert main(["settings", "bc", "hopper-medium-v2"]) == 0
     assert "on the squared entries" in capsys.readouterr().out
+
+
+def test_the_example_is_trained_on_data_of_the_users_own_and_acts_in_their_units(runs: Path, tmp_path: Path) -> None:
+    path = pendulum_file(tmp_path / "pendulum.hdf5", actions=np.full((450, 1), 1.5, np.float32))
+    (run,) = ampl.train("bc", data=path, env="Pendulum-v1", epochs=1, eval_episodes=1, out=runs)
+    np.testing.assert_allclose(ampl.load_policy(run.path).act(np.zeros(3)), 1.5, atol=0.01)
 
 
 def test_the_example_stands_beside_the_built_in_algorithms(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
