@@ -36,6 +36,10 @@ class NoEvaluation:
         """Where data and model are; see `continuous.evaluation.visits`."""
         return sample_rows(algorithm.table, algorithm.buffer, algorithm.seeds)
 
+    def exact_weights(self, algorithm: ModelBased[Any, Any]) -> Sequence[Array | None]:
+        """Not known."""
+        return [None] * len(algorithm.seeds)
+
 
 class TaskEvaluation:
     """Measures one algorithm in its task; a `continuous.algorithms.model_based.Measured`.

@@ -19,7 +19,7 @@ from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.loss import gaussian_loss
 from continuous.networks.stacks import StackedMLP
 from continuous.replay.buffers import Batch, TransitionTable
-from continuous.tasks.termination import never
+from continuous.tasks.termination import never, of_next_state
 
 D, A, ROWS, LOG_TEMPERATURE = 4, 2, 300, -0.7
 FROZEN = SoftActorCriticConfig(
@@ -211,7 +211,9 @@ def test_the_model_s_loss_predictions_and_penalty_agree() -> None:
     columns["terminal"] = columns["terminal"] > 0
     table = TransitionTable(**columns, start_state=columns["state"][:5])
     far = torch.tensor(1e6)
-    model = EnsembleDynamics(D, A, MOPO_DYNAMICS, [0], termination=never, state_bound=far.expand(D), reward_bound=far)
+    model = EnsembleDynamics(
+        D, A, MOPO_DYNAMICS, [0], termination=of_next_state(never), state_bound=far.expand(D), reward_bound=far
+    )
     views = {name: view.detach() for name, view in model.network.members.views.items()}
     for layer, module in enumerate(plain.ensemble.layers):
         views[f"weight{layer}"][0].copy_(module.weight)

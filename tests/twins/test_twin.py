@@ -11,7 +11,7 @@ from continuous.experiments.finite import TableCritic, TablePolicy, all_pairs, e
 from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics, reward_bound, state_bound
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
-from continuous.tasks.termination import never
+from continuous.tasks.termination import never, of_next_state
 from tabular.exact.dynamics import aggregate_states, maximum_likelihood
 from tabular.exact.occupancy import action_value
 from tabular.experiments.finite_problem import finite_problem
@@ -144,7 +144,7 @@ def fitted_means(
         lower_log_std=-2.0,  # where an entry never changes, a smaller spread would drown the other entries
     )  # fmt: skip
     model = EnsembleDynamics(
-        table.observation_size, table.action_size, config, [0], termination=never,
+        table.observation_size, table.action_size, config, [0], termination=of_next_state(never),
         state_bound=state_bound(table), reward_bound=reward_bound(table),
     )  # fmt: skip
     model.fit(table, weights, SeedStreams([0], "fit"))

@@ -10,7 +10,7 @@ from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty
 from continuous.experiments.finite import all_pairs, transition_table
 from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics
 from continuous.networks.streams import SeedStreams
-from continuous.tasks.termination import never
+from continuous.tasks.termination import never, of_next_state
 from tabular.bounds.penalized_mdp import penalized_mdp
 from tabular.experiments.finite_problem import finite_problem
 from tabular.mdps.mdp import FiniteMDP
@@ -35,7 +35,7 @@ def model(request: pytest.FixtureRequest) -> EnsembleDynamics:
     )  # fmt: skip
     unbounded = torch.full((S,), torch.inf)
     ensemble = EnsembleDynamics(
-        S, A, config, SEEDS, termination=never, state_bound=unbounded, reward_bound=unbounded[0]
+        S, A, config, SEEDS, termination=of_next_state(never), state_bound=unbounded, reward_bound=unbounded[0]
     )
     ensemble.fit(transition_table(PROBLEM), None, SeedStreams(SEEDS, "fit"))
     return ensemble
