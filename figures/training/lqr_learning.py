@@ -64,7 +64,7 @@ def draw(folder: Path) -> Figure:
         panel_title(grid[row, 0], task)
         if columns == 3:
             _draw_weights(grid[row, 2], [weighted.get((task, *method)) for method in methods])
-    for axes in grid[-1, :2]:
+    for axes in grid[:, :2].flat:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [
@@ -120,8 +120,11 @@ def _weights(run: Run) -> _Weights | None:
 
 
 def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
-    """Estimated against exact weights, each method's in its color; an empty panel says so."""
-    low, high, title, notes = 1.0, 1.0, "no weights known exactly", []
+    """Estimated against exact weights, each method's in its color; without any there is no panel."""
+    if not any(found):
+        axes.set_axis_off()
+        return
+    low, high, title, notes = 1.0, 1.0, "", list[tuple[str, str]]()
     for index, weights in enumerate(found):
         if weights is not None:
             shown = slice(None, None, max(1, len(weights.exact) // _MOST_POINTS))
@@ -131,7 +134,7 @@ def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
             low, high = min(low, ends[0]), max(high, ends[1])
             title = f"weights after epoch {weights.epoch}"
             worth = [each.sum() ** 2 / len(each) / np.square(each).sum() for each in (weights.estimated, weights.exact)]
-            notes = [(f"as many rows as {worth[0]:.0%} of the data; w*: {worth[1]:.0%}", _GRAY)]
+            notes = [(f"w is worth {worth[0]:.0%} of the rows, w* {worth[1]:.0%}", _GRAY)]
     low, high = 0.8 * low, 1.25 * high
     axes.plot([low, high], [low, high], color=_GRAY, linestyle="--", linewidth=1.2)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))

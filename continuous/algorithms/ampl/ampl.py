@@ -115,9 +115,10 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         return list(weights.cpu().numpy())
 
     def exact_weights(self) -> Sequence[Array | None]:
-        """Of the current policies; see `continuous.algorithms.linear_gaussian_truth`."""
+        """Of the current policies, float32 as the estimated ones; see `continuous.algorithms.linear_gaussian_truth`."""
         evaluation = self.surroundings.evaluation
-        return [None] * len(self.seeds) if evaluation is None else evaluation.exact_weights(self)
+        found = [None] * len(self.seeds) if evaluation is None else evaluation.exact_weights(self)
+        return [None if weights is None else weights.astype(np.float32) for weights in found]
 
     def begin_epoch(self, epoch: int) -> None:
         """The real rows of a batch, and whether the policy only imitates."""

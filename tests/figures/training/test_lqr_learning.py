@@ -34,7 +34,7 @@ def test_the_weights_of_the_last_retraining_stand_beside_the_exact_ones(tmp_path
     (points,) = figure.axes[2].collections
     np.testing.assert_allclose(points.get_offsets(), np.stack((exact, estimated), 1))
     assert "weights after epoch 10" in texts(figure)
-    assert any("as many rows as 99% of the data; w*: 56%" in text for text in texts(figure))
+    assert any("w is worth 99% of the rows, w* 56%" in text for text in texts(figure))
     check_text_is_readable(figure)
 
 
