@@ -102,7 +102,7 @@ def _described(what: str, row: int, value: float, median: float) -> str:
 
 def _largest(data: D4RLData) -> Iterator[tuple[str, int, float, float]]:
     """Each column that reaches beyond `_SUSPECT`: its name, and its largest absolute value, where, and beside what."""
-    for name in ("observations", "next_observations", "rewards"):
+    for name in ("observations", "next_observations", "rewards", "actions"):
         values = getattr(data, name)
         if values is None or max(values.max(), -values.min()) <= _SUSPECT:  # a fast look at all columns at once
             continue

@@ -23,6 +23,7 @@ from tests.continuous.data.d4rl_samples import (
     write_plain,
 )
 from tests.continuous.data.file_server import Behavior, serve
+from tests.continuous.data.own_samples import pendulum_file
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -206,3 +207,28 @@ def test_train_behavior_passes_its_options_on_and_says_where_the_results_are(
     out = run("train-behavior", "hopper", "--steps", "4000", "--until", "medium", "--seed", "3", "--out", str(tmp_path))
     assert out == f"{tmp_path}: 5000 steps, mean return 12.3 over 20 episodes\n"
     assert calls == [("hopper", 4000, 3, tmp_path, "medium")]
+
+
+def test_info_and_check_read_data_of_ones_own_without_a_task(run: Any, mistake: Any, tmp_path: Path) -> None:
+    path = pendulum_file(tmp_path / "mine.hdf5")
+    card = run("info", str(path))
+    assert "observation 3, action 1" in card
+    assert "450, of them 400 in 2 complete episodes" in card
+    assert "450 for models" in card
+    assert "450 rows of a dataset of unknown task, usable" in run("check", str(path))
+    path.write_bytes(b"")
+    assert "is empty" in mistake("info", path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:minari")  # about authors and descriptions
+def test_info_and_check_read_minari_datasets_by_their_id(
+    run: Any, mistake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("minari", reason="the optional package minari is not installed")
+    from tests.continuous.data.test_minari_data import box, create, vectors  # which needs the package
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    create("mine/vectors-v0", box(3), vectors)
+    assert "minari_id mine/vectors-v0" in run("info", "minari:mine/vectors-v0")
+    assert "11 rows of a dataset of unknown task" in run("check", "minari:mine/vectors-v0")
+    assert "is not on this machine" in mistake("check", "minari:mine/absent-v0")
