@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any, TypeVar
+from weakref import finalize
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class GymnasiumSimulator:
     def __init__(self, task: Task, processes: int | None = None) -> None:
         self._task = task
         self._stack = ExitStack()
+        finalize(self, self._stack.close)  # simulators that are kept are never closed otherwise
         count = available_cores() if processes is None else processes
         pools = [self._stack.enter_context(worker_pool(1)) for _ in range(count)] if count > 1 else [None]
         self._lanes = [_Lane(task, pool) for pool in pools if pool is not None or pools[0] is None]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +85,27 @@ def test_an_action_that_is_not_finite_is_named(tmp_path: Path) -> None:
     simulator.reset([np.random.default_rng(0), np.random.default_rng(1)])
     with pytest.raises(InvalidArgumentError, match="episode 1"):
         simulator.step(np.array([[0.0, 0.0], [np.nan, 0.0]]))
+
+
+def test_simulators_that_are_kept_end_with_the_program_without_a_word(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from continuous.environments.registry import kept_simulator\n"
+        "from tests.continuous.environments.test_gymnasium_simulator import slide\n"
+        "if __name__ == '__main__':\n"
+        "    simulator = kept_simulator(slide(Path(sys.argv[1])), 2)\n"
+        "    print(simulator.reset([np.random.default_rng(seed) for seed in range(3)]).shape)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    root = str(Path(__file__).resolve().parents[3])
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": root},
+    )
+    assert (done.stdout, done.stderr) == ("(3, 2)\n", "")
