@@ -25,7 +25,8 @@ Metrics: TypeAlias = Mapping[str, float]  # names like `group/name_unit`: "evalu
 Evaluation: TypeAlias = Callable[[], Metrics]  # measures one policy; what it measures does not change any more
 ProblemKind: TypeAlias = Literal["finite", "continuous"]  # states and actions are integers, or vectors
 State: TypeAlias = Mapping[str, Array]  # named plain arrays; no objects, no pickles
-Actor: TypeAlias = Callable[[Array, np.random.Generator], Array]  # one seed's policy: [E, D] to [E, A]
+Actor: TypeAlias = Callable[[Array, np.random.Generator], Array]
+"""One seed's policy as it is evaluated: [E, D] to [E, A]. A method `draw` may give actions as training draws them."""
 
 
 class Policy(Protocol):
@@ -245,3 +246,11 @@ class GivesPolicies(Protocol):
         Raises:
             KeyError, TypeError, ValueError, RuntimeError, InvalidShapeError: settings or state are of another version.
         """
+
+
+@runtime_checkable
+class GivesModules(Protocol):
+    """A factory whose policies can be had as `torch.nn.Module`s, for `SavedPolicy.module`."""
+
+    def policy_module(self, problem: Any, actor: Actor) -> Any:
+        """The policy that `saved_policy` gave, in the problem's units, as a module; None: it has none."""

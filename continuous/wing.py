@@ -107,6 +107,15 @@ class DeepFactory:
 
         return (problem.observation_size,), saved_policy(self.name, problem, settings, state)
 
+    def policy_module(self, problem: Task, actor: Actor) -> Any:
+        """As a `torch.nn.Module`; an `ampl.interfaces.GivesModules`."""
+        from continuous.networks.modules import ScaledModule, as_module
+
+        made = as_module(actor)
+        if made is None or problem.own is None:
+            return made
+        return ScaledModule(made, problem.own.action_low, problem.own.action_high).eval()
+
 
 def choose_device(device: str) -> str:
     """The device "cpu" or "cuda" from "auto", "cpu" or "cuda".

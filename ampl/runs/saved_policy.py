@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ampl.catalog import choose, recorded_task
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
-from ampl.interfaces import Actor, GivesPolicies
+from ampl.interfaces import Actor, GivesModules, GivesPolicies
 from ampl.randomness import stream
 from ampl.runs.run_evaluation import newest_checkpoint, read_config
 
@@ -25,17 +26,20 @@ class SavedPolicy:
         observation_shape: of one observation: (D,), or () where it is the number of a state.
         actor: the function behind `act`.
         generator: of the actions that are drawn.
+        make_module: what `module` calls.
     """
 
     epoch: int
     observation_shape: tuple[int, ...]
     actor: Actor = field(repr=False)
     generator: np.random.Generator = field(repr=False)
+    make_module: Callable[[], Any] = field(repr=False)
 
-    def act(self, observation: ArrayLike) -> NDArray[Any]:
+    def act(self, observation: ArrayLike, *, sample: bool = False) -> NDArray[Any]:
         """The action at an observation, or those at E of them.
 
         Args:
+            sample: draw the action as training draws it; otherwise as evaluations take it.
             observation: [D] or [E, D], in the task's units; of a finite problem an integer, or [E] of them. Where an
                 environment of the user's own has Dict observations, flattened by `gymnasium.spaces.flatten`.
 
@@ -58,8 +62,23 @@ class SavedPolicy:
             raise InvalidArgumentError(f"the observation is {observation!r}; expected {wanted}.")
         if size:
             rows = rows.astype(np.float32)
-        actions = self.actor(rows if rows.ndim > size else rows[None], self.generator)
+        take = getattr(self.actor, "draw", self.actor) if sample else self.actor
+        actions = take(rows if rows.ndim > size else rows[None], self.generator)
         return actions if rows.ndim > size else actions[0]
+
+    def module(self) -> Any:
+        """The policy as evaluations take it, as a plain `torch.nn.Module` that can be traced and exported.
+
+        It takes float32 observations [E, D], or [D], and gives actions in the environment's units. Deep AMPL draws the
+        actions that it chooses among, with PyTorch's own generator.
+
+        Raises:
+            InvalidArgumentError: a policy of a finite problem, or of a plugin without modules.
+        """
+        made = self.make_module()
+        if made is None:
+            raise InvalidArgumentError("this policy has no networks, so no torch module; use `act`.")
+        return made
 
 
 def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
@@ -89,8 +108,16 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
             f"the policy of {path} does not fit this version of the program ({error}). Use the version whose commit is "
             "in its manifest.json, or train anew."
         ) from error
-    if choice.own is not None:
-        actor = choice.own.source.in_units(choice.problem, actor)
+
+    def make_module() -> Any:
+        factory = choice.factory
+        return factory.policy_module(choice.problem, actor) if isinstance(factory, GivesModules) else None
+
+    in_units = actor if choice.own is None else choice.own.source.in_units(choice.problem, actor)
     return SavedPolicy(
-        epoch=checkpoint.epoch, observation_shape=shape, actor=actor, generator=stream(seed, "policy/actions")
+        epoch=checkpoint.epoch,
+        observation_shape=shape,
+        actor=in_units,
+        generator=stream(seed, "policy/actions"),
+        make_module=make_module,
     )

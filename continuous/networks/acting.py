@@ -3,7 +3,8 @@
 Each is an `ampl.interfaces.Actor`: every random number comes from the generator that it is called with.
 
 Each is a copy of one seed's networks, taken with `snapshot` of the trained policy; training on does not change it.
-Those that are evaluated, BestAction and BestOfSeveral, act with zeros where their networks have diverged.
+Those that are evaluated, BestAction and BestOfSeveral, act with zeros where their networks have diverged; their method
+`draw` gives actions as training draws them.
 Letters: E episodes, D observation size, A action size. All arrays are float32.
 """
 
@@ -47,14 +48,28 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class BestAction:
-    """tanh of the mean, the first half of the network's outputs: how MOPO and DAMO are evaluated."""
+    """tanh of the mean, the first half of the network's outputs: how MOPO and DAMO are evaluated.
+
+    Attributes:
+        network: whose other outputs are the log standard deviation.
+        lowest_log_std, highest_log_std: where it is cut.
+    """
 
     network: Network
+    lowest_log_std: float
+    highest_log_std: float
 
     def __call__(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
         """Nothing is drawn."""
         mean, _ = np.split(self.network(observations), 2, axis=-1)
         return np.nan_to_num(np.tanh(mean))
+
+    def draw(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """One action drawn for each observation."""
+        drawing = GaussianActor(
+            network=self.network, lowest_log_std=self.lowest_log_std, highest_log_std=self.highest_log_std
+        )
+        return drawing(observations, generator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,3 +125,7 @@ class BestOfSeveral:
         best = value.reshape(-1, self.count).argmax(axis=1)  # [E]
         choices = actions.reshape(len(observations), self.count, -1)
         return np.nan_to_num(choices[np.arange(len(observations)), best])
+
+    def draw(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """One action drawn for each observation."""
+        return self.actor(observations, generator)

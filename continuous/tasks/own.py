@@ -45,7 +45,14 @@ class InUnits:
 
     def __call__(self, observations: Array, generator: np.random.Generator) -> Array:
         """[E, D] to [E, A]."""
-        return unscaled(self.own, np.clip(self.actor(observations, generator), -1.0, 1.0))
+        return self._in_units(self.actor(observations, generator))
+
+    def draw(self, observations: Array, generator: np.random.Generator) -> Array:
+        """The same for actions as training draws them."""
+        return self._in_units(getattr(self.actor, "draw", self.actor)(observations, generator))
+
+    def _in_units(self, actions: Array) -> Array:
+        return unscaled(self.own, np.clip(actions, -1.0, 1.0))
 
 
 def find_function(text: str, what: str) -> Callable[..., Any]:

@@ -92,7 +92,11 @@ class SquashedGaussian(nn.Module):
 
     def snapshot(self, index: int) -> BestAction:
         """One seed's best actions, for evaluation: a copy."""
-        return BestAction(network=self.network.snapshot(index, slope=0.0))
+        return BestAction(
+            network=self.network.snapshot(index, slope=0.0),
+            lowest_log_std=self._config.lowest_log_std,
+            highest_log_std=self._config.highest_log_std,
+        )
 
     def sampling_snapshot(self, index: int) -> GaussianActor:
         """One seed's policy with its noise, as behavior policies act: a copy."""

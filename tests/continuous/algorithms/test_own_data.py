@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 import ampl
 from ampl.command_line.main import main
@@ -122,7 +123,10 @@ def test_without_an_environment_nothing_is_evaluated_and_the_table_says_so(
     assert "evaluation/" not in out
     path = tmp_path / "runs" / "my-pendulum" / "mopo" / "main" / "seed0"
     assert np.load(path / "samples.npz")["offline_state"].shape[1] == 3
-    assert np.abs(ampl.load_policy(path).act(np.ones((50, 3)))).max() <= 2.0
+    policy, states = ampl.load_policy(path), np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    assert 0.0 < np.abs(policy.act(states)).max() <= 2.0
+    np.testing.assert_allclose(policy.module()(torch.from_numpy(states)).detach(), policy.act(states), atol=1e-5)
+    assert np.abs(policy.act(states, sample=True)).max() <= 2.0
     assert "trained without an environment" in mistake("evaluate", path)
 
 
