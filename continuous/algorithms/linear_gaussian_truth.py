@@ -44,7 +44,7 @@ from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 from continuous.weights.estimator import normalize_weights
 
-PATHS = 500
+PATHS = 200
 LARGEST_DISCOUNT = 0.999
 _ENDLESS = 10**9
 WEIGHT_COLUMNS = (

@@ -138,7 +138,7 @@ def test_an_affine_policy_has_the_exact_weights_of_the_formula_and_one_that_push
     data = episode_law(task.mdp, task.behavior, 100)
     exact = np.exp(log_weights(occupancy(task.mdp, policies[0]), data, pairs))
     assert found is not None
-    near = agreement(found, exact)  # not the same, as the policy is fitted to 500 draws of it
+    near = agreement(found, exact)  # not the same, as the policy is fitted to draws of it
     assert near.rank_correlation > 0.98
     assert near.error < 0.15 * np.abs(1.0 - exact).mean()
 
