@@ -93,7 +93,8 @@ class TruthEvaluation(TaskEvaluation):
             found[f"truth/{mean}"] = samples.mean(-1)
             found[f"truth/{error}"] = samples.std(-1, ddof=1) / math.sqrt(PATHS)
         with algorithm.computing():
-            found |= self._return_gap(algorithm, pairs, found["truth/model_divergence_nats"])
+            most = found["truth/model_divergence_nats"] + 2.0 * found["truth/model_divergence_error"]
+            found |= self._return_gap(algorithm, pairs, most)
         estimator = getattr(algorithm, "estimator", None)
         if estimator is not None:
             with algorithm.computing():

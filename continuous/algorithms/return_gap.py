@@ -11,9 +11,10 @@
     truth/gap_sparse                where they are not: overestimation_sparse of pi, less that of pi*
     truth/dense_share               share of d_pi where data are dense
     truth/theorem1_gap              |J(pi, P_hat) - J(pi, P*)|, normalized: in units of one step's reward
-    truth/theorem1_bound            sqrt(2) gamma r_max / (1 - gamma) sqrt(D), D the model part of D_pi
+    truth/theorem1_bound            sqrt(2) gamma r_max / (1 - gamma) sqrt(D), D the model part of D_pi and two standard
+                                    errors, as D is known to no more than that
     truth/theorem1_sharp_bound      the same with sqrt(2 (1 - gamma)) for sqrt(2)
-    truth/theorem1_slack_at_least   sharp bound / (gap + two standard errors)
+    truth/theorem1_slack            sharp bound / (gap and two standard errors)
 
 Returns are discounted sums, J / (1 - gamma), except in Theorem 1's columns, which only bounded rewards have. Every mean
 has its standard error beside it, in a column that ends in `_error`.
@@ -93,7 +94,7 @@ class ReturnGap:
         Args:
             algorithm: whose best actions are pi, and whose model is P_hat.
             pairs: draws (s, a) from d_pi under P*, [K, n, D + A].
-            divergence: the model part of D_pi, [K].
+            divergence: the most that the model part of D_pi may be, [K].
         """
         own, best = self._follow(algorithm, algorithm.best_action), self._of_optimum(algorithm)
         dense, sparse = own.mixed - own.true, own.modeled - own.mixed
@@ -133,7 +134,7 @@ class ReturnGap:
             "truth/theorem1_gap_error": error,
             "truth/theorem1_bound": bound,
             "truth/theorem1_sharp_bound": sharp,
-            "truth/theorem1_slack_at_least": sharp / (gap + 2.0 * error),
+            "truth/theorem1_slack": sharp / (gap + 2.0 * error),
         }
 
     def _of_optimum(self, algorithm: ModelBased[Any, Any]) -> Returns:

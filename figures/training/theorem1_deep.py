@@ -1,8 +1,8 @@
 """Figure `theorem1-deep`: both sides of Theorem 1 for trained deep models, epoch by epoch. One column a run's method.
 
 Above: the gap |J(pi, P_hat) - J(pi, P*)| with a band of two standard errors, Theorem 1's bound with the constant
-sqrt(2) and with the sharp one, from the model part of D_pi, and r_max, which no gap of rewards in [0, r_max] exceeds.
-Below: the sharp bound over the gap plus two standard errors, so that the slack is at least this.
+sqrt(2) and with the sharp one, from the model part of D_pi and two standard errors, and r_max, which no gap of rewards
+in [0, r_max] exceeds. Below: the sharp bound over the gap and two standard errors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from figures.training.lqr_runs import curve_of, draw_measured, find_lqr_runs, pr
 
 _MOST = 4  # columns
 _GAP, _SHARP, _BOUND = "truth/theorem1_gap", "truth/theorem1_sharp_bound", "truth/theorem1_bound"
-_SLACK = "truth/theorem1_slack_at_least"
+_SLACK = "truth/theorem1_slack"
 _R_MAX = 1.0  # of the tasks lqr-...-bounded
 _LEAST_SHOWN = 1e-5
 
@@ -50,7 +50,7 @@ def draw(folder: Path) -> Figure:
         below.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[0, 0].set_ylim(bottom=_LEAST_SHOWN)
     grid[0, 0].set_ylabel("reward a step")
-    grid[1, 0].set_ylabel("slack, at least")
+    grid[1, 0].set_ylabel("slack")
     handles = [
         Line2D([], [], color=BLACK, linewidth=2.2, label="gap |J(π, P̂) - J(π, P*)|"),
         Line2D([], [], color=BLUE, label="Theorem 1, sharp constant"),

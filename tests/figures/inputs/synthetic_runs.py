@@ -96,7 +96,7 @@ def write_lqr_run(out: Path, task: str, algorithm: str, epochs: int = 3) -> Path
         columns |= {f"{name}_error": 0.1 for name in columns}
         if task.endswith("-bounded"):
             columns |= {"truth/theorem1_gap": 0.1 / epoch, "truth/theorem1_gap_error": 0.01}
-            columns |= {f"truth/theorem1_{name}": 10.0 / epoch for name in ("bound", "sharp_bound", "slack_at_least")}
+            columns |= {f"truth/theorem1_{name}": 10.0 / epoch for name in ("bound", "sharp_bound", "slack")}
         promises = {
             "certificate/model_return": -3.0,
             "certificate/value_estimate": -1.0,
