@@ -24,7 +24,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ampl.catalog import Choice, choose, parse_seeds
+from ampl.catalog import Choice, OwnProblem, choose, parse_seeds
 from ampl.errors import AmplError, InvalidArgumentError, InvalidFileError, missing_file
 from ampl.runs.run_directory import run_path
 from ampl.setting_values import value_text
@@ -35,8 +35,21 @@ _OWN_OPTIONS = ("algorithm", "task", "variant", "set", "seeds", "out", "resume")
 _EXAMPLE = 'Expected a file as `ampl sweep --help` shows it, like algorithms = ["mopo"] and tasks = ["lqr-pointmass"].'
 
 
-EpochsAmong = Callable[[Sequence[str]], int | None]
-"""From options of `ampl train` to the number of epochs among them; raises InvalidArgumentError for wrong ones."""
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What the options that all jobs of a grid have mean.
+
+    Attributes:
+        epochs: that they ask for; None: those of a full run.
+        own: the problem on data of the user's own that they name; None: they name none.
+    """
+
+    epochs: int | None = None
+    own: OwnProblem | None = None
+
+
+ReadOptions = Callable[[Sequence[str]], TrainOptions]
+"""From words of `ampl train` to what they mean; raises AmplError for wrong ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +74,13 @@ class Job:
         return self.path.with_name(f"{self.path.name}.log")
 
 
-def read_plan(path: Path, out: Path, epochs_among: EpochsAmong) -> list[Job]:
+def read_plan(path: Path, out: Path, read_options: ReadOptions) -> list[Job]:
     """All jobs of a file in its order, each checked as far as that needs no data.
 
     Args:
         path: the TOML file.
         out: folder of all runs.
-        epochs_among: checks the options of a training, and says how many epochs they ask for.
+        read_options: checks the options of a training, and says what they mean.
 
     Raises:
         InvalidFileError: the file is not there, is no TOML, or something in it is wrong; the message says what.
@@ -85,36 +98,40 @@ def read_plan(path: Path, out: Path, epochs_among: EpochsAmong) -> list[Job]:
     jobs = []
     try:
         for grid in grids:
-            jobs += list(_jobs(content | grid, out, epochs_among))
+            jobs += list(_jobs(content | grid, out, read_options))
     except AmplError as error:
         raise InvalidFileError(f"{path}: {error}") from error
     _check_distinct(path, jobs)
     return jobs
 
 
-def _jobs(grid: Mapping[str, Any], out: Path, epochs_among: EpochsAmong) -> Iterator[Job]:
+def _jobs(grid: Mapping[str, Any], out: Path, read_options: ReadOptions) -> Iterator[Job]:
     for key in grid:
         if key not in _GRID_KEYS:
             raise InvalidFileError(f"unknown key '{key}'; expected {', '.join(_GRID_KEYS)} or [[grid]].")
-    algorithms, tasks = (_texts(grid, key) for key in ("algorithms", "tasks"))
+    options = _train_options(_table(grid, "train"))
+    meant = read_options(options)
+    algorithms = _texts(grid, "algorithms")
+    if meant.own is not None and "tasks" in grid:
+        raise InvalidFileError("both tasks and, in [train], data are there; keep one.")
+    tasks: Sequence[str | OwnProblem] = _texts(grid, "tasks") if meant.own is None else [meant.own]
     variants: Sequence[str | None] = _texts(grid, "variants") if "variants" in grid else [None]
     seeds = grid.get("seeds", "0")
     numbers = parse_seeds(seeds if isinstance(seeds, str) else ",".join(map(str, _listed(seeds))))
-    options = _train_options(_table(grid, "train"))
-    epochs = epochs_among(options)
     points = list(_points(_table(grid, "settings")))
     for algorithm, task, variant in product(algorithms, tasks, variants):
         choice = choose(algorithm, task, variant)
         for settings in points:
             for seed in numbers:
-                yield _job(choice, settings, seed, options, epochs or choice.default_epochs(), out)
+                yield _job(choice, settings, seed, options, meant.epochs or choice.default_epochs(), out)
 
 
 def _job(choice: Choice, settings: Mapping[str, str], seed: int, options: Sequence[str], epochs: int, out: Path) -> Job:
     changed = requested_settings(choice.settings(), settings) if settings else {}
     label = variant_label(choice.variant, changed)
     texts = [f"{key}={value}" for key, value in settings.items()]
-    words = [choice.algorithm, choice.task, "--variant", choice.variant, "--seeds", str(seed)]
+    words = [choice.algorithm, *([choice.task] if choice.own is None else [])]
+    words += ["--variant", choice.variant, "--seeds", str(seed)]
     words += [*(["--set", *texts] if texts else []), *options, "--out", str(out), "--resume"]
     return Job(
         name=f"{choice.algorithm} on {choice.task}, {label}, seed {seed}",

@@ -14,7 +14,7 @@ from ampl.errors import InvalidArgumentError, check_at_least
 
 if TYPE_CHECKING:
     from ampl.sweeps.job_state import JobState
-    from ampl.sweeps.plan import Job
+    from ampl.sweeps.plan import Job, TrainOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Sweep:
 
         check_at_least("--workers", self.workers, 0, "0: as many as cores are free.")
         part, parts = self._part()
-        jobs = read_plan(self.file, self.out, _epochs_among)[part - 1 :: parts]
+        jobs = read_plan(self.file, self.out, _read_options)[part - 1 :: parts]
         if self.dry_run:
             for job in jobs:
                 print(job.name)
@@ -91,10 +91,14 @@ class Sweep:
         return part, parts
 
 
-def _epochs_among(options: Sequence[str]) -> int | None:
-    """What `ampl train` makes of them."""
+def _read_options(options: Sequence[str]) -> TrainOptions:
+    """What `ampl train` makes of them; data of the user's own are opened."""
+    from ampl.api import named_or_own
+    from ampl.catalog import OwnProblem
     from ampl.command_line.command_parser import parse
     from ampl.command_line.commands.train import Train
+    from ampl.sweeps.plan import TrainOptions
 
-    parsed: Train = parse(Train, ["ALGORITHM", "TASK", *options], prog="ampl train")
-    return parsed.epochs
+    parsed: Train = parse(Train, ["ALGORITHM", *options], prog="ampl train")
+    found = None if parsed.data is None else named_or_own(None, **parsed.own)
+    return TrainOptions(epochs=parsed.epochs, own=found if isinstance(found, OwnProblem) else None)

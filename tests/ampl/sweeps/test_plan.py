@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from ampl.catalog import OwnProblem
 from ampl.errors import AmplError, InvalidArgumentError
-from ampl.sweeps.plan import read_plan
-from tests.ampl.fake_algorithm import announce_fake
+from ampl.sweeps.plan import TrainOptions, read_plan
+from tests.ampl.fake_algorithm import PROBLEM_SOURCE, announce_fake
 
 
-def no_epochs(options: Sequence[str]) -> int | None:
-    return None
+def any_options(options: Sequence[str]) -> TrainOptions:
+    return TrainOptions()
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def test_a_grid_is_every_combination_and_several_grids_share_the_top(tmp_path: P
         seeds = [7]
         settings = {model.size = 4}
     """
-    jobs = read_plan(written(tmp_path, text), tmp_path / "runs", no_epochs)
+    jobs = read_plan(written(tmp_path, text), tmp_path / "runs", any_options)
     assert len(jobs) == 2 * 2 * 2 + 1
     assert jobs[3].name == "fake on maze-small, plain, step_size=0.2, seed 1"
     assert jobs[3].path == tmp_path / "runs/maze-small/fake/plain,step_size=0.2/seed1"
@@ -53,7 +54,7 @@ def test_a_grid_is_every_combination_and_several_grids_share_the_top(tmp_path: P
     )
     assert jobs[-1].name == "fake on maze-small, fancy, model.size=4, seed 7"
     assert {job.epochs for job in jobs} == {3}
-    assert {job.epochs for job in read_plan(written(tmp_path, text), tmp_path, lambda _: 9)} == {9}
+    assert {job.epochs for job in read_plan(written(tmp_path, text), tmp_path, lambda _: TrainOptions(epochs=9))} == {9}
 
 
 @pytest.mark.parametrize(
@@ -77,14 +78,24 @@ def test_a_grid_is_every_combination_and_several_grids_share_the_top(tmp_path: P
 def test_what_is_wrong_in_a_file_is_one_line_with_its_name(tmp_path: Path, text: str, words: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(AmplError) as error:
-        read_plan(path, tmp_path, no_epochs)
+        read_plan(path, tmp_path, any_options)
     assert str(error.value).startswith(str(path))
     assert words in str(error.value)
 
 
 def test_a_wrong_option_of_a_training_is_found_before_anything_starts(tmp_path: Path) -> None:
-    def refuse(options: Sequence[str]) -> int | None:
+    def refuse(options: Sequence[str]) -> TrainOptions:
         raise InvalidArgumentError(f"no {options[0]}")
 
     with pytest.raises(AmplError, match="no --epoch"):
         read_plan(written(tmp_path, 'algorithms=["fake"]\ntasks=["maze-small"]\n[train]\nepoch=3'), tmp_path, refuse)
+
+
+def test_jobs_on_data_of_ones_own_have_no_task(tmp_path: Path) -> None:
+    own = OwnProblem(source=PROBLEM_SOURCE, name="mine", problem="mine", record={})  # type: ignore[arg-type]
+    text = 'algorithms = ["fake"]\n[train]\ndata = "my.hdf5"\nenv = "Pendulum-v1"'
+    (job,) = read_plan(written(tmp_path, text), tmp_path, lambda _: TrainOptions(own=own))
+    assert job.path == tmp_path / "mine/fake/plain/seed0"
+    assert " ".join(job.arguments).startswith("train fake --variant plain --seeds 0 --data my.hdf5 --env Pendulum-v1 ")
+    with pytest.raises(AmplError, match="keep one"):
+        read_plan(written(tmp_path, f'tasks = ["maze-small"]\n{text}'), tmp_path, lambda _: TrainOptions(own=own))
