@@ -120,7 +120,7 @@ def published_config(task: Task, variant: str) -> DAMOConfig:
 
 def preset_notes(task: Task, variant: str, config: DAMOConfig) -> list[str]:
     """What no source gives."""
-    notes = ["DAMO's formulas and some settings are reconstructed; see docs/model_based.md"]
+    notes = ["DAMO's formulas and some settings are reconstructed; see docs/damo.md"]
     if task.family is Family.LINEAR_GAUSSIAN:
         notes.append(OWN_SETTINGS.format(task=task.name))
     elif task.name not in TABLE4:
