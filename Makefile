@@ -2,13 +2,14 @@
 # make test  builds it and runs the tests; test-full also runs the slow ones
 # make test-lowest  the quick tests of ampl, tabular and figures with every dependency as old as pyproject.toml allows
 # make pictures  draws every picture in docs/images again
+# make docs  builds the documentation site in site/
 # make env (the environment alone), make lint, make bench, make clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-full test-lowest lint bench pictures clean env
+.PHONY: run test test-full test-lowest lint docs bench pictures clean env
 
 run: $(STAMP)
 	$(BIN)/ampl demo
@@ -29,6 +30,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(STAMP)
+	$(BIN)/python -m mkdocs build --strict
 
 bench: $(STAMP)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
@@ -52,4 +56,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv .venv-lowest .pytest_cache .hypothesis .mypy_cache .ruff_cache build *.egg-info
+	rm -rf .venv .venv-lowest .pytest_cache .hypothesis .mypy_cache .ruff_cache build site *.egg-info

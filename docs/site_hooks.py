@@ -21,24 +21,25 @@ ROOT = Path(__file__).resolve().parents[1]
 ELSEWHERE = {"README.md": "project.md", "CHANGELOG.md": "changelog.md", "results/README.md": "results.md"}
 """Pages that stand elsewhere in the repository, and their names on the site."""
 
-LINK = re.compile(r"\]\((?P<target>(?!https?:)[^)\s#]*)(?:#(?P<anchor>[^)\s]*))?\)")
+_CODE_LINK = re.compile(r"\[(?P<text>[^]]*)\]\((?P<target>[^)\s#]+\.py)#(?P<symbol>[\w.]+)\)")
+_LINK = re.compile(r"\]\((?P<target>(?!https?:)[^)\s#]*)(?:#(?P<anchor>[^)\s]*))?\)")
 _FENCE = re.compile(r"(^```.*?^```$)", flags=re.MULTILINE | re.DOTALL)
 _SETTINGS = re.compile(r"^<!-- settings: (?P<names>.+) -->$", flags=re.MULTILINE)
 
 
-def symbol_line(source: str, symbol: str) -> int:
-    """The line, from 1, where a dotted symbol is defined: classes and functions, and at last a name assigned in them.
+def find_symbol(source: str, symbol: str) -> ast.stmt:
+    """The statement that defines a dotted symbol: classes and functions, and at last a name that is assigned in them.
 
     Raises:
         LookupError: it is not defined there.
     """
-    node: ast.AST = ast.parse(source)
+    node: Any = ast.parse(source)
     for part in symbol.split("."):
         found = next((each for each in _inside(node) if part in _names(each)), None)
         if found is None:
             raise LookupError(f"'{part}' of '{symbol}' is not defined")
         node = found
-    return node.lineno  # type: ignore[attr-defined]
+    return node
 
 
 def _inside(node: ast.AST) -> Iterator[ast.AST]:
@@ -77,7 +78,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if page.file.src_uri.startswith("source/"):
         return markdown
     parts = _FENCE.split(markdown)
-    parts[::2] = [LINK.sub(lambda found: _site_link(found, page.file), part) for part in parts[::2]]
+    for index, part in enumerate(parts[::2]):
+        part = _CODE_LINK.sub(lambda found: _link_to_line(found, page.file), part)
+        parts[2 * index] = _LINK.sub(lambda found: _site_link(found, page.file), part)
     return _SETTINGS.sub(lambda found: settings_table(found["names"].split()), "".join(parts))
 
 
@@ -90,11 +93,11 @@ def settings_table(names: list[str]) -> str:
         code = main(["settings", *names, "--json"])
     if code:
         raise SystemExit(f"ampl settings {' '.join(names)} failed")
-    rows = [
-        f"| {as_code(each['key'])} | {as_code(str(each['value']))} | {each['from']} | {sentence_as_markdown(each['meaning'])} |"
-        for each in json.loads(printed.getvalue())["settings"]
-    ]
-    return "\n".join(["| setting | value | from | meaning |", "|---|---|---|---|", *rows])
+    lines = ["| setting | value | from | meaning |", "|---|---|---|---|"]
+    for each in json.loads(printed.getvalue())["settings"]:
+        value = as_code(str(each["value"]))
+        lines.append(f"| {as_code(each['key'])} | {value} | {each['from']} | {sentence_as_markdown(each['meaning'])} |")
+    return "\n".join(lines)
 
 
 def _repository_path(file: Any) -> str:
@@ -109,7 +112,7 @@ def _linked_path(target: str, file: Any) -> str:
 
 def _code_linked(file: Any) -> Iterator[str]:
     text = _FENCE.sub("", file.content_string)
-    for path in (_linked_path(found["target"], file) for found in LINK.finditer(text) if found["target"]):
+    for path in (_linked_path(found["target"], file) for found in _LINK.finditer(text) if found["target"]):
         if not path.startswith("docs/") and path not in ELSEWHERE:
             yield path
 
@@ -118,18 +121,21 @@ def _source_page(path: str) -> str:
     return f"source/{path}.md"
 
 
+def _link_to_line(found: re.Match[str], file: Any) -> str:
+    """A link to the line of a symbol, as HTML: MkDocs does not know that the lines of a source page have names."""
+    path = _linked_path(found["target"], file)
+    line = find_symbol((ROOT / path).read_text(encoding="utf-8"), found["symbol"]).lineno
+    page = posixpath.relpath(_source_page(path).removesuffix(".md"), posixpath.dirname(file.src_uri) or ".")
+    return f'<a href="{page}.html#__codelineno-0-{line}">{found["text"]}</a>'
+
+
 def _site_link(found: re.Match[str], file: Any) -> str:
     """The same link between pages of the site."""
     target, anchor = found["target"], found["anchor"]
     if not target:
         return found[0]
     path = _linked_path(target, file)
-    if path.startswith("docs/"):
-        place = path.removeprefix("docs/")
-    else:
-        place = ELSEWHERE.get(path, _source_page(path))
-        if anchor and path.endswith(".py"):
-            anchor = f"__codelineno-0-{symbol_line((ROOT / path).read_text(encoding='utf-8'), anchor)}"
+    place = path.removeprefix("docs/") if path.startswith("docs/") else ELSEWHERE.get(path, _source_page(path))
     place = place if Path(place).suffix else f"{place}/index.md"
     link = posixpath.relpath(place, posixpath.dirname(file.src_uri) or ".")
     return f"]({link}#{anchor})" if anchor else f"]({link})"

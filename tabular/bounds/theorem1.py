@@ -27,7 +27,7 @@ class ModelPolicyDivergence:
 
     Attributes:
         model_part: E_{d_pi}[KL(P* || P_hat)], the only part the return gap depends on.
-        policy_part: E_{d_pi, s'~P*}[KL(pi_b || pi)](s'), slack: it vanishes only at pi = pi_b.
+        policy_part: E_{d_pi, s'~P*}[KL(pi_b || pi) at s'], slack: it vanishes only at pi = pi_b.
     """
 
     model_part: float

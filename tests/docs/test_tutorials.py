@@ -1,9 +1,9 @@
 """Every block of docs/tutorials/ is run as it stands there, in order, in an empty folder; what a page shows is printed.
 
-    ```python                   code, in one session a page
-    ```python title="FILE.py"   written to that file instead; so is ```toml title="FOLDER/FILE"
-    ```sh                       commands: `ampl ...`, and `pip install FOLDER` of what was written
-    ```text                     what the block before printed has these lines; ... stands for anything
+```python                   code, in one session a page
+```python title="FILE.py"   written to that file instead; so is ```toml title="FOLDER/FILE"
+```sh                       commands: `ampl ...`, and `pip install FOLDER` of what was written
+```text                     what the block before printed has these lines; ... stands for anything
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def lacks(shown: str, printed: str) -> str:
     return ""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem[0] in "135")) for page in PAGES]
+)
 def test_the_blocks_of_a_tutorial_run_and_print_what_it_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

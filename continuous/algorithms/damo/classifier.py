@@ -72,7 +72,7 @@ class TransitionClassifier(nn.Module):
 
     @torch.no_grad()
     def log_ratio(self, batch: Batch) -> Tensor:
-        """R = -logit, clipped, nats, [K, B]: positive where the transition is typical of the model."""
+        """R = -logit, clipped, nats, [K, B]: positive where the transition is typical of the model.  Eq. 4."""
         return (-self.logit(batch)).clamp(-self.config.log_ratio_clip, self.config.log_ratio_clip)
 
     def update(self, real: Batch, imagined: Batch, mixing: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
