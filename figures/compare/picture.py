@@ -17,6 +17,7 @@ from ampl.statistics import CONFIDENCE
 from figures.compare.results import Compared, Comparison
 from figures.compare.rows import Measure, Policies
 from figures.drawing.style import BLUE, GRAY, headline, literal, new_figure, panel_title
+from figures.inputs.scores import provenance
 
 _MOST_ROWS = 40
 _LABEL_WIDTH = 44  # letters
@@ -47,8 +48,9 @@ def draw(comparison: Comparison) -> Figure:
     n_runs = sum(len(each.row.runs) for each in drawn if len(each.row.tasks) == 1)
     n_tasks = len({task for each in drawn for task in each.row.tasks})
     more = len(comparison.rows) - len(drawn)
-    detail = f"Not drawn: the {more} rows after the first {_MOST_ROWS}." if more else "All rows of the tables."
-    headline(figure, f"{n_runs} runs on {n_tasks} {'task' if n_tasks == 1 else 'tasks'}", detail)
+    missing = f"Not drawn: the {more} rows after the first {_MOST_ROWS}." if more else "All rows of the tables."
+    finding = f"{n_runs} runs on {n_tasks} {'task' if n_tasks == 1 else 'tasks'}"
+    headline(figure, finding, missing, provenance([run for each in drawn for run in each.row.runs]))
     return figure
 
 

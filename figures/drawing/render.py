@@ -8,9 +8,9 @@ from io import BytesIO
 from matplotlib.figure import Figure
 
 from ampl.files import SIGNATURE
-from figures.drawing.style import look
+from figures.drawing.style import CaptionedFigure, look
 
-_METADATA: dict[str, dict[str, str | None]] = {
+_SIGNED: dict[str, dict[str, str | None]] = {
     ".png": {"Software": SIGNATURE},
     ".pdf": {"Creator": SIGNATURE, "Producer": None, "CreationDate": None},
     ".svg": {"Creator": SIGNATURE, "Date": None},
@@ -37,8 +37,18 @@ def render(draw: Callable[[], Figure], suffixes: Iterable[str]) -> dict[str, byt
 
 def _encode(figure: Figure, suffix: str) -> bytes:
     buffer = _SignedPdf() if suffix == ".pdf" else BytesIO()
-    figure.savefig(buffer, format=suffix.removeprefix("."), metadata=_METADATA[suffix])
+    figure.savefig(buffer, format=suffix.removeprefix("."), metadata=_metadata(suffix, figure))
     return buffer.getvalue()
+
+
+def _metadata(suffix: str, figure: Figure) -> dict[str, str | None]:
+    """Who wrote the file, no date, and the figure's caption under the names that the format has for it."""
+    signed = _SIGNED[suffix]
+    caption = figure.caption if isinstance(figure, CaptionedFigure) else None
+    if caption is None:
+        return signed
+    reading, source = ("Subject", "Keywords") if suffix == ".pdf" else ("Description", "Source")
+    return {**signed, "Title": caption.finding, reading: caption.reading, source: caption.source}
 
 
 class _SignedPdf(BytesIO):

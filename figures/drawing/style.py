@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from textwrap import fill
+from dataclasses import dataclass
+from textwrap import fill, wrap
 from typing import Any
 
+import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.typing import LineStyleType
 
 from ampl.printing import printable
 
@@ -24,9 +27,15 @@ VERMILLION = "#D55E00"  # kept for what is broken: no ordinary series has it
 WINE, OLIVE = "#882255", "#999933"  # Tol (2021), muted
 SERIES_COLORS = (SKY, ORANGE, GREEN, PURPLE, BLUE, GRAY, BLACK, WINE)
 SERIES_MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 7, prime to the 8 colors: 56 pairs
+SERIES_LINES: tuple[LineStyleType, ...] = (
+    "-", "--", "-.", ":", (0, (7, 1.5, 1, 1.5, 1, 1.5)), (0, (1, 0.7, 4, 0.7)),
+)  # fmt: skip
+"""As many as a panel has lines: they are told apart without their colors."""
+MOST_LINES = len(SERIES_LINES)
 
 _MARGIN = 0.12  # inches left of the headline
-_LETTERS_PER_INCH = 12.2  # of the line below the headline
+_SMALL, _SMALL_LINE = 7.5, 0.135  # of the notes: size in points, height of a line in inches
+_GRAIN = 1024  # of the room for panels: sums of such shares are exact, so that a layout comes out the same every time
 _SETTINGS = {
     "figure.dpi": 150,
     "savefig.dpi": 150,
@@ -60,27 +69,75 @@ def look() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
+@dataclass(frozen=True, kw_only=True)
+class Caption:
+    """What a figure says in words, each as one line; a file of it holds them too.
+
+    Attributes:
+        finding: what it shows.
+        reading: how to read it.
+        source: what it is drawn from.
+    """
+
+    finding: str
+    reading: str
+    source: str
+
+
+class CaptionedFigure(Figure):
+    """A figure that knows its caption once it has one."""
+
+    caption: Caption | None = None
+
+
+def new_figure(width: float, height: float) -> CaptionedFigure:
     """An empty canvas, `width` by `height` inches, that keeps labels from overlapping."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = CaptionedFigure(figsize=(width, height), layout="constrained")
     _layout(figure).set(w_pad=0.11, h_pad=0.08)
     return figure
 
 
-def headline(figure: Figure, finding: str, detail: str) -> None:
-    """Writes at the top left what the figure shows (bold) and how to read it, wrapped; the panels keep below."""
-    height = figure.get_figheight()
-    width = int(_LETTERS_PER_INCH * figure.get_figwidth())
+def headline(figure: CaptionedFigure, finding: str, subtitle: str, *notes: str) -> None:
+    """Writes the finding (bold, at most two lines) and one line below it on top, and notes in small print at the foot.
+
+    Panels and legends, which must be there already, keep between them. A subtitle too long for one line becomes a note.
+
+    Args:
+        figure: with its panels and legends.
+        finding: what it shows.
+        subtitle: how to read it.
+        notes: more on that; the last one says what it is drawn from. Empty ones count for nothing.
+    """
+    width, height = figure.get_figwidth(), figure.get_figheight()
+    left, room = _MARGIN / width, width - 2 * _MARGIN
+    said = [printable(note) for note in (subtitle, *notes) if note]
+    figure.caption = Caption(finding=printable(finding), reading=" ".join(said[:-1]), source=said[-1])
     place: dict[str, Any] = {"va": "top", "parse_math": False}
-    left = _MARGIN / figure.get_figwidth()
-    first = figure.text(left, 1 - 0.12 / height, printable(finding), size=13, weight="bold", **place)
-    room = (1 - 2 * left) * figure.bbox.width / first.get_window_extent().width  # for how much of it
-    if room < 1:
-        first.set_text(fill(printable(finding), int(room * len(finding)), break_on_hyphens=False))
-    above = 0.25 * first.get_text().count("\n")  # inches, of the lines after the first
-    detail = "\n".join(fill(printable(line), width, break_on_hyphens=False) for line in detail.split("\n"))
-    figure.text(left, 1 - (0.40 + above) / height, detail, size=10, color=GRAY, **place)
-    _layout(figure).set(rect=(0, 0, 1, 1 - (0.66 + above + 0.18 * detail.count("\n")) / height))
+    lines = _fitted(figure, printable(finding), room, size=13, weight="bold")
+    first = "\n".join(lines if len(lines) <= 2 else [lines[0], f"{lines[1]} …"])
+    figure.text(left, 1 - 0.12 / height, first, size=13, weight="bold", **place)
+    top = 0.40 + 0.25 * first.count("\n")  # inches
+    if subtitle and len(_fitted(figure, said[0], room, size=10)) == 1:
+        figure.text(left, 1 - top / height, said.pop(0), size=10, color=GRAY, **place)
+        top += 0.26
+    small = [line for note in said for line in _fitted(figure, note, room, size=_SMALL)]
+    foot = _SMALL_LINE * len(small) + 0.08
+    figure.text(left, 0.05 / height, "\n".join(small), size=_SMALL, color=GRAY, va="bottom", parse_math=False)
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, foot / height, 1, 1 - foot / height), figure.transFigure)
+        foot += legend.get_window_extent().height / figure.dpi + 0.05
+    below, above = (np.ceil(_GRAIN * inches / height) / _GRAIN for inches in (foot, top))
+    _layout(figure).set(rect=(0, float(below), 1, float(1 - above - below)))
+
+
+def _fitted(figure: Figure, text: str, room: float, **look: Any) -> list[str]:
+    """A text in lines of at most `room` inches, by the width of its letters on average."""
+    probe = figure.text(0, 0, text, parse_math=False, **look)
+    share = room * figure.dpi / max(probe.get_window_extent().width, 1.0)
+    probe.remove()
+    if share >= 1.0:
+        return [text]
+    return wrap(text, max(int(0.96 * share * len(text)), 20), break_on_hyphens=False)
 
 
 def panel_title(axes: Axes, name: str, *notes: tuple[str, str]) -> None:
@@ -100,6 +157,11 @@ def literal(text: str) -> str:
 def series_look(index: int) -> tuple[str, str]:
     """Color and marker of the series number `index`."""
     return SERIES_COLORS[index % len(SERIES_COLORS)], SERIES_MARKERS[index % len(SERIES_MARKERS)]
+
+
+def series_line(index: int) -> LineStyleType:
+    """Line style of the series number `index`."""
+    return SERIES_LINES[index % MOST_LINES]
 
 
 def _layout(figure: Figure) -> ConstrainedLayoutEngine:

@@ -10,6 +10,7 @@ A figure declares its record as a class whose annotations say the shape of each 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
@@ -24,6 +25,8 @@ Numbers = NDArray[np.float64]
 Texts = NDArray[np.str_]
 Shape = tuple[int | str, ...]  # a letter stands for a length that must be the same wherever it occurs
 INFINITE = "may be infinite"  # stands behind the shape of such numbers
+
+_DIGEST = 12  # letters of a file's hash that name it
 
 REMEDY = "Delete the file and run the command again to compute it anew."
 
@@ -51,6 +54,12 @@ class Record:
                 if np.isnan(arrays[name]).any() or (INFINITE not in shape and np.isinf(arrays[name]).any()):
                     raise InvalidFileError(f"{path}: array '{name}' holds values that are not finite. {REMEDY}")
         return cls(**{name: arrays[name] for name in declared})
+
+
+def record_source(path: Path) -> str:
+    """One sentence: which record, told by its bytes, and how it came about."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGEST]
+    return f"Record {path.name} (SHA-256 {digest}), which `ampl figure {path.stem}` computed."
 
 
 def _check_kind(path: Path, name: str, array: NDArray[Any], kinds: str) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
-from ampl.files import read_json, read_npz
+from ampl.files import read_json
 from ampl.runs.metrics_table import EPOCH, Curve, read_curves
 from ampl.runs.run_identity import flat_settings, recorded_settings
 from ampl.settings import variant_folder, variant_label
@@ -37,7 +37,6 @@ _T = TypeVar("_T")
 _SEED = re.compile(r"seed(0|[1-9]\d*)")
 _SNAPSHOT = re.compile(r"epoch_(\d+)")
 _RETURN_SPREAD = "evaluation/return_spread"  # over the episodes of an evaluation; an exact return has none
-_MEAN_TOLERANCE = 1e-2  # of weights, whose mean is one
 _PLACE = 4  # parts of a run's path below the folder of all runs
 _COMMIT_LENGTH = 7  # letters that name a commit
 
@@ -207,30 +206,6 @@ def check_is_folder(folder: Path) -> None:
 def recent(values: NDArray[np.float64]) -> float:
     """Mean of the last SCORE_WINDOW measurements, or of all if there are fewer; at least one."""
     return float(values[-SCORE_WINDOW:].mean())
-
-
-def read_weights(path: Path) -> NDArray[Any]:
-    """The estimated weights of one snapshot, [N], >= 0, mean one.  Raises InvalidFileError."""
-    weights = read_npz(path, "the weights of a run", ["weights"])["weights"]
-    valid = weights.ndim == 1 and weights.size > 0 and weights.dtype.kind == "f" and bool(np.isfinite(weights).all())
-    if not valid or weights.min() < 0 or abs(weights.mean(dtype=np.float64) - 1.0) > _MEAN_TOLERANCE:
-        raise InvalidFileError(f"{path} does not hold weights: expected [N] finite numbers, >= 0, of mean one.")
-    return weights
-
-
-def read_exact_weights(path: Path) -> NDArray[Any] | None:
-    """The exact weights beside those of a snapshot, [N]; None if they are not known.
-
-    Raises:
-        InvalidFileError: no weights, or as many as there are not.
-    """
-    exact = read_npz(path, "the weights of a run", [], ["exact_weights"]).get("exact_weights")
-    if exact is None:
-        return None
-    shape = read_weights(path).shape
-    if exact.shape != shape or exact.dtype.kind != "f" or not np.isfinite(exact).all() or exact.min() < 0.0:
-        raise InvalidFileError(f"{path} does not hold exact weights: expected {list(shape)} finite numbers, >= 0.")
-    return exact
 
 
 def _order(path: Path) -> tuple[str, str, int, str]:

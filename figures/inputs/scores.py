@@ -110,6 +110,16 @@ def step_range(runs: Iterable[Run]) -> str:
     return (low if low == high else f"{low} to {high}") + scaled
 
 
+def provenance(runs: Iterable[Run]) -> str:
+    """One sentence: seeds, data, steps, device and commit."""
+    runs = list(runs)
+    return (
+        f"Seeds: {distinct(str(run.seed) for run in runs)}; data: {distinct(run.data for run in runs)}; "
+        f"gradient steps: {step_range(runs)}; "
+        f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
+    )
+
+
 def with_spread(mean: float, std: float | None, form: str = ".1f") -> str:
     """The two as text: "55.8 ± 3.9"; without the second where there is none."""
     return f"{mean:{form}}" if std is None else f"{mean:{form}} ± {std:{form}}"

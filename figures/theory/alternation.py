@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.drawing.style import BLACK, BLUE, GRAY, ORANGE, headline, literal, new_figure, panel_title
-from figures.inputs.records import Numbers, Record, Texts
+from figures.inputs.records import Numbers, Record, Texts, record_source
 
 _COLORS = (BLUE, ORANGE)
 _WIDTHS = (1.4, 3.2)  # the weighted curve is drawn inside the other where they coincide
@@ -54,8 +54,11 @@ def draw(path: Path) -> Figure:
         quantities = (record.true_return, record.lower_bound, record.model_divergence)
         for axes, values in zip(grid[:, task], quantities, strict=True):
             _draw_variants(axes, record, values[task])
-        for height, color in ((record.optimal_return[task], BLACK), (record.behavior_return[task], GRAY)):
-            grid[0, task].axhline(height, color=color, linewidth=1.0, linestyle=":")
+        for height, color, line in (
+            (record.optimal_return[task], BLACK, "--"),
+            (record.behavior_return[task], GRAY, ":"),
+        ):
+            grid[0, task].axhline(height, color=color, linewidth=1.0, linestyle=line)
         grid[-1, task].set_xlabel("epoch")
         panel_title(grid[0, task], str(record.task[task]))
     for axes, label in zip(grid[:, 0], labels, strict=True):
@@ -65,12 +68,12 @@ def draw(path: Path) -> Figure:
         for color, width, name in zip(_COLORS, _WIDTHS, record.variant, strict=True)
     ]
     handles += [
-        Line2D([], [], color=BLACK, linestyle=":", label="optimal policy"),
+        Line2D([], [], color=BLACK, linestyle="--", label="optimal policy"),
         Line2D([], [], color=GRAY, linestyle=":", label="behavior policy"),
         Line2D([], [], color=GRAY, alpha=0.4, label="model refitted"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5 if n_tasks > 2 else 3, columnspacing=1.6)
-    headline(figure, *_finding(record))
+    headline(figure, *_finding(record), record_source(path))
     return figure
 
 
@@ -84,8 +87,8 @@ def _draw_variants(axes: Axes, record: AlternationRecord, values: Numbers) -> No
         axes.plot(record.epoch, middle, color=color, linewidth=width)
 
 
-def _finding(record: AlternationRecord) -> tuple[str, str]:
-    """In how many tasks weighting helps at the end, from the record: the headline and the line below it."""
+def _finding(record: AlternationRecord) -> tuple[str, str, str]:
+    """In how many tasks weighting helps at the end, from the record: headline, line below it, note."""
     late = record.epoch > record.epoch[-1] / 2.0  # whole periods between refits, for some tasks oscillate
 
     def gains(values: Numbers) -> Numbers:
@@ -102,10 +105,11 @@ def _finding(record: AlternationRecord) -> tuple[str, str]:
     share = 100.0 * gains(record.true_return) / scale
     low, high = (f"{value:+.2g} %".replace("-", "−") for value in (share.min(), share.max()))
     vacuous = int((record.lower_bound.max(axis=(1, 2, 3)) < record.behavior_return).sum())
-    detail = (
-        f"They raise the lower bound on {raised(record.lower_bound)}, the true return on {raised(record.true_return)}: "
+    subtitle = f"Lines and bands: medians and quartiles of {record.true_return.shape[2]} datasets. Scales differ."
+    note = (
+        f"Weighted refits raise the lower bound on {raised(record.lower_bound)}, the true return on "
+        f"{raised(record.true_return)}: "
         f"it changes by {low} to {high} of the way from behavior policy to optimum (means over the second half of the "
-        f"epochs). On {vacuous} the lower bound never reaches the behavior policy's return. Lines and bands: medians "
-        f"and quartiles of {record.true_return.shape[2]} datasets. Scales differ from panel to panel."
+        f"epochs). On {vacuous} the lower bound never reaches the behavior policy's return."
     )
-    return finding, detail
+    return finding, subtitle, note

@@ -28,12 +28,12 @@ from figures.drawing.style import (
     new_figure,
     panel_title,
 )
-from figures.inputs.records import Numbers, Record, Texts
+from figures.inputs.records import Numbers, Record, Texts, record_source
 
 _LOOKS: tuple[tuple[str, LineStyleType, float], ...] = (
     (BLACK, "-", 2.2),
-    (GREEN, "-", 1.5),
-    (BLUE, "-", 1.5),
+    (GREEN, "-.", 1.5),
+    (BLUE, (0, (1, 0.7, 4, 0.7)), 1.5),
     (ORANGE, "-", 2.0),
     (GRAY, "--", 1.3),
 )
@@ -67,7 +67,7 @@ def draw(path: Path) -> Figure:
     grid = figure.subplots(2, n_kinds + 1, squeeze=False)
     rows = (
         (record.alpha, record.by_alpha, record.share_by_alpha, "coefficient α   (reward units per nat)"),
-        (record.model_error, record.by_error, record.share_by_error, "share of noise in the model   (no unit)"),
+        (record.model_error, record.by_error, record.share_by_error, "share of noise in the model"),
     )
     fixed = (f"model error {float(record.fixed_error):g}", f"α = {float(record.fixed_alpha):g}")
     for row, (places, values, share, label) in enumerate(rows):
@@ -82,7 +82,7 @@ def draw(path: Path) -> Figure:
         grid[row, 0].set_ylabel("value   (reward units a step)")
         grid[row, n_kinds].set_ylabel("share of MDPs with D > J")
     figure.legend(handles=_legend(record), loc="outside lower center", ncols=5, columnspacing=1.6)
-    headline(figure, *_finding(record))
+    headline(figure, *_finding(record), record_source(path))
     return figure
 
 
@@ -125,8 +125,8 @@ def _legend(record: DamoGapRecord) -> list[Line2D]:
     return [*values, *kinds]
 
 
-def _finding(record: DamoGapRecord) -> tuple[str, str]:
-    """Where D stops to be a lower bound, from the record: the headline and the line below it."""
+def _finding(record: DamoGapRecord) -> tuple[str, str, str]:
+    """Where D stops to be a lower bound, from the record: headline, line below it, note."""
     limits = [
         f"{record.alpha[share >= 0.5].max():.2g} for {name}"
         for name, share in zip(record.divergence, record.share_by_alpha, strict=True)
@@ -134,13 +134,13 @@ def _finding(record: DamoGapRecord) -> tuple[str, str]:
     ]
     if limits:
         finding = "For small α, DAMO's inner minimum D exceeds the true return it is meant to bound"
-        detail = f"D > J on at least half of the MDPs up to α = {', '.join(limits)}. "
+        subtitle = f"D > J on at least half of the MDPs up to α = {', '.join(limits)}."
     else:
         finding = "DAMO's inner minimum D stays below the true return of most MDPs at every α tried"
-        detail = ""
+        subtitle = "D > J on less than half of the MDPs, whatever α."
     below = bool((record.by_alpha[:, _SURROGATE] <= record.by_alpha[:, _TRUE] + 1e-9).all())
-    detail += "The surrogate S stays below J, " if below else "The surrogate S exceeds J somewhere, "
+    detail = "The surrogate S stays below J, " if below else "The surrogate S exceeds J somewhere, "
     least = record.share_by_error[:, 0].max()
     detail += f"but training maximizes D. With a model error of {record.model_error[0]:g}, D still exceeds J on up to "
     detail += f"{100 * least:.0f} % of the MDPs at α = {float(record.fixed_alpha):g}. Panels are cut below."
-    return finding, detail
+    return finding, subtitle, detail

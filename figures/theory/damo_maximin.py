@@ -6,6 +6,7 @@ quartiles.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from figures.drawing.style import BLACK, GRAY, headline, literal, new_figure, panel_title, series_look
-from figures.inputs.records import Numbers, Record, Texts
+from figures.inputs.records import Numbers, Record, Texts, record_source
 
 _LINEAR = 0.02  # of the right panel's symmetric logarithm, reward units a step
 _TRUTH = "needs the truth"
@@ -36,31 +37,37 @@ class DamoMaximinRecord(Record):
 def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
     record = DamoMaximinRecord.read(path, "damo-maximin")
-    figure = new_figure(11.5, 6.0)
-    left, right = figure.subplots(1, 2)
-    _draw_lines(left, record, record.earned)
-    left.axhline(1.0, color=BLACK, linewidth=1.0, linestyle=":")
-    left.axhline(0.0, color=GRAY, linewidth=1.0, linestyle=":")
-    left.set_ylabel("true return   (0: behavior policy, 1: optimum)")
-    left.set_ylim(max(-1.0, float(np.quantile(record.earned, 0.25, axis=0).min()) - 0.05), 1.08)
-    panel_title(left, "What the maximizer earns")
-    _draw_lines(right, record, record.claimed)
-    right.axhline(0.0, color=BLACK, linewidth=1.0)
-    right.set_yscale("symlog", linthresh=_LINEAR)
-    right.set_ylabel("claimed − earned   (reward units a step)")
-    panel_title(right, "What it was promised", ("above zero: overestimated", GRAY))
-    for axes in (left, right):
-        axes.set_xscale("log")
+    of_truth = [_TRUTH in str(name) for name in record.method]
+    rows = [[i for i, needs in enumerate(of_truth) if needs == wanted] for wanted in (False, True)]
+    rows = [methods for methods in rows if methods]
+    figure = new_figure(11.5, 2.4 + 3.6 * len(rows))
+    grid = figure.subplots(len(rows), 2, squeeze=False, sharex="col", sharey="col")
+    grid[0, 0].set_xscale("log")
+    grid[0, 1].set_xscale("log")
+    grid[0, 1].set_yscale("symlog", linthresh=_LINEAR)
+    grid[0, 0].set_ylim(max(-1.0, float(np.quantile(record.earned, 0.25, axis=0).min()) - 0.05), 1.08)
+    for (left, right), methods in zip(grid, rows, strict=True):
+        of = [("of methods that need the truth", GRAY)] if of_truth[methods[0]] else []
+        _draw_lines(left, record, record.earned, methods)
+        left.axhline(1.0, color=BLACK, linewidth=1.0, linestyle="--")
+        left.axhline(0.0, color=GRAY, linewidth=1.0, linestyle=":")
+        left.set_ylabel("true return\n(0: behavior policy, 1: optimum)")
+        panel_title(left, "What the maximizer earns", *of)
+        _draw_lines(right, record, record.claimed, methods)
+        right.axhline(0.0, color=BLACK, linewidth=1.0)
+        right.set_ylabel("claimed − earned\n(reward units a step)")
+        panel_title(right, "What it was promised", *of, ("above zero: overestimated", GRAY))
+    for axes in grid[-1]:
         axes.set_xlabel("coefficient α   (reward units per nat)")
     figure.legend(handles=_legend(record), loc="outside lower center", ncols=4, columnspacing=1.6)
-    headline(figure, *_finding(record))
+    headline(figure, *_finding(record), record_source(path))
     return figure
 
 
-def _draw_lines(axes: Axes, record: DamoMaximinRecord, values: Numbers) -> None:
-    """The median of each method, with the quartiles as a light band."""
+def _draw_lines(axes: Axes, record: DamoMaximinRecord, values: Numbers, methods: Sequence[int]) -> None:
+    """The median of each of some methods, with the quartiles as a light band."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-    for index in range(len(record.method)):
+    for index in methods:
         color, marker = series_look(index)
         line = "--" if _TRUTH in str(record.method[index]) else "-"
         axes.plot(record.alpha, middle[index], color=color, marker=marker, markersize=5, linestyle=line, linewidth=1.5)
@@ -78,8 +85,8 @@ def _legend(record: DamoMaximinRecord) -> list[Line2D]:
     return handles
 
 
-def _finding(record: DamoMaximinRecord) -> tuple[str, str]:
-    """Who overestimates and what each earns at its best, from the record: the headline and the line below it."""
+def _finding(record: DamoMaximinRecord) -> tuple[str, str, str]:
+    """Who overestimates and what each earns at its best, from the record: headline, line below it, note."""
     earned, claimed = np.median(record.earned, axis=0), np.median(record.claimed, axis=0)  # [M, G]
     fair = [index for index, name in enumerate(record.method) if _TRUTH not in str(name)]
     over = [str(record.method[index]) for index in fair if claimed[index, 0] > 0.0]
@@ -87,8 +94,8 @@ def _finding(record: DamoMaximinRecord) -> tuple[str, str]:
     ranked = sorted(fair, key=lambda index: -earned[index].max())
     ranking = ", ".join(f"{earned[index].max():.2f} {record.method[index]}" for index in ranked)
     detail = f"Overestimated: {', '.join(over)}. " if over else ""
-    detail += f"Median earned at the best of the α tried (differences are not tested): {ranking}. "
-    detail += (
+    detail += f"Median earned at the best of the α tried (differences are not tested): {ranking}."
+    subtitle = (
         f"Medians and quartiles over {len(record.earned)} random MDPs whose models are wrong where data are scarce."
     )
-    return finding, detail
+    return finding, subtitle, detail

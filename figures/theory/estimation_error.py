@@ -13,10 +13,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from figures.drawing.style import (
     BLACK,
     GRAY,
+    MOST_LINES,
     OLIVE,
     SERIES_COLORS,
     headline,
@@ -25,7 +27,7 @@ from figures.drawing.style import (
     panel_title,
     series_look,
 )
-from figures.inputs.records import INFINITE, Numbers, Record, Texts
+from figures.inputs.records import INFINITE, Numbers, Record, Texts, record_source
 
 _COLORS = (*SERIES_COLORS, OLIVE)  # there are nine estimators
 _SHRINKING = 0.5  # points of line width from one series to the next, so that curves that coincide all show
@@ -41,7 +43,7 @@ class EstimationErrorRecord(Record):
     setting: Annotated[Texts, "C"]
     estimator: Annotated[Texts, "E"]
     size: Annotated[Numbers, "N"]  # transitions
-    weights_error: _Errors  # L1(d_b) distance to w*, no unit
+    weights_error: _Errors  # L1(d_b) distance to w*
     return_error: _Errors  # reward units
     log_range: Annotated[Numbers, "M", "C", "E", "N", 2, INFINITE]  # 5 %, 95 % quantiles of log w under d_b, nats
     true_log_range: Annotated[Numbers, "M", 2]  # the same of w*
@@ -51,26 +53,36 @@ def draw(path: Path) -> Figure:
     """Draws the record at `path`.  Raises InvalidFileError."""
     record = EstimationErrorRecord.read(path, "estimation-error")
     columns = [(m, c) for m in range(len(record.mdp)) for c in range(len(record.setting))]
-    figure = new_figure(1.5 + 3.1 * max(len(columns), 3), 10.4)
-    grid = figure.subplots(3, len(columns), sharey="row", squeeze=False)
-    for column, (m, c) in enumerate(columns):
-        _draw_errors(grid[0, column], record.size, record.weights_error[m, c])
-        _draw_errors(grid[1, column], record.size, record.return_error[m, c])
-        _draw_ranges(grid[2, column], record.log_range[m, c, :, -1], record.true_log_range[m])
-        panel_title(grid[0, column], str(record.mdp[m]), (str(record.setting[c]), BLACK))
-    grid[0, 0].set_ylabel("mean |w − w*| under $d_b$   (no unit)")
-    grid[1, 0].set_ylabel("|return error|   (reward a step)")
-    grid[2, 0].set_ylabel(f"5–95 % range of log w at\nN = {record.size[-1]:,.0f}   (nats)")
+    count = len(record.estimator)
+    groups = np.array_split(np.arange(count), -(-count // MOST_LINES))  # of estimators, a row of panels each
+    figure = new_figure(1.5 + 3.1 * max(len(columns), 3), 4.4 + 6.0 * len(groups))
+    grid = figure.subplots(2 * len(groups) + 1, len(columns), sharey="row", squeeze=False)
+    for quantity, (errors, label) in enumerate((
+        (record.weights_error, "mean |w − w*| under $d_b$"),
+        (record.return_error, "|return error|   (reward a step)"),
+    )):  # fmt: skip
+        rows = grid[quantity * len(groups) :][: len(groups)]
+        for row, group in zip(rows, groups, strict=True):
+            if row[0] is not rows[0, 0]:
+                row[0].sharey(rows[0, 0])
+            row[0].set_ylabel(label)
+            for axes, (m, c) in zip(row, columns, strict=True):
+                _draw_errors(axes, record.size, errors[m, c], group)
+    for (above, *_, below), (m, c) in zip(grid.T, columns, strict=True):
+        _draw_ranges(below, record.log_range[m, c, :, -1], record.true_log_range[m])
+        panel_title(above, str(record.mdp[m]), (str(record.setting[c]), BLACK))
+    grid[-1, 0].set_ylabel(f"5–95 % range of log w at\nN = {record.size[-1]:,.0f}   (nats)")
     figure.legend(handles=_legend(record), loc="outside lower center", ncols=4)
-    headline(figure, *_finding(record))
+    headline(figure, *_finding(record), record_source(path))
     return figure
 
 
-def _draw_errors(axes: Axes, size: Numbers, error: Numbers) -> None:
-    """Median over the datasets, a line an estimator, and the slope -1/2.  error: [E, N, D]."""
+def _draw_errors(axes: Axes, size: Numbers, error: Numbers, group: NDArray[np.intp]) -> None:
+    """Median over the datasets, a line an estimator of the group, and the slope -1/2 of all.  error: [E, N, D]."""
     median = np.median(error, axis=-1)  # [E, N]; infinite where most datasets had no answer
-    for index, curve in enumerate(median):
+    for index in group:
         color, marker = _look(index)
+        curve = median[index]
         shown = np.where(np.isfinite(curve) & (curve > 0.0), curve, np.nan)
         axes.plot(size, shown, color=color, marker=marker, markersize=4.5, linewidth=_width(index, len(median)))
     drawn = median[np.isfinite(median[:, 0]) & (median[:, 0] > 0.0), 0]
@@ -116,8 +128,8 @@ def _legend(record: EstimationErrorRecord) -> list[Line2D]:
     return [*handles, slope, Line2D([], [], color=GRAY, alpha=0.25, linewidth=9, label="exact w*")]
 
 
-def _finding(record: EstimationErrorRecord) -> tuple[str, str]:
-    """How many estimators approach w* in the first setting, and what the others keep: headline and line below."""
+def _finding(record: EstimationErrorRecord) -> tuple[str, str, str]:
+    """How many estimators approach w* in the first setting, and what the others keep: headline, line below it, note."""
     median = np.median(record.weights_error, axis=-1)  # [M, C, E, N]
     with np.errstate(invalid="ignore"):
         fallen = (median[..., -1] <= 0.1 * median[..., 0]) & np.isfinite(median[..., -1])  # [M, C, E]
@@ -128,6 +140,6 @@ def _finding(record: EstimationErrorRecord) -> tuple[str, str]:
     detail += f"{record.size[-1]:,.0f}. Not: {staying or 'none'}. With {record.setting[-1]}: "
     detail += f"{last.sum()} of {len(last)}. "
     unanswered = float(np.mean(np.isinf(record.weights_error)))
-    detail += f"Medians of {record.weights_error.shape[-1]} datasets; {unanswered:.1%} of the runs had no answer. "
-    detail += "Curves that coincide lie inside one another."
-    return finding, detail
+    detail += f"{unanswered:.1%} of the runs had no answer."
+    subtitle = f"Medians of {record.weights_error.shape[-1]} datasets. Curves that coincide lie inside one another."
+    return finding, subtitle, detail

@@ -21,7 +21,7 @@ from ampl.errors import InvalidFileError
 from figures.drawing.style import BLACK, GRAY, PURPLE, SERIES_MARKERS, WINE, headline, literal, new_figure, panel_title
 from figures.drawing.violins import LEFT, RIGHT, Distribution, describe, draw_violins, percentage, set_scale
 from figures.inputs.names import MAIN
-from figures.inputs.records import INFINITE, REMEDY, Numbers, Record, Texts
+from figures.inputs.records import INFINITE, REMEDY, Numbers, Record, Texts, record_source
 from figures.training.variants import COLORS, LABELS
 
 _OURS = "AMPL"  # stands in the name of AMPL's own estimator
@@ -39,7 +39,7 @@ class Figure2TruthRecord(Record):
     retraining: Annotated[Numbers, "R"]  # 1 for the first
     log_weights: Annotated[Numbers, "E", "R", "M", INFINITE]  # of mean one; -inf for a weight of zero
     true_log_weights: Annotated[Numbers, "R", "M", INFINITE]  # exact, same rows; -inf where the policy never goes
-    error_l1: Annotated[Numbers, "E", "R"]  # mean of abs(w - w*) over the data, no unit
+    error_l1: Annotated[Numbers, "E", "R"]  # mean of abs(w - w*) over the data
     flat_error: Annotated[Numbers, "R"]  # mean of abs(1 - w*) over the data
     return_error: Annotated[Numbers, "E", "R"]  # abs(mean of w r over the data - J), in reward units
 
@@ -101,7 +101,7 @@ def draw_beside_truth(record: Figure2TruthRecord, path: Path, measures: Sequence
         Patch(color=_look(record, i)[0], alpha=0.55, label=literal(n)) for i, n in enumerate(map(str, record.estimator))
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3 if n_estimators > 3 else 4)
-    headline(figure, *_finding(record, estimated, exact))
+    headline(figure, *_finding(record, estimated, exact), record_source(path))
     return figure
 
 
@@ -154,22 +154,22 @@ def _look(record: Figure2TruthRecord, index: int) -> tuple[str, str]:
 
 def _finding(
     record: Figure2TruthRecord, estimated: Sequence[Sequence[Distribution]], exact: Sequence[Distribution]
-) -> tuple[str, str]:
-    """Who is closest to the truth, and how the width of AMPL's weights compares: the headline and what is below."""
+) -> tuple[str, str, str]:
+    """Who is closest to the truth, and how the width of AMPL's weights compares: headline, line below it, note."""
     errors = dict(zip(map(str, record.estimator), record.error_l1.mean(axis=1), strict=True))
     closest = min(errors, key=lambda name: errors[name])
     flat = float(record.flat_error.mean())
     better = sum(error < flat for error in errors.values())
     finding = f"{closest} comes closest to the exact weights: mean |w − w*| is {errors[closest]:.3g}"
-    detail = f"{_FLAT} everywhere would be off by {flat:.3g}: {better} of {len(errors)} estimators beat it. "
-    detail += f"Violins of {record.log_weights.shape[2]:,} rows, quartiles dashed, thin tails cut."
+    subtitle = f"{_FLAT} everywhere would be off by {flat:.3g}: {better} of {len(errors)} estimators beat it."
+    note = f"Violins of {record.log_weights.shape[2]:,} rows, quartiles dashed, thin tails cut."
     widths = [_width(violins) for violins in estimated]
-    detail += "\n" + "; ".join(
+    spans = "; ".join(
         f"{name} spans {width:.2g} nats of log w where the exact weights span {_width(exact):.2g}"
         for name, width in zip(errors, widths, strict=True)
         if _OURS in name
     )
-    return finding, detail.rstrip()
+    return finding, subtitle, f"{note} {spans}".rstrip()
 
 
 def _width(violins: Sequence[Distribution]) -> float:

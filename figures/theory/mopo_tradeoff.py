@@ -30,7 +30,7 @@ from figures.drawing.style import (
     new_figure,
     panel_title,
 )
-from figures.inputs.records import Numbers, Record, Texts
+from figures.inputs.records import Numbers, Record, Texts, record_source
 
 _ROUNDING = 1e-9  # relative to the largest return
 _ZERO_PLACE = 0.35  # of the coefficient 0 on the logarithmic axis, as a share of the smallest positive one
@@ -72,9 +72,9 @@ def draw(path: Path) -> Figure:
         for axes in grid[row]:
             axes.set_ylabel("return J   (reward a step)")
     grid[-1, 0].set_xlabel("allowed mean uncertainty δ   (unit of the metric)")
-    grid[-1, 1].set_xlabel("penalty coefficient λ / (γ c)   (no unit)")
+    grid[-1, 1].set_xlabel("penalty coefficient λ / (γ c)")
     figure.legend(handles=_legend(), loc="outside lower center", ncols=3, columnspacing=1.6)
-    headline(figure, *_finding(record))
+    headline(figure, *_finding(record), record_source(path))
     return figure
 
 
@@ -82,7 +82,7 @@ def _draw_trade_off(axes: Axes, record: MopoTradeoffRecord, row: int) -> None:
     """J(pi^delta), Eq. 11's right side and the points of three policies, against delta."""
     delta, guarantee = record.delta[row], record.guarantee[row]
     axes.plot(delta, record.best_return[row], color=BLUE, linewidth=1.6, drawstyle="steps-post")
-    axes.plot(delta, record.bound[row], color=ORANGE, linewidth=1.6)
+    axes.plot(delta, record.bound[row], color=ORANGE, linewidth=1.6, linestyle="-.")
     axes.axhline(guarantee, color=GREEN, linewidth=1.4, linestyle="--")
     for (uncertainty, returned), color, marker in (
         (record.behavior_point[row], GRAY, "s"),
@@ -112,7 +112,7 @@ def _draw_coefficients(axes: Axes, record: MopoTradeoffRecord, row: int) -> None
     axes.fill_between(places, earned, claimed, where=list(claimed > earned), interpolate=True, color=VERMILLION,
                       alpha=0.13, linewidth=0)  # fmt: skip
     axes.plot(places, earned, color=GREEN, marker="o", markersize=5, linewidth=1.4)
-    axes.plot(places, claimed, color=PURPLE, marker="D", markersize=4.5, linewidth=1.4)
+    axes.plot(places, claimed, color=PURPLE, marker="D", markersize=4.5, linewidth=1.4, linestyle="--")
     axes.axhline(record.optimum_point[row, 1], color=BLACK, linewidth=1.0, linestyle=":")
     axes.axhline(record.behavior_point[row, 1], color=GRAY, linewidth=1.0, linestyle=":")
     axes.axvline(1.0, color=GRAY, linewidth=1.0, linestyle="--")
@@ -147,18 +147,18 @@ def _legend() -> list[Line2D | Patch]:
 
     return [
         Line2D([], [], color=BLUE, linewidth=1.6, label="J(π^δ): best return within δ"),
-        Line2D([], [], color=ORANGE, linewidth=1.6, label="Eq. 11: J(π^δ) − 2λδ, λ = γ c"),
+        Line2D([], [], color=ORANGE, linewidth=1.6, linestyle="-.", label="Eq. 11: J(π^δ) − 2λδ, λ = γ c"),
         Line2D([], [], color=GREEN, linewidth=1.4, linestyle="--", label="J(π̂): earned at λ = γ c"),
         Line2D([], [], color=GREEN, marker="o", markersize=5, label="earned in the truth"),
         point(GRAY, "s", "behavior policy (dotted: its return)"),
         point(BLACK, "*", "optimal policy (dotted: its return)"),
-        Line2D([], [], color=PURPLE, marker="D", markersize=4.5, label="claimed, penalty included"),
+        Line2D([], [], color=PURPLE, marker="D", markersize=4.5, linestyle="--", label="claimed, penalty included"),
         Patch(color=VERMILLION, alpha=0.2, label="claimed but not earned"),
     ]
 
 
-def _finding(record: MopoTradeoffRecord) -> tuple[str, str]:
-    """Whether the guarantee was kept, counted on the record: the headline and the lines below it."""
+def _finding(record: MopoTradeoffRecord) -> tuple[str, str, str]:
+    """Whether the guarantee was kept, counted on the record: headline, line below it, note."""
     rounding = _ROUNDING * max(float(np.abs(record.best_return).max()), 1e-300)
     above = record.guarantee[:, None] < record.bound - rounding
     kept = int(np.count_nonzero(~above.any(axis=1) & (record.guarantee >= record.supremum - rounding)))
@@ -171,9 +171,10 @@ def _finding(record: MopoTradeoffRecord) -> tuple[str, str]:
     )
     if kept < total or not (over > rounding).all():
         finding = f"MOPO's penalized optimum keeps its guarantee in {kept} of {total} cases"
+    subtitle = f"Its return exceeds Theorem 4.4's side by {over.min():.2g} to {over.max():.2g}."
     detail = (
-        f"Its return exceeds Theorem 4.4's side by {over.min():.2g} to {over.max():.2g}. From λ = γ c on the claimed "
+        f"From λ = γ c on the claimed "
         f"return is a lower bound in {np.count_nonzero(honest[:, proved])} of {honest[:, proved].size} cases; with a "
         f"smaller λ, which no theorem covers, in {np.count_nonzero(honest[:, ~proved])} of {honest[:, ~proved].size}."
     )
-    return finding, detail
+    return finding, subtitle, detail

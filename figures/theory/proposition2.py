@@ -28,7 +28,7 @@ from figures.drawing.style import (
     new_figure,
     panel_title,
 )
-from figures.inputs.records import Numbers, Record, Texts
+from figures.inputs.records import Numbers, Record, Texts, record_source
 
 _FLOOR = 1e-13  # relative error below which only rounding is left: curves end there
 _ROUNDING = 1e-12  # a relative error this far above the guarantee is still rounding
@@ -44,7 +44,7 @@ class Proposition2Record(Record):
     mdp: Annotated[Texts, "M"]
     policy: Annotated[Texts, 2]  # the one near the behavior policy first
     norm: Annotated[Texts, 3]  # L1(d_b), L2(d_b), sup
-    error: Annotated[Numbers, "M", 2, 3, "K+1"]  # norm of w_k - w*, no unit
+    error: Annotated[Numbers, "M", 2, 3, "K+1"]  # norm of w_k - w*
     factor: Annotated[Numbers, "M", 2, 3]  # operator norm of the linear part of T: the worst possible one-step factor
     rate: Annotated[Numbers, "M", 2, 3, 3]  # factor an iteration that each curve's tail shows, and its 95 % interval
     discount: Annotated[Numbers, "M"]
@@ -68,7 +68,7 @@ def draw(path: Path) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("iteration k of w ← T w")
     figure.legend(handles=_legend(record), loc="outside lower center", ncols=5, columnspacing=1.6)
-    headline(figure, *_finding(record, relative))
+    headline(figure, *_finding(record, relative), record_source(path))
     return figure
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, headline, new_figure, panel_title
-from figures.inputs.records import Numbers, Record, Texts
+from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, headline, new_figure, panel_title, series_line
+from figures.inputs.records import Numbers, Record, Texts, record_source
 
 _Part: TypeAlias = Annotated[Numbers, "T", "N", "D"]
 
@@ -37,39 +37,41 @@ def draw(path: Path) -> Figure:
     record = ReturnGapRecord.read(path, "return-gap-finite")
     gap = record.optimization + record.dense + record.sparse
     lines = {
-        "gap to the optimum": (gap, BLACK),
-        "optimization": (record.optimization, BLUE),
-        "model error, data dense": (record.dense, GREEN),
-        "model error, data sparse": (record.sparse, ORANGE),
+        "gap to the optimum": (gap, BLACK, series_line(0)),
+        "optimization": (record.optimization, BLUE, series_line(1)),
+        "model error, data dense": (record.dense, GREEN, series_line(2)),
+        "model error, data sparse": (record.sparse, ORANGE, series_line(5)),
     }
     n_tasks = len(record.task)
     figure = new_figure(max(8.0, 3.6 * n_tasks), 4.6)
     for task, axes in enumerate(figure.subplots(1, n_tasks, squeeze=False)[0]):
         axes.axhline(0.0, color="#888888", linewidth=0.8)
         axes.axhline(record.behavior_gap[task], color=GRAY, linestyle=":", linewidth=1.2)
-        for values, color in lines.values():
+        for values, color, line in lines.values():
             drawn = values[task]
             axes.fill_between(record.size, drawn.min(-1), drawn.max(-1), color=color, alpha=0.13, linewidth=0)
-            axes.plot(record.size, drawn.mean(-1), color=color, linewidth=2.4 if color == BLACK else 1.6)
+            width = 2.4 if color == BLACK else 1.6
+            axes.plot(record.size, drawn.mean(-1), color=color, linestyle=line, linewidth=width)
         axes.set_xscale("log")
         axes.set_xlabel("transitions")
         panel_title(axes, str(record.task[task]))
         if not task:
             axes.set_ylabel("reward a step")
-    handles = [Line2D([], [], color=color, label=name) for name, (_, color) in lines.items()]
+    handles = [Line2D([], [], color=color, linestyle=line, label=name) for name, (_, color, line) in lines.items()]
     handles += [Line2D([], [], color=GRAY, linestyle=":", label="gap of the behavior policy")]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    headline(figure, *_finding(record, gap))
+    headline(figure, *_finding(record, gap), record_source(path))
     return figure
 
 
-def _finding(record: ReturnGapRecord, gap: Numbers) -> tuple[str, str]:
+def _finding(record: ReturnGapRecord, gap: Numbers) -> tuple[str, str, str]:
     """How much data the model's best policy needs to beat the behavior policy, and what the optimization part says."""
     better = gap.mean(-1) < record.behavior_gap[:, None]  # [T, N]
     needed = ", ".join(f"{record.size[np.argmax(row)]:,.0f}" if row.any() else "none" for row in better)
     finding = f"The model's best policy beats the behavior policy, on average, from {needed} transitions on"
     detail = (
         "Optimization is at most zero: in its own model the policy is the best, so the gap is the model's error less "
-        f"what planning gains from it. Means over {gap.shape[2]} datasets, bands from the lowest to the highest."
+        "what planning gains from it."
     )
-    return finding, detail
+    subtitle = f"Means over {gap.shape[2]} datasets, bands from the lowest to the highest."
+    return finding, subtitle, detail

@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from figures.drawing.style import BLACK, GREEN, VERMILLION, headline, literal, new_figure, panel_title, series_look
-from figures.inputs.records import INFINITE, Numbers, Record, Texts
+from figures.inputs.records import INFINITE, Numbers, Record, Texts, record_source
 
 _ZERO_GAP = 1e-12  # below it a gap is rounding error: not drawn, never a violation
 _TOLERANCE = 1e-9  # relative; a bound met with equality is not broken
@@ -60,7 +60,7 @@ def draw(path: Path) -> Figure:
     handles = _legend(record)
     columns = len(handles) if len(handles) <= 9 else -(-len(handles) // 2)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2, handletextpad=0.4)
-    headline(figure, *_finding(record, visible, broken))
+    headline(figure, *_finding(record, visible, broken), record_source(path))
     return figure
 
 

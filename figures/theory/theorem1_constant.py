@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from figures.drawing.style import BLACK, BLUE, GREEN, VERMILLION, headline, new_figure
-from figures.inputs.records import Numbers, Record
+from figures.inputs.records import Numbers, Record, record_source
 
 _SAFE, _SMALLER = np.sqrt(2.0), np.sqrt(0.5)
 _TOLERANCE = 1e-6  # relative; the search stops at about this accuracy
@@ -77,9 +77,9 @@ def draw(path: Path) -> Figure:
 
     axes.set_xlim(0.0, 1.0)
     axes.set_ylim(0.0, 1.6)
-    axes.set_xlabel("discount γ (no unit)")
-    axes.set_ylabel(r"constant needed   $c = |\Delta J|\;/\;(\gamma\, r_{\max}\sqrt{D}\,/\,(1-\gamma))$   (no unit)")
-    headline(figure, *_finding(record))
+    axes.set_xlabel("discount γ")
+    axes.set_ylabel(r"constant needed   $c = |\Delta J|\;/\;(\gamma\, r_{\max}\sqrt{D}\,/\,(1-\gamma))$")
+    headline(figure, *_finding(record), record_source(path))
     return figure
 
 

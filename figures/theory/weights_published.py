@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from figures.drawing.style import BLACK, BLUE, GRAY, SKY, WINE, headline, literal, new_figure, panel_title
-from figures.inputs.records import Numbers, Record, Texts
+from figures.drawing.style import BLACK, BLUE, GRAY, SKY, WINE, headline, literal, new_figure, panel_title, series_line
+from figures.inputs.records import Numbers, Record, Texts, record_source
 
 _COLORS = (BLUE, SKY, WINE)
 
@@ -54,7 +54,9 @@ def draw(path: Path) -> Figure:
     )):  # fmt: skip
         axes = figure.add_subplot(above[column])
         for index in range(count):
-            axes.plot(record.step[index], values[index], color=_color(index), linewidth=1.6)
+            axes.plot(
+                record.step[index], values[index], color=_color(index), linestyle=series_line(index), linewidth=1.6
+            )
         axes.set_xlabel("updates")
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
@@ -70,9 +72,12 @@ def draw(path: Path) -> Figure:
     for index in range(count):
         _draw_rows(figure.add_subplot(below[index]), record, index)
     names = [literal(str(name)) for name in record.estimator]
-    handles = [Line2D([], [], color=_color(index), label=name) for index, name in enumerate(names)]
+    handles = [
+        Line2D([], [], color=_color(index), linestyle=series_line(index), label=name)
+        for index, name in enumerate(names)
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=count)
-    headline(figure, *_finding(record))
+    headline(figure, *_finding(record), record_source(path))
     return figure
 
 
@@ -91,20 +96,25 @@ def _draw_rows(axes: Axes, record: WeightsPublishedRecord, index: int) -> None:
     )
 
 
+def _look(index: int) -> dict[str, Any]:
+    """Of a line."""
+    return {"color": _color(index), "linestyle": series_line(index)}
+
+
 def _color(index: int) -> str:
     return _COLORS[index % len(_COLORS)]
 
 
-def _finding(record: WeightsPublishedRecord) -> tuple[str, str]:
+def _finding(record: WeightsPublishedRecord) -> tuple[str, str, str]:
     """Whether the published estimator moves, and whether towards w*."""
     moved, start, end = record.distance_from_one[0, -1], record.error[0, 0], record.error[0, -1]
     nearer = "towards w*" if end < start else "away from w*"
     finding = (
         f"As published, AMPL's weights move {moved:.2g} from one, {nearer}: mean |w − w*| {start:.4g}, then {end:.4g}"
     )
-    detail = f"Exact weights are {float(record.exact_distance_from_one):.3g} from one. "
-    detail += "Policy: the optimum's gain with half the behavior policy's noise; exact critic; one seed.\n"
-    detail += (
-        "Grey: w = w*. Weights have mean one over the data; Eq. 10 is measured before they are divided by their mean."
+    subtitle = f"Exact weights are {float(record.exact_distance_from_one):.3g} from one. Gray: w = w*."
+    detail = (
+        "Policy: the optimum's gain with half the behavior policy's noise; exact critic; one seed. "
+        "Weights have mean one over the data; Eq. 10 is measured before they are divided by their mean."
     )
-    return finding, detail
+    return finding, subtitle, detail

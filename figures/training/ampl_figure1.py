@@ -38,7 +38,7 @@ def draw(folder: Path) -> Figure:
     grid[0].set_yticks(range(len(VARIANTS)), [LABELS[variant] for variant in VARIANTS])
     grid[0].set_ylim(len(VARIANTS) - 0.4, -0.6)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=9.5)
-    headline(figure, _finding(cells), _detail(cells, stopped))
+    headline(figure, _finding(cells), f"Ours: mean of the last {SCORE_WINDOW} evaluations.", _detail(cells, stopped))
     return figure
 
 
@@ -97,13 +97,13 @@ def _finding(cells: Sequence[Cell]) -> str:
 
 
 def _detail(cells: Sequence[Cell], stopped: Sequence[Run]) -> str:
-    """Where our bars come from: two lines."""
+    """Where our bars come from."""
     runs = [run for cell in cells for run in cell.runs]
     names = [f"{run.task} {run.variant} seed {run.seed}" for run in stopped]
     more = [f"{len(names) - _SHOWN_STOPPED} more"] if len(names) > _SHOWN_STOPPED else []
     lost = f"; stopped, not counted: {', '.join(names[:_SHOWN_STOPPED] + more)}" if names else ""
     return (
         f"Ours: {len(runs)} seeds of {len(cells)} cells; data: {distinct(run.data for run in runs) or 'none'}; "
-        f"mean of the last {SCORE_WINDOW} evaluations; gradient steps: {step_range(runs)}\n"
+        f"gradient steps: {step_range(runs)}; device: {distinct(run.device for run in runs) or 'none'}; "
         f"commit: {distinct(run.commit for run in runs) or 'none'}{lost}"
     )

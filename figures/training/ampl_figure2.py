@@ -23,8 +23,9 @@ from figures.drawing.style import BLACK, GRAY, VERMILLION, WINE, headline, new_f
 from figures.drawing.violins import Distribution, describe, draw_violins, set_scale
 from figures.inputs.names import ALGORITHM, MAIN, train_command
 from figures.inputs.paper_results import FIGURE_2, FIGURE_2_TASK, Quartiles
-from figures.inputs.runs import UNKNOWN, Ending, Run, find_runs, read_weights
+from figures.inputs.runs import UNKNOWN, Ending, Run, find_runs
 from figures.inputs.scores import distinct
+from figures.inputs.weights import read_weights
 from figures.training.variants import COLORS, ESTIMATORS, LABELS
 
 logger = logging.getLogger(__name__)
@@ -63,17 +64,20 @@ def draw(folder: Path, selection: Selection) -> Figure:
     chosen = {run.variant: run for run in runs if (run.task, run.seed) == (task, seed)}
     violins = {variant: _violins(run) for variant, run in chosen.items() if run.counts}
     figure = new_figure(10.8, 8.0)
-    for axes, variant in zip(figure.subplots(2, 2).flat, ESTIMATORS, strict=True):
+    grid = figure.subplots(2, 2)
+    for axes, variant in zip(grid.flat, ESTIMATORS, strict=True):
         paper = FIGURE_2[variant] if selection.paper else ()
         panel_title(axes, LABELS[variant], *_notes(chosen.get(variant), task, seed, variant, violins.get(variant, {})))
         _draw_panel(axes, variant, chosen.get(variant), violins.get(variant, {}), paper)
-    for axes in figure.axes[::2]:
-        axes.set_ylabel("log w   (w of mean one; nats)")
+    for row in grid:
+        for axes in [axes for axes in row if axes.axison][:1]:
+            axes.set_ylabel("log w   (w of mean one; nats)")
     if selection.paper:
         label = "paper, seed 2: first quartile, median, third quartile; thin line: drawn extent"
         handle = Line2D([], [], color=WINE, linewidth=4.0, label=label)
         figure.legend(handles=[handle], loc="outside lower left", fontsize=9.5)
-    headline(figure, _finding(violins), _detail(task, seed, [chosen[v] for v in ESTIMATORS if v in violins]))
+    reading = "Dashed: quartiles of all transitions. Every panel has its own scale."
+    headline(figure, _finding(violins), reading, _detail(task, seed, [chosen[v] for v in ESTIMATORS if v in violins]))
     return figure
 
 
@@ -156,6 +160,7 @@ def _draw_panel(
         why = "no run" if run is None else fill(printable(run.message), 44)
         axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=GRAY, parse_math=False)
         axes.set(xticks=[], yticks=[])
+        axes.set_axis_off()
         return
     set_scale(axes, labels, ends, room_below=any(violin.excluded for violin in violins.values()))
     axes.set_xlabel("epochs before the retraining" if violins else "retraining")
@@ -184,15 +189,14 @@ def _nats(span: float) -> str:
 
 
 def _detail(task: str, seed: int, runs: Sequence[Run]) -> str:
-    """Where the violins come from: two lines."""
+    """Where the violins come from."""
     if not runs:
         return f"{task}, seed {seed}."
     steps = distinct(UNKNOWN if run.steps is None else f"{run.steps:,}" for run in runs)
     weight_steps = distinct(UNKNOWN if run.weight_steps is None else f"{run.weight_steps:,}" for run in runs)
     scaled = ", schedule scaled down" if any(run.scaled for run in runs) else ""
     return (
-        f"{task}, seed {seed}; data: {distinct(run.data for run in runs)}; dashed: quartiles of all transitions. "
-        f"Every panel has its own scale.\n"
-        f"Gradient steps: {steps}; of the weights at each retraining: {weight_steps}{scaled}; "
+        f"{task}, seed {seed}; data: {distinct(run.data for run in runs)}; "
+        f"gradient steps: {steps}; of the weights at each retraining: {weight_steps}{scaled}; "
         f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}"
     )

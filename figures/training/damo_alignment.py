@@ -33,6 +33,8 @@ from figures.training.damo_runs import ALGORITHM, LABELS, how_to_make, most_comp
 _VARIANTS = ("no-er", "no-ir", "main")  # the paper's rows
 _FRAME = (0.5, 99.5)  # percentiles of the points that the panels reach to
 _MARGIN = 0.12  # of that range, on each side
+_MARKERS = (("o", 6), ("x", 10))  # of the two sets, and their areas
+_LAYERS = 20  # parts that the points are drawn in, so that neither set hides the other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +89,13 @@ def draw(folder: Path) -> Figure:
     figure = new_figure(9.6, 2.2 + 3.3 * len(rows))
     grid = figure.subplots(len(rows), len(_COLUMNS), sharex="col", sharey="col", squeeze=False)
     distances = [_draw_column(list(grid[:, place]), column, rows) for place, column in enumerate(_COLUMNS)]
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=3, columnspacing=1.6)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=2, columnspacing=1.6)
     headline(
         figure,
         _finding(task, distances, min(min(map(len, vars(each.samples).values())) for each in found)),
-        "\n".join([_detail(task, rows), *(_how_to_fill(task, name) for name in missing)]),
+        "Energy coefficient: 0 where distributions are the same, at most 1. Points: the seed named.",
+        *(_how_to_fill(task, name) for name in missing),
+        *_detail(task, rows),
     )
     return figure
 
@@ -159,10 +163,11 @@ def _draw_column(
 def _draw_points(axes: Axes, plane: Plane, pair: tuple[Numbers, Numbers], colors: tuple[str, str]) -> int:
     """Both sets in one mixed order, so that neither hides the other; returns how many points the frame cuts off."""
     places = plane.project(np.concatenate(pair))
-    names = np.repeat(np.array(colors), [len(cloud) for cloud in pair])
-    order = np.random.default_rng(0).permutation(len(places))
-    x, y = places[order].T
-    axes.scatter(x, y, c=names[order].tolist(), s=7, alpha=0.5, linewidths=0, rasterized=True)
+    of_second = np.arange(len(places)) >= len(pair[0])
+    for part in np.array_split(np.random.default_rng(0).permutation(len(places)), _LAYERS):
+        for mine, color, (marker, size) in zip((~of_second[part], of_second[part]), colors, _MARKERS, strict=True):
+            x, y = places[part[mine]].T
+            axes.scatter(x, y, color=color, marker=marker, s=size, alpha=0.6, linewidths=0.6, rasterized=True)
     limits = np.array([axes.get_xlim(), axes.get_ylim()])
     return int(((places < limits[:, 0]) | (places > limits[:, 1])).any(axis=1).sum())
 
@@ -173,10 +178,10 @@ def _how_to_fill(task: str, variant: str) -> str:
 
 
 def _legend() -> list[Line2D]:
-    sets = {label: color for column in _COLUMNS for label, color in zip(column.labels, column.colors, strict=True)}
     return [
-        Line2D([], [], color=color, marker="o", linestyle="", markersize=6, label=label)
-        for label, color in sets.items()
+        Line2D([], [], color=color, marker=marker, linestyle="", markersize=6, label=label)
+        for column in _COLUMNS
+        for label, color, (marker, _) in zip(column.labels, column.colors, _MARKERS, strict=True)
     ]
 
 
@@ -203,12 +208,12 @@ def _closest(column: Mapping[str, Sequence[float]], resolution: float) -> str:
     return " and ".join(best) + (" alike" if len(best) > 1 else "")
 
 
-def _detail(task: str, rows: Mapping[str, Sequence[_Sampled]]) -> str:
+def _detail(task: str, rows: Mapping[str, Sequence[_Sampled]]) -> tuple[str, str]:
     cells = [
         Cell(task=task, variant=variant, runs=tuple(each.run for each in there)) for variant, there in rows.items()
     ]
     return (
-        "Energy coefficient: energy distance over its largest possible value, in all standardized dimensions; "
-        "0: same distribution, about 1 / n for two samples of n rows from one. Points: the seed named.\n"
-        + circumstance_notes(cells, LABELS)[0]
+        "Energy coefficient: energy distance over its largest possible value, in all standardized dimensions; about "
+        "1 / n for two samples of n rows from one distribution.",
+        circumstance_notes(cells, LABELS)[0],
     )

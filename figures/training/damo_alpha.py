@@ -10,17 +10,19 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
 from ampl.statistics import over_seeds
 from figures.drawing.seed_curves import draw_seeds, fold_far_values
-from figures.drawing.style import BLACK, BLUE, GRAY, headline, new_figure, panel_title
+from figures.drawing.style import BLACK, BLUE, GRAY, headline, new_figure, panel_title, series_line
 from figures.inputs.names import MAIN
 from figures.inputs.records import Numbers
 from figures.inputs.runs import SCORE_WINDOW, recent
@@ -40,7 +42,7 @@ _LABELS = {variant: variant for variant in _VARIANTS}
 _MOST_TASKS = 3
 _TICK_RATIO = 1.45  # of alphas that are both labeled
 
-Color = tuple[float, float, float, float]
+_Look: TypeAlias = tuple[tuple[float, float, float, float], LineStyleType]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +76,21 @@ def draw(folder: Path) -> Figure:
     tasks = most_complete_tasks([(setting.task, setting.variant) for setting in everything], _MOST_TASKS)
     rows = {task: [setting for setting in everything if setting.task == task] for task in tasks}
     settings = [setting for row in rows.values() for setting in row]
-    colors = _colors([setting.alpha for setting in settings])
+    looks = _looks([setting.alpha for setting in settings])
     figure = new_figure(15.6, 2.1 + 3.5 * len(rows))
     grid = figure.subplots(len(rows), 4, squeeze=False)
     for axes, (task, row) in zip(grid, rows.items(), strict=True):
-        _draw_scores(axes[0], axes[1], task, row, colors)
-        _draw_values(axes[2], axes[3], row, colors)
-    figure.legend(handles=_legend(colors), loc="outside lower center", ncols=6, columnspacing=1.6)
+        _draw_scores(axes[0], axes[1], task, row, looks)
+        _draw_values(axes[2], axes[3], row, looks)
+    figure.legend(handles=_legend(looks), loc="outside lower center", ncols=6, columnspacing=1.6)
     more = len({setting.task for setting in everything}) - len(tasks)
-    detail = f"Points: means over seeds of the last {SCORE_WINDOW} evaluations, bars: ± one standard deviation over "
-    detail += "seeds; "
-    detail += "lines by epoch: means, bands: lowest to highest seed; main: the task's own α, thick. "
-    detail += f"{more} more tasks with runs are not drawn.\n" if more else "\n"
+    subtitle = (
+        f"Points: means over seeds of the last {SCORE_WINDOW} evaluations; bars: ± one standard deviation of them."
+    )
+    detail = "Lines by epoch: means over seeds, bands from the lowest to the highest; main: the task's own α, thick. "
+    detail += f"{more} more tasks with runs are not drawn." if more else ""
     seeds = [seed for setting in settings for seed in setting.seeds]
-    headline(figure, _finding(rows), detail + origin(seeds, _LABELS) + stopped_line(folder, _VARIANTS, tasks))
+    headline(figure, _finding(rows), subtitle, detail, stopped_line(folder, _VARIANTS, tasks), *origin(seeds, _LABELS))
     return figure
 
 
@@ -105,22 +108,26 @@ def _settings(seeds: Sequence[Seed]) -> list[_Setting]:
     return sorted(found, key=lambda setting: (setting.task, setting.alpha, setting.variant))
 
 
-def _colors(alphas: Sequence[float]) -> dict[float, Color]:
-    """A color for each alpha, dark to light with its logarithm."""
+def _looks(alphas: Sequence[float]) -> dict[float, _Look]:
+    """Color and line style for each alpha, dark to light with its logarithm."""
     different = sorted(set(alphas))
     logs = np.log(different)
     places = 0.85 * (logs - logs[0]) / max(float(np.ptp(logs)), 1e-12)
-    return {alpha: colormaps["viridis"](float(place)) for alpha, place in zip(different, places, strict=True)}
+    colors = [colormaps["viridis"](float(place)) for place in places]
+    return {
+        alpha: (color, series_line(index)) for index, (alpha, color) in enumerate(zip(different, colors, strict=True))
+    }
 
 
 def _draw_scores(
-    by_alpha: Axes, by_epoch: Axes, task: str, row: Sequence[_Setting], colors: Mapping[float, Color]
+    by_alpha: Axes, by_epoch: Axes, task: str, row: Sequence[_Setting], looks: Mapping[float, _Look]
 ) -> None:
     scored = [setting for setting in row if setting.scores.size]
     _draw_ends(by_alpha, scored, [setting.scores for setting in scored], BLUE)
     for setting in scored:
         curves = [seed.run.curve for seed in setting.seeds if seed.run.scored]
-        draw_seeds(by_epoch, curves, colors[setting.alpha], width=_width(setting))
+        color, line = looks[setting.alpha]
+        draw_seeds(by_epoch, curves, color, line=line, width=_width(setting))
     best = max(scored, key=lambda setting: float(setting.scores.mean()), default=None)
     note = f"highest: {best.scores.mean():.1f} at α = {best.alpha:g} ({best.variant})" if best else "no scores recorded"
     panel_title(by_alpha, task, (note, BLUE if best else GRAY))
@@ -128,14 +135,15 @@ def _draw_scores(
     _label_or_remove(by_alpha, by_epoch, "normalized score (0-100)", drawn=bool(scored))
 
 
-def _draw_values(by_alpha: Axes, by_epoch: Axes, row: Sequence[_Setting], colors: Mapping[float, Color]) -> None:
+def _draw_values(by_alpha: Axes, by_epoch: Axes, row: Sequence[_Setting], looks: Mapping[float, _Look]) -> None:
     valued = [setting for setting in row if setting.ends("value").size]
     value, truth = ([setting.ends(name) for setting in valued] for name in ("value", "truth"))
-    _draw_ends(by_alpha, valued, truth, BLACK, line="--")
+    _draw_ends(by_alpha, valued, truth, BLACK, marker="s")
     _draw_ends(by_alpha, valued, value, BLUE)
     for setting in valued:
         curves = [seed.curve(seed.value) for seed in setting.seeds if seed.has_values]
-        draw_seeds(by_epoch, curves, colors[setting.alpha], width=_width(setting))
+        color, line = looks[setting.alpha]
+        draw_seeds(by_epoch, curves, color, line=line, width=_width(setting))
     fold_far_values(by_alpha, value, truth)
     seeds = [seed for setting in valued for seed in setting.seeds]
     folded = fold_far_values(by_epoch, [seed.value for seed in seeds], [seed.truth for seed in seeds])
@@ -153,13 +161,15 @@ def _label_or_remove(by_alpha: Axes, by_epoch: Axes, quantity: str, *, drawn: bo
             axes.remove()
 
 
-def _draw_ends(axes: Axes, settings: Sequence[_Setting], ends: Sequence[Numbers], color: str, line: str = "-") -> None:
-    """Means over seeds against alpha, joined in the order of alpha; main's has a ring."""
+def _draw_ends(
+    axes: Axes, settings: Sequence[_Setting], ends: Sequence[Numbers], color: str, marker: str = "o"
+) -> None:
+    """Means over seeds against alpha, as points, for often they are single seeds; main's has a ring."""
     if not settings:
         return
     alphas, reached = [setting.alpha for setting in settings], [over_seeds(each) for each in ends]
     means, bars = [each.mean for each in reached], [each.std or 0.0 for each in reached]
-    axes.errorbar(alphas, means, yerr=bars, color=color, linestyle=line, linewidth=1.3, marker="o", markersize=4.5,
+    axes.errorbar(alphas, means, yerr=bars, color=color, linestyle="", marker=marker, markersize=5,
                   capsize=3.0, elinewidth=1.1)  # fmt: skip
     mains = [(alpha, mean) for alpha, mean, each in zip(alphas, means, settings, strict=True) if each.variant == MAIN]
     if mains:
@@ -184,11 +194,14 @@ def _width(setting: _Setting) -> float:
     return 2.6 if setting.variant == MAIN else 1.3
 
 
-def _legend(colors: Mapping[float, Color]) -> list[Line2D]:
+def _legend(looks: Mapping[float, _Look]) -> list[Line2D]:
     return [
-        *(Line2D([], [], color=color, label=f"α = {alpha:g}") for alpha, color in colors.items()),
-        Line2D([], [], color=BLUE, marker="o", markersize=4.5, label="score; claimed by the critics"),
-        Line2D([], [], color=BLACK, marker="o", markersize=4.5, linestyle="--", label="earned in the simulator"),
+        *(
+            Line2D([], [], color=color, linestyle=line, label=f"α = {alpha:g}")
+            for alpha, (color, line) in looks.items()
+        ),
+        Line2D([], [], color=BLUE, marker="o", markersize=5, linestyle="", label="score; claimed by the critics"),
+        Line2D([], [], color=BLACK, marker="s", markersize=5, linestyle="", label="earned in the simulator"),
         Line2D([], [], color=BLUE, marker="o", markersize=11, markerfacecolor="none", linestyle="", label="main"),
     ]
 

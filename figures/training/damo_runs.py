@@ -143,22 +143,20 @@ def most_complete_tasks(places: Iterable[tuple[str, str]], most: int) -> list[st
     return sorted(counts, key=lambda task: (-counts[task], task))[:most]
 
 
-def origin(seeds: Sequence[Seed], labels: Mapping[str, str]) -> str:
-    """Data, steps, seeds, device and commit, a line a task, and which seeds record no values."""
+def origin(seeds: Sequence[Seed], labels: Mapping[str, str]) -> tuple[str, str]:
+    """How many seeds record no values (empty if all do); and data, steps, seeds, device and commit by task."""
     cells = [
         Cell(task=task, variant=variant, runs=tuple(seed.run for seed in there))
         for (task, variant), there in grouped(seeds).items()
     ]
     without = sum(not seed.has_values for seed in seeds)
-    lines = circumstance_notes(cells, labels)
-    if without:
-        lines.append(f"{without} of {len(seeds)} runs recorded no value beside the true return: no line there.")
-    return "\n".join(lines)
+    missing = f"{without} of {len(seeds)} runs recorded no value beside the true return: no line there."
+    return missing if without else "", " ".join(circumstance_notes(cells, labels))
 
 
 def stopped_line(folder: Path, variants: Collection[str], tasks: Collection[str]) -> str:
-    """Which seeds stopped, as a line of its own; empty if none did."""
+    """Which seeds stopped, in a sentence; empty if none did."""
     runs = [run for run in find_runs(folder, ALGORITHM, tasks, variants) if run.ending is Ending.STOPPED]
     names = [f"{run.task} {run.variant} seed {run.seed}" for run in runs]
     more = [f"{len(names) - _SHOWN_STOPPED} more"] if len(names) > _SHOWN_STOPPED else []
-    return f"\nStopped, not counted: {', '.join(names[:_SHOWN_STOPPED] + more)}." if names else ""
+    return f"Stopped, not counted: {', '.join(names[:_SHOWN_STOPPED] + more)}." if names else ""

@@ -1,7 +1,7 @@
 """Figure `damo-training`: scores and value estimates of DAMO and its ablations, epoch by epoch. One column a task.
 
-Source: DAMO, Figure 4. Upper row: normalized score; lower row: the critics' value of the evaluation's starts (solid)
-and the discounted return that the policy earns from them in the simulator (dashed).
+Source: DAMO, Figure 4. From above: normalized score; the critics' value of the evaluation's starts, which they claim;
+the discounted return that the policy earns from these starts in the simulator.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from figures.drawing.seed_curves import draw_seeds, fold_far_values
-from figures.drawing.style import BLACK, GRAY, headline, new_figure, panel_title
+from figures.drawing.style import GRAY, MOST_LINES, headline, new_figure, panel_title, series_line
 from figures.inputs.names import MAIN
 from figures.inputs.runs import SCORE_WINDOW, recent
 from figures.training.damo_runs import (
@@ -42,29 +43,44 @@ def draw(folder: Path) -> Figure:
     tasks = most_complete_tasks(all_places, _MOST_TASKS)
     seeds = [seed for task in tasks for seed in everything if seed.run.task == task]
     places = grouped(seeds)
-    figure = new_figure(max(8.6, 4.4 * len(tasks)), 8.4)
-    grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
+    known = [variant for variant in LABELS if any(variant == name for _, name in places)]
+    drawn, others = known[:MOST_LINES], known[MOST_LINES:]
+    lines = {variant: series_line(index) for index, variant in enumerate(drawn)}
+    figure = new_figure(max(8.6, 4.4 * len(tasks)), 10.4)
+    grid = figure.subplots(3, len(tasks), squeeze=False, sharex="col")
     for column, task in enumerate(tasks):
-        there = {variant: places[task, variant] for variant in LABELS if (task, variant) in places}
-        _draw_scores(grid[0, column], task, there)
-        _draw_values(grid[1, column], there)
-        grid[1, column].set_xlabel("epoch")
-    grid[0, 0].set_ylabel("normalized score   (0-100)")
-    grid[1, 0].set_ylabel("discounted value   (reward units)")
-    drawn = [variant for variant in LABELS if any(variant == name for _, name in places)]
-    figure.legend(handles=_legend(drawn), loc="outside lower center", ncols=4, columnspacing=1.6)
+        there = {variant: places[task, variant] for variant in drawn if (task, variant) in places}
+        _draw_scores(grid[0, column], task, there, lines)
+        _draw_values(grid[1, column], grid[2, column], there, lines)
+        grid[2, column].set_xlabel("epoch")
+    for axes, quantity in zip(
+        grid[:, 0], ("normalized score\n(0-100)", *["discounted value\n(reward units)"] * 2), strict=True
+    ):
+        axes.set_ylabel(quantity)
+    figure.legend(handles=_legend(lines), loc="outside lower center", ncols=4, columnspacing=1.6)
     more = len({task for task, _ in all_places}) - len(tasks)
-    detail = "Means over seeds; bands: lowest to highest seed. "
-    detail += f"{more} more tasks with runs are not drawn.\n" if more else "\n"
-    headline(figure, _finding(places), detail + origin(seeds, LABELS) + stopped_line(folder, LABELS, tasks))
+    left_out = [f"{more} more tasks with runs are not drawn."] if more else []
+    left_out += (
+        [f"Not drawn, beyond {MOST_LINES} variants: {', '.join(LABELS[name] for name in others)}."] if others else []
+    )
+    headline(
+        figure,
+        _finding(places),
+        "Means over seeds; bands: lowest to highest seed.",
+        *left_out,
+        stopped_line(folder, LABELS, tasks),
+        *origin(seeds, LABELS),
+    )
     return figure
 
 
-def _draw_scores(axes: Axes, task: str, there: Mapping[str, Sequence[Seed]]) -> None:
+def _draw_scores(
+    axes: Axes, task: str, there: Mapping[str, Sequence[Seed]], lines: Mapping[str, LineStyleType]
+) -> None:
     scores = {variant: [seed.run.curve for seed in seeds if seed.run.scored] for variant, seeds in there.items()}
     for variant, curves in scores.items():
         if curves:
-            draw_seeds(axes, curves, COLORS[variant])
+            draw_seeds(axes, curves, COLORS[variant], line=lines[variant])
     means = {
         variant: np.mean([recent(curve.values) for curve in curves]) for variant, curves in scores.items() if curves
     }
@@ -75,25 +91,30 @@ def _draw_scores(axes: Axes, task: str, there: Mapping[str, Sequence[Seed]]) -> 
     panel_title(axes, task, *notes)
 
 
-def _draw_values(axes: Axes, there: Mapping[str, Sequence[Seed]]) -> None:
+def _draw_values(
+    claimed: Axes, earned: Axes, there: Mapping[str, Sequence[Seed]], lines: Mapping[str, LineStyleType]
+) -> None:
     found = {variant: [seed for seed in seeds if seed.has_values] for variant, seeds in there.items()}
     found = {variant: seeds for variant, seeds in found.items() if seeds}
     for variant, seeds in found.items():
-        draw_seeds(axes, [seed.curve(seed.truth) for seed in seeds], COLORS[variant], line="--", width=1.3, band=False)
-        draw_seeds(axes, [seed.curve(seed.value) for seed in seeds], COLORS[variant])
+        for axes, name in ((claimed, "value"), (earned, "truth")):
+            curves = [seed.curve(getattr(seed, name)) for seed in seeds]
+            draw_seeds(axes, curves, COLORS[variant], line=lines[variant])
     every = [seed for seeds in found.values() for seed in seeds]
-    folded = fold_far_values(axes, [seed.value for seed in every], [seed.truth for seed in every])
+    folded = fold_far_values(claimed, [seed.value for seed in every], [seed.truth for seed in every])
     notes = [("no values recorded", GRAY)]
     if MAIN in found:
         value, truth = (_mean(found[MAIN], name) for name in ("value", "truth"))
         notes = [(f"DAMO at the end: claims {value:.3g}, earns {truth:.3g}", COLORS[MAIN])]
     elif found:
         notes = [("no values of DAMO itself", GRAY)]
-    else:
-        axes.set_yticks([])
     if folded:
         notes.append(("logarithmic beyond the largest true return", GRAY))
-    panel_title(axes, "Claimed and earned", *notes)
+    panel_title(claimed, "Claimed by the critics", *notes)
+    panel_title(earned, "Earned in the simulator")
+    if not found:
+        claimed.set_axis_off()
+        earned.remove()
 
 
 def _mean(seeds: Sequence[Seed], name: str) -> float:
@@ -101,10 +122,9 @@ def _mean(seeds: Sequence[Seed], name: str) -> float:
     return float(np.mean([recent(getattr(seed, name)) for seed in seeds]))
 
 
-def _legend(variants: Sequence[str]) -> list[Line2D]:
+def _legend(lines: Mapping[str, LineStyleType]) -> list[Line2D]:
     return [
-        *(Line2D([], [], color=COLORS[variant], label=LABELS[variant]) for variant in variants),
-        Line2D([], [], color=BLACK, linestyle="--", linewidth=1.3, label="dashed: earned in the simulator"),
+        Line2D([], [], color=COLORS[variant], linestyle=line, label=LABELS[variant]) for variant, line in lines.items()
     ]
 
 

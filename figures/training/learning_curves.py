@@ -2,7 +2,7 @@
 
 Upper row: normalized score, lower row: what the critic says (of the starts of the evaluation's episodes where a run
 records a certificate, otherwise over its batches). Lines are means over seeds, bands reach from the lowest to the
-highest seed. A panel has room for eight variants, those that were published first.
+highest seed. A panel has room for six variants, those that were published first.
 """
 
 from __future__ import annotations
@@ -10,35 +10,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds
-from figures.drawing.style import SERIES_COLORS, headline, literal, new_figure, panel_title, series_look
+from figures.drawing.style import MOST_LINES, headline, literal, new_figure, panel_title, series_line, series_look
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.runs import Run, find_all_runs
-from figures.inputs.scores import distinct, step_range
+from figures.inputs.scores import provenance
 
 _FIRST = ("ampl", "mopo", "damo")  # algorithms; the others follow
 _PUBLISHED = ("main", "mbpo", "nw")
 _CERTIFICATE, _BATCH = "certificate/value_estimate", "critic/value_mean"
 _MOST_TASKS = 6
-_MOST_METHODS = 8  # in a panel
 _LABEL_WIDTH = 32  # letters
 _Method: TypeAlias = tuple[str, str]  # algorithm, and variant with what differs from its settings
 _Curves: TypeAlias = dict[tuple[str, _Method], list[Run]]
 """The seeds of each task and method."""
-_Line: TypeAlias = Literal["-", "--", ":", "-."]
-_LINES: tuple[_Line, ...] = ("-", "--", ":", "-.")
 
 
 def draw(folder: Path) -> Figure:
-    """Draws the scored runs below a folder: the first six tasks, eight variants of each; a line names the others.
+    """Draws the scored runs below a folder: the first six tasks, six variants of each; a note names the others.
 
     Raises:
         InvalidFileError: there is none.
@@ -86,7 +84,7 @@ def _order(run: Run) -> tuple[bool, int]:
 def _with_room(curves: _Curves) -> _Curves:
     """The first tasks, and of each the first methods."""
     tasks = sorted({task for task, _ in curves})[:_MOST_TASKS]
-    places = [place for task in tasks for place in [each for each in curves if each[0] == task][:_MOST_METHODS]]
+    places = [place for task in tasks for place in [each for each in curves if each[0] == task][:MOST_LINES]]
     return {place: runs for place, runs in curves.items() if place in places}
 
 
@@ -100,9 +98,9 @@ def _certified(runs: Sequence[Run]) -> bool:
     return all(len(read_curve(run.path / "metrics.csv", _CERTIFICATE).values) for run in runs)
 
 
-def _look(index: int) -> tuple[str, _Line]:
-    """Color and line style; colors repeat in another style."""
-    return series_look(index)[0], _LINES[index // len(SERIES_COLORS) % len(_LINES)]
+def _look(index: int) -> tuple[str, LineStyleType]:
+    """Color and line style; six in a row differ in both."""
+    return series_look(index)[0], series_line(index)
 
 
 def _label(method: _Method) -> str:
@@ -110,21 +108,21 @@ def _label(method: _Method) -> str:
     return fill(literal(" ".join(method)), _LABEL_WIDTH, break_on_hyphens=False)
 
 
-def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[str, str]:
-    """The best mean score of the last evaluations, and how all runs came about: the headline and the lines below it."""
+def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[str, ...]:
+    """The best mean score of the last evaluations, how to read the panels, and how all runs came about."""
     scores = {place: float(np.mean([run.recent_score for run in runs])) for place, runs in drawn.items()}
     task, method = best = max(scores, key=lambda place: scores[place])
     finding = f"Highest score drawn: {scores[best]:.1f}, {' '.join(method)} on {task}"
     runs = [run for there in drawn.values() for run in there]
     batches = [place for place, there in drawn.items() if not _certified(there)]
-    detail = "Means over seeds of the last evaluations; bands: lowest to highest seed. "
-    detail += "Values: of the starts of evaluation episodes where runs recorded a certificate"
-    detail += f"; otherwise means over batches: {_names(batches)}.\n" if batches else ".\n"
-    detail += f"Data: {distinct(run.data for run in runs)}; steps: {step_range(runs)}; "
-    detail += f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
-    if left_out:
-        detail += f"\nNot drawn, beyond {_MOST_TASKS} tasks and {_MOST_METHODS} variants a task: {_names(left_out)}."
-    return finding, detail
+    subtitle = "Lines: means over seeds; bands: lowest to highest seed."
+    values = "Values: of the starts of evaluation episodes where runs recorded a certificate"
+    values += f"; otherwise means over batches: {_names(batches)}." if batches else "."
+    missing = (
+        f"Not drawn, beyond {_MOST_TASKS} tasks and {MOST_LINES} variants a task: {_names(left_out)}. --runs with a "
+    )
+    missing += "folder that holds only some of the runs draws those."
+    return finding, subtitle, values, missing if left_out else "", provenance(runs)
 
 
 def _names(places: Sequence[tuple[str, _Method]]) -> str:

@@ -1,17 +1,17 @@
 """Figure `lqr-learning`: what each algorithm learns on linear-Gaussian problems, and what it believes. One row a task.
 
 Left: scores, 0 being the return of the policy that collected the data (dotted) and 100 the optimum's (dashed), both
-exact. Then what model and critics promise of the discounted return, minus the true one; above zero they promise too
-much. Both axes leave out what lies far off, as before an algorithm has learned anything. Lines are means over seeds,
-bands reach from the lowest to the highest seed. Right, where runs have them: the weights of the last retraining of the
-first seed beside the exact ones, one point a transition.
+exact. Then what models and, beside them, critics promise of the discounted return, minus the true one; above zero they
+promise too much. These axes leave out what lies far off, as before an algorithm has learned anything. Lines are means
+over seeds, bands reach from the lowest to the highest seed. Right, where runs have them: the weights of the last
+retraining of the first seed beside the exact ones, one point a transition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,16 +22,17 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds
-from figures.drawing.style import headline, literal, new_figure, panel_title, series_look
+from figures.drawing.style import headline, literal, new_figure, panel_title, series_line, series_look
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
-from figures.inputs.runs import Run, find_all_runs, read_exact_weights, read_weights
-from figures.inputs.scores import distinct, step_range
+from figures.inputs.runs import Run, find_all_runs
+from figures.inputs.scores import provenance
+from figures.inputs.weights import read_exact_weights, read_weights
 
 _PREFIX = "lqr-"
 _MOST_TASKS, _MOST_METHODS = 3, 6
 _TRUTH = "truth/discounted_return"
-_PROMISES: Mapping[str, Literal["-", ":"]] = {"certificate/model_return": "-", "certificate/value_estimate": ":"}
+_PROMISES = {"the model": "certificate/model_return", "the critics": "certificate/value_estimate"}
 _LOWEST = -100.0  # score; what lies below is left out of the picture
 _MOST_POINTS = 2000  # of a method's weights
 _LEAST_WEIGHT = 1e-6  # what is below is drawn there
@@ -51,8 +52,8 @@ def draw(folder: Path) -> Figure:
     tasks = sorted({run.task for run in runs})[:_MOST_TASKS]
     methods = sorted({(run.algorithm, run.label) for run in runs if run.task in tasks})[:_MOST_METHODS]
     weighted = {(run.task, run.algorithm, run.label): found for run in reversed(runs) if (found := _weights(run))}
-    columns = 3 if any(task in tasks for task, *_ in weighted) else 2
-    figure = new_figure(4.6 * columns + 1.0, 1.8 + 3.4 * len(tasks))
+    columns = 4 if any(task in tasks for task, *_ in weighted) else 3
+    figure = new_figure(4.0 * columns + 1.0, 1.8 + 3.4 * len(tasks))
     grid = figure.subplots(len(tasks), columns, squeeze=False)
     for row, task in enumerate(tasks):
         drawn = {
@@ -60,15 +61,17 @@ def draw(folder: Path) -> Figure:
             for method in methods
         }
         _draw_scores(grid[row, 0], drawn)
-        _draw_promises(grid[row, 1], drawn)
+        for axes, (who, column) in zip(grid[row, 1:3], _PROMISES.items(), strict=True):
+            _draw_promises(axes, drawn, column)
+            panel_title(axes, f"Promised by {who}")
         panel_title(grid[row, 0], task)
-        if columns == 3:
-            _draw_weights(grid[row, 2], [weighted.get((task, *method)) for method in methods])
-    for axes in grid[:, :2].flat:
+        if columns == 4:
+            _draw_weights(grid[row, 3], [weighted.get((task, *method)) for method in methods])
+    for axes in grid[:, :3].flat:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [
-        Line2D([], [], color=series_look(index)[0], label=literal(" ".join(method)))
+        Line2D([], [], color=series_look(index)[0], linestyle=series_line(index), label=literal(" ".join(method)))
         for index, method in enumerate(methods)
     ]
     handles += [
@@ -85,23 +88,21 @@ def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
         axes.axhline(height, color=_GRAY, linestyle=line, linewidth=1.2)
     for index, there in enumerate(drawn.values()):
         if there:
-            draw_seeds(axes, [run.curve for run in there], series_look(index)[0])
+            draw_seeds(axes, [run.curve for run in there], series_look(index)[0], line=series_line(index))
     axes.set_ylim(_LOWEST, 110.0)
     axes.set_ylabel("score (behavior 0, optimum 100)")
 
 
-def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
+def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]], column: str) -> None:
     axes.axhline(0.0, color=_GRAY, linewidth=1.2)
     every = []
     for index, there in enumerate(drawn.values()):
-        for name, line in _PROMISES.items():
-            curves = [_difference(run, name) for run in there]
-            if curves:
-                draw_seeds(axes, curves, series_look(index)[0], line=line)
-                every += [curve.values for curve in curves]
+        if curves := [_difference(run, column) for run in there]:
+            draw_seeds(axes, curves, series_look(index)[0], line=series_line(index))
+            every += [curve.values for curve in curves]
     size = max((float(np.abs(values[-1])) for values in every if len(values)), default=1.0)
     axes.set_ylim(-2.0 * size, 2.0 * size)  # of the last values; untrained policies and critics are far outside
-    axes.set_ylabel("promised minus true return\n(model: solid, critics: dotted)")
+    axes.set_ylabel("promised minus true return")
 
 
 class _Weights(NamedTuple):
@@ -120,16 +121,17 @@ def _weights(run: Run) -> _Weights | None:
 
 
 def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
-    """Estimated against exact weights, each method's in its color; without any there is no panel."""
+    """Estimated against exact weights, each method's in its color and marker; without any there is no panel."""
     if not any(found):
-        axes.set_axis_off()
+        axes.remove()
         return
     low, high, title, notes = 1.0, 1.0, "", list[tuple[str, str]]()
     for index, weights in enumerate(found):
         if weights is not None:
             shown = slice(None, None, max(1, len(weights.exact) // _MOST_POINTS))
             exact, estimated = (np.maximum(each[shown], _LEAST_WEIGHT) for each in (weights.exact, weights.estimated))
-            axes.scatter(exact, estimated, s=4, color=series_look(index)[0], alpha=0.4, linewidths=0)
+            color, marker = series_look(index)
+            axes.scatter(exact, estimated, s=4, color=color, marker=marker, alpha=0.4, linewidths=0)
             ends = np.percentile((exact, estimated), [0.5, 99.9])
             low, high = min(low, ends[0]), max(high, ends[1])
             title = f"weights after epoch {weights.epoch}"
@@ -152,14 +154,12 @@ def _difference(run: Run, name: str) -> Curve:
     return Curve(epochs, values[0] - values[1])
 
 
-def _finding(runs: list[Run], task: str) -> tuple[str, str]:
-    """How far each algorithm came on the first task, and how the runs came about."""
+def _finding(runs: list[Run], task: str) -> tuple[str, str, str]:
+    """How far each algorithm came on the first task, how to read it, and how the runs came about."""
     scores: dict[str, list[float]] = {}
     for run in runs:
         if run.task == task:
             scores.setdefault(" ".join((run.algorithm, run.label)), []).append(float(run.curve.values[-1]))
     came = ", ".join(f"{name} {np.mean(last):.0f}" for name, last in sorted(scores.items()))
-    detail = "Last scores; 100 is the optimum. Returns are discounted and start where an evaluation's episodes start.\n"
-    detail += f"Data: {distinct(run.data for run in runs)}; updates: {step_range(runs)}; "
-    detail += f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
-    return f"On {task}: {came}", detail
+    subtitle = "Last scores; 100 is the optimum. Returns are discounted and start where an evaluation's episodes start."
+    return f"On {task}: {came}", subtitle, provenance(runs)

@@ -17,7 +17,6 @@ from ampl.runs.metrics_table import Curve, read_curve
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
 from figures.inputs.runs import Run, find_all_runs
-from figures.inputs.scores import distinct, step_range
 
 ERRORS = 2.0  # standard errors to each side that bands show
 
@@ -53,27 +52,29 @@ def draw_measured(
     Args:
         axes: the panel.
         runs: seeds of one algorithm on one task, at least one.
-        column: its standard error is in the column of the same name with `_error` at the end.
+        column: see `measured`.
         color: of line and band.
         line: its style.
         width: of the line, in points.
     """
+    epochs, mean, error = measured(runs, column)
+    axes.plot(epochs, mean, color=color, linestyle=line, linewidth=width)
+    if error.any():
+        axes.fill_between(epochs, mean - ERRORS * error, mean + ERRORS * error, color=to_rgba(color, 0.18), linewidth=0)
+
+
+def measured(runs: Sequence[Run], column: str) -> tuple[NDArray[np.int64], Numbers, Numbers]:
+    """A column where all seeds have it: epochs, mean over seeds, and its standard error, each [epochs].
+
+    The error is zero where the runs record none in the column of the same name with `_error` at the end.
+    """
     curves, errors = ([curve_of(run, f"{column}{end}") for run in runs] for end in ("", "_error"))
     epochs = reduce(np.intersect1d, [curve.epochs for curve in curves])
     mean = np.mean([_at(curve, epochs) for curve in curves], axis=0)
-    axes.plot(epochs, mean, color=color, linestyle=line, linewidth=width)
-    if all(len(error.epochs) for error in errors):
-        error = np.sqrt(np.sum([np.square(_at(error, epochs)) for error in errors], axis=0)) / len(runs)
-        axes.fill_between(epochs, mean - ERRORS * error, mean + ERRORS * error, color=to_rgba(color, 0.18), linewidth=0)
+    if not all(len(error.epochs) for error in errors):
+        return epochs, mean, np.zeros(len(epochs))
+    return epochs, mean, np.sqrt(np.sum([np.square(_at(error, epochs)) for error in errors], axis=0)) / len(runs)
 
 
 def _at(curve: Curve, epochs: NDArray[np.int64]) -> Numbers:
     return curve.values[np.isin(curve.epochs, epochs)]
-
-
-def provenance(runs: Sequence[Run]) -> str:
-    """One sentence: data, updates, device and commit."""
-    return (
-        f"Data: {distinct(run.data for run in runs)}; updates: {step_range(runs)}; "
-        f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
-    )

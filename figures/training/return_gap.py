@@ -2,7 +2,7 @@
 method.
 
 J(pi*) - J(pi) is the sum of three parts (see `continuous.algorithms.return_gap`): what better planning in the model
-would bring, and the model's error where data are dense and where they are not. Dashed: how much the learned reward
+would bring, and the model's error where data are dense and where they are not. Dotted: how much the learned reward
 promises too much where the model goes; it is no part of the gap, whose parts have one reward, but what an algorithm
 that believes it optimizes. Lines are means over seeds, bands two standard errors to each side; what is far outside the
 range of the second half of the epochs is left out.
@@ -18,16 +18,28 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, headline, new_figure, panel_title
+from figures.drawing.style import (
+    BLACK,
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    headline,
+    new_figure,
+    panel_title,
+    series_line,
+)
 from figures.inputs.runs import Run
-from figures.training.lqr_runs import curve_of, draw_measured, find_lqr_runs, provenance
+from figures.inputs.scores import provenance
+from figures.training.lqr_runs import curve_of, draw_measured, find_lqr_runs
 
 _MOST, _COLUMNS = 9, 3  # panels
 _GAP = "truth/return_gap"
 _PARTS = {
-    "optimization": ("truth/gap_optimization", BLUE),
-    "model error, data dense": ("truth/gap_dense", GREEN),
-    "model error, data sparse": ("truth/gap_sparse", ORANGE),
+    "optimization": ("truth/gap_optimization", BLUE, series_line(1)),
+    "model error, data dense": ("truth/gap_dense", GREEN, series_line(2)),
+    "model error, data sparse": ("truth/gap_sparse", ORANGE, series_line(5)),
 }
 _REWARD = "truth/reward_overestimation"
 
@@ -54,8 +66,8 @@ def draw(folder: Path) -> Figure:
     for axes in grid[:, 0]:
         axes.set_ylabel("discounted return")
     handles = [Line2D([], [], color=BLACK, linewidth=2.6, label="gap to the optimum")]
-    handles += [Line2D([], [], color=color, label=name) for name, (_, color) in _PARTS.items()]
-    handles += [Line2D([], [], color=PURPLE, linestyle="--", label="what the learned reward promises too much")]
+    handles += [Line2D([], [], color=color, linestyle=line, label=name) for name, (_, color, line) in _PARTS.items()]
+    handles += [Line2D([], [], color=PURPLE, linestyle=":", label="what the learned reward promises too much")]
     figure.legend(handles=handles, loc="outside lower center", ncols=3 if columns > 2 else 2)
     headline(figure, *_finding(runs))
     return figure
@@ -67,20 +79,22 @@ def _draw_parts(axes: Axes, runs: list[Run]) -> None:
     axes.set_yscale("symlog", linthresh=linear)
     axes.axhline(0.0, color="#888888", linewidth=0.8)
     draw_measured(axes, runs, _GAP, BLACK, width=2.6)
-    for column, color in _PARTS.values():
-        draw_measured(axes, runs, column, color)
-    draw_measured(axes, runs, _REWARD, PURPLE, line="--")
-    columns = (_GAP, _REWARD, *(column for column, _ in _PARTS.values()))
+    for column, color, line in _PARTS.values():
+        draw_measured(axes, runs, column, color, line=line)
+    draw_measured(axes, runs, _REWARD, PURPLE, line=":")
+    columns = (_GAP, _REWARD, *(column for column, *_ in _PARTS.values()))
     curves = [curve_of(run, column).values for run in runs for column in columns]
     late = np.concatenate([values[len(values) // 2 :] for values in curves])  # before, policies may diverge
     axes.set_ylim(min(3.0 * late.min(), -linear), max(10.0 * late.max(), linear))
 
 
-def _finding(runs: list[Run]) -> tuple[str, str]:
+def _finding(runs: list[Run]) -> tuple[str, str, str, str]:
     """How much of the last gaps is the error of the model, and how the runs came about."""
-    shown = []
-    for run in runs[:_COLUMNS]:
+    shown, small = [], 0
+    for run in runs:
         gap, *error = (curve_of(run, column).values[-1] for column in (_GAP, "truth/gap_dense", "truth/gap_sparse"))
-        shown.append(f"{sum(error):.2g} of {gap:.2g} ({run.algorithm}, {run.task})")
-    detail = "Colored lines add up to the gap J(π*) - J(π), π* the Riccati policy. Bands: two standard errors.\n"
-    return f"The model's error in the last gap: {', '.join(shown)}", detail + provenance(runs)
+        small += abs(sum(error)) < abs(gap) / 2.0
+        shown.append(f"{sum(error):.2g} of {gap:.2g} ({run.algorithm} {run.label}, {run.task}, seed {run.seed})")
+    finding = f"Model error is the smaller part of the last gap in {small} of {len(runs)} runs"
+    subtitle = "The three parts add up to the gap J(π*) - J(π), π* the Riccati policy. Bands: two standard errors."
+    return finding, subtitle, f"The model's error in the last gap: {', '.join(shown)}.", provenance(runs)

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from figures.drawing.style import look
+from figures.drawing.style import CaptionedFigure, look
 from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns
 from figures.training.ampl_figure2 import Selection
 from tests.figures.inputs.synthetic_records import write_record
@@ -47,7 +47,11 @@ def beyond_the_frame(figure: Figure) -> set[Text]:
 
 
 def check_text_is_readable(figure: Figure) -> None:
-    """Fails if a text leaves the canvas or overlaps another."""
+    """Fails if a text leaves the canvas or overlaps another, or the finding is cut or its subtitle a note."""
+    if isinstance(figure, CaptionedFigure) and figure.caption is not None:
+        shown, caption = [text.get_text() for text in figure.texts], figure.caption
+        assert caption.finding in [" ".join(text.split()) for text in shown if text.count("\n") <= 1]
+        assert any(caption.reading.startswith(text) for text in shown if "\n" not in text)
     with look():
         figure.draw_without_rendering()
     hidden = beyond_the_frame(figure)

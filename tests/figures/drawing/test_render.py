@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from html import escape
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
 from matplotlib import cbook
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from figures.drawing.render import render
-from figures.drawing.style import headline, literal, look, new_figure, panel_title
+from figures.drawing.style import CaptionedFigure, headline, literal, look, new_figure, panel_title
 from tests.figures.drawing.drawn_text import drawn
 
 
@@ -19,6 +22,19 @@ def test_drawing_leaves_the_settings_of_matplotlib_as_they_were(tmp_path: Path) 
     before = dict(matplotlib.rcParams)
     render(partial(drawn, tmp_path, "theorem1-constant"), [".png"])
     assert dict(matplotlib.rcParams) == before
+
+
+def test_every_format_holds_the_caption(tmp_path: Path) -> None:
+    figure = drawn(tmp_path, "theorem1-constant")
+    assert isinstance(figure, CaptionedFigure)
+    assert figure.caption is not None
+    assert "theorem1-constant.npz (SHA-256 " in figure.caption.source
+    files = render(lambda: figure, [".png", ".pdf", ".svg"])
+    told = Image.open(BytesIO(files[".png"])).text  # type: ignore[attr-defined]
+    said = vars(figure.caption).values()
+    assert [told[key] for key in ("Title", "Description", "Source")] == list(said)
+    assert all(escape(words) in files[".svg"].decode() for words in said)
+    assert all(b"/%s (" % key in files[".pdf"] for key in (b"Title", b"Subject", b"Keywords"))
 
 
 def test_a_signed_pdf_keeps_its_cross_references(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from ampl.errors import InvalidFileError
 from ampl.files import write_npz
 from ampl.training import train
-from figures.inputs.runs import SCORE_WINDOW, UNKNOWN, Ending, find_all_runs, find_runs, read_weights
+from figures.inputs.runs import SCORE_WINDOW, UNKNOWN, Ending, find_all_runs, find_runs
+from figures.inputs.weights import read_weights
 from tests.ampl.fake_algorithm import FakeAlgorithm
 from tests.figures.inputs.synthetic_runs import UMAZE, WALKER, write_run
 

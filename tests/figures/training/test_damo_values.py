@@ -50,11 +50,11 @@ def write_ablations(out: Path) -> None:
 def test_training_draws_the_means_of_the_files(tmp_path: Path) -> None:
     write_ablations(tmp_path)
     figure = draw(TRAINING, tmp_path)
-    score, values = figure.axes[0], figure.axes[2]  # two tasks: two columns
+    score, claimed, earned = figure.axes[0], figure.axes[2], figure.axes[4]  # two tasks: two columns
     np.testing.assert_allclose(lines(score, COLORS["main"], "-"), [90.5 * RISING])
-    np.testing.assert_allclose(lines(values, COLORS["main"], "-"), [200 * RISING])
-    np.testing.assert_allclose(lines(values, COLORS["main"], "--"), [250 * RISING])
-    np.testing.assert_allclose(lines(values, COLORS["no-er"], "-"), [600 * RISING])
+    np.testing.assert_allclose(lines(claimed, COLORS["main"], "-"), [200 * RISING])
+    np.testing.assert_allclose(lines(earned, COLORS["main"], "-"), [250 * RISING])
+    np.testing.assert_allclose(lines(claimed, COLORS["no-er"], "--"), [600 * RISING])
     band = score.collections[0].get_paths()[0].vertices
     assert sorted(set(band[band[:, 0] == EPOCHS][:, 1])) == [90.0, 91.0]
     assert score.get_title(loc="left") == HOPPER
@@ -123,8 +123,8 @@ def test_alpha_comes_from_the_configuration_and_points_are_means_of_the_end(tmp_
     points = by_alpha.lines[0]
     assert list(points.get_xdata()) == [0.2, 3.0, 10.0]
     np.testing.assert_allclose(np.asarray(points.get_ydata(), float), np.array([20.5, 80, 60]) * last)
-    np.testing.assert_allclose(lines(values, BLUE, "-")[0], np.array([500, 210, 100]) * last)
-    np.testing.assert_allclose(lines(values, BLACK, "--")[0], np.array([50, 250, 170]) * last)
+    np.testing.assert_allclose(lines(values, BLUE, "None")[0], np.array([500, 210, 100]) * last)  # points, not joined
+    np.testing.assert_allclose(lines(values, BLACK, "None")[0], np.array([50, 250, 170]) * last)
     (bar, *_) = by_alpha.collections[0].get_segments()
     assert np.ptp(bar[:, 1]) == pytest.approx(2 * np.std([20 * last, 21 * last], ddof=1))
     ring = next(line for line in by_alpha.lines if line.get_markersize() == 11)

@@ -27,11 +27,11 @@ def write_lqr_run(folder: Path, algorithm: str, **arrays: np.ndarray) -> Path:
 
 def test_the_weights_of_the_last_retraining_stand_beside_the_exact_ones(tmp_path: Path) -> None:
     write_lqr_run(tmp_path, "mopo")
-    assert len(draw("lqr-learning", tmp_path).axes) == 2
+    assert len(draw("lqr-learning", tmp_path).axes) == 3
     exact, estimated = np.array([0.25, 0.5, 2.25]), np.array([0.9, 1.1, 1.0], dtype=np.float32)
     write_lqr_run(tmp_path, "ampl", weights=estimated, exact_weights=exact)
     figure = draw("lqr-learning", tmp_path)
-    (points,) = figure.axes[2].collections
+    (points,) = figure.axes[3].collections
     np.testing.assert_allclose(points.get_offsets(), np.stack((exact, estimated), 1))
     assert "weights after epoch 10" in texts(figure)
     assert any("w is worth 99% of the rows, w* 56%" in text for text in texts(figure))

@@ -70,4 +70,4 @@ def test_learning_curves_name_the_best_and_how_it_came_about(tmp_path: Path) -> 
     check_text_is_readable(figure)
     found = words(figure)
     assert f"Highest score drawn: 30.0, damo main on {HOPPER}" in found
-    assert "Data: re-created" in found
+    assert "data: re-created" in found
