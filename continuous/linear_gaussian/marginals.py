@@ -48,15 +48,23 @@ def has_settled(before: Floats, after: Floats) -> bool:
     return bool(np.abs(after - before).max(initial=0.0) <= _SAME * scale)
 
 
-def discount_horizon(discount: float) -> int:
-    """Steps t = 0, 1, ... until gamma^t is negligible; one where gamma is zero."""
-    return 1 if discount == 0.0 else max(1, math.ceil(math.log(NEGLIGIBLE) / math.log(discount)))
+def discount_horizon(discount: float, growth: float = 1.0) -> int:
+    """Steps t = 0, 1, ... until gamma^t growth^t is negligible; one where gamma is zero.
+
+    Args:
+        discount: gamma, in [0, 1).
+        growth: of what is discounted, a step; less than 1 / gamma.
+    """
+    return 1 if discount == 0.0 else max(1, math.ceil(math.log(NEGLIGIBLE) / math.log(discount * growth)))
 
 
 def check_discounted_moments(
     mdp: LinearGaussianMDP, policy: AffineGaussianPolicy, dynamics: LinearDynamics | None = None
-) -> None:
+) -> float:
     """That sum_t gamma^t V_t exists.
+
+    Returns:
+        The spectral radius of the closed loop.
 
     Raises:
         InvalidArgumentError: the closed loop grows by 1 / sqrt(gamma) a step or faster.
@@ -69,3 +77,4 @@ def check_discounted_moments(
             f"the closed loop A + B K has spectral radius {radius:.6g}; at discount {mdp.discount:g} expected less "
             f"than 1 / sqrt(discount) = {1 / math.sqrt(mdp.discount):.6g}; else its variance is infinite."
         )
+    return radius

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from ampl.errors import InvalidDistributionError, check_at_least
+from ampl.errors import InvalidArgumentError, InvalidDistributionError, check_at_least
 from continuous.linear_gaussian.checks import Floats, checked_array
 from continuous.linear_gaussian.marginals import (
     check_discounted_moments,
@@ -17,6 +17,7 @@ from continuous.linear_gaussian.marginals import (
 )
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
 
+_MOST_STEPS = 20_000  # of an occupancy
 _AT_ONCE = 2**21  # numbers in an intermediate array of densities
 
 
@@ -86,7 +87,7 @@ class GaussianMixture:
 def occupancy(
     mdp: LinearGaussianMDP, policy: AffineGaussianPolicy, dynamics: LinearDynamics | None = None
 ) -> GaussianMixture:
-    """d_pi = (1 - gamma) sum_t gamma^t law of (s_t, a_t), cut where gamma^t < 1e-12.
+    """d_pi = (1 - gamma) sum_t gamma^t law of (s_t, a_t), cut where gamma^t and gamma^t V_t are 1e-12 of the start's.
 
     Steps after which the law no longer changes are one component.
 
@@ -96,10 +97,15 @@ def occupancy(
         dynamics: in place of the MDP's own, such as a model.
 
     Raises:
-        InvalidArgumentError: a closed loop so unstable that d_pi has no variance.
+        InvalidArgumentError: a closed loop so unstable that d_pi has no variance, or nearly so.
     """
-    check_discounted_moments(mdp, policy, dynamics)
-    steps = discount_horizon(mdp.discount)
+    radius = check_discounted_moments(mdp, policy, dynamics)
+    steps = discount_horizon(mdp.discount, max(1.0, radius**2))
+    if steps > _MOST_STEPS:
+        raise InvalidArgumentError(
+            f"the closed loop A + B K has spectral radius {radius:.9g}, so near 1 / sqrt(discount) that d_pi has "
+            f"{steps:,} components that matter; expected at most {_MOST_STEPS:,}."
+        )
     means, covariances, shares = [], [], []
     before: tuple[Floats, Floats] | None = None
     for step, (mean, covariance) in enumerate(islice(state_marginals(mdp, policy, dynamics), steps)):
@@ -107,9 +113,9 @@ def occupancy(
         covariances.append(covariance)
         shares.append((1.0 - mdp.discount) * mdp.discount**step)
         if before is not None and has_settled(before[0], mean) and has_settled(before[1], covariance):
+            shares[-1] = max(1.0 - sum(shares[:-1]), 0.0)  # of this law from here on
             break
         before = mean, covariance
-    shares[-1] = max(1.0 - sum(shares[:-1]), 0.0)  # what is left: of the settled law, or negligible
     joint = policy.joint(np.stack(means), np.stack(covariances))
     return GaussianMixture(np.array(shares) / sum(shares), *joint)
 

@@ -15,6 +15,7 @@ from continuous.linear_gaussian.families import random_covariance, random_mdp, r
 from continuous.linear_gaussian.mixtures import GaussianMixture, episode_law, occupancy
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
 from continuous.linear_gaussian.returns import expected_return
+from continuous.linear_gaussian.rewards import QuadraticReward
 from continuous.linear_gaussian.weights import SecondMoment, log_weights, second_moment
 from tests.continuous.linear_gaussian.monte_carlo import assert_mean, problems
 
@@ -188,3 +189,23 @@ def test_what_has_no_density_is_named() -> None:
         policy_divergence(occupancy(mdp, noisy), still, noisy)
     with pytest.raises(InvalidArgumentError, match="length"):
         episode_law(mdp, noisy, 0)
+
+
+@pytest.mark.parametrize("growth", [0.3, 0.9, 0.97])  # of the way from 1 to 1 / gamma
+def test_a_loop_that_grows_is_followed_until_its_discounted_variance_is_negligible(growth: float) -> None:
+    discount = 0.9
+    radius = np.sqrt(1.0 + growth * (1.0 / discount - 1.0))
+    one = np.ones((1, 1))
+    dynamics = LinearDynamics(radius * one, one, 0.01 * one, np.zeros(1))
+    mdp = LinearGaussianMDP(dynamics, np.zeros(1), one, QuadraticReward(np.eye(2)), discount)
+    policy = AffineGaussianPolicy(np.zeros((1, 1)), np.zeros(1), 0.01 * one)
+    by_mixture = -occupancy(mdp, policy).expectation_of_square(np.eye(2))
+    assert by_mixture == pytest.approx(expected_return(mdp, policy), rel=1e-9)
+
+
+def test_a_loop_that_grows_almost_too_fast_is_refused_in_one_line() -> None:
+    one = np.ones((1, 1))
+    dynamics = LinearDynamics(np.sqrt(1.0 - 1e-6) / np.sqrt(0.9) * one, one, 0.01 * one, np.zeros(1))
+    mdp = LinearGaussianMDP(dynamics, np.zeros(1), one, QuadraticReward(np.eye(2)), 0.9)
+    with pytest.raises(InvalidArgumentError, match="components that matter; expected at most"):
+        occupancy(mdp, AffineGaussianPolicy(np.zeros((1, 1)), np.zeros(1), one))
