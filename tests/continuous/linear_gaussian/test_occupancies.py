@@ -191,7 +191,7 @@ def test_what_has_no_density_is_named() -> None:
         episode_law(mdp, noisy, 0)
 
 
-@pytest.mark.parametrize("growth", [0.3, 0.9, 0.97])  # of the way from 1 to 1 / gamma
+@pytest.mark.parametrize("growth", [0.3, 0.9, 0.95])  # of the way from 1 to 1 / gamma
 def test_a_loop_that_grows_is_followed_until_its_discounted_variance_is_negligible(growth: float) -> None:
     discount = 0.9
     radius = np.sqrt(1.0 + growth * (1.0 / discount - 1.0))
@@ -207,5 +207,5 @@ def test_a_loop_that_grows_almost_too_fast_is_refused_in_one_line() -> None:
     one = np.ones((1, 1))
     dynamics = LinearDynamics(np.sqrt(1.0 - 1e-6) / np.sqrt(0.9) * one, one, 0.01 * one, np.zeros(1))
     mdp = LinearGaussianMDP(dynamics, np.zeros(1), one, QuadraticReward(np.eye(2)), 0.9)
-    with pytest.raises(InvalidArgumentError, match="components that matter; expected at most"):
+    with pytest.raises(InvalidArgumentError, match="variances overflow before"):
         occupancy(mdp, AffineGaussianPolicy(np.zeros((1, 1)), np.zeros(1), one))
