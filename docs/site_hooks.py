@@ -88,6 +88,7 @@ def settings_table(names: list[str]) -> str:
     """What `ampl settings NAMES` prints, as a table."""
     from ampl.command_line.main import main
     from ampl.markdown import as_code, sentence_as_markdown
+    from ampl.setting_values import value_text
 
     with redirect_stdout(StringIO()) as printed:
         code = main(["settings", *names, "--json"])
@@ -95,7 +96,7 @@ def settings_table(names: list[str]) -> str:
         raise SystemExit(f"ampl settings {' '.join(names)} failed")
     lines = ["| setting | value | from | meaning |", "|---|---|---|---|"]
     for each in json.loads(printed.getvalue())["settings"]:
-        value = as_code(str(each["value"]))
+        value = as_code(value_text(each["value"]))
         lines.append(f"| {as_code(each['key'])} | {value} | {each['from']} | {sentence_as_markdown(each['meaning'])} |")
     return "\n".join(lines)
 
