@@ -24,16 +24,16 @@ from ampl.errors import AmplError, InvalidFileError
 from figures.compare.results import compare
 from figures.compare.tables import tables as comparison_tables
 from figures.drawing.render import render
+from figures.drawing.style import CaptionedFigure
 from figures.inputs.runs import RETURN, SCORE, check_is_folder, find_all_runs
 from figures.inputs.table import Table
 from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns, Product, TableFromRuns
-from figures.report.facts import caution, claim_table, facts, find_claims, run_table
+from figures.report.facts import caution, claim_table, facts, find_claims, run_table, settings_table
 from figures.training.ampl_figure2 import Selection
 
 _logger = logging.getLogger(__name__)
 
 CLAIMS = "claims"  # their name among what is left out
-_MEDIA_TYPES: Mapping[str, str] = {".png": "image/png", ".svg": "image/svg+xml"}
 _PIXELS_PER_INCH = 96  # of CSS
 
 _T = TypeVar("_T")
@@ -44,17 +44,17 @@ class Picture:
     """A figure as the bytes of a file.
 
     Attributes:
-        media_type: "image/png" or "image/svg+xml", whichever is smaller.
-        data: the file.
+        data: the file, a PNG.
         width, height: natural size in CSS pixels.
-        text: what is written above the panels: the finding, and how to read it.
+        finding: what it shows.
+        reading: how to read it, and what it is drawn from.
     """
 
-    media_type: str
     data: bytes
     width: int
     height: int
-    text: str
+    finding: str
+    reading: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,7 @@ class Contents:
         facts: where it comes from, as pairs of a name and what is to be said.
         caution: what the scores may not be compared with; empty if nothing speaks against it.
         runs: one row for the seeds of each algorithm, task and variant; None without runs.
+        settings: those that differ between the rows of `runs`; None where none does.
         comparison: scores of all runs, as `ampl compare` prints them.
         claims: one row a claim; None without claims.
         tables: by name.
@@ -78,6 +79,7 @@ class Contents:
     facts: tuple[tuple[str, str], ...]
     caution: str
     runs: Table | None
+    settings: Table | None
     comparison: Sequence[Table]
     claims: Table | None
     tables: Mapping[str, Table]
@@ -123,6 +125,7 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
         facts=facts(folder, runs, records),
         caution=caution(runs),
         runs=run_table(runs) if runs else None,
+        settings=settings_table(runs),
         comparison=comparison or [],
         claims=claims,
         tables=tables,
@@ -159,22 +162,22 @@ def _picture(product: Product, folder: Path) -> Picture:
 
 
 def _rendered(draw: Callable[[], Figure]) -> Picture:
-    """Draws a figure in the smaller of two formats, and takes the text above its panels along."""
+    """Draws a figure and takes its caption along."""
     drawn: list[Figure] = []
 
     def keep() -> Figure:
         drawn.append(draw())
         return drawn[-1]
 
-    files = render(keep, _MEDIA_TYPES)
-    suffix = min(files, key=lambda each: len(files[each]))
+    data = render(keep, [".png"])[".png"]
     [figure] = drawn
+    caption = figure.caption if isinstance(figure, CaptionedFigure) else None
     return Picture(
-        media_type=_MEDIA_TYPES[suffix],
-        data=files[suffix],
+        data=data,
         width=round(_PIXELS_PER_INCH * figure.get_figwidth()),
         height=round(_PIXELS_PER_INCH * figure.get_figheight()),
-        text=" ".join(" ".join(text.get_text() for text in figure.texts).split()),
+        finding="" if caption is None else caption.finding,
+        reading="" if caption is None else f"{caption.reading} {caption.source}",
     )
 
 

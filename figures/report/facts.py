@@ -12,6 +12,7 @@ from ampl import __version__
 from ampl.claims import ClaimRecord, Verdict, read_claims
 from ampl.errors import InvalidFileError
 from ampl.files import SIGNATURE, read_json
+from ampl.setting_values import value_text
 from figures.inputs.runs import UNKNOWN, Ending, Run
 from figures.inputs.scores import distinct, step_range
 from figures.inputs.table import Table
@@ -69,6 +70,7 @@ def run_table(runs: Iterable[Run]) -> Table:
         (
             *place,
             ", ".join(f"{run.seed}{_mark(run)}" for run in seeds),
+            distinct("exact" if run.exact else "measured in episodes" for run in seeds),
             distinct(f"{run.epochs:,}" for run in seeds),
             step_range(seeds),
             *(
@@ -83,9 +85,50 @@ def run_table(runs: Iterable[Run]) -> Table:
         )
         for place, seeds in sorted(groups.items())
     ]
-    columns = ("task", "algorithm", "variant", "seeds", "epochs", "steps", "data", "schedule", "device", "commit")
+    columns = (
+        "task",
+        "algorithm",
+        "variant",
+        "seeds",
+        "evaluation",
+        "epochs",
+        "steps",
+        "data",
+        "schedule",
+        "device",
+        "commit",
+    )
     notes = ("Steps: gradient steps of each seed. A commit with + had changes that were not committed.",)
     return Table(title="All runs", columns=columns, rows=tuple(rows), notes=notes, values=())
+
+
+def settings_table(runs: Iterable[Run]) -> Table | None:
+    """A row for each setting that differs between runs of one algorithm, with the runs that have each value."""
+    rows = []
+    by_algorithm: dict[str, list[Run]] = {}
+    for run in runs:
+        by_algorithm.setdefault(run.algorithm, []).append(run)
+    for algorithm, there in sorted(by_algorithm.items()):
+        for key in dict.fromkeys(key for run in there for key in run.configuration):
+            values: dict[str, list[str]] = {}
+            for run in there:
+                value = value_text(run.configuration[key]) if key in run.configuration else "absent"
+                values.setdefault(value, []).append(f"{run.task}/{run.label}")
+            if len(values) > 1:
+                said = "; ".join(f"{value}: {distinct(places)}" for value, places in _by_runs(values))
+                rows.append((algorithm, key, said))
+    if not rows:
+        return None
+    return Table(
+        title="Settings that differ", columns=("algorithm", "setting", "value: of which runs"), rows=tuple(rows),
+        notes=("Of runs of one algorithm. All else that was recorded of their settings is the same.",), values=(),
+    )  # fmt: skip
+
+
+def _by_runs(values: Mapping[str, list[str]]) -> list[tuple[str, list[str]]]:
+    """The values by how many runs have them, most first; those runs are called the others."""
+    ordered = sorted(values.items(), key=lambda pair: -len(pair[1]))
+    return [(ordered[0][0], ["the others"]), *ordered[1:]]
 
 
 def find_claims(folder: Path) -> Path | None:

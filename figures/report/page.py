@@ -51,7 +51,7 @@ def _text(text: str) -> Markup:
 
 def _address(picture: Picture) -> str:
     """A picture as an address that holds it."""
-    return f"data:{picture.media_type};base64,{b64encode(picture.data).decode()}"
+    return f"data:image/png;base64,{b64encode(picture.data).decode()}"
 
 
 def _numeric_columns(table: Table) -> list[bool]:
