@@ -15,6 +15,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ampl.errors import InvalidFileError
@@ -96,10 +97,10 @@ def draw_beside_truth(record: Figure2TruthRecord, path: Path, measures: Sequence
     below = halves[1].subgridspec(1, len(measures))
     for column, measure in enumerate(measures):
         _draw_measure(figure.add_subplot(below[column]), record, measure)
-    handles = [Patch(color=GRAY, alpha=0.55, label="exact w* (right halves)")]
-    handles += [
-        Patch(color=_look(record, i)[0], alpha=0.55, label=literal(n)) for i, n in enumerate(map(str, record.estimator))
-    ]
+    handles: list[Patch | Line2D] = [Patch(color=GRAY, alpha=0.55, label="exact w* (right halves)")]
+    for index, name in enumerate(map(str, record.estimator)):
+        color, marker = _look(record, index)
+        handles.append(Line2D([], [], color=color, marker=marker, markersize=5, linewidth=1.4, label=literal(name)))
     figure.legend(handles=handles, loc="outside lower center", ncols=3 if n_estimators > 3 else 4)
     headline(figure, *_finding(record, estimated, exact), record_source(path))
     return figure
