@@ -37,8 +37,8 @@ from tabular.mdps.generators import (
 )
 from tabular.mdps.grid_world import grid_world
 from tabular.mdps.mdp import FiniteMDP
-from tabular.mdps.mdp_files import load_mdp
-from tabular.types import DenseDynamics, Policy, Reward, StateDistribution
+from tabular.mdps.mdp_files import load_mdp_with
+from tabular.types import DenseDynamics, Floats, Policy, Reward, StateDistribution
 
 DISCOUNTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.75, 0.9, 0.97, 0.99, 0.999)
 
@@ -51,7 +51,8 @@ def build_case(spec: CaseSpec) -> Case:
     if spec.family in FAMILIES:
         mdp, model, policy, behavior = FAMILIES[spec.family](spec.index, generator)
     else:
-        mdp, model, policy, behavior = _on_given_mdp(_given_mdp(spec.family), spec.index, generator)
+        given, beside = _given_mdp(spec.family)
+        mdp, model, policy, behavior = _on_given_mdp(given, spec.index, generator, **beside)
     return Case(mdp=mdp, model=model, policy=policy, behavior=behavior, family=spec.family, seed=case_seed)
 
 
@@ -119,25 +120,44 @@ FAMILIES: Mapping[str, Callable[[int, np.random.Generator], Parts]] = {
 """Families of generated cases; each takes an index and a generator."""
 
 
-def _on_given_mdp(mdp: FiniteMDP, index: int, generator: np.random.Generator) -> Parts:
-    """A softmax or epsilon-greedy policy, a broader behavior policy, and a model fitted to data from it."""
-    value = action_value(mdp, optimal_policy(mdp))
-    if index % 2:
-        policy = softmax_policy(value, temperature=max(float(np.ptp(value)), 1e-3) / 10.0)
-    else:
-        policy = epsilon_greedy_policy(value, 0.1)
-    behavior = mix_policies(policy, uniform_policy(mdp), float(generator.choice([0.1, 0.5, 0.9])))
+def _on_given_mdp(
+    mdp: FiniteMDP,
+    index: int,
+    generator: np.random.Generator,
+    *,
+    policy: Policy | None = None,
+    behavior: Policy | None = None,
+    model: DenseDynamics | None = None,
+) -> Parts:
+    """What is given; else a softmax or epsilon-greedy policy, a broader behavior policy, a model fitted to its data."""
+    if policy is None:
+        value = action_value(mdp, optimal_policy(mdp))
+        if index % 2:
+            policy = softmax_policy(value, temperature=max(float(np.ptp(value)), 1e-3) / 10.0)
+        else:
+            policy = epsilon_greedy_policy(value, 0.1)
+        if behavior is not None:  # the policy takes none of the actions that it never takes
+            kept = np.where(behavior > 0.0, policy, 0.0)
+            mass = kept.sum(axis=1, keepdims=True)
+            policy = np.where(mass > 0.0, kept / np.maximum(mass, np.finfo(np.float64).tiny), behavior)
+    if behavior is None:
+        behavior = mix_policies(policy, uniform_policy(mdp), float(generator.choice([0.1, 0.5, 0.9])))
+    if model is not None:
+        return mdp, mdp.with_dynamics(model), policy, behavior
     data = sample_dataset(mdp, behavior, 20 * mdp.n_states * mdp.n_actions, generator)
     possible = (mdp.to_dense().dynamics > 0.0) * 1e-2
     stray = np.eye(mdp.n_states)[generator.integers(mdp.n_states, size=policy.shape)] * 1e-2
-    model = maximum_likelihood(data.transition_counts() + possible + stray)
-    return mdp, mdp.with_dynamics(model), policy, behavior
+    fitted = maximum_likelihood(data.transition_counts() + possible + stray)
+    return mdp, mdp.with_dynamics(fitted), policy, behavior
 
 
 @cache
-def _given_mdp(name: str) -> FiniteMDP:
-    """A toy-text environment by name, otherwise an MDP file by path."""
-    return environment_mdp(name) if name in ENVIRONMENTS else load_mdp(Path(name)).to_dense()
+def _given_mdp(name: str) -> tuple[FiniteMDP, Mapping[str, Floats]]:
+    """A toy-text environment by name, otherwise an MDP file by path, and what stands beside the MDP there."""
+    if name in ENVIRONMENTS:
+        return environment_mdp(name), {}
+    mdp, beside = load_mdp_with(Path(name))
+    return mdp.to_dense(), beside
 
 
 def _random_structure(n_states: int, n_actions: int, generator: np.random.Generator) -> DenseDynamics:

@@ -15,7 +15,7 @@ from tabular.claims.case import Case, load_case, save_case
 from tabular.claims.families import build_case
 from tabular.claims.shrinking import shrink
 from tabular.mdps.environments import ENVIRONMENTS
-from tabular.mdps.mdp_files import load_mdp
+from tabular.mdps.mdp_files import load_mdp_with
 
 
 class FiniteCases:
@@ -45,7 +45,7 @@ class FiniteCases:
         if mdp not in ENVIRONMENTS:
             if not mdp.endswith(".npz"):
                 raise UnknownNameError("environment", mdp, [*ENVIRONMENTS, "FILE.npz"])
-            load_mdp(Path(mdp))  # a bad file is reported before any process starts
+            load_mdp_with(Path(mdp))  # a bad file is reported before any process starts
         return [
             CaseSpec(family=mdp, index=index, seed=seed, is_large=True)
             for index in range(count or (20 if quick else 200))

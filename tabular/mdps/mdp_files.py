@@ -2,7 +2,8 @@
 
 Dense files hold `dynamics` [S, A, S'], `reward` [S, A], `initial` [S] and `discount`; sparse files hold the CSR arrays
 `dynamics_data`, `dynamics_indices`, `dynamics_indptr` instead of `dynamics`. `reward_bound` and `name` are optional, so
-a file that a user saved with numpy.savez loads as well.
+a file that a user saved with numpy.savez loads as well. Beside them may stand `policy` [S, A], `behavior` [S, A] and
+`model` [S, A, S'], other dynamics; `load_mdp_with` reads them, too.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ampl.errors import AmplError, InvalidFileError
+from ampl.errors import AbsoluteContinuityError, AmplError, InvalidFileError
 from ampl.files import check_replaceable, read_npz, write_npz
 from tabular.mdps.mdp import FiniteMDP
 
 _REQUIRED = ("reward", "initial", "discount")
 _SPARSE_PARTS = ("data", "indices", "indptr")
 OPTIONAL_ARRAYS = ("dynamics", *(f"dynamics_{part}" for part in _SPARSE_PARTS), "reward_bound", "name")
+BESIDE = ("policy", "behavior", "model")
 
 
 def save_mdp(path: Path, mdp: FiniteMDP) -> None:
@@ -38,6 +40,37 @@ def load_mdp(path: Path) -> FiniteMDP:
         AmplError: the arrays are not an MDP; the message starts with the file's name.
     """
     return mdp_from_arrays(read_npz(path, "a finite MDP", _REQUIRED, OPTIONAL_ARRAYS), str(path))
+
+
+def load_mdp_with(path: Path) -> tuple[FiniteMDP, Mapping[str, NDArray[np.float64]]]:
+    """An MDP file as `load_mdp` reads it, with those of `policy`, `behavior` and `model` that it has.
+
+    Raises:
+        InvalidFileError: unreadable, foreign, or lacking arrays.
+        AmplError: the arrays are not an MDP, or not of its sizes, or rows do not sum to one, or the policy takes an
+            action that the behavior policy never takes; the message starts with the file's name.
+    """
+    arrays = read_npz(path, "a finite MDP", _REQUIRED, (*OPTIONAL_ARRAYS, *BESIDE))
+    mdp = mdp_from_arrays({key: array for key, array in arrays.items() if key not in BESIDE}, str(path))
+    found = {key: array for key, array in arrays.items() if key in BESIDE}
+    for key, array in found.items():
+        check_real(str(path), key, array)
+        try:
+            if key == "model":
+                mdp.with_dynamics(array)
+            else:
+                mdp.check_policy(array)
+        except AmplError as error:
+            raise type(error)(f"{path}, array '{key}': {error}") from error
+    if "policy" in found and "behavior" in found:
+        uncovered = (found["policy"] > 0.0) & (found["behavior"] <= 0.0)
+        if uncovered.any():
+            state, action = np.argwhere(uncovered)[0]
+            raise AbsoluteContinuityError(
+                f"{path}: in state {state} 'policy' takes action {action} and 'behavior' never does. "
+                "Give every action of the policy some probability there."
+            )
+    return mdp, {key: array.astype(np.float64) for key, array in found.items()}
 
 
 def mdp_arrays(mdp: FiniteMDP, prefix: str = "") -> dict[str, NDArray[Any]]:

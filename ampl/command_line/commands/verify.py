@@ -37,7 +37,8 @@ class Verify:
     claims_from: Path | None = None
     """Only the claims of this Python file, which it lists in CLAIMS; with --claims also others, by name."""
     mdp: str | None = None
-    """Only this MDP: a toy-text environment's name or an .npz file with dynamics, reward, initial and discount."""
+    """Only this MDP: a toy-text environment's name or an .npz file with dynamics, reward, initial and discount, and, if
+    they are yours, policy, behavior and model (other dynamics); what it lacks is chosen in many ways."""
     cases: int | None = None
     """How many random cases of each kind (with --mdp: how many policies and models on it) to try."""
     seed: int = 0

@@ -15,9 +15,9 @@ from ampl.claims.claim import Measurement
 from ampl.claims.registry import find_claims
 from ampl.command_line.commands.verify import Verify
 from ampl.command_line.main import main
-from tabular.claims.case import Case
+from tabular.claims.case import Case, load_case
 from tabular.mdps.generators import random_mdp
-from tabular.mdps.mdp_files import save_mdp
+from tabular.mdps.mdp_files import mdp_arrays, save_mdp
 
 CLAIMS = find_claims()
 FINITE = {name for name, claim in CLAIMS.items() if claim.kind == "finite"}
@@ -278,3 +278,29 @@ def test_a_case_with_arrays_of_another_kind_is_one_line(
     np.savez("odd.npz", **arrays | {name: np.array(value)})
     capsys.readouterr()
     assert words in mistake("--replay", "odd.npz")
+
+
+def test_ones_own_policy_behavior_and_model_are_what_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mdp, generator = random_mdp(4, 2, np.random.default_rng(0)), np.random.default_rng(1)
+    policy, behavior = generator.dirichlet([1.0, 1.0], 4), generator.dirichlet([1.0, 1.0], 4)
+    model = generator.dirichlet(np.ones(4), (4, 2))
+    own = {"policy": policy, "behavior": behavior, "model": model}
+    np.savez("mine.npz", **mdp_arrays(mdp), **own)
+    assert verify("--mdp", "mine.npz", "--cases", "2", "--claims", "theorem1-sharp", "--report", "report") == 0
+    case, _ = load_case(Path("report/cases/theorem1-sharp.npz"))
+    np.testing.assert_array_equal(case.policy, policy)
+    np.testing.assert_array_equal(case.behavior, behavior)
+    np.testing.assert_array_equal(case.model.to_dense().dynamics, model)
+    for name, wrong, words in (
+        ("policy", policy[:3], "array 'policy'"),
+        ("model", 2.0 * model, "array 'model'"),
+        ("behavior", np.eye(2)[[0, 0, 1, 1]], "in state 0 'policy' takes action 1 and 'behavior' never does"),
+    ):
+        np.savez("wrong.npz", **mdp_arrays(mdp), **(own | {name: wrong}))
+        assert main(["verify", "--mdp", "wrong.npz"]) == 2
+        assert words in capsys.readouterr().err
+    np.savez("half.npz", **mdp_arrays(mdp), behavior=np.eye(2)[[0, 0, 1, 1]])  # the policy is chosen within it
+    assert verify("--mdp", "half.npz", "--cases", "2", "--claims", "theorem1-sharp") == 0
