@@ -19,7 +19,7 @@ from tabular.claims.case import load_case
 
 ROOT = Path(__file__).parents[3]
 IMAGES, CASES = Path("docs/images"), Path("docs/counterexamples")
-COUNTEREXAMPLES = sorted(path.stem for path in (ROOT / CASES).glob("*.npz"))
+COUNTEREXAMPLES = sorted(path.stem for path in (ROOT / CASES).glob("*.png"))
 
 _CLEARLY, _FEW = 0.25, 2e-3  # difference of a color in [0, 1] that is seen, and the share of pixels that may have it
 
