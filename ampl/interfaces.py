@@ -8,6 +8,7 @@ the tabular wing, a vector [D] in the deep one), a an action (an integer, or a v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -254,3 +255,15 @@ class GivesModules(Protocol):
 
     def policy_module(self, problem: Any, actor: Actor) -> Any:
         """The policy that `saved_policy` gave, in the problem's units, as a module; None: it has none."""
+
+
+@runtime_checkable
+class FilmsPolicies(Protocol):
+    """A factory that shows its policies in a video, for `ampl evaluate --video`."""
+
+    def film(self, problem: Any, actor: Actor, path: Path, seed: int) -> float:
+        """Writes one episode of the policy that `saved_policy` gave to `path`, and returns its return.
+
+        Raises:
+            AmplError: there is nothing to see, the file cannot be written, or a package is missing.
+        """

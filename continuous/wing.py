@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ampl.errors import InvalidArgumentError
@@ -115,6 +116,12 @@ class DeepFactory:
         if made is None or problem.own is None:
             return made
         return ScaledModule(made, problem.own.action_low, problem.own.action_high).eval()
+
+    def film(self, problem: Task, actor: Actor, path: Path, seed: int) -> float:
+        """One episode as a video; an `ampl.interfaces.FilmsPolicies`."""
+        from continuous.evaluation.video import film
+
+        return film(problem, actor, path, seed)
 
 
 def choose_device(device: str) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ampl.catalog import choose, recorded_task
+from ampl.catalog import Choice, choose, recorded_task
 from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeError
-from ampl.interfaces import Actor, GivesModules, GivesPolicies
+from ampl.interfaces import Actor, FilmsPolicies, GivesModules, GivesPolicies
 from ampl.randomness import stream
+from ampl.runs.checkpoints import Checkpoint
 from ampl.runs.run_evaluation import newest_checkpoint, read_config
 
 
@@ -96,18 +97,7 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
         UnknownNameError: the algorithm is not installed.
         InvalidArgumentError: it belongs to a plugin that gives no policies.
     """
-    path = Path(run_directory)
-    config, checkpoint = read_config(path), newest_checkpoint(path)
-    choice = choose(config["algorithm"], recorded_task(config), config["variant"])
-    if not isinstance(choice.factory, GivesPolicies):
-        raise InvalidArgumentError(f"algorithm '{choice.algorithm}' gives no policies; see docs/plugins.md.")
-    try:
-        shape, actor = choice.factory.saved_policy(choice.problem, config["settings"], checkpoint.state)
-    except (KeyError, TypeError, ValueError, RuntimeError, InvalidShapeError, InvalidArgumentError) as error:
-        raise InvalidFileError(
-            f"the policy of {path} does not fit this version of the program ({error}). Use the version whose commit is "
-            "in its manifest.json, or train anew."
-        ) from error
+    choice, checkpoint, shape, actor = _saved(Path(run_directory))
 
     def make_module() -> Any:
         factory = choice.factory
@@ -121,3 +111,32 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
         generator=stream(seed, "policy/actions"),
         make_module=make_module,
     )
+
+
+def film_policy(run_directory: Path, video: Path, *, seed: int = 0) -> float:
+    """Writes one episode of the newest policy of a run as a video, and returns its return.
+
+    Raises:
+        InvalidArgumentError: its problem has no pictures.
+        AmplError: as for `load_policy`, or the video cannot be made.
+    """
+    choice, _, _, actor = _saved(run_directory)
+    if not isinstance(choice.factory, FilmsPolicies):
+        raise InvalidArgumentError(f"{choice.task} has no pictures; leave the video out.")
+    return choice.factory.film(choice.problem, actor, video, seed)
+
+
+def _saved(path: Path) -> tuple[Choice, Checkpoint, tuple[int, ...], Actor]:
+    """What a run is of, its newest checkpoint, and the policy in it; errors as for `load_policy`."""
+    config, checkpoint = read_config(path), newest_checkpoint(path)
+    choice = choose(config["algorithm"], recorded_task(config), config["variant"])
+    if not isinstance(choice.factory, GivesPolicies):
+        raise InvalidArgumentError(f"algorithm '{choice.algorithm}' gives no policies; see docs/plugins.md.")
+    try:
+        shape, actor = choice.factory.saved_policy(choice.problem, config["settings"], checkpoint.state)
+    except (KeyError, TypeError, ValueError, RuntimeError, InvalidShapeError, InvalidArgumentError) as error:
+        raise InvalidFileError(
+            f"the policy of {path} does not fit this version of the program ({error}). Use the version whose commit is "
+            "in its manifest.json, or train anew."
+        ) from error
+    return choice, checkpoint, shape, actor

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from ampl.errors import InvalidArgumentError
-from continuous.environments.registry import environment_for, simulator_maker
+from continuous.environments.registry import simulator_maker
 from continuous.evaluation.evaluator import Evaluation, Evaluator, Policy, uniform_policy
-from continuous.evaluation.video import check_video, record_video
+from continuous.evaluation.video import check_video, film
 from continuous.tasks.registry import LOCOMOTION, Family, Task
 
 
@@ -36,11 +36,7 @@ def score_policy_file(
     with Evaluator(simulator_maker(task)(), episodes=episodes) as evaluator:
         evaluation = evaluator.evaluate([act], [seed])[0]
     if video is not None:
-        environment = environment_for(task, render_mode="rgb_array")
-        try:
-            record_video(video, environment, act, seed)
-        finally:
-            environment.close()
+        film(task, act, video, seed)
     return evaluation
 
 

@@ -111,11 +111,11 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
 
     Args:
         task: which.
-        render_mode: as in Gymnasium.
+        render_mode: as in Gymnasium; tasks without pictures leave it out.
 
     Raises:
         MissingPackageError: an Adroit task without gymnasium-robotics.
-        InvalidArgumentError: a render mode of the HIV task.
+        InvalidArgumentError: an environment of the user's that cannot be made.
     """
     with _compiling:
         match task.family:
@@ -143,8 +143,6 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
                 from continuous.environments.hiv.environment import HivEnvironment
                 from continuous.environments.hiv.treatment import HivConfig
 
-                if render_mode is not None:
-                    raise InvalidArgumentError(f"{task.name} has no pictures; leave the video out.")
                 return HivEnvironment(HivConfig.mopo())
             case Family.LINEAR_GAUSSIAN:
                 from continuous.environments.linear_gaussian.environment import LinearGaussianEnvironment

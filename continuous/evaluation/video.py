@@ -20,11 +20,30 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidArgumentError, MissingPackageError
 from ampl.files import SIGNATURE, check_output, write_atomically
 from ampl.randomness import stream
+from continuous.environments.registry import environment_for
 from continuous.evaluation.evaluator import Policy
+from continuous.tasks.registry import Task
 
 INSTALL = "pip install 'imageio[ffmpeg]'"
 _MOST_FRAMES = 50.0  # a second
+_USUAL_FRAMES = 30.0  # likewise, of an environment that does not say
 _FFMPEG = ("-metadata", f"comment={SIGNATURE}", "-movflags", "+faststart")  # the comment comes before the frames
+
+
+def film(task: Task, policy: Policy, path: Path, seed: int) -> float:
+    """Runs one episode of a task and writes it as a video; arguments, return and errors as for `record_video`.
+
+    Raises:
+        InvalidArgumentError: the task has no pictures.
+    """
+    check_video(path)
+    environment = environment_for(task, render_mode="rgb_array")
+    try:
+        if environment.render_mode != "rgb_array":
+            raise InvalidArgumentError(f"{task.name} has no pictures; leave the video out.")
+        return record_video(path, environment, policy, seed)
+    finally:
+        environment.close()
 
 
 def record_video(path: Path, environment: Any, policy: Policy, seed: int) -> float:
@@ -45,7 +64,7 @@ def record_video(path: Path, environment: Any, policy: Policy, seed: int) -> flo
     """
     check_video(path)
     writer = _writer_module(path.suffix)
-    rate, stride = float(environment.metadata["render_fps"]), 1
+    rate, stride = float(environment.metadata.get("render_fps") or _USUAL_FRAMES), 1
     while rate > _MOST_FRAMES:
         rate, stride = rate / 2.0, stride * 2
     frames = _Frames(environment, policy, seed, stride)
@@ -94,6 +113,7 @@ class _Frames:
             step, ended = step + 1, terminated or truncated
 
     def _render(self) -> NDArray[np.uint8]:
+        import gymnasium
         import mujoco
 
         try:
@@ -102,6 +122,8 @@ class _Frames:
             raise InvalidArgumentError(
                 "MuJoCo finds no OpenGL to render with; set MUJOCO_GL=egl or MUJOCO_GL=osmesa and start again."
             ) from error
+        except gymnasium.error.Error as error:  # such as a package that is not installed
+            raise InvalidArgumentError(f"the environment cannot be drawn: {error}") from error
         return np.asarray(picture, dtype=np.uint8)
 
 

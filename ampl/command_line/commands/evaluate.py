@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from ampl.errors import AmplError, check_at_least
+from ampl.errors import AmplError, InvalidArgumentError, check_at_least
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ class Evaluate:
     """Episodes; as many as in training if not given. Exact evaluations need none."""
     data: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """Where the data of a run on data of your own are now; where they were if not given."""
+    video: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also film one episode: .mp4 or .gif (deep tasks with pictures; RUN is then one seed's directory)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -52,6 +55,8 @@ class Evaluate:
         if self.episodes is not None:
             check_at_least("--episodes", self.episodes, 1)
         runs = find_runs(self.run_directory)
+        if self.video is not None:
+            self._film(runs)
         found: list[RunEvaluation] = []
         for path in runs:
             try:
@@ -84,3 +89,15 @@ class Evaluate:
             list(dict.fromkeys(note for run in found for note in run.notes)),
         )
         return int(len(found) < len(runs))
+
+    def _film(self, runs: Sequence[Path]) -> None:
+        from ampl.printing import print_line
+        from ampl.runs.saved_policy import film_policy
+
+        if len(runs) > 1:
+            raise InvalidArgumentError(
+                f"--video films one run, and there are {len(runs)}; name one of them: {runs[0]}."
+            )
+        assert self.video is not None
+        earned = film_policy(runs[0], self.video)
+        print_line(f"{self.video}: one episode, return {earned:.6g}")

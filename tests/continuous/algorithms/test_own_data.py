@@ -90,6 +90,14 @@ def test_a_run_explains_itself(run: tuple[Path, Path, SeedResult]) -> None:
     assert any("evaluated in Pendulum-v1" in note for note in manifest["notes"])
 
 
+def test_a_policy_is_filmed(run: tuple[Path, Path, SeedResult], capsys: pytest.CaptureFixture[str]) -> None:
+    _, path, _ = run
+    video = path.parent / "film.gif"
+    assert main(["evaluate", str(path), "--episodes", "1", "--video", str(video)]) == 0
+    assert "film.gif: one episode, return -" in capsys.readouterr().out
+    assert video.read_bytes().startswith(b"GIF8")
+
+
 def test_a_run_is_resumed_wherever_its_data_are_and_on_no_others(run: tuple[Path, Path, SeedResult]) -> None:
     data, path, _ = run
     moved = data.rename(path / data.name)

@@ -19,7 +19,8 @@ from continuous.environments.hiv.environment import HivEnvironment
 from continuous.environments.hiv.simulator import TreatmentSimulator
 from continuous.environments.hiv.treatment import HivConfig, Observation
 from continuous.environments.registry import environment_for, robot_for, simulator_maker
-from continuous.evaluation.evaluator import Evaluator
+from continuous.evaluation.evaluator import Evaluator, uniform_policy
+from continuous.evaluation.video import film
 from continuous.recreate.hiv.data import SacReplayConfig
 from continuous.recreate.hiv.recipe import PUBLISHED_STEPS
 from continuous.tasks.find import find_task
@@ -222,8 +223,8 @@ def test_what_the_task_cannot_do_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_registry_says_what_the_task_lacks() -> None:
+def test_the_registry_says_what_the_task_lacks(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="has no MuJoCo model"):
         robot_for(TASK)
     with pytest.raises(InvalidArgumentError, match="has no pictures"):
-        environment_for(TASK, render_mode="rgb_array")
+        film(TASK, uniform_policy(2), tmp_path / "film.gif", 0)
