@@ -54,9 +54,10 @@ class SavedPolicy:
         """
         rows, size = np.asarray(observation), len(self.observation_shape)
         if rows.shape[rows.ndim - size :] != self.observation_shape or not 0 <= rows.ndim - size <= 1:
-            one = list(self.observation_shape)
+            one = ", ".join(map(str, self.observation_shape))
+            many = f"E, {one}" if one else "E"
             raise InvalidShapeError(
-                f"the observation has shape {list(rows.shape)}; expected {one}, or {['E', *one]} for E at once."
+                f"the observation has shape {list(rows.shape)}; expected [{one}], or [{many}] for E at once."
             )
         if rows.dtype.kind not in ("fiu" if size else "iu") or not np.isfinite(rows).all():
             wanted = "finite numbers" if size else "the number of a state, an integer"

@@ -112,7 +112,7 @@ def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[s
     """The best mean score of the last evaluations, how to read the panels, and how all runs came about."""
     scores = {place: float(np.mean([run.recent_score for run in runs])) for place, runs in drawn.items()}
     task, method = best = max(scores, key=lambda place: scores[place])
-    finding = f"Highest score drawn: {scores[best]:.1f}, {' '.join(method)} on {task}"
+    finding = f"Highest mean of the last ten: {scores[best]:.1f}, {' '.join(method)} on {task}"
     runs = [run for there in drawn.values() for run in there]
     batches = [place for place, there in drawn.items() if not _certified(there)]
     subtitle = "Lines: means over seeds; bands: lowest to highest seed."

@@ -64,7 +64,7 @@ def draw(folder: Path) -> Figure:
         for axes, (who, column) in zip(grid[row, 1:3], _PROMISES.items(), strict=True):
             _draw_promises(axes, drawn, column)
             panel_title(axes, f"Promised by {who}")
-        panel_title(grid[row, 0], task)
+        panel_title(grid[row, 0], task, *_never_shown(drawn))
         if columns == 4:
             _draw_weights(grid[row, 3], [weighted.get((task, *method)) for method in methods])
     for axes in grid[:, :3].flat:
@@ -91,6 +91,15 @@ def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
             draw_seeds(axes, [run.curve for run in there], series_look(index)[0], line=series_line(index))
     axes.set_ylim(_LOWEST, 110.0)
     axes.set_ylabel("score (behavior 0, optimum 100)")
+
+
+def _never_shown(drawn: dict[tuple[str, str], list[Run]]) -> list[tuple[str, str]]:
+    """A line for each method whose scores are all too low to be seen, in its color."""
+    return [
+        (f"{' '.join(method)}: {runs[0].curve.values[-1]:.0f} at the end, below throughout", series_look(index)[0])
+        for index, (method, runs) in enumerate(drawn.items())
+        if runs and all((run.curve.values < _LOWEST).all() for run in runs)
+    ]
 
 
 def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]], column: str) -> None:

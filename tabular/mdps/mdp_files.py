@@ -8,6 +8,7 @@ a file that a user saved with numpy.savez loads as well. Beside them may stand `
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from scipy import sparse
 from ampl.errors import AbsoluteContinuityError, AmplError, InvalidFileError
 from ampl.files import check_replaceable, read_npz, write_npz
 from tabular.mdps.mdp import FiniteMDP
+
+logger = logging.getLogger(__name__)
 
 _REQUIRED = ("reward", "initial", "discount")
 _SPARSE_PARTS = ("data", "indices", "indptr")
@@ -53,6 +56,10 @@ def load_mdp_with(path: Path) -> tuple[FiniteMDP, Mapping[str, NDArray[np.float6
     arrays = read_npz(path, "a finite MDP", _REQUIRED, (*OPTIONAL_ARRAYS, *BESIDE))
     mdp = mdp_from_arrays({key: array for key, array in arrays.items() if key not in BESIDE}, str(path))
     found = {key: array for key, array in arrays.items() if key in BESIDE}
+    with np.load(path) as archive:
+        unused = sorted(set(archive.files) - {*_REQUIRED, *OPTIONAL_ARRAYS, *BESIDE})
+    if unused:
+        logger.warning("%s: not used: %s; known are %s", path, ", ".join(unused), ", ".join(BESIDE))
     for key, array in found.items():
         check_real(str(path), key, array)
         try:
