@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ampl.claims.record import Verdict
-from ampl.errors import AmplError
+from ampl.errors import AmplError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from ampl.claims.cases import Case
 
 LARGEST_RATIO = 1e12  # stands for a ratio to zero
 _CLEAR_EXCESSES = (0.05, 1e-3)  # violations beyond the first are clear, below the second they may be taken for rounding
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Size = tuple[int, ...]
 """How much there is to read in a case, most important first: less is better; equally long within a kind of cases."""
@@ -86,14 +89,38 @@ class Claim:
     tolerance: float = 1e-9
     kind: str = "finite"
 
+    def __post_init__(self) -> None:
+        """Checks what a file of the user's may have wrong.
+
+        Raises:
+            InvalidArgumentError: a name that no file can have, or a field of another type.
+        """
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise InvalidArgumentError(f"a claim's name is {self.name!r}; expected letters, digits, dots and dashes.")
+        for field, kind in (("relation", Relation), ("expected", Verdict)):
+            if not isinstance(getattr(self, field), kind):
+                raise InvalidArgumentError(
+                    f"{field} of claim '{self.name}' is {getattr(self, field)!r}; expected a {kind.__name__}."
+                )
+        if not callable(self.measure):
+            raise InvalidArgumentError(f"measure of claim '{self.name}' is {self.measure!r}; expected a function.")
+
     def assess(self, case: Case) -> Measurement | Undecided | None:
         """The two sides on a case, in units of its r_max; None where the claim does not apply."""
         try:
             found = self.measure(case.in_reward_units)
         except (AmplError, np.linalg.LinAlgError) as error:  # one case of one claim; the others go on
             return Undecided(reason=str(error))
+        except Exception as error:
+            raise InvalidArgumentError(
+                f"claim '{self.name}' cannot be measured on a case ({type(error).__name__}: {error}); mend it."
+            ) from error
         if found is None:
             return None
+        if not isinstance(found, Measurement) or not all(np.ndim(side) == 0 for side in (found.left, found.right)):
+            raise InvalidArgumentError(
+                f"claim '{self.name}' measures {found!r}; expected a Measurement of two numbers."
+            )
         difference = abs(found.left - found.right)
         if math.isnan(difference):
             return Undecided(reason=f"one side is {found.left:g}, the other {found.right:g}")

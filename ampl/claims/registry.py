@@ -79,7 +79,7 @@ def _claims_of_file(path: Path) -> Any:
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # any mistake of the user's
+    except (Exception, SystemExit) as error:  # any mistake of the user's
         raise InvalidFileError(f"{path} fails ({type(error).__name__}: {error}). Mend it and run again.") from error
     if not hasattr(module, "CLAIMS"):
         raise InvalidFileError(f"{path} has no CLAIMS; expected a list of `ampl.claims.claim.Claim` of that name.")

@@ -14,7 +14,7 @@ from ampl.runs.run_directory import Status
 from ampl.sweeps.plan import Job
 
 _SCORES = ("evaluation/score_mean", "evaluation/return_mean", "return")
-_ERROR = "ampl: "  # the last line of a training that ends with one
+_ERROR = "ampl: error: "  # how the line begins that a training ends with
 
 
 class Phase(StrEnum):
@@ -88,7 +88,11 @@ class JobState:
         elif code == 1:
             self.phase, self.message = Phase.DIVERGED, "a metric was no longer finite"
         else:
-            self.phase, self.message = Phase.FAILED, self._last_words() or f"its process ended with code {code}"
+            killed = f"its process was ended by signal {-code}" if code < 0 else ""
+            self.phase, self.message = (
+                Phase.FAILED,
+                killed or self._last_words() or f"its process ended with code {code}",
+            )
 
     @property
     def seconds_left(self) -> float | None:
@@ -109,9 +113,9 @@ class JobState:
             self.phase = Phase.FINISHED
 
     def _last_words(self) -> str:
-        """The last line of the training's log."""
+        """The last error in the training's log."""
         try:
-            lines = self.job.log.read_text(errors="replace").strip().splitlines()
+            lines = self.job.log.read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return lines[-1].removeprefix(_ERROR) if lines else ""
+        return next((line.removeprefix(_ERROR) for line in reversed(lines) if line.startswith(_ERROR)), "")

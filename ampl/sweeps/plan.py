@@ -90,7 +90,7 @@ def read_plan(path: Path, out: Path, read_options: ReadOptions) -> list[Job]:
             content = tomllib.load(file)
     except FileNotFoundError:
         raise missing_file(path, _EXAMPLE) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of which TOMLDecodeError is one
         raise InvalidFileError(f"{path} cannot be read: {error}. {_EXAMPLE}") from error
     grids = content.pop("grid", [{}])
     if not isinstance(grids, list) or not grids or not all(isinstance(grid, dict) for grid in grids):
@@ -157,6 +157,9 @@ def _train_options(table: Mapping[str, Any]) -> list[str]:
 
 def _points(settings: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """Every combination of the settings' values, as texts."""
+    for name, given in settings.items():
+        if given == []:
+            raise InvalidFileError(f"setting {name} has no values; name one or more.")
     values = [[value_text(value) for value in _listed(given)] for given in settings.values()]
     for chosen in product(*values):
         yield dict(zip(settings, chosen, strict=True))

@@ -25,7 +25,7 @@ class TrainingProcess:
 
     def __init__(self, job: Job) -> None:
         job.log.parent.mkdir(parents=True, exist_ok=True)
-        with job.log.open("w") as log:
+        with job.log.open("a") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ampl", *job.arguments],
                 stdin=subprocess.DEVNULL,

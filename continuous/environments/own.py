@@ -18,9 +18,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Space, Tuple
+from gymnasium.spaces import Box, Dict, Space, Tuple, flatten
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import AmplError, InvalidArgumentError
 from continuous.tasks.own import Portable, find_function, name_of, unscaled
 from continuous.tasks.registry import Task
 
@@ -101,7 +101,10 @@ def _registered(name: str) -> Any:
 
 def shown(text: str) -> str:
     """A text in messages: JSON as its id."""
-    return str(json.loads(text)["id"]) if text.startswith("{") else text
+    try:
+        return str(json.loads(text)["id"]) if text.startswith("{") else text
+    except (ValueError, KeyError):
+        return text
 
 
 def make(text: str, made: Callable[[], Any] | None = None, **options: Any) -> Any:
@@ -119,7 +122,7 @@ def make(text: str, made: Callable[[], Any] | None = None, **options: Any) -> An
         found = (made or partial(_from_text, text, **options))()
     except InvalidArgumentError:
         raise
-    except Exception as error:  # whatever the environment's own code raises
+    except (Exception, SystemExit) as error:  # whatever the environment's own code raises
         why = " ".join(str(error).split())[:300]
         raise InvalidArgumentError(
             f"the environment {shown(text)} cannot be made ({type(error).__name__}: {why}); {_EXPECTED}."
@@ -150,6 +153,7 @@ def survey(text: str, made: Callable[[], Any] | None) -> Survey:
             raise _not_supported(name, "actions", actions)
         bounds = (actions.low.ravel().astype(float), actions.high.ravel().astype(float))
         finite = bool(np.isfinite(bounds).all()) and bool((bounds[0] < bounds[1]).all())
+        _try_out(environment, observations, size)
         notes = []
         if isinstance(observations, Dict | Tuple):
             order = ", ".join(path for path, _ in _parts(observations))
@@ -163,8 +167,26 @@ def survey(text: str, made: Callable[[], Any] | None) -> Survey:
             termination=_known_rule(spec),
             notes=tuple(notes),
         )
+    except AmplError:
+        raise
+    except Exception as error:  # whatever the environment's own code raises
+        why = " ".join(str(error).split())[:300]
+        raise InvalidArgumentError(
+            f"the environment {name} does not run ({type(error).__name__}: {why}); {_EXPECTED}."
+        ) from error
     finally:
-        environment.close()
+        with suppress(Exception):
+            environment.close()
+
+
+def _try_out(environment: Any, observations: Space[Any], size: int) -> None:
+    """One reset and one step, so that what is wrong with them is found before anything is trained."""
+    observation, _ = environment.reset(seed=0)
+    after, _, _, _, _ = environment.step(environment.action_space.sample())
+    for found in (observation, after):
+        flat: Any = flatten(observations, found)
+        if np.size(flat) != size:
+            raise ValueError(f"an observation has {np.size(flat)} numbers where its space has {size}")
 
 
 def _parts(space: Space[Any], path: str = "") -> Iterator[tuple[str, Space[Any]]]:

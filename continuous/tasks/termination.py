@@ -91,7 +91,7 @@ class GivenRule:
         return flags.reshape(state.shape[:-1])
 
     def _checked(self, *rows: Any) -> Any:
-        flags = np.asarray(self._function(*rows))
+        flags = np.asarray(self._function(*(given.copy() for given in rows)))  # it may write into what it gets
         if flags.shape != (len(rows[0]),) or flags.dtype != np.bool_:
             raise InvalidArgumentError(
                 f"the rule {self._own.termination} gives {flags.dtype}{list(flags.shape)} for {len(rows[0])} rows; "

@@ -102,3 +102,38 @@ def test_a_case_of_ones_own_claim_asks_for_its_file(
     capsys.readouterr()
     line = mistake("verify", "--replay", "report/cases/my-range.npz")
     assert "name its file with --claims-from" in line
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ('claim("../x", "finite", len, Verdict.HOLDS)', "a claim's name is '../x'"),
+        ('claim("x", "finite", None, Verdict.HOLDS)', "measure of claim 'x' is None; expected a function"),
+        ('claim("x", "finite", len, "holds")', "expected of claim 'x' is 'holds'; expected a Verdict"),
+        (
+            'claim("x", "finite", lambda case: 1 / 0, Verdict.HOLDS)',
+            "claim 'x' cannot be measured on a case (ZeroDivision",
+        ),
+        (
+            'claim("x", "finite", lambda case: (1, 2), Verdict.HOLDS)',
+            "claim 'x' measures (1, 2); expected a Measurement",
+        ),
+        ("__import__('sys').exit(0)", "wrong.py fails (SystemExit: 0)"),
+    ],
+)
+def test_mistakes_in_a_users_claim_are_one_line(claims: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("wrong.py").write_text(f"{OWN.partition('CLAIMS =')[0]}\nCLAIMS = [{claims}]")
+    options = (
+        "--claims-from",
+        "wrong.py",
+        "--mdp",
+        "frozenlake-4x4",
+        "--cases",
+        "1",
+        "--workers",
+        "1",
+        "--claims",
+        "x",
+    )
+    assert main(["verify", *options]) == 2
+    assert words in capsys.readouterr().err

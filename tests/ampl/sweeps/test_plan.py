@@ -66,6 +66,7 @@ def test_a_grid_is_every_combination_and_several_grids_share_the_top(tmp_path: P
         ('algorithms = ["fake"]\ntasks = ["maze-small"]\nepoch = 3', "unknown key 'epoch'"),
         ('algorithms = ["fake"]\ntasks = ["maze-small"]\nseeds = [0, 0]', "0 twice"),
         ('algorithms = ["fake"]\ntasks = ["maze-small"]\n[settings]\nstep_size = [-1]', "step_size is -1.0"),
+        ('algorithms = ["fake"]\ntasks = ["maze-small"]\n[settings]\nstep_size = []', "step_size has no values"),
         ('algorithms = ["fake"]\ntasks = ["maze-small"]\n[train]\nseeds = 3', "the sweep sets it"),
         ('algorithms = ["fake"]\ntasks = ["maze-small"]\nsettings = 3', "expected a table"),
         ('algorithms = ["fake"]\ntasks = ["maze-small"]\ngrid = 3', "expected tables that begin with [[grid]]"),

@@ -70,12 +70,12 @@ def test_what_ends_one_job_stops_no_other(tmp_path: Path, capsys: pytest.Capture
         Phase.FINISHED,
     ]
     assert [state.message for state in states[1:4]] == [
-        "its process ended with code -9",
-        "error: no such file",
+        "its process was ended by signal 9",
+        "no such file",
         "not allowed",
     ]
     assert FakeTraining.most == 2
-    assert "crashes: failed, its process ended with code -9" in capsys.readouterr().err
+    assert "crashes: failed, its process was ended by signal 9" in capsys.readouterr().err
 
 
 def test_an_interruption_ends_every_training_and_says_how_to_go_on(tmp_path: Path) -> None:

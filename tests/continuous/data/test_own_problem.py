@@ -101,6 +101,34 @@ def test_a_users_rule_gets_rows_in_the_environments_units_from_arrays_and_tensor
     np.testing.assert_array_equal(model_rule(task)(*tensors).numpy(), expected)
 
 
+def test_a_rule_that_writes_into_its_rows_changes_nothing(tmp_path: Path) -> None:
+    def writing(state: Any, action: Any, following: Any) -> Any:
+        for rows in (state, action, following):
+            rows[:] = np.nan
+        return np.zeros(len(state), dtype=bool)
+
+    task = opened(slide_file(tmp_path / "s.hdf5"), Slide, termination=writing)
+    rows = [torch.ones(2, 5, 2) for _ in range(3)]
+    assert not model_rule(task)(*rows).any()
+    assert all((each == 1.0).all() for each in rows)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"step": lambda self, action: (self.reset()[0], 0.0, False, False)}, "ValueError: not enough values"),
+        ({"reset": lambda self, **_: 1 / 0}, "ZeroDivisionError"),
+        ({"close": lambda self: 1 / 0, "action_space": None}, "None"),
+    ],
+)
+def test_an_environment_that_does_not_run_is_refused_before_training(
+    tmp_path: Path, wrong: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidArgumentError) as error:
+        opened(slide_file(tmp_path / "s.hdf5"), type("Wrong", (Slide,), wrong), termination=fallen)
+    assert words in str(error.value)
+
+
 def test_dict_observations_are_flattened_and_the_order_is_told(tmp_path: Path) -> None:
     path = slide_file(tmp_path / "s.hdf5")
     task = opened(path, f"{HERE}:Slide", termination=fallen)
