@@ -151,12 +151,19 @@ def _on_given_mdp(
     return mdp, mdp.with_dynamics(fitted), policy, behavior
 
 
-@cache
 def _given_mdp(name: str) -> tuple[FiniteMDP, Mapping[str, Floats]]:
     """A toy-text environment by name, otherwise an MDP file by path, and what stands beside the MDP there."""
-    if name in ENVIRONMENTS:
-        return environment_mdp(name), {}
-    mdp, beside = load_mdp_with(Path(name))
+    return (_environment(name), {}) if name in ENVIRONMENTS else _mdp_in(Path(name).resolve())
+
+
+@cache
+def _environment(name: str) -> FiniteMDP:
+    return environment_mdp(name)
+
+
+@cache
+def _mdp_in(path: Path) -> tuple[FiniteMDP, Mapping[str, Floats]]:
+    mdp, beside = load_mdp_with(path)
     return mdp.to_dense(), beside
 
 
