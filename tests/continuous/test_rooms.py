@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = (
     {"commands"},
-    {"wing", "recreate", "experiments"},
+    {"wing", "recreate", "experiments", "claims"},
     {"algorithms"},
     {"weights"},
     {"data", "evaluation", "model"},
