@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from gymnasium.vector.utils import CloudpickleWrapper
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError
@@ -83,23 +83,13 @@ def find_function(text: str, what: str) -> Callable[..., Any]:
     return found
 
 
-class Portable:
+class Portable(CloudpickleWrapper):
     """A function of the user's that other processes can be sent, wherever it is defined."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function gives."""
-        return self._function(*arguments)
-
-    def __getstate__(self) -> bytes:
-        import cloudpickle  # which Gymnasium needs, too
-
-        return bytes(cloudpickle.dumps(self._function))
-
-    def __setstate__(self, state: bytes) -> None:
-        self._function = pickle.loads(state)
+        function: Callable[..., Any] = self.fn
+        return function(*arguments)
 
 
 def name_of(function: Callable[..., Any]) -> str:
