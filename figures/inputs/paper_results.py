@@ -27,10 +27,10 @@ VARIANTS = ("nw", "vpm", "gendice", "dualdice", "wpr", "main")  # the columns of
 
 
 class Score(NamedTuple):
-    """Mean and standard deviation over seeds of a normalized score, 0-100."""
+    """Mean and standard deviation over seeds of a normalized score, 0-100; None where no spread was published."""
 
     mean: float
-    std: float
+    std: float | None = None
 
 
 class Quartiles(NamedTuple):
@@ -149,9 +149,3 @@ FIGURE_2: Mapping[str, tuple[Quartiles, ...]] = {
         Quartiles(-0.017, -0.007, 0.014, -0.09, 0.14),
     ),
 }
-
-
-def best_baseline(task: str) -> tuple[str, Score]:
-    """The method of Table 1 with the highest mean on a dataset, AMPL aside."""
-    name = max(METHODS[:-1], key=lambda method: TABLE_1[task][method].mean)
-    return name, TABLE_1[task][name]

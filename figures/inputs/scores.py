@@ -16,6 +16,10 @@ from figures.inputs.runs import SCORE, SCORE_WINDOW, UNKNOWN, Ending, Run, find_
 from figures.inputs.table import Value
 
 SPREAD_NOTE = "± is the standard deviation over seeds (divisor n - 1 for ours), left out for a single seed."
+COMPARABLE_NOTE = (
+    "Published scores are on the original D4RL data at full length; ours on re-created data, or after fewer steps, are "
+    "not the same quantity."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,13 @@ class Cell:
     def commits(self) -> str:
         """The git commits they ran at."""
         return distinct(run.commit for run in self.runs)
+
+    @property
+    def circumstances(self) -> str:
+        """One sentence of all of these."""
+        return (
+            f"seeds {self.seeds}; data {self.data}; steps {self.steps}; device {self.devices}; commit {self.commits}."
+        )
 
 
 def read_scores(

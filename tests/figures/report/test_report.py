@@ -204,7 +204,7 @@ def test_what_is_left_out_is_named_with_its_command_and_no_experiment_starts(tmp
     assert f"ampl verify --json {tmp_path}/runs/claims.json makes one." in end
     assert "proposition2, theorem1, theorem1-constant, alternation," in end
     assert f"ampl figure NAME --runs {tmp_path}/runs computes one and draws it." in end
-    assert f"mopo-table1, damo-table2: no scored run of the paper's datasets below {tmp_path}/runs." in end
+    assert f"damo-table2: no scored run of the paper's datasets below {tmp_path}/runs." in end
     assert "ampl verify" in page.text[: page.text.rindex("Left out")]
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {UMAZE}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from figures.inputs.other_results import TASKS
 from figures.inputs.table import Table
-from figures.training.model_based_tables import TASKS, damo_table2, mopo_table1
+from figures.training.mopo_tables import mopo_table1
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
 from tests.figures.inputs.synthetic_runs import write_run
 
@@ -45,23 +46,6 @@ def test_runs_on_v0_data_have_rows_of_their_own_beside_the_papers_numbers(tmp_pa
     row = by_row(table)["walker2d-medium-v0"]
     assert (row["paper: MOPO (v0)"], row["ours: MOPO"]) == ("17.8 ± 19.3", "30.0")
     assert row["AMPL's paper: MOPO (v2)"] == ""
-
-
-def test_damos_table_leaves_lost_cells_empty_and_compares_with_the_kit(tmp_path: Path) -> None:
-    runs(tmp_path)
-    write_run(tmp_path, HOPPER, "kit", score=[70.0] * 9 + [60.0], algorithm="mopo")
-    rows = by_row(damo_table2(tmp_path))
-    assert (rows[HOPPER]["paper: DAMO"], rows[HOPPER]["ours: DAMO"]) == ("", "30.0")
-    assert (rows[HOPPER]["ours: DAMO, last evaluation"], rows[HOPPER]["OfflineRL-Kit: MOPO"]) == ("40.0", "92.7 ± 20.7")
-    assert (rows[HOPPER]["ours: MOPO kit"], rows[HOPPER]["ours: MOPO kit, last evaluation"]) == ("69.0", "60.0")
-    assert rows["hopper-medium-expert-v2"]["paper: DAMO"] == "112.3"
-    assert rows["hopper-medium-expert-v2"]["ours: DAMO"] == ""
-
-
-def test_damos_table_needs_one_algorithms_runs_only(tmp_path: Path) -> None:
-    write_run(tmp_path, HOPPER, "main", score=[20.0], algorithm="damo")
-    row = by_row(damo_table2(tmp_path))[HOPPER]
-    assert (row["ours: DAMO"], row["ours: MOPO kit"]) == ("20.0", "")
 
 
 def test_learning_curves_name_the_best_and_how_it_came_about(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import MetricsTable
 from figures.inputs.runs import RETURN, SCORE, find_runs
 from figures.inputs.table import Table
-from figures.training.model_based_tables import mopo_table1
 from figures.training.mopo_returns import ABLATION_TASKS, METHODS, MOPO_TABLE_2, MOPO_TABLE_3, mopo_table2, mopo_table3
+from figures.training.mopo_tables import mopo_table1
 from tests.figures.inputs.synthetic_runs import SETTINGS, write_run
 from tests.figures.training.cells import column
 

@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 
 from figures import commands
 from figures.inputs.paper_results import DOMAIN_MEANS, FIGURE_1, TABLE_1, VARIANTS
-from figures.training.ampl_tables import table1, table2
+from figures.training.ampl_ablations import table2
+from figures.training.method_tables import damo_table2, table1
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts
 from tests.figures.inputs.synthetic_runs import UMAZE, WALKER, write_run
-from tests.figures.training.cells import column
+from tests.figures.training.cells import cell
 
-LARGE = "maze2d-large-v1"
+LARGE, HOPPER = "maze2d-large-v1", "hopper-medium-replay-v2"
 
 
 def bars(figure: Figure, panel: int) -> dict[float, float]:
@@ -30,11 +31,11 @@ def test_a_score_is_the_mean_over_seeds_of_the_last_ten_evaluations(tmp_path: Pa
     write_run(tmp_path, UMAZE, seed=0, score=[100.0] * 5 + [10.0] * 9 + [20.0])
     write_run(tmp_path, UMAZE, seed=2, score=[31.0] * 30)
     table = table1(tmp_path)
-    assert column(table, UMAZE, "ours") == f"21.0 ± {np.std([11.0, 31.0], ddof=1):.1f}"
-    assert column(table, UMAZE, "ours, last evaluation") == f"25.5 ± {np.std([20.0, 31.0], ddof=1):.1f}"
-    assert column(table, UMAZE, "seeds") == "0, 2"
-    assert column(table, UMAZE, "steps") == "15,000 to 30,000 (scaled)"
-    assert [column(table, UMAZE, name) for name in ("data", "device", "commit")] == ["re-created", "cpu", "0123456"]
+    assert cell(table, UMAZE, "AMPL") == f"21.0 ± {np.std([11.0, 31.0], ddof=1):.1f}"
+    assert cell(table, UMAZE, "AMPL", "ours, last evaluation") == f"25.5 ± {np.std([20.0, 31.0], ddof=1):.1f}"
+    assert (
+        f"{UMAZE}, AMPL: seeds 0, 2; data re-created; steps 15,000 to 30,000 (scaled); device cpu; commit 0123456."
+    ) in table.notes
 
 
 def test_runs_with_other_settings_fill_no_cell_and_change_no_mean(tmp_path: Path) -> None:
@@ -46,14 +47,14 @@ def test_runs_with_other_settings_fill_no_cell_and_change_no_mean(tmp_path: Path
         write_run(tmp_path, WALKER, seed=seed, score=[90.0], changed={"rollout_length": 2})
         write_run(tmp_path, UMAZE, "nw", seed=seed, score=[90.0], changed={"rollout_length": 2})
     assert (table1(tmp_path), table2(tmp_path)) == before
-    assert [column(table1(tmp_path), task, "ours") for task in (UMAZE, WALKER)] == ["10.0", ""]
+    assert [cell(table1(tmp_path), task, "AMPL") for task in (UMAZE, WALKER)] == ["10.0", ""]
 
 
 def test_a_single_seed_has_no_spread_and_few_evaluations_are_all_used(tmp_path: Path) -> None:
     write_run(tmp_path, UMAZE, score=[10.0, 20.0], status=None)
     table = table1(tmp_path)
-    assert column(table, UMAZE, "ours") == "15.0"
-    assert column(table, UMAZE, "seeds") == "0 (unfinished)"
+    assert cell(table, UMAZE, "AMPL") == "15.0"
+    assert any(note.startswith(f"{UMAZE}, AMPL: seeds 0 (unfinished); ") for note in table.notes)
 
 
 def test_cells_without_a_run_are_empty_and_the_papers_stand_beside(tmp_path: Path) -> None:
@@ -66,15 +67,27 @@ def test_cells_without_a_run_are_empty_and_the_papers_stand_beside(tmp_path: Pat
     assert len(table.rows) == 16
 
 
-def test_table_1_shows_main_alone_beside_the_best_baseline(tmp_path: Path) -> None:
+def test_table_1_shows_every_method_below_the_papers_numbers(tmp_path: Path) -> None:
     write_run(tmp_path, UMAZE, "vpm", score=[99.0])
     write_run(tmp_path, UMAZE, "main", score=[50.0])
+    write_run(tmp_path, WALKER, "main", score=[7.0], algorithm="cql")
     table = table1(tmp_path)
-    assert column(table, UMAZE, "ours") == "50.0"
-    assert column(table, UMAZE, "paper: best baseline") == "OptiDICE 114.0 ± 39.7"
-    assert column(table, WALKER, "paper: AMPL") == "81.5 ± 3.0"
-    assert [row[0] for row in table.rows] == list(TABLE_1)
-    assert all(cell == "" for row in table.rows if row[0] != UMAZE for cell in row[3:])
+    assert cell(table, UMAZE, "AMPL") == "50.0"
+    assert cell(table, UMAZE, "OptiDICE", "AMPL's paper") == "114.0 ± 39.7"
+    assert [cell(table, WALKER, name) for name in ("CQL", "AMPL", "WMOPO")] == ["7.0", "", ""]
+    assert list(dict.fromkeys(row[0] for row in table.rows)) == list(TABLE_1)
+    assert {row[0] for row in table.rows if row[1].startswith("ours")} == {UMAZE, WALKER}
+
+
+def test_damos_table_stands_below_two_sources_and_has_mopo_with_the_kits_settings(tmp_path: Path) -> None:
+    """Cells that the paper's text has lost are empty."""
+    write_run(tmp_path, HOPPER, "main", score=[20.0, 40.0], algorithm="damo")
+    write_run(tmp_path, HOPPER, "kit", score=[70.0] * 9 + [60.0], algorithm="mopo")
+    write_run(tmp_path, HOPPER, "main", score=[5.0], algorithm="mopo")
+    table = damo_table2(tmp_path)
+    assert [cell(table, HOPPER, "MOPO", row) for row in ("OfflineRL-Kit", "ours")] == ["92.7 ± 20.7", "69.0"]
+    assert [cell(table, HOPPER, "DAMO", row) for row in ("DAMO's paper", "ours, last evaluation")] == ["", "40.0"]
+    assert cell(table, "hopper-medium-expert-v2", "DAMO", "DAMO's paper") == "112.3"
 
 
 def test_stopped_seeds_are_named_and_not_counted(tmp_path: Path) -> None:
@@ -82,20 +95,20 @@ def test_stopped_seeds_are_named_and_not_counted(tmp_path: Path) -> None:
     write_run(tmp_path, UMAZE, seed=1, score=[90.0], status="stopped", message="metric 'critic/loss' is nan")
     for table in (table1(tmp_path), table2(tmp_path)):
         assert any(f"{UMAZE}, main, seed 1 stopped" in note and "critic/loss" in note for note in table.notes)
-    assert column(table1(tmp_path), UMAZE, "ours") == "10.0"
+    assert cell(table1(tmp_path), UMAZE, "AMPL") == "10.0"
     assert any("main seed 1" in text for text in texts(draw("figure1", tmp_path)))
 
 
 def test_unknown_circumstances_are_called_unknown(tmp_path: Path) -> None:
     write_run(tmp_path, UMAZE, settings={}, manifest=None)
-    table = table1(tmp_path)
-    assert [column(table, UMAZE, name) for name in ("steps", "data", "device", "commit")] == ["unknown"] * 4
+    note = "data unknown; steps unknown; device unknown; commit unknown."
+    assert any(note in found for found in table1(tmp_path).notes)
 
 
 def test_runs_of_different_circumstances_are_told_apart(tmp_path: Path) -> None:
     write_run(tmp_path, UMAZE, seed=0)
     write_run(tmp_path, UMAZE, seed=1, settings={"data": {"source": "original"}})
-    assert column(table1(tmp_path), UMAZE, "data") == "re-created, original"
+    assert any("data re-created, original" in note for note in table1(tmp_path).notes)
     assert any("data re-created, original" in note for note in table2(tmp_path).notes)
 
 
@@ -116,8 +129,8 @@ def test_markdown_is_a_table_with_the_same_number_of_cells_in_every_line(tmp_pat
     write_run(tmp_path, UMAZE, manifest={"device": "a | b\nc"})
     text = table1(tmp_path).markdown()
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 16
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {11}
+    assert len(lines) == 2 + 16 + 2
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {12}
     assert r"a \| b c" in text
     assert "- A score is the mean of a seed's last 10 evaluations" in text
 
