@@ -2,7 +2,8 @@
 
 MkDocs calls the functions `on_...` (mkdocs.yml names this file). Pages are written so that they read well in the
 repository, too: links are relative paths, and a link to code names a symbol, `../ampl/training.py#train.first`. Here it
-becomes a link to the symbol's line on a page of the site that shows the file.
+becomes a link to the symbol's line on a page of the site that shows the file. Comments stand for what is put in their
+place: `<!-- file: examples/... -->` for a file below docs/, `<!-- settings: ... -->` for a table.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ ELSEWHERE = {"README.md": "project.md", "CHANGELOG.md": "changelog.md", "results
 _CODE_LINK = re.compile(r"\[(?P<text>[^]]*)\]\((?P<target>[^)\s#]+\.py)#(?P<symbol>[\w.]+)\)")
 _LINK = re.compile(r"\]\((?P<target>(?!https?:)[^)\s#]*)(?:#(?P<anchor>[^)\s]*))?\)")
 _FENCE = re.compile(r"(^```.*?^```$)", flags=re.MULTILINE | re.DOTALL)
+_SHOWN = re.compile(r"^<!-- file: (?P<path>examples/\S+) -->$", flags=re.MULTILINE)
 _SETTINGS = re.compile(r"^<!-- settings: (?P<names>.+) -->$", flags=re.MULTILINE)
 
 
@@ -74,14 +76,21 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links as the site has them, and the tables of settings."""
+    """Links as the site has them, files and the tables of settings."""
     if page.file.src_uri.startswith("source/"):
         return markdown
     parts = _FENCE.split(markdown)
     for index, part in enumerate(parts[::2]):
         part = _CODE_LINK.sub(lambda found: _link_to_line(found, page.file), part)
         parts[2 * index] = _LINK.sub(lambda found: _site_link(found, page.file), part)
-    return _SETTINGS.sub(lambda found: settings_table(found["names"].split()), "".join(parts))
+    text = _SHOWN.sub(lambda found: _file_text(found["path"]), "".join(parts))
+    return _SETTINGS.sub(lambda found: settings_table(found["names"].split()), text)
+
+
+def _file_text(path: str) -> str:
+    """A file of docs/ as a page shows it."""
+    language, title = path.rpartition(".")[2], path.removeprefix("examples/")
+    return f'```{language} title="{title}"\n{(ROOT / "docs" / path).read_text(encoding="utf-8")}```'
 
 
 def settings_table(names: list[str]) -> str:
@@ -114,8 +123,13 @@ def _linked_path(target: str, file: Any) -> str:
 def _code_linked(file: Any) -> Iterator[str]:
     text = _FENCE.sub("", file.content_string)
     for path in (_linked_path(found["target"], file) for found in _LINK.finditer(text) if found["target"]):
-        if not path.startswith("docs/") and path not in ELSEWHERE:
+        if not _is_page(path) and path not in ELSEWHERE:
             yield path
+
+
+def _is_page(path: str) -> bool:
+    """Whether a path in the repository belongs to the pages; examples are code, although they stand beside them."""
+    return path.startswith("docs/") and not path.startswith("docs/examples/")
 
 
 def _source_page(path: str) -> str:
@@ -136,7 +150,7 @@ def _site_link(found: re.Match[str], file: Any) -> str:
     if not target:
         return found[0]
     path = _linked_path(target, file)
-    place = path.removeprefix("docs/") if path.startswith("docs/") else ELSEWHERE.get(path, _source_page(path))
+    place = path.removeprefix("docs/") if _is_page(path) else ELSEWHERE.get(path, _source_page(path))
     place = place if Path(place).suffix else f"{place}/index.md"
     link = posixpath.relpath(place, posixpath.dirname(file.src_uri) or ".")
     return f"]({link}#{anchor})" if anchor else f"]({link})"

@@ -54,13 +54,7 @@ def is_named(dotted: str) -> bool:
 
 def missing_names(text: str) -> list[str]:
     """Paths, modules and files in backticks that this repository does not have."""
-    files = {path.name for path in CODE} | {
-        "tabular.py",
-        "figures.py",
-        "torch.py",
-        "ampl_bc.py",
-        "ampl_river.py",
-    }  # the latter: of a user's
+    files = {path.name for path in CODE} | {"tabular.py", "figures.py", "torch.py"}  # the latter: of a user's
     return [
         *(match["path"] for match in _PATH.finditer(text) if not (ROOT / match["path"]).exists()),
         *(match["module"] for match in _MODULE.finditer(text) if not is_named(match["module"])),

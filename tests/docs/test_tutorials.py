@@ -1,8 +1,8 @@
 """Every block of docs/tutorials/ is run as it stands there, in order, in an empty folder; what a page shows is printed.
 
 ```python                   code, in one session a page
-```python title="FILE.py"   written to that file instead; so is ```toml title="FOLDER/FILE"
-```sh                       commands: `ampl ...`, and `pip install FOLDER` of what was written
+```python title="FILE.py"   written to that file instead
+```sh                       commands: `ampl ...`, and `pip install FOLDER` of this repository
 ```text                     what the block before printed has these lines; ... stands for anything
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import doctest
 import re
 import shlex
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from typing import Any
 import pytest
 
 from ampl.command_line.main import main
-from tests.ampl.plugin_packages import install
+from tests.ampl.plugin_packages import pip_install
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "tutorials").glob("*.md"))
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 
 _BLOCK = re.compile(r'^```(?P<kind>\w+)(?: title="(?P<file>[^"]+)")?\n(?P<text>.*?)^```$', re.MULTILINE | re.DOTALL)
 
@@ -31,13 +31,6 @@ def commands(text: str) -> Iterator[list[str]]:
     for line in text.replace("\\\n", " ").splitlines():
         if words := shlex.split(line, comments=True):
             yield words
-
-
-def pip_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installs a package for this test: its metadata and modules, without the network."""
-    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    modules = {file.stem: file.read_text(encoding="utf-8") for file in folder.glob("*.py")}
-    install(monkeypatch, folder / "installed", project["name"], project["entry-points"], modules)
 
 
 def lacks(shown: str, printed: str) -> str:
@@ -64,7 +57,6 @@ def test_the_blocks_of_a_tutorial_run_and_print_what_it_shows(
     for block in _BLOCK.finditer(page.read_text(encoding="utf-8")):
         kind, text = block["kind"], block["text"]
         if block["file"]:
-            (tmp_path / block["file"]).parent.mkdir(exist_ok=True)
             (tmp_path / block["file"]).write_text(text, encoding="utf-8")
         elif kind == "text":
             assert not lacks(text, printed), f"not printed: {lacks(text, printed)}\n{printed}"
@@ -74,7 +66,7 @@ def test_the_blocks_of_a_tutorial_run_and_print_what_it_shows(
             assert kind == "sh"
             for words in commands(text):
                 if words[:2] == ["pip", "install"]:
-                    pip_install(tmp_path / words[2], monkeypatch)
+                    monkeypatch.syspath_prepend(str(pip_install(ROOT / words[2], tmp_path / "package")))
                 else:
                     assert words[0] == "ampl", words
                     assert main(words[1:]) == 0, words

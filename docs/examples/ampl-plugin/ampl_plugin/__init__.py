@@ -1,0 +1,1 @@
+"""A package whose algorithms, problems and claim come to every command of AMPL when it is installed."""
