@@ -45,6 +45,7 @@ from figures.training import (
     method_tables,
     mopo_returns,
     mopo_tables,
+    reached_score,
     return_gap,
     theorem1_deep,
 )
@@ -143,6 +144,7 @@ FIGURES: Mapping[str, Product] = {
     "figure2-continuous": FromRecord("figure2-continuous", figure2_continuous.draw),
     "weights-published": FromRecord("weights-published", weights_published.draw),
     "learning-curves": FromRuns(learning_curves.draw),
+    "reached-score": FromRuns(reached_score.draw),
     "lqr-learning": FromRuns(lqr_learning.draw),
     "return-gap": FromRuns(return_gap.draw),
     "return-gap-finite": FromRecord("return-gap-finite", return_gap_finite.draw),

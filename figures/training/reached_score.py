@@ -1,0 +1,148 @@
+"""Figure `reached-score`: does it reach that score, and does it know what it is worth? A column for each task.
+
+Upper row: the score of every seed over the updates, with the level of the data and what was published. Lower row: what
+the policy earns, discounted, and what is promised before it is tried: by the critics, and by the penalized model where
+there is one (means over seeds). Each task shows one method, that of the most updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
+
+from ampl.errors import InvalidFileError
+from ampl.runs.metrics_table import Curve, read_curve, read_curves
+from figures.drawing.seed_curves import draw_seeds
+from figures.drawing.style import BLACK, BLUE, GRAY, ORANGE, SKY, headline, new_figure, panel_title
+from figures.inputs.names import train_command
+from figures.inputs.published import published_scores
+from figures.inputs.runs import RETURN, Run, find_all_runs
+from figures.inputs.scores import provenance
+
+_MOST_TASKS = 4
+_TRUE = "evaluation/discounted_return_mean"
+_PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
+    _TRUE: ("true discounted return", BLACK, "-"),
+    "certificate/model_return": ("promised by the model, less its penalty", ORANGE, "--"),
+    "certificate/value_estimate": ("promised by the critics", BLUE, "-."),
+}
+"""Column of metrics.csv; label, color and line."""
+
+
+def draw(folder: Path) -> Figure:
+    """Draws the scored runs below a folder, of the first four tasks.
+
+    Raises:
+        InvalidFileError: there is none with a normalized score.
+    """
+    by_task = _longest([run for run in find_all_runs(folder) if run.scored])
+    if not by_task:
+        command = train_command("hopper-medium-replay-v2", "kit", algorithm="mopo", out=folder)
+        raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
+    tasks = sorted(by_task)[:_MOST_TASKS]
+    figure = new_figure(max(8.5, 4.2 * len(tasks)), 7.2)
+    grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
+    for column, task in enumerate(tasks):
+        runs = by_task[task]
+        panel_title(grid[0, column], task, (f"{runs[0].algorithm} {runs[0].label}", GRAY))
+        _draw_scores(grid[0, column], runs)
+        _draw_promises(grid[1, column], runs)
+        grid[1, column].set_xlabel("updates   (thousands)")
+    grid[0, 0].set_ylabel("normalized score   (0-100)")
+    grid[1, 0].set_ylabel("discounted return   (reward units)")
+    figure.legend(handles=_handles(), loc="outside lower center", ncols=3, columnspacing=1.6)
+    drawn = [run for task in tasks for run in by_task[task]]
+    left_out = sorted(set(by_task) - set(tasks))
+    headline(
+        figure,
+        _finding({task: by_task[task] for task in tasks}),
+        "Each line above is a seed, each line below a mean over seeds.",
+        "Gray lines: mean and best episode of the data, if recorded; dotted: published, full length, original data.",
+        f"Not drawn: {', '.join(left_out)}." if left_out else "",
+        provenance(drawn),
+    )
+    return figure
+
+
+def _longest(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """The seeds of one method on each task: that of the most updates, the first found among equals."""
+    methods: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        methods.setdefault((run.task, run.algorithm, run.label), []).append(run)
+    longest: dict[str, list[Run]] = {}
+    for (task, *_), there in methods.items():
+        if task not in longest or _updates(there) > _updates(longest[task]):
+            longest[task] = there
+    return longest
+
+
+def _updates(runs: Sequence[Run]) -> int:
+    return max(run.steps or 0 for run in runs)
+
+
+def _draw_scores(axes: Axes, runs: Sequence[Run]) -> None:
+    for run in runs:
+        draw_seeds(axes, [_in_updates(run, run.curve)], SKY, width=1.3)
+    for level in data_levels(runs[0]):
+        axes.axhline(level, color=GRAY, linewidth=1.2)
+    for source, score in list(published_scores(runs[0].task, runs[0].algorithm, runs[0].variant).items())[:1]:
+        axes.axhline(score.mean, color=BLACK, linestyle=":", linewidth=1.4)
+        axes.annotate(
+            f"{source}: {score.mean:.1f}", (0.99, score.mean), (0, 3), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="right", size=8.5,
+            bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
+        )  # fmt: skip
+
+
+def _draw_promises(axes: Axes, runs: Sequence[Run]) -> None:
+    found = [read_curves(run.path / "metrics.csv", _PROMISES) for run in runs]
+    for name, (_, color, line) in _PROMISES.items():
+        curves = [_in_updates(run, each[name]) for run, each in zip(runs, found, strict=True)]
+        if all(curve.values.size for curve in curves):
+            draw_seeds(axes, curves, color, line=line, band=False)
+
+
+def data_levels(run: Run) -> tuple[float, ...]:
+    """Mean and largest return of the data's episodes as normalized scores; nothing where they are not recorded.
+
+    A score is linear in the return, and the line goes through the run's own evaluations.
+    """
+    if run.batch_mean is None or run.batch_max is None or run.curve.values.size < 2:
+        return ()
+    returns = read_curve(run.path / "metrics.csv", RETURN).values
+    if len(returns) != len(run.curve.values) or np.ptp(returns) == 0.0:
+        return ()
+    slope, intercept = np.polyfit(returns, run.curve.values, 1)
+    return tuple(float(slope * each + intercept) for each in (run.batch_mean, run.batch_max))
+
+
+def _in_updates(run: Run, curve: Curve) -> Curve:
+    """A curve over thousands of updates instead of epochs."""
+    an_epoch = 1.0 if run.steps is None else run.steps / run.epochs / 1000.0
+    return Curve(np.asarray(curve.epochs * an_epoch), curve.values)
+
+
+def _handles() -> list[Line2D]:
+    scores = [
+        Line2D([], [], color=SKY, label="score, a seed"),
+        Line2D([], [], color=GRAY, label="the data: mean, best episode"),
+        Line2D([], [], color=BLACK, linestyle=":", label="published"),
+    ]
+    return scores + [
+        Line2D([], [], color=color, linestyle=line, label=text) for text, color, line in _PROMISES.values()
+    ]
+
+
+def _finding(by_task: Mapping[str, Sequence[Run]]) -> str:
+    """What each task's method reached, beside its data."""
+    parts = []
+    for task, runs in by_task.items():
+        reached, levels = float(np.mean([run.recent_score for run in runs])), data_levels(runs[0])
+        parts.append(f"{task} {reached:.0f}" + (f" (data {levels[0]:.0f})" if levels else ""))
+    return f"Means of the last ten evaluations: {', '.join(parts)}"

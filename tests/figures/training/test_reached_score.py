@@ -1,0 +1,61 @@
+"""The figure `reached-score` sets what was reached beside the data, what was published, and what was promised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ampl.runs.metrics_table import MetricsTable
+from figures.inputs.published import published_scores
+from figures.inputs.runs import find_runs
+from figures.training.reached_score import data_levels
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
+from tests.figures.inputs.synthetic_runs import SETTINGS, write_run
+
+TASK = "hopper-medium-replay-v2"
+
+
+def kit_run(folder: Path, seed: int) -> Path:
+    """Two evaluations; a score of 0 is a return of 100, one of 50 of 600; the data's episodes earn 300 and 1100."""
+    data = SETTINGS["data"] | {"episode_return_mean": 300.0, "episode_return_max": 1100.0}
+    path = write_run(folder, TASK, "kit", seed, score=[], algorithm="mopo", settings={**SETTINGS, "data": data})
+    (path / "metrics.csv").unlink(missing_ok=True)
+    table = MetricsTable(path / "metrics.csv")
+    for epoch, score in ((1, 0.0), (2, 50.0)):
+        values = {"score_mean": score, "return_mean": 100.0 + 10.0 * score, "discounted_return_mean": 30.0 + epoch}
+        promised = {"certificate/model_return": 20.0, "certificate/value_estimate": 10.0}
+        table.append(epoch, {f"evaluation/{name}": value for name, value in values.items()} | promised)
+    return path
+
+
+def test_the_datas_returns_are_put_on_the_scale_of_the_scores(tmp_path: Path) -> None:
+    kit_run(tmp_path, 0)
+    (run,) = find_runs(tmp_path, "mopo")
+    assert data_levels(run) == pytest.approx((20.0, 100.0))
+
+
+def test_scores_levels_and_promises_are_drawn_over_the_updates(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        kit_run(tmp_path, seed)
+    write_run(tmp_path, TASK, "main", score=[99.0], algorithm="mopo")  # fewer updates: not drawn
+    figure = draw("reached-score", tmp_path)
+    above, below = figure.axes
+    scores = [
+        line for line in above.lines if len(line.get_xdata()) == 2 and line.get_color() == above.lines[0].get_color()
+    ]
+    assert [list(line.get_ydata()) for line in scores] == [[0.0, 50.0]] * 2
+    assert list(scores[0].get_xdata()) == [1.0, 2.0]  # thousands of updates
+    levels = [line.get_ydata()[0] for line in above.lines if line not in scores]
+    assert levels == pytest.approx([20.0, 100.0, 92.7])
+    assert [list(line.get_ydata()) for line in below.lines] == [[31.0, 32.0], [20.0, 20.0], [10.0, 10.0]]
+    assert f"{TASK} 25 (data 20)" in words(figure)
+    check_text_is_readable(figure)
+
+
+def test_published_scores_are_those_of_the_variant() -> None:
+    assert published_scores(TASK, "mopo", "kit") == {"OfflineRL-Kit": (92.7, 20.7)}
+    sources = ["AMPL's paper", "DAMO's paper", "MOPO's paper, v0 data"]
+    assert list(published_scores(TASK, "mopo", "main")) == sources
+    assert published_scores(TASK, "ampl", "nw") == {"AMPL's paper": (75.4, None)}
+    assert published_scores(TASK, "mopo", "disagreement") == {}
