@@ -46,7 +46,7 @@ def test_an_unknown_option_is_refused(
     name: str, written: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     needed = {"gpu": ["--out", "here"], "occupancy_worker": ["occupancy", "3", "uniform"]}
-    needed |= {"gpu_campaign": ["here"], "gpu_measurements": ["probe", "here"]}
+    needed |= {"gpu_campaign": ["here"], "gpu_measurements": ["probe", "here"], "plain_gymnasium": ["run"]}
     assert leave(name, monkeypatch, *needed.get(name, []), "--such-an-option") == 2
     assert "unrecognized arguments: --such-an-option" in capsys.readouterr().err
     assert not list(written.iterdir())
