@@ -36,7 +36,10 @@ _OVER = ("interquartile mean", "mean", "median", "optimality gap")
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """The tables that have rows; the notes on all of them stand below the last."""
+    """The tables that have rows; the notes on all of them stand below the last.
+
+    Exact returns stand in one of them only: they fluctuate by no episodes that a mean would even out.
+    """
     alone = [each for each in comparison.rows if len(each.row.cells) == 1]
     over_tasks = [each for each in comparison.rows if len(each.row.cells) > 1]
     better = (f"better than {comparison.against}",) if comparison.against else ()
@@ -44,8 +47,9 @@ def tables(comparison: Comparison) -> list[Table]:
     for policies in Policies:
         title = f"{policies[0].upper()}{policies[1:]}"
         columns = (*_NAMED, *_SINGLE, *better)
-        rows = tuple(_row(each, policies)[: len(columns)] for each in alone)
-        made.append(Table(title=title, columns=columns, rows=rows, notes=(), values=()))
+        shown = [each for each in alone if policies is Policies.LAST or each.row.measure is not Measure.EXACT]
+        rows = tuple(_row(each, policies)[: len(columns)] for each in shown)
+        made += [Table(title=title, columns=columns, rows=rows, notes=(), values=())] if rows else []
         if over_tasks:
             columns = (*_NAMED, *_OVER, *better)
             rows = tuple(_row_over_tasks(each, policies)[: len(columns)] for each in over_tasks)

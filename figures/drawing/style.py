@@ -47,6 +47,7 @@ _SETTINGS = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,  # ticks say their whole values
     "axes.grid": True,
     "grid.color": "#E6E6E6",
     "grid.linewidth": 0.7,

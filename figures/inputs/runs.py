@@ -66,7 +66,7 @@ class Run:
         curve: the metric that was asked for, where it was measured: normalized scores, 0-100, if nothing else was;
             empty if the run does not report it.
         exact: whether its returns are expected values, computed rather than measured in episodes.
-        data: "re-created", "original", another word of the run's own, or unknown.
+        data: "re-created", "original", "own: FILE", "sampled" (exact), another word of the run, or unknown.
         batch_mean, batch_max: return of the data's complete episodes, in reward units; None if unknown.
         steps: gradient steps so far; None if unknown.
         weight_steps: gradient steps of the weights at each retraining; None if unknown.
@@ -251,6 +251,7 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
     metric = next((name for name in metrics if curves[name].values.size), metrics[0])
     if not np.isfinite(curves[metric].values).all():
         raise InvalidFileError(f"its metrics.csv has a value of '{metric}' that is not finite.")
+    exact = curves[RETURN].values.size > 0 and not curves[_RETURN_SPREAD].values.size
     epochs = len(curves[EPOCH].values)
     steps_per_epoch = _find(config, int, "settings.schedule.steps_per_epoch")
     commit = _find(manifest, str, "git.commit")
@@ -265,8 +266,8 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
         epochs=epochs,
         metric=metric,
         curve=curves[metric],
-        exact=curves[RETURN].values.size > 0 and not curves[_RETURN_SPREAD].values.size,
-        data=_find(config, str, "settings.data.source") or UNKNOWN,
+        exact=exact,
+        data=_data(config, exact),
         batch_mean=_find(config, float, "settings.data.episode_return_mean"),
         batch_max=_find(config, float, "settings.data.episode_return_max"),
         steps=None if steps_per_epoch is None else epochs * steps_per_epoch,
@@ -275,6 +276,14 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
         device=_find(manifest, str, "device") or UNKNOWN,
         commit=f"{commit[:_COMMIT_LENGTH]}{dirty}" if commit else UNKNOWN,
     )
+
+
+def _data(config: Mapping[str, Any], exact: bool) -> str:
+    """Where a run's data come from; exact algorithms sample theirs from the MDP."""
+    own = _find(config, str, "problem.file")
+    if own is not None:
+        return f"own: {own}"
+    return _find(config, str, "settings.data.source") or ("sampled" if exact else UNKNOWN)
 
 
 def _read_object(path: Path) -> dict[str, Any]:

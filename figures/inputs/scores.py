@@ -111,8 +111,10 @@ def read_scores(
 
 
 def step_range(runs: Iterable[Run]) -> str:
-    """The gradient steps of runs: "1,000,000", or "30,000 to 40,000 (scaled)", or unknown."""
+    """The gradient steps of runs: "1,000,000", or "30,000 to 40,000 (scaled)", none for exact ones, or unknown."""
     runs = list(runs)
+    if runs and all(run.exact for run in runs):
+        return "none"
     found = [run.steps for run in runs if run.steps is not None]
     if not found:
         return UNKNOWN

@@ -42,7 +42,7 @@ def facts(folder: Path, runs: Sequence[Run], records: Iterable[str]) -> tuple[tu
     if runs:
         found += [
             ("data", _counted(run.data for run in runs)),
-            ("schedules", _counted(_SCALED[run.scaled] for run in runs)),
+            ("schedules", _counted(map(_schedule, runs))),
             ("devices", _counted(run.device for run in runs)),
             ("commits", _counted(run.commit for run in runs)),
             ("runs made with", _versions(runs)),
@@ -53,7 +53,7 @@ def facts(folder: Path, runs: Sequence[Run], records: Iterable[str]) -> tuple[tu
 
 def caution(runs: Iterable[Run]) -> str:
     """A sentence on what the runs' scores may be compared with; empty if nothing speaks against the papers'."""
-    if all(run.data == "original" and run.scaled is False for run in runs):
+    if all(run.exact or (run.data == "original" and run.scaled is False) for run in runs):
         return ""
     return (
         "Not all runs are known to be on the original data and of full length. Scores on re-created data, or after "
@@ -70,14 +70,14 @@ def run_table(runs: Iterable[Run]) -> Table:
         (
             *place,
             ", ".join(f"{run.seed}{_mark(run)}" for run in seeds),
-            distinct("exact" if run.exact else "measured in episodes" for run in seeds),
+            distinct(map(_evaluation, seeds)),
             distinct(f"{run.epochs:,}" for run in seeds),
             step_range(seeds),
             *(
                 distinct(values)
                 for values in (
                     (run.data for run in seeds),
-                    (_SCALED[run.scaled] for run in seeds),
+                    map(_schedule, seeds),
                     (run.device for run in seeds),
                     (run.commit for run in seeds),
                 )
@@ -100,6 +100,14 @@ def run_table(runs: Iterable[Run]) -> Table:
     )
     notes = ("Steps: gradient steps of each seed. A commit with + had changes that were not committed.",)
     return Table(title="All runs", columns=columns, rows=tuple(rows), notes=notes, values=())
+
+
+def _evaluation(run: Run) -> str:
+    return "exact" if run.exact else "measured in episodes" if run.score.size else "none"
+
+
+def _schedule(run: Run) -> str:
+    return "exact" if run.exact else _SCALED[run.scaled]
 
 
 def settings_table(runs: Iterable[Run]) -> Table | None:

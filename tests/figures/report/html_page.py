@@ -1,8 +1,13 @@
-"""A page of HTML taken apart, so that tests can ask what is on it."""
+"""A page of HTML taken apart, so that tests can ask what is on it; how tests have one written."""
 
 from html.parser import HTMLParser
+from pathlib import Path
+
+from ampl.claims import ClaimRecord, Verdict
+from figures.report.command import Report
 
 VOID = {"meta", "img"}  # elements of ours that have no end
+SHOWN_RECORDS = ("proposition2", "theorem1-constant")
 
 
 class Page(HTMLParser):
@@ -43,3 +48,13 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join("".join(self.texts).split())
+
+
+def claim(name: str, **changed: object) -> ClaimRecord:
+    known = {"source": "AMPL, Eq. 1", "verdict": Verdict.HOLDS, "expected": Verdict.HOLDS, "worst": 0.25, "cases": 1234}
+    return ClaimRecord(claim=name, **(known | changed))  # type: ignore[arg-type]
+
+
+def write_page(folder: Path, out: Path) -> Page:
+    assert Report(folder=folder, out=out).run() == 0
+    return Page(out.read_text())
