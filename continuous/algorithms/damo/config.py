@@ -14,8 +14,7 @@ from enum import StrEnum
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.algorithms.mopo.config import MOPO_DYNAMICS, largest_state
-from continuous.algorithms.sac.learner import Decay
-from continuous.algorithms.sac.policy import SquashedGaussianConfig
+from continuous.algorithms.sac.learner import Decay, small_learner
 from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import Family, Task, TransitionMode
 
@@ -99,14 +98,9 @@ def main_config(task: Task) -> DAMOConfig:
 def _small(config: DAMOConfig) -> DAMOConfig:
     """Our own, for the tasks lqr-...: a run of minutes, with small networks."""
     networks = replace(
-        config.learner.learner,
-        policy_learning_rate=1e-3,
-        critic_learning_rate=1e-3,
+        small_learner(config.learner.learner),
         temperature_learning_rate=3e-4,
         policy_learning_rate_decay=Decay.NONE,
-        target_rate=0.01,
-        hidden=(64, 64),
-        policy=SquashedGaussianConfig(hidden=(64, 64), lowest_log_std=-5.0),
     )
     classifier = replace(config.learner.classifier, hidden=(64, 64))
     learner = replace(config.learner, alpha=1.0, learner=networks, classifier=classifier)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from ampl.errors import check_at_least
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, small_settings
 from continuous.algorithms.mopo.penalties import Penalty
-from continuous.algorithms.sac.learner import KIT_LEARNER, SoftActorCriticConfig
-from continuous.algorithms.sac.policy import SquashedGaussianConfig
+from continuous.algorithms.sac.learner import KIT_LEARNER, SoftActorCriticConfig, small_learner
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
 from continuous.tasks.registry import LOCOMOTION, Family, Task, TransitionMode
 
@@ -114,16 +113,7 @@ def main_config(task: Task) -> MOPOConfig:
 
 def _small(config: MOPOConfig) -> MOPOConfig:
     """Our own, for the tasks lqr-...: a run of minutes, with small networks."""
-    learner = replace(
-        config.learner,
-        policy_learning_rate=1e-3,
-        critic_learning_rate=1e-3,
-        target_rate=0.01,
-        target_entropy=None,
-        hidden=(64, 64),
-        policy=SquashedGaussianConfig(hidden=(64, 64)),
-    )
-    return replace(config, penalty_weight=1.0, learner=learner, **small_settings(config))
+    return replace(config, penalty_weight=1.0, learner=small_learner(config.learner), **small_settings(config))
 
 
 def published_config(task: Task, variant: str) -> MOPOConfig:

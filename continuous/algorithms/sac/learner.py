@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ METRICS = (
     "policy/entropy_nats",
     "policy/temperature",
 )
+
+ConfigT = TypeVar("ConfigT", bound="SoftActorCriticConfig")
 
 
 class Decay(StrEnum):
@@ -76,6 +78,19 @@ KIT_LEARNER = SoftActorCriticConfig(
     policy=SquashedGaussianConfig(lowest_log_std=-5.0),
 )
 """OfflineRL-Kit's, which MOPO's variant `kit` has, and DAMO, whose own are lost."""
+
+
+def small_learner(learner: ConfigT) -> ConfigT:
+    """The same for our own tasks lqr-...: small networks that learn fast."""
+    return replace(
+        learner,
+        policy_learning_rate=1e-3,
+        critic_learning_rate=1e-3,
+        target_rate=0.01,
+        target_entropy=None,
+        hidden=(64, 64),
+        policy=replace(learner.policy, hidden=(64, 64)),
+    )
 
 
 class SoftActorCritic(Learner):
@@ -164,23 +179,37 @@ class SoftActorCritic(Learner):
             noise: standard normal, for actions at s, [K, B, A].
             next_noise: likewise, at s'.
         """
-        critic_loss = self._update_critics(batch, next_noise)
-        action, log_probability = self.policy.sample_with_log_probability(batch.state, noise)
-        value = self.action_value(batch.state, action).amin(1)  # min_j Q_j(s, pi(s)), [K, B]
+        self.record(self._update_critics(batch, next_noise), *self.improve(batch.state, noise))
+
+    def improve(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The policy against the new critics at states [K, B, D], then the temperature, then the target critics.
+
+        Returns:
+            What `metrics` has of it: the smaller twin's value [K, B], the policy's loss, its entropy, and the
+            temperature, [K] each.
+        """
+        action, log_probability = self.policy.sample_with_log_probability(state, noise)
+        value = self.action_value(state, action).amin(1)  # min_j Q_j(s, pi(s)), [K, B]
         policy_loss = (self.temperature * log_probability - value).mean(-1)  # [K]
         self.policy_optimizer.step(self.policy.network.gradient(policy_loss.sum()))
         entropy = -log_probability.detach().mean(-1)
         self._update_temperature(entropy)
         self.critic_target.follow(self.critic_online, self.config.target_rate)
-        self.record(critic_loss, value, policy_loss, entropy, self.temperature[:, 0])
+        return value, policy_loss, entropy, self.temperature[:, 0]
 
     @torch.no_grad()
     def bellman_target(self, batch: Batch, next_noise: Tensor) -> Tensor:
         """y = r + gamma (min_j Q'_j(s', a') - temperature log pi(a'|s')), no bootstrap at an end, [K, B]."""
-        action, log_probability = self.policy.sample_with_log_probability(batch.next_state, next_noise)
-        value = self.critic_target(pairs(batch.next_state, action))[..., 0].amin(1)
-        soft_value = value - self.temperature * log_probability
-        return batch.reward + self.config.discount * ~batch.terminal * soft_value
+        return batch.reward + self.config.discount * ~batch.terminal * self.next_value(batch.next_state, next_noise)
+
+    def next_value(self, state: Tensor, noise: Tensor) -> Tensor:
+        """What the target bootstraps at next states [K, B, D], [K, B]: their soft value."""
+        action, log_probability = self.policy.sample_with_log_probability(state, noise)
+        return self.smaller_target(state, action) - self.temperature * log_probability
+
+    def smaller_target(self, state: Tensor, action: Tensor) -> Tensor:
+        """min_j Q'_j at states [K, B, D] and actions [K, B, A]: [K, B]."""
+        return self.critic_target(pairs(state, action))[..., 0].amin(1)
 
     def _update_critics(self, batch: Batch, next_noise: Tensor) -> Tensor:
         """One step of both twins down half the mean squared error; their mean loss, [K]."""

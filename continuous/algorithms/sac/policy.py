@@ -20,6 +20,7 @@ from continuous.networks.streams import SeedStreams, cpu_generator
 
 _LOG_2 = math.log(2.0)
 _LOG_2_PI = math.log(2.0 * math.pi)
+_INSIDE = 1.0 - 1e-5  # the largest |a| whose raw action is taken as it is; that of an action on the edge is infinite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +76,22 @@ class SquashedGaussian(nn.Module):
         return raw.tanh(), raw
 
     def sample_with_log_probability(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Actions [K, B, A] and the log of their density on (-1, 1)^A, nats, [K, B]."""
+        """Actions [K, B, A] and the log of their density on (-1, 1)^A, nats, [K, B].
+
+        Noise of n draws a state, [K, B, n, A], gives actions [K, B, n, A] and [K, B, n].
+        """
         mean, log_std = self._heads(state)
+        if noise.dim() > mean.dim():
+            mean, log_std = mean[..., None, :], log_std[..., None, :]
         raw = torch.addcmul(mean, log_std.exp(), noise)
-        gaussian = -0.5 * noise.square() - log_std - 0.5 * _LOG_2_PI
-        squashing = 2.0 * (_LOG_2 - raw - softplus(-2.0 * raw))  # log(1 - tanh^2), finite for every raw action
-        return raw.tanh(), (gaussian - squashing).sum(-1)
+        log_density = _log_density(raw, noise, log_std)
+        return raw.tanh(), log_density
+
+    def log_probability(self, state: Tensor, action: Tensor) -> Tensor:
+        """Of given actions [K, B, A] at states [K, B, D], nats, [K, B]; one on the edge counts as a trifle inside."""
+        mean, log_std = self._heads(state)
+        raw = action.clamp(-_INSIDE, _INSIDE).atanh()
+        return _log_density(raw, (raw - mean) * (-log_std).exp(), log_std)
 
     def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
         """One action drawn for each state: [K, B, D] to [K, B, A]."""
@@ -109,3 +120,10 @@ class SquashedGaussian(nn.Module):
     def _heads(self, state: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.network(state).chunk(2, dim=-1)
         return mean, log_std.clamp(self._config.lowest_log_std, self._config.highest_log_std)
+
+
+def _log_density(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
+    """Of tanh(raw) with raw = mean + exp(log_std) noise: the last axis, of the action's entries, is summed."""
+    gaussian = -0.5 * noise.square() - log_std - 0.5 * _LOG_2_PI
+    squashing = 2.0 * (_LOG_2 - raw - softplus(-2.0 * raw))  # log(1 - tanh^2), finite for every raw action
+    return (gaussian - squashing).sum(-1)

@@ -48,6 +48,8 @@ def test_the_log_probability_is_that_of_a_squashed_gaussian() -> None:
     transform = torch.distributions.TransformedDistribution(base, [torch.distributions.TanhTransform()])
     torch.testing.assert_close(log_probability, transform.log_prob(action).sum(-1), atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(action, policy.sample(state, noise)[0])
+    torch.testing.assert_close(policy.log_probability(state, action), log_probability, atol=1e-3, rtol=1e-3)
+    assert policy.log_probability(state, action.sign()).isfinite().all()
 
 
 def test_the_log_probability_stays_finite_where_tanh_saturates() -> None:

@@ -1,0 +1,1 @@
+"""Conservative Q-learning, and what COMBO shares with it."""
