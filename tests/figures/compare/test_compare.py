@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figures.training.ampl_tables import table1
 
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
 from figures.compare.command import Compare
@@ -18,6 +17,7 @@ from figures.compare.tables import tables
 from figures.drawing.style import look
 from figures.inputs.runs import find_nested_runs
 from figures.inputs.table import Table
+from figures.training.method_tables import table1
 from tests.figures.drawing.drawn_text import check_text_is_readable
 from tests.figures.inputs.synthetic_runs import SETTINGS, UMAZE, WALKER, write_run
 

@@ -17,7 +17,6 @@ from figures.inputs.paper_results import (
     OVERALL_MEANS,
     TABLE_1,
     VARIANTS,
-    best_baseline,
 )
 
 ROUNDING = 0.051  # one decimal, and what binary fractions add
@@ -58,11 +57,3 @@ def test_every_violin_of_figure_2_is_in_order() -> None:
         assert len(violins) == len(FIGURE_2_EPOCHS)
         for violin in violins:
             assert violin.low <= violin.first <= violin.median <= violin.third <= violin.high
-
-
-@pytest.mark.parametrize(
-    ("task", "name", "mean"), [("maze2d-umaze-v1", "OptiDICE", 114.0), ("door-expert-v1", "CQL", 94.0)]
-)
-def test_the_best_baseline_is_never_ampl_itself(task: str, name: str, mean: float) -> None:
-    assert best_baseline(task)[0] == name
-    assert best_baseline(task)[1].mean == mean
