@@ -2,6 +2,7 @@
 # make test  builds it and runs the tests; test-full also runs the slow ones
 # make test-lowest  the quick tests of ampl, tabular and figures with every dependency as old as pyproject.toml allows
 # make pictures  draws every picture in docs/images again
+# make results  writes the table of all kept runs in results/README.md
 # make docs  builds the documentation site in site/
 # make env (the environment alone), make lint, make bench, make clean
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-full test-lowest lint docs bench pictures clean env
+.PHONY: run test test-full test-lowest lint docs bench pictures results clean env
 
 run: $(STAMP)
 	$(BIN)/ampl demo
@@ -43,6 +44,9 @@ bench: $(STAMP)
 
 pictures: $(STAMP)
 	$(BIN)/python -m figures.committed_pictures
+
+results: $(STAMP)
+	$(BIN)/python -m figures.results_page
 
 env: $(STAMP)
 
