@@ -28,14 +28,15 @@ class FolderLock:
 
     Args:
         folder: made if it does not exist.
+        name: of the file in it that is locked.
 
     Raises:
         ExistingRunError: another process holds it.
         InvalidFileError: the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / ".lock"
+    def __init__(self, folder: Path, name: str = ".lock") -> None:
+        self._path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab")

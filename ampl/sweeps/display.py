@@ -65,7 +65,11 @@ class Display:
 def summary(states: Sequence[JobState]) -> str:
     """How many are in each phase: "3 finished, 2 running, 5 waiting"."""
     counts = Counter(state.phase for state in states)
-    return ", ".join(f"{counts[phase]} {phase}" for phase in (*_ENDED, Phase.RUNNING, Phase.WAITING) if counts[phase])
+    return ", ".join(
+        f"{counts[phase]} {phase}"
+        for phase in (*_ENDED, Phase.RUNNING, Phase.INTERRUPTED, Phase.WAITING)
+        if counts[phase]
+    )
 
 
 def states_table(states: Sequence[JobState], title: str) -> Table:

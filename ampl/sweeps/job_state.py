@@ -22,6 +22,7 @@ class Phase(StrEnum):
 
     WAITING = "waiting"
     RUNNING = "running"
+    INTERRUPTED = "interrupted"  # with the sweep; the same command goes on
     FINISHED = "finished"
     DIVERGED = "diverged"  # a metric was not finite; the training itself stopped
     FAILED = "failed"

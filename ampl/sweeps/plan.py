@@ -17,6 +17,7 @@ algorithms = ["mopo"]               # from the top of the file
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from ampl.settings import requested_settings, variant_label
 
 _GRID_KEYS = ("algorithms", "tasks", "variants", "seeds", "settings", "train")
 _OWN_OPTIONS = ("algorithm", "task", "variant", "set", "seeds", "out", "resume")  # which a job sets itself
+_MOST_JOBS = 10_000
 _EXAMPLE = 'Expected a file as `ampl sweep --help` shows it, like algorithms = ["mopo"] and tasks = ["lqr-pointmass"].'
 
 
@@ -118,7 +120,11 @@ def _jobs(grid: Mapping[str, Any], out: Path, read_options: ReadOptions) -> Iter
     variants: Sequence[str | None] = _texts(grid, "variants") if "variants" in grid else [None]
     seeds = grid.get("seeds", "0")
     numbers = parse_seeds(seeds if isinstance(seeds, str) else ",".join(map(str, _listed(seeds))))
-    points = list(_points(_table(grid, "settings")))
+    settings_of_grid = _table(grid, "settings")
+    counts = map(len, (algorithms, tasks, variants, numbers, *map(_listed, settings_of_grid.values())))
+    if (count := math.prod(counts)) > _MOST_JOBS:
+        raise InvalidFileError(f"a grid asks for {count:,} jobs; expected at most {_MOST_JOBS:,}. Try fewer values.")
+    points = list(_points(settings_of_grid))
     for algorithm, task, variant in product(algorithms, tasks, variants):
         choice = choose(algorithm, task, variant)
         for settings in points:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 from ampl.processes import THREAD_VARIABLES, available_cores
@@ -20,7 +23,8 @@ def free_cores() -> int:
 class TrainingProcess:
     """A process of `ampl train` that writes into the job's log; a `Handle`.
 
-    It has a session of its own: Ctrl-C in the terminal reaches the sweep alone, which ends its trainings once.
+    It has a session of its own: Ctrl-C in the terminal reaches the sweep alone, which ends its trainings once. Where
+    the sweep is killed, Linux asks it to save itself and stop.
     """
 
     def __init__(self, job: Job) -> None:
@@ -33,6 +37,7 @@ class TrainingProcess:
                 stderr=subprocess.STDOUT,
                 env=os.environ | dict.fromkeys(THREAD_VARIABLES, "1"),
                 start_new_session=True,
+                preexec_fn=_ending_with_parent() if sys.platform == "linux" else None,
             )
 
     def poll(self) -> int | None:
@@ -49,3 +54,9 @@ class TrainingProcess:
         with suppress(ProcessLookupError):
             self._process.kill()
         self._process.wait()
+
+
+def _ending_with_parent() -> Callable[[], object]:
+    """What a process calls before it becomes a training: prctl(PR_SET_PDEATHSIG, SIGTERM), see prctl(2)."""
+    library = ctypes.CDLL(None)  # here, for little may be done between fork and exec
+    return lambda: library.prctl(1, signal.SIGTERM)

@@ -14,22 +14,18 @@ from ampl.sweeps.plan import Job
 _LOOK_SECONDS = 0.5
 
 
-def run_jobs(jobs: Sequence[Job], at_once: int, start: Callable[[Job], Handle], display: Display) -> list[JobState]:
+def run_jobs(states: Sequence[JobState], at_once: int, start: Callable[[Job], Handle], display: Display) -> None:
     """Runs every job that has not ended in an earlier session.
 
     Args:
-        jobs: of the sweep.
+        states: of the sweep's jobs; in the end, they say what has become of each.
         at_once: how many run at the same time, >= 1.
         start: begins one.
         display: shows where all of them stand.
 
-    Returns:
-        What has become of each, in their order.
-
     Raises:
         Interruption: a signal ended the sweep; its trainings have saved themselves, and the same command goes on.
     """
-    states = [JobState(job) for job in jobs]
     for state in states:
         state.look()
     try:
@@ -39,8 +35,11 @@ def run_jobs(jobs: Sequence[Job], at_once: int, start: Callable[[Job], Handle], 
                 display.update()
                 time.sleep(_LOOK_SECONDS)
     finally:
-        _end_all([state.handle for state in states if state.handle is not None])
-    return states
+        running = [state for state in states if state.handle is not None]
+        _end_all([state.handle for state in running if state.handle is not None])
+        for state in running:
+            state.look()
+            state.phase = Phase.INTERRUPTED
 
 
 def _step(states: Sequence[JobState], at_once: int, start: Callable[[Job], Handle]) -> None:

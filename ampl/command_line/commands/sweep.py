@@ -14,7 +14,10 @@ from ampl.errors import InvalidArgumentError, check_at_least
 
 if TYPE_CHECKING:
     from ampl.sweeps.job_state import JobState
-    from ampl.sweeps.plan import Job, TrainOptions
+    from ampl.sweeps.plan import TrainOptions
+
+_COUNTS = ("epochs", "steps_per_epoch", "miw_steps", "model_steps", "eval_every", "eval_episodes", "certificates_every",
+           "threads")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,9 @@ class Sweep:
 
     def run(self) -> int:
         """Trains, and prints what became of every job; the exit code is 1 if one failed or diverged."""
+        from ampl.file_lock import FolderLock
+        from ampl.files import check_output_folder
+        from ampl.sweeps.job_state import JobState, Phase
         from ampl.sweeps.plan import read_plan
 
         check_at_least("--workers", self.workers, 0, "0: as many as cores are free.")
@@ -53,25 +59,36 @@ class Sweep:
             for job in jobs:
                 print(job.name)
             return 0
-        return self._report(self._train(jobs))
+        check_output_folder(self.out)
+        states = [JobState(job) for job in jobs]
+        lock = FolderLock(self.out, f".sweep-{part}-of-{parts}.lock")
+        try:
+            self._train(states)
+        except KeyboardInterrupt:
+            self._report(states)
+            raise
+        finally:
+            lock.release()
+        self._report(states)
+        return int(any(state.phase is not Phase.FINISHED for state in states))
 
-    def _train(self, jobs: list[Job]) -> list[JobState]:
+    def _train(self, states: list[JobState]) -> None:
         from ampl.sweeps.display import Display
         from ampl.sweeps.processes import TrainingProcess, free_cores
         from ampl.sweeps.run import run_jobs
 
         workers = self.workers or free_cores()
         if self.backend == "local":
-            return run_jobs(jobs, workers, TrainingProcess, Display())
+            return run_jobs(states, workers, TrainingProcess, Display())
         from ampl.sweeps.ray_cluster import RayTraining, connect, disconnect
 
         at_once = connect(self.ray_address, workers)
         try:
-            return run_jobs(jobs, at_once, RayTraining, Display())
+            run_jobs(states, at_once, RayTraining, Display())
         finally:
             disconnect()
 
-    def _report(self, states: list[JobState]) -> int:
+    def _report(self, states: list[JobState]) -> None:
         from ampl.printing import literal_console, print_line
         from ampl.sweeps.display import states_table, summary
         from ampl.sweeps.job_state import Phase
@@ -81,7 +98,6 @@ class Sweep:
             if state.phase is Phase.FAILED:
                 print_line(f"{state.job.name}: see {state.job.log}")
         print_line(f"Compare them: ampl compare {self.out}")
-        return int(any(state.phase is not Phase.FINISHED for state in states))
 
     def _part(self) -> tuple[int, int]:
         found = re.fullmatch(r"(\d+)/(\d+)", self.worker)
@@ -100,5 +116,12 @@ def _read_options(options: Sequence[str]) -> TrainOptions:
     from ampl.sweeps.plan import TrainOptions
 
     parsed: Train = parse(Train, ["ALGORITHM", *options], prog="ampl train")
+    if parsed.task is not None:
+        raise InvalidArgumentError(
+            f"[train] gives '{parsed.task}' to no option; a switch is true, others take one value."
+        )
+    for name in _COUNTS:
+        if (count := getattr(parsed, name)) is not None:
+            check_at_least(f"[train] {name}", count, 1)
     found = None if parsed.data is None else named_or_own(None, **parsed.own)
     return TrainOptions(epochs=parsed.epochs, own=found if isinstance(found, OwnProblem) else None)

@@ -71,6 +71,10 @@ def test_a_grid_is_every_combination_and_several_grids_share_the_top(tmp_path: P
         ('algorithms = ["fake"]\ntasks = ["maze-small"]\nsettings = 3', "expected a table"),
         ('algorithms = ["fake"]\ntasks = ["maze-small"]\ngrid = 3', "expected tables that begin with [[grid]]"),
         (
+            f'algorithms = ["fake"]\ntasks = ["maze-small"]\n[settings]\nstep_size = {[1] * 101}\nsize = {[1] * 100}',
+            "asks for 10,100 jobs; expected at most 10,000",
+        ),
+        (
             'algorithms = ["fake"]\ntasks = ["maze-small", "maze-small"]',
             "asks for fake on maze-small, plain, seed 0 twice",
         ),

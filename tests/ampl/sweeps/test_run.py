@@ -8,7 +8,7 @@ import pytest
 import ampl.sweeps.run
 from ampl.interruption import Interruption
 from ampl.sweeps.display import Display
-from ampl.sweeps.job_state import Phase
+from ampl.sweeps.job_state import JobState, Phase
 from ampl.sweeps.plan import Job
 from ampl.sweeps.run import run_jobs
 
@@ -50,17 +50,18 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(FakeTraining, name, value)
 
 
-def jobs(folder: Path, *names: str) -> list[Job]:
+def jobs(folder: Path, *names: str) -> list[JobState]:
     return [
-        Job(name=name, arguments=(), path=folder / str(index) / "seed0", epochs=3) for index, name in enumerate(names)
+        JobState(Job(name=name, arguments=(), path=folder / str(index) / "seed0", epochs=3))
+        for index, name in enumerate(names)
     ]
 
 
 def test_what_ends_one_job_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = jobs(tmp_path, "diverges", "crashes", "refused", "no folder", "finishes", "finishes")
-    asked[2].log.parent.mkdir(parents=True)
-    asked[2].log.write_text("note\nampl: error: no such file\n")
-    states = run_jobs(asked, 2, FakeTraining, Display())
+    states = jobs(tmp_path, "diverges", "crashes", "refused", "no folder", "finishes", "finishes")
+    states[2].job.log.parent.mkdir(parents=True)
+    states[2].job.log.write_text("note\nampl: error: no such file\n")
+    run_jobs(states, 2, FakeTraining, Display())
     assert [state.phase for state in states] == [
         Phase.DIVERGED,
         Phase.FAILED,
@@ -79,21 +80,25 @@ def test_what_ends_one_job_stops_no_other(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_an_interruption_ends_every_training_and_says_how_to_go_on(tmp_path: Path) -> None:
+    states = jobs(tmp_path, "finishes", "interrupted", "waits")
     with pytest.raises(Interruption) as stopped:
-        run_jobs(jobs(tmp_path, "finishes", "interrupted", "waits"), 2, FakeTraining, Display())
+        run_jobs(states, 2, FakeTraining, Display())
+    assert [state.phase for state in states] == [Phase.INTERRUPTED, Phase.INTERRUPTED, Phase.WAITING]
     assert stopped.value.resume_with == ()
     assert set(FakeTraining.ended) == {"finishes", "interrupted"}
 
 
 def test_what_has_ended_before_is_not_started_again(tmp_path: Path) -> None:
-    asked = jobs(tmp_path, "finished before", "diverged before", "shorter before")
-    for job, status, epochs in zip(asked, ("finished", "stopped", "finished"), (3, 1, 2), strict=True):
+    states = jobs(tmp_path, "finished before", "diverged before", "shorter before")
+    for job, status, epochs in zip(
+        (state.job for state in states), ("finished", "stopped", "finished"), (3, 1, 2), strict=True
+    ):
         job.path.mkdir(parents=True)
         result = {"status": status, "epochs": epochs, "metrics": {}, "message": "loss is nan"}
         (job.path / "result.json").write_text(json.dumps(result))
         rows = "".join(f"{epoch},{epoch / 2}\n" for epoch in range(1, epochs + 1))
         (job.path / "metrics.csv").write_text(f"epoch,evaluation/score_mean\n{rows}")
-    states = run_jobs(asked, 3, FakeTraining, Display())
+    run_jobs(states, 3, FakeTraining, Display())
     assert FakeTraining.most == 1
     assert [state.phase for state in states] == [Phase.FINISHED, Phase.DIVERGED, Phase.FINISHED]
     assert [state.score for state in states] == [1.5, 0.5, 1.0]

@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ampl.command_line.main import main
+from ampl.errors import ExistingRunError
+from ampl.file_lock import FolderLock
 
 ROOT = Path(__file__).parents[3]
 SWEEP = """
@@ -32,17 +35,43 @@ def start(file: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def test_an_interrupted_sweep_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def recorded(run: Path) -> int:
+    return (run / "metrics.csv").stat().st_size if (run / "metrics.csv").exists() else 0
+
+
+def nobody_trains_in(run: Path) -> bool:
+    try:
+        FolderLock(run).release()
+    except ExistingRunError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_a_killed_or_interrupted_sweep_ends_its_trainings_and_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     file, out = tmp_path / "sweep.toml", tmp_path / "runs"
     file.write_text(SWEEP.format(epochs=600))
     runs = [out / f"gridworld-5x5/mopo/main/seed{seed}" for seed in (0, 1)]
     sweep = start(file, out)
-    deadline = time.monotonic() + 120
-    while not all((run / "metrics.csv").exists() for run in runs) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: all(map(recorded, runs)))
+    sweep.kill()
+    sweep.communicate()
+    if sys.platform == "linux":
+        wait_for(lambda: all(map(nobody_trains_in, runs)))
+        assert not any((run / "result.json").exists() for run in runs)
+    before = sum(map(recorded, runs))
+    sweep = start(file, out)
+    wait_for(lambda: sum(map(recorded, runs)) > before)
     sweep.send_signal(signal.SIGINT)
     said, _ = sweep.communicate(timeout=60)
     assert sweep.returncode == 130
+    assert "2 jobs: 2 interrupted" in said
     assert "ampl: interrupted; to go on: " in said
     assert not any((run / "result.json").exists() for run in runs)
     again = start(file, out)
@@ -52,6 +81,18 @@ def test_an_interrupted_sweep_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert main(["train", "mopo", "gridworld-5x5", "--epochs", "600", "--out", str(tmp_path / "alone")]) == 0
     alone = tmp_path / "alone/gridworld-5x5/mopo/main/seed0/metrics.csv"
     assert (runs[0] / "metrics.csv").read_bytes() == alone.read_bytes()
+
+
+def test_a_second_sweep_in_a_folder_is_refused_but_not_another_part_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sweep.toml").write_text('algorithms = ["mopo"]\ntasks = ["gridworld-5x5"]\n[train]\nepochs = 1')
+    first = FolderLock(Path("runs"), ".sweep-1-of-2.lock")
+    assert main(["sweep", "sweep.toml", "--worker", "1/2"]) == 2
+    assert "another process is training in runs" in capsys.readouterr().err
+    assert main(["sweep", "sweep.toml", "--worker", "2/2"]) == 0
+    first.release()
 
 
 @pytest.mark.slow
@@ -79,6 +120,9 @@ def test_a_ray_cluster_trains_the_same_and_reports_what_fails(tmp_path: Path) ->
         (["missing.toml"], "does not exist"),
         (["sweep.toml", "--worker", "3/2"], "expected I/N with 1 <= I <= N"),
         (["sweep.toml", "--workers", "-1"], "--workers is -1"),
+        (["sweep.toml", "--out", "sweep.toml"], "cannot write into sweep.toml: Not a directory"),
+        (["negative.toml"], "negative.toml: [train] epochs is -3"),
+        (["word.toml"], "word.toml: [train] gives 'yes' to no option"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -90,6 +134,8 @@ def test_bad_input_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("sweep.toml").write_text(SWEEP.format(epochs=3))
+    Path("negative.toml").write_text(SWEEP.format(epochs=-3))
+    Path("word.toml").write_text(f'{SWEEP.format(epochs=3)}    common_starts = "yes"')
     assert main(["sweep", *arguments]) == 2
     assert words in capsys.readouterr().err
 
