@@ -45,7 +45,7 @@ def claims_markdown(records: Sequence[ClaimRecord], claims: Mapping[str, Claim])
             "",
             *_tried(records, claims),
             "",
-            "## Numbered statements of the three papers",
+            "## Numbered statements of the papers",
             "",
             statements_table(records),
             "",

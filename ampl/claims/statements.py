@@ -1,4 +1,4 @@
-"""The numbered statements of the three papers, and which claims check each of them.
+"""The numbered statements of the papers, and which claims check each of them.
 
 A claim belongs to a statement if its `source` names it: "AMPL, Eqs. 10-11 (implied)" belongs to AMPL's Eqs. 10 and 11.
 So no list of claims is kept here. Numbers are those of the papers; MOPO's Eq. 4, say, is also its section 4.1 (i).
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ampl.claims.record import ClaimRecord
 
-PAPERS = ("AMPL", "MOPO", "DAMO")
+PAPERS = ("AMPL", "MOPO", "DAMO", "OptiDICE", "AlgaeDICE")
 _KINDS = "Theorem|Lemma|Corollary|Proposition|Assumption|section|Eq"
 _SOURCE = re.compile(
     rf"(?P<paper>{'|'.join(PAPERS)}), (?P<kind>{_KINDS})s?\.? (?P<first>[A-Z0-9.]*\d)(?:-(?P<last>[A-Z0-9.]*\d))?"
@@ -99,6 +99,11 @@ STATEMENTS = (
     _of("DAMO", "Eq. 4", "data alignment from the classifier"),
     _of("DAMO", "Theorem 5.2; Theorem A.7; Eq. 7", "what the inner optimum satisfies"),
     _of("DAMO", "Theorem 5.3", "the surrogate is a lower bound of the return"),
+    _of("OptiDICE", "section 3", "the best occupancy near the data, its dual, and the policy read from it"),
+    _of("OptiDICE", "Proposition 1", "closed form of the weights"),
+    _of("OptiDICE", "Proposition 2", "the dual is convex"),
+    _of("OptiDICE", "Corollary 3", "one sampled next state gives an upper bound"),
+    _of("AlgaeDICE", "section 3", "the regularized return as a dual over ν, and its gradient"),
 )
 
 

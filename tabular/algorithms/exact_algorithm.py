@@ -98,12 +98,14 @@ class ExactFactory(Generic[_Config]):
         variants: each with what it is.
         published: the settings, the same for every problem and variant.
         learner: makes the learner of one seed.
+        epochs: how many by default.
     """
 
     name: str
     variants: Mapping[str, str]
     published: _Config
     learner: _MakesLearners[_Config]
+    epochs: int = _EPOCHS
 
     def make(
         self, mdp: FiniteMDP, seeds: Sequence[int], config: _Config | None = None, variant: str = "main"
@@ -128,7 +130,7 @@ class ExactFactory(Generic[_Config]):
 
     def default_epochs(self, problem: FiniteMDP, variant: str) -> int:
         """The same for all."""
-        return _EPOCHS
+        return self.epochs
 
     def settings(self, problem: FiniteMDP, variant: str) -> _Config:
         """The same for every problem and variant."""

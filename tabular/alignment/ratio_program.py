@@ -1,4 +1,4 @@
-"""The convex program behind DAMO's inner problem, solved by a primal-dual interior-point method.
+"""The convex program behind DAMO's inner problem and OptiDICE's, solved by a primal-dual interior-point method.
 
     primal   max_{x >= 0}  sum_k m_k (c_k x_k - alpha f(x_k))          subject to  design^T (m x) = start
     dual     min_Q         start.Q + alpha sum_k m_k f*(y_k),          y = (c - design Q) / alpha
@@ -37,6 +37,10 @@ Derivative = Callable[[Floats], Floats]
 _DERIVATIVES: Mapping[str, tuple[Derivative, Derivative]] = {
     "KL": (np.log, lambda x: 1.0 / x),
     "chi-squared": (lambda x: 2.0 * (x - 1.0), lambda x: np.full_like(x, 2.0)),
+    "soft chi-squared": (
+        lambda x: np.where(x < 1.0, np.log(np.minimum(x, 1.0)), x - 1.0),
+        lambda x: 1.0 / np.minimum(x, 1.0),
+    ),
     "x^3/3": (np.square, lambda x: 2.0 * x),
 }
 """f' and f'' by the name of f."""
@@ -105,7 +109,7 @@ def solve_ratios(program: RatioProgram, feasible: Floats) -> RatioSolution:
         feasible: positive ratios that satisfy the constraints, [M], to start from.
 
     Raises:
-        UnknownNameError: f is not one of KL, chi-squared and x^3/3.
+        UnknownNameError: f is not one of `_DERIVATIVES`.
         NotConvergedError: primal and dual disagree by more than `GAP`, or the flow is off by more than `FLOW`.
     """
     _derivatives(program.kind)  # refuses what it does not know
@@ -143,7 +147,7 @@ def _certified(program: RatioProgram, best: RatioSolution) -> RatioSolution:
     allowed = _allowed_gap(program, best)
     if not (best.gap <= allowed and missing <= FLOW):
         raise NotConvergedError(
-            f"DAMO's inner problem with f = {program.kind.name} and alpha = {program.alpha:g} stopped with a duality "
+            f"the program with f = {program.kind.name} and alpha = {program.alpha:g} stopped with a duality "
             f"gap of {best.gap:.3g} and {missing:.3g} of the flow missing; expected {allowed:.3g} and {FLOW:g}. "
             "Raise alpha or lower the discount."
         )
@@ -181,7 +185,7 @@ def _weighted_square(design: StateMatrix, weights: Floats) -> StateMatrix:
 
 def _derivatives(kind: Divergence) -> tuple[Derivative, Derivative]:
     if kind.name not in _DERIVATIVES:
-        raise UnknownNameError("divergence of DAMO's inner problem", kind.name, _DERIVATIVES)
+        raise UnknownNameError("divergence of a ratio program", kind.name, _DERIVATIVES)
     return _DERIVATIVES[kind.name]
 
 

@@ -84,6 +84,33 @@ class ChiSquared:
         return float("inf")
 
 
+class SoftChiSquared:
+    """f(x) = (x - 1)^2 / 2 for x >= 1, KL's below; f*(y) = y + y^2/2 for y >= 0, exp(y) - 1 below.
+
+    Chi-squared whose weights never reach zero, so that their logarithms are finite.  Source: OptiDICE, section 3.2.
+    """
+
+    name = "soft chi-squared"
+
+    def generator(self, ratio: Floats) -> Floats:
+        """(x - 1)^2 / 2, or x log x - x + 1 for x < 1."""
+        low = np.minimum(ratio, 1.0)
+        return np.where(ratio < 1.0, rel_entr(low, 1.0) - low + 1.0, (ratio - 1.0) ** 2 / 2.0)
+
+    def conjugate(self, slope: Floats) -> Floats:
+        """y + y^2/2, or exp(y) - 1 for y < 0."""
+        high = np.maximum(slope, 0.0)
+        return np.expm1(np.minimum(slope, 0.0)) + high + high**2 / 2.0
+
+    def conjugate_slope(self, slope: Floats) -> Floats:
+        """1 + y, or exp(y) for y < 0."""
+        return np.exp(np.minimum(slope, 0.0)) + np.maximum(slope, 0.0)
+
+    def slope_at_infinity(self) -> float:
+        """Infinite."""
+        return float("inf")
+
+
 class Cubic:
     """f(x) = x^3 / 3, f*(y) = (2/3) max(y, 0)^(3/2): the choice of DAMO's parent method.
 

@@ -7,6 +7,7 @@ from tabular.claims import (
     bounds,
     damo,
     damo_surrogate,
+    dice,
     estimators,
     exact_quantities,
     mopo,
@@ -17,6 +18,6 @@ from tabular.claims import (
 
 CLAIMS: tuple[Claim, ...] = tuple(
     claim
-    for group in (exact_quantities, bounds, operator, objective, estimators, training, mopo, damo_surrogate, damo)
+    for group in (exact_quantities, bounds, operator, objective, estimators, training, mopo, damo_surrogate, damo, dice)
     for claim in group.CLAIMS
 )

@@ -16,11 +16,12 @@ from ampl.files import check_replaceable, write_npz
 from ampl.processes import available_cores, map_in_processes
 from ampl.progress import progress
 from tabular.alignment.inner_minimum import inner_minimum
-from tabular.alignment.maximin import maximize, regularized_optimum
+from tabular.alignment.maximin import maximize
 from tabular.alignment.policy_objectives import AlignedModelReturn, MaximinValue, ModelReturn, Surrogate
 from tabular.alignment.surrogate import regularized_return, surrogate
 from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
 from tabular.bounds.divergences import ChiSquared, Cubic, Divergence, KullbackLeibler
+from tabular.dice.regularized_optimum import regularized_optimum
 from tabular.exact.occupancy import action_value, expected_return, occupancy
 from tabular.exact.policy import (
     epsilon_greedy_policy,

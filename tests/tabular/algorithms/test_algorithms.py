@@ -14,11 +14,13 @@ from ampl.command_line.main import main
 from ampl.errors import InvalidArgumentError, UnknownNameError
 from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
+from tabular.algorithms.algaedice import ALGAEDICE, AlgaeDICEConfig
 from tabular.algorithms.ampl import AMPL, AMPLConfig
 from tabular.algorithms.damo import DAMO, DAMOConfig
 from tabular.algorithms.exact_algorithm import ExactAlgorithm
 from tabular.algorithms.mopo import MOPO, MOPOConfig
 from tabular.algorithms.offline_learner import behavior_policy
+from tabular.algorithms.optidice import OPTIDICE, OptiDICEConfig
 from tabular.exact.occupancy import expected_return
 from tabular.exact.policy import optimal_policy
 from tabular.mdps.generators import random_mdp
@@ -32,6 +34,8 @@ ALGORITHMS: dict[str, Build] = {
         (AMPL, AMPLConfig(n_transitions=3000, retrain_period=2)),
         (MOPO, MOPOConfig(n_transitions=3000)),
         (DAMO, DAMOConfig(n_transitions=3000)),
+        (OPTIDICE, OptiDICEConfig(n_transitions=3000)),
+        (ALGAEDICE, AlgaeDICEConfig(n_transitions=3000)),
     )
     for variant in factory.variants
 }
@@ -70,13 +74,15 @@ def test_every_epoch_records_the_truth_and_the_bound_holds(build: Build, tmp_pat
     assert np.all(gap <= columns["evaluation/bound"])
 
 
-@pytest.mark.parametrize("name", ["ampl main", "mopo main", "damo main"])
+@pytest.mark.parametrize("name", ["ampl main", "mopo main", "damo main", "optidice main", "algaedice main"])
 def test_with_much_data_and_a_free_model_class_the_policy_beats_its_data(name: str, tmp_path: Path) -> None:
     mdp = small_mdp()
     configured: dict[str, ExactAlgorithm] = {
         "ampl main": AMPL.make(mdp, [0], AMPLConfig(cell_share=1.0)),
         "mopo main": MOPO.make(mdp, [0], MOPOConfig(cell_share=1.0)),
         "damo main": DAMO.make(mdp, [0], DAMOConfig(cell_share=1.0, alpha=0.02)),
+        "optidice main": OPTIDICE.make(mdp, [0], OptiDICEConfig(cell_share=1.0)),
+        "algaedice main": ALGAEDICE.make(mdp, [0], AlgaeDICEConfig(cell_share=1.0)),
     }
     run = train(configured[name], task="t", variant="v", epochs=10, out=tmp_path)[0]
     earned = read_metrics(run.path / "metrics.csv")["evaluation/return_mean"][-1]
@@ -105,6 +111,14 @@ def test_damos_objective_rises_from_epoch_to_epoch(tmp_path: Path) -> None:
     run = train(algorithm, task="t", variant="v", epochs=6, out=tmp_path)[0]
     objective = read_metrics(run.path / "metrics.csv")["policy/objective"]
     assert np.all(np.diff(objective) >= -1e-9)
+
+
+def test_algaedice_climbs_to_optidices_optimum(tmp_path: Path) -> None:
+    algorithm = ALGAEDICE.make(small_mdp(), [0], AlgaeDICEConfig(n_transitions=3000))
+    run = train(algorithm, task="t", variant="v", epochs=10, out=tmp_path)[0]
+    missing = read_metrics(run.path / "metrics.csv")["policy/below_optimum"]
+    assert np.all(np.diff(missing) <= 1e-12)
+    assert 0.0 <= missing[-1] < 1e-4 < missing[0]
 
 
 def test_damo_uses_the_closed_form_on_large_mdps_and_says_so() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ampl.errors import AbsoluteContinuityError, InvalidArgumentError, NotConvergedError
-from tabular.alignment.maximin import ascend, maximize, regularized_optimum
+from tabular.alignment.maximin import ascend, maximize
 from tabular.alignment.policy_objectives import (
     AlignedModelReturn,
     MaximinValue,
@@ -17,7 +17,9 @@ from tabular.alignment.policy_objectives import (
 )
 from tabular.alignment.surrogate import regularized_return
 from tabular.alignment.transition_support import TransitionSupport
-from tabular.bounds.divergences import ChiSquared, Cubic, KullbackLeibler
+from tabular.bounds.divergences import ChiSquared, Cubic, Divergence, KullbackLeibler, SoftChiSquared
+from tabular.dice.regularized_optimum import regularized_optimum
+from tabular.dice.regularized_return import RegularizedReturn
 from tabular.exact.occupancy import expected_return, occupancy
 from tabular.exact.policy import optimal_policy, random_policy, uniform_policy
 from tabular.exact.policy_gradient import occupancy_gradient
@@ -36,26 +38,20 @@ class TrueReturn:
         return expected_return(mdp, policy), occupancy_gradient(mdp, policy, occupancy(mdp, policy), mdp.reward)
 
 
-@dataclass(frozen=True, eq=False)
-class RegularizedReturn:
-    """J(pi, P*) - alpha KL(rho_T || rho_B): what DAMO sets out to maximize."""
-
-    support: TransitionSupport
-    alpha: float
-
-    def __call__(self, policy: Policy) -> tuple[float, Floats]:
-        occupancies = self.support.occupancies(policy)
-        slope = self.support.reward - self.alpha * (occupancies.true_log_ratio() + 1.0)
-        reward = self.support.by_pair(self.support.true_row * slope)
-        gradient = occupancy_gradient(self.support.mdp, policy, occupancies.true_visits, reward)
-        return regularized_return(occupancies, self.alpha), gradient
+def of_data(support: TransitionSupport, alpha: float, kind: Divergence) -> RegularizedReturn:
+    """AlgaeDICE's objective; with KL it is what DAMO sets out to maximize."""
+    return RegularizedReturn(support.mdp, support.by_pair(support.data), alpha, kind)
 
 
 KINDS = (KullbackLeibler(), ChiSquared(), Cubic())
+DICE_KINDS = (*KINDS, SoftChiSquared())
 OBJECTIVES: dict[str, Callable[[TransitionSupport], Objective]] = {
     "true return": TrueReturn,
     "return in the model": ModelReturn,
-    "regularized return": lambda support: RegularizedReturn(support, 0.3),
+    **{
+        f"regularized return, {kind.name}": lambda support, kind=kind: of_data(support, 0.3, kind)
+        for kind in DICE_KINDS
+    },
     "aligned return in the model": lambda support: AlignedModelReturn(support, 0.3),
     **{f"surrogate, {kind.name}": lambda support, kind=kind: Surrogate(support, 0.3, kind) for kind in KINDS},
     **{f"maximin, {kind.name}": lambda support, kind=kind: MaximinValue(support, 0.3, kind) for kind in KINDS},
@@ -87,16 +83,23 @@ def test_ascending_the_true_return_finds_the_optimal_policy() -> None:
     assert found.value == pytest.approx(best, abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", DICE_KINDS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("alpha", [0.05, 0.5, 5.0])
-def test_ascending_the_regularized_return_finds_the_convex_programs_optimum(alpha: float) -> None:
+def test_ascending_the_regularized_return_finds_the_convex_programs_optimum(alpha: float, kind: Divergence) -> None:
     support = random_support(1)
     behavior = uniform_policy(support.mdp)
-    support = TransitionSupport(support.mdp, support.model, behavior)
-    exact = regularized_optimum(support.mdp, behavior, alpha)
-    found = maximize(RegularizedReturn(support, alpha), [behavior])
+    objective = of_data(TransitionSupport(support.mdp, support.model, behavior), alpha, kind)
+    exact = regularized_optimum(support.mdp, behavior, alpha, kind)
+    found = maximize(objective, [behavior])
     assert found.value == pytest.approx(exact.value, abs=2e-6)
-    assert regularized_return(support.occupancies(exact.policy), alpha) == pytest.approx(exact.value, abs=1e-7)
-    np.testing.assert_allclose(occupancy(support.mdp, exact.policy), exact.occupancy, atol=1e-7)
+    assert objective(exact.policy)[0] == pytest.approx(exact.value, abs=1e-7)
+
+
+def test_the_regularized_return_with_kl_is_damos() -> None:
+    support = random_support(1)
+    policy = random_policy(5, 3, np.random.default_rng(0))
+    damos = regularized_return(support.occupancies(policy), 0.3)
+    assert of_data(support, 0.3, KullbackLeibler())(policy)[0] == pytest.approx(damos, abs=1e-12)
 
 
 def test_with_kl_and_the_true_model_the_maximin_value_is_optimistic() -> None:

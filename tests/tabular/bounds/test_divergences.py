@@ -12,6 +12,7 @@ from tabular.bounds.divergences import (
     Divergence,
     JensenShannon,
     KullbackLeibler,
+    SoftChiSquared,
     TotalVariation,
     divergence,
     gan_value,
@@ -25,9 +26,15 @@ from tabular.mdps.generators import random_rows
 from tabular.types import Floats
 from tests.strategies import distribution_pairs, seeds
 
-KINDS: list[Divergence] = [KullbackLeibler(), ChiSquared(), TotalVariation(), JensenShannon()]
+KINDS: list[Divergence] = [KullbackLeibler(), ChiSquared(), SoftChiSquared(), TotalVariation(), JensenShannon()]
 GRID = np.concatenate([[0.0], np.logspace(-6, 4, 4001)])  # ratios x for a numerical supremum
-SLOPES = {"KL": (-5.0, 5.0), "chi-squared": (-5.0, 5.0), "TV": (-1.0, 0.5), "JSD": (-5.0, 0.34)}  # where f* is finite
+SLOPES = {
+    "KL": (-5.0, 5.0),
+    "chi-squared": (-5.0, 5.0),
+    "soft chi-squared": (-5.0, 5.0),
+    "TV": (-1.0, 0.5),
+    "JSD": (-5.0, 0.34),
+}  # where f* is finite
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 distributions = distribution_pairs()
@@ -149,7 +156,7 @@ def test_zeros_are_taken_at_their_limits() -> None:
     assert float(kl(p, q)) == pytest.approx(0.5 * np.log(4 / 3))
     assert float(kl(np.array([0.0, 1.0]), np.array([0.5, 0.5]))) == pytest.approx(LOG_2)
     alone = np.eye(2)
-    for kind, value in zip(KINDS, (np.inf, np.inf, 1.0, LOG_2), strict=True):
+    for kind, value in zip(KINDS, (np.inf, np.inf, np.inf, 1.0, LOG_2), strict=True):
         assert float(divergence(kind, alone[0], alone[1])) == pytest.approx(value)
     assert float(kl(alone[0], alone[1])) == np.inf
 

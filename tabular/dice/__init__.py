@@ -1,0 +1,1 @@
+"""Stationary distribution corrections, exactly: the programs of OptiDICE and AlgaeDICE."""
