@@ -1,1 +1,1 @@
-"""AMPL, MOPO and DAMO with exact components, behind `ampl.interfaces.Algorithm`."""
+"""Algorithms with exact components, behind `ampl.interfaces.Algorithm`."""

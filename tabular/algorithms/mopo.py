@@ -19,12 +19,11 @@ import numpy as np
 
 from ampl.errors import check_at_least
 from ampl.interfaces import Array, Metrics, State
-from ampl.randomness import stream
 from tabular.algorithms.exact_algorithm import ExactFactory
 from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner, advantage_scale, positive_softmax
+from tabular.algorithms.uncertainty import bootstrap_disagreement, spread_by_counts
 from tabular.bounds.integral_metrics import L1Distance
 from tabular.bounds.penalized_mdp import mean_uncertainty, penalized_mdp, penalized_return
-from tabular.exact.dynamics import maximum_likelihood
 from tabular.exact.occupancy import action_value, state_value
 from tabular.exact.policy import optimal_policy
 from tabular.mdps.mdp import FiniteMDP
@@ -103,24 +102,10 @@ class MOPOLearner(OfflineLearner):
         if self._variant == "true-penalty":
             return L1Distance().distance(self.mdp, self.model)
         if self._variant == "ensemble":
-            return self._disagreement()
-        pooled = np.zeros((int(self.cells.max()) + 1, self.mdp.n_states))
-        np.add.at(pooled, self.cells.ravel(), self.counts.reshape(-1, self.mdp.n_states))
-        seen, possible = pooled.sum(axis=1), (pooled > 0.0).sum(axis=1)
-        spread = np.sqrt(possible / np.maximum(seen, 1.0))
-        return np.where(seen > 0.0, np.minimum(spread, 2.0), 2.0)[self.cells]
-
-    def _disagreement(self) -> Floats:
-        """max_i |P_i - mean P|_1 over models of bootstrap samples, [S, A].  Source: MOPO, "ens. pen."."""
-        generator = stream(self._seed, "bootstrap")
-        flat = self.counts.ravel()
-        resampled = generator.multinomial(flat.sum(), flat / flat.sum(), size=self._config.n_members)
-        rows = [
-            maximum_likelihood(counts.reshape(self.counts.shape), None, self.cells, smoothing=self._config.smoothing)
-            for counts in resampled
-        ]
-        mean = sum(rows) / len(rows)
-        return np.max([np.abs(row - mean).sum(axis=2) for row in rows], axis=0)
+            return bootstrap_disagreement(
+                self.counts, self.cells, self._config.n_members, self._config.smoothing, self._seed
+            )
+        return spread_by_counts(self.counts, self.cells)
 
 
 MOPO = ExactFactory(name="mopo", variants=VARIANTS, published=MOPOConfig(), learner=MOPOLearner)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +18,16 @@ from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
 from tabular.algorithms.algaedice import ALGAEDICE, AlgaeDICEConfig
 from tabular.algorithms.ampl import AMPL, AMPLConfig
+from tabular.algorithms.behavior_cloning import BC
+from tabular.algorithms.combo import COMBO, COMBOConfig
+from tabular.algorithms.cql import CQL, CQLConfig
 from tabular.algorithms.damo import DAMO, DAMOConfig
-from tabular.algorithms.exact_algorithm import ExactAlgorithm
+from tabular.algorithms.exact_algorithm import ExactAlgorithm, ExactFactory
 from tabular.algorithms.mopo import MOPO, MOPOConfig
-from tabular.algorithms.offline_learner import behavior_policy
+from tabular.algorithms.morel import MOREL, MOReLConfig
+from tabular.algorithms.offline_learner import OfflineConfig, behavior_policy
 from tabular.algorithms.optidice import OPTIDICE, OptiDICEConfig
+from tabular.algorithms.rambo import RAMBO, RAMBOConfig
 from tabular.exact.occupancy import expected_return
 from tabular.exact.policy import optimal_policy
 from tabular.mdps.generators import random_mdp
@@ -28,15 +35,19 @@ from tabular.mdps.mdp import FiniteMDP
 from tabular.mdps.tasks import TASKS, task_mdp
 
 Build = Callable[[FiniteMDP, list[int]], ExactAlgorithm]
+FACTORIES: tuple[ExactFactory[Any], ...] = (AMPL, MOPO, DAMO, OPTIDICE, ALGAEDICE, BC, CQL, COMBO, MOREL, RAMBO)
+PESSIMISTIC = ("cql", "combo", "morel", "rambo")
+
+
+def with_little_data(factory: ExactFactory[Any]) -> OfflineConfig:
+    """The published settings with 3,000 transitions; AMPL refits every second epoch."""
+    period = {"retrain_period": 2} if factory is AMPL else {}
+    return replace(factory.published, n_transitions=3000, **period)
+
+
 ALGORITHMS: dict[str, Build] = {
-    f"{factory.name} {variant}": partial(factory.make, config=config, variant=variant)
-    for factory, config in (
-        (AMPL, AMPLConfig(n_transitions=3000, retrain_period=2)),
-        (MOPO, MOPOConfig(n_transitions=3000)),
-        (DAMO, DAMOConfig(n_transitions=3000)),
-        (OPTIDICE, OptiDICEConfig(n_transitions=3000)),
-        (ALGAEDICE, AlgaeDICEConfig(n_transitions=3000)),
-    )
+    f"{factory.name} {variant}": partial(factory.make, config=with_little_data(factory), variant=variant)
+    for factory in FACTORIES
     for variant in factory.variants
 }
 TRUTH = ("return_mean", "return_in_model", "divergence_model_nats", "bound", "lower_bound", "weights_error_l1")
@@ -74,7 +85,10 @@ def test_every_epoch_records_the_truth_and_the_bound_holds(build: Build, tmp_pat
     assert np.all(gap <= columns["evaluation/bound"])
 
 
-@pytest.mark.parametrize("name", ["ampl main", "mopo main", "damo main", "optidice main", "algaedice main"])
+BETTER = ("ampl", "mopo", "damo", "optidice", "algaedice", "cql", "combo", "rambo")
+
+
+@pytest.mark.parametrize("name", [f"{name} main" for name in BETTER])
 def test_with_much_data_and_a_free_model_class_the_policy_beats_its_data(name: str, tmp_path: Path) -> None:
     mdp = small_mdp()
     configured: dict[str, ExactAlgorithm] = {
@@ -83,6 +97,9 @@ def test_with_much_data_and_a_free_model_class_the_policy_beats_its_data(name: s
         "damo main": DAMO.make(mdp, [0], DAMOConfig(cell_share=1.0, alpha=0.02)),
         "optidice main": OPTIDICE.make(mdp, [0], OptiDICEConfig(cell_share=1.0)),
         "algaedice main": ALGAEDICE.make(mdp, [0], AlgaeDICEConfig(cell_share=1.0)),
+        "cql main": CQL.make(mdp, [0]),
+        "combo main": COMBO.make(mdp, [0], COMBOConfig(cell_share=1.0)),
+        "rambo main": RAMBO.make(mdp, [0], RAMBOConfig(cell_share=1.0)),
     }
     run = train(configured[name], task="t", variant="v", epochs=10, out=tmp_path)[0]
     earned = read_metrics(run.path / "metrics.csv")["evaluation/return_mean"][-1]
@@ -104,6 +121,51 @@ def test_mopos_true_penalty_gives_a_lower_bound_at_the_full_coefficient(tmp_path
     run = train(algorithm, task="t", variant="v", epochs=5, out=tmp_path)[0]
     columns = read_metrics(run.path / "metrics.csv")
     assert np.all(columns["evaluation/penalized_return"] <= columns["evaluation/return_mean"] + 1e-12)
+
+
+def test_behavior_cloning_earns_what_its_data_did(tmp_path: Path) -> None:
+    mdp = small_mdp()
+    run = train(BC.make(mdp, [0]), task="t", variant="v", epochs=1, out=tmp_path)[0]
+    earned = read_metrics(run.path / "metrics.csv")["evaluation/return_mean"][-1]
+    assert earned == pytest.approx(expected_return(mdp, behavior_policy(mdp, 0.5)), abs=0.01)
+
+
+@pytest.mark.parametrize("name", [f"{name} main" for name in PESSIMISTIC] + ["cql eq1", "cql eq2"])
+def test_with_much_data_what_is_estimated_is_below_the_truth(name: str, tmp_path: Path) -> None:
+    algorithm, variant = name.split()
+    factory = next(factory for factory in FACTORIES if factory.name == algorithm)
+    config = replace(factory.published, n_transitions=100_000, cell_share=1.0)
+    run = train(factory.make(small_mdp(), [0], config, variant), task="t", variant="v", epochs=10, out=tmp_path)[0]
+    columns = read_metrics(run.path / "metrics.csv")
+    below = columns["evaluation/return_mean"] - columns["evaluation/value_estimate"]
+    assert np.all(below > -2e-3)  # sampling error
+    assert columns["policy/largest_change"][-1] < 1e-6
+
+
+def test_cqls_two_equations_give_one_policy_and_estimates_that_differ_by_alpha(tmp_path: Path) -> None:
+    runs = {
+        variant: train(
+            CQL.make(small_mdp(), [0], CQLConfig(alpha=0.3), variant), task="t", variant=variant, epochs=4, out=tmp_path
+        )[0]
+        for variant in ("eq1", "eq2")
+    }
+    first, second = (read_metrics(run.path / "metrics.csv") for run in runs.values())
+    np.testing.assert_allclose(first["evaluation/return_mean"], second["evaluation/return_mean"])
+    apart = second["evaluation/value_estimate"] - first["evaluation/value_estimate"]
+    np.testing.assert_allclose(apart, 0.3 * small_mdp().reward_bound)
+
+
+def test_a_larger_penalty_or_set_or_doubt_lowers_the_estimate() -> None:
+    def estimate(factory: ExactFactory[Any], variant: str = "main", **settings: float) -> float:
+        learner = factory.learner(small_mdp(), replace(factory.published, **settings), variant, 0)
+        learner.fit_model(None)
+        learner.policy = learner.behavior
+        return learner.evaluate()["evaluation/value_estimate"]
+
+    assert estimate(RAMBO, budget=4.0) < estimate(RAMBO) < estimate(RAMBO, budget=0.0)
+    assert estimate(RAMBO, "whole-budget") < estimate(RAMBO)
+    assert estimate(MOREL, threshold=0.01) < estimate(MOREL, threshold=1.0)
+    assert estimate(MOREL, threshold=0.01, halt_penalty=2.0) < estimate(MOREL, threshold=0.01)
 
 
 def test_damos_objective_rises_from_epoch_to_epoch(tmp_path: Path) -> None:
@@ -138,7 +200,8 @@ def test_every_task_is_an_mdp_and_always_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "variant"), [("ampl", "nw"), ("mopo", "ensemble"), ("damo", "no-er"), ("damo", "inconsistent")]
+    ("algorithm", "variant"),
+    [("ampl", "nw"), ("mopo", "ensemble"), ("damo", "no-er"), ("damo", "inconsistent"), ("bc", "main"), ("cql", "eq2")],
 )
 def test_the_command_trains_each_algorithm(algorithm: str, variant: str, tmp_path: Path) -> None:
     assert main(["train", algorithm, "random-10x3", "--variant", variant, "--epochs", "1", "--out", str(tmp_path)]) == 0
@@ -164,6 +227,10 @@ def test_bad_names_and_numbers_are_one_line(mistake: Callable[..., str]) -> None
         DAMOConfig(alpha=0.0)
     with pytest.raises(InvalidArgumentError, match="n_members is 1"):
         MOPOConfig(n_members=1)
+    with pytest.raises(InvalidArgumentError, match="alpha is 0"):
+        CQLConfig(alpha=0.0)
+    with pytest.raises(InvalidArgumentError, match="threshold is 2"):
+        MOReLConfig(threshold=2.0)
     with pytest.raises(UnknownNameError, match="tabular mopo"):
         MOPO.make(small_mdp(), [0], MOPOConfig(), "mian")
     with pytest.raises(UnknownNameError, match="task"):

@@ -9,7 +9,16 @@ import pytest
 
 from ampl.command_line.main import main
 
-SETTINGS = {"mopo": "penalty_share=0.5", "damo": "alpha=1", "ampl": "value_weight=1"}
+SETTINGS = {
+    "mopo": "penalty_share=0.5",
+    "damo": "alpha=1",
+    "ampl": "value_weight=1",
+    "bc": "behavior_epsilon=0.9",
+    "cql": "alpha=1",
+    "combo": "beta=1",
+    "morel": "threshold=0.1",
+    "rambo": "budget=2",
+}
 
 
 @pytest.mark.parametrize("algorithm", SETTINGS)
