@@ -23,10 +23,16 @@ from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner, po
 from tabular.exact.dynamics import maximum_likelihood
 from tabular.exact.occupancy import action_value, occupancy
 from tabular.mdps.mdp import FiniteMDP
+from tabular.types import Weights
+from tabular.weights.estimators.moments import QMoment
+from tabular.weights.estimators.problem import EstimationProblem
+from tabular.weights.operator import exact_weights
 
 VARIANTS = {
     "main": "AMPL: refits of the model are weighted (Eq. 6)",
     "nw": "refits of the model have no weights (Eq. 4)",
+    "one-moment": "the weights nearest to one that solve Eq. 10, with the critic as its one test function",
+    "exact-weights": "the weights are those of the true MDP, which no algorithm knows",
 }
 """What each is."""
 
@@ -50,19 +56,34 @@ class AMPLLearner(OfflineLearner):
         super().__init__(mdp, config, seed)
         self.retrain_period = config.retrain_period
         self._value_weight = config.value_weight
-        self._weighted = variant == "main"
-        self.recorded = {"weighted": self._weighted}
+        self._variant = variant
+        self.recorded = {"weighted": variant != "nw"}
         self._empirical = mdp.with_dynamics(maximum_likelihood(self.counts))
 
     def estimate_weights(self) -> Array:
-        """w(s_i, a_i) = d_pi / d_b on the empirical transitions of the data, [N]; the fixed point of Eq. 9 there."""
-        if not self._weighted:
-            return super().estimate_weights()
+        """w(s_i, a_i) of the data's transitions, [N], mean one."""
+        match self._variant:
+            case "nw":
+                return super().estimate_weights()
+            case "exact-weights":
+                weights = exact_weights(self.mdp, self.policy, self.behavior)
+            case "one-moment":
+                weights = np.maximum(self._one_moment(), 0.0)
+            case _:
+                weights = self._fixed_point()
+        rows = weights.ravel()[self.data.pair]
+        return np.asarray(rows / rows.mean())
+
+    def _fixed_point(self) -> Weights:
+        """d_pi / d_b on the empirical transitions of the data, [S, A]; the fixed point of Eq. 9 there."""
         share = self.data.pair_counts() / self.data.n_transitions
         visits = occupancy(self._empirical, self.policy)
-        ratio = np.divide(visits, share, out=np.zeros_like(visits), where=share > 0)
-        rows = ratio.ravel()[self.data.pair]
-        return rows / rows.mean()
+        return np.divide(visits, share, out=np.zeros_like(visits), where=share > 0)
+
+    def _one_moment(self) -> Weights:
+        """What minimizes Eq. 11 from w = 1 on, with Q of the model as the test function, [S, A]; may be negative."""
+        problem = EstimationProblem.from_dataset(self.data, self.mdp.reward, self.policy, self.mdp.discount)
+        return QMoment(test_function=action_value(self.model, self.policy)).estimate(problem).weights
 
     def improve_policy(self) -> Metrics:
         """Exact evaluation in the model, then the closed-form maximizer of Eq. 17."""

@@ -22,11 +22,11 @@ from tabular.exact.policy import optimal_policy
 from tabular.mdps.tasks import task_mdp
 
 TASKS = ("random-50x4", "gridworld-5x5", "cliffwalking", "frozenlake-4x4")
-_VARIANTS = ("weighted", "unweighted")
-_SEEDS = tuple(range(10))
-_EPOCHS = 40
-_DISCOUNT = 0.95
-_COLUMNS = ("lower_bound", "return_mean", "divergence_model_nats", "weights_error_l1")
+_VARIANTS = {"weighted": "main", "unweighted": "nw"}  # by the record's name
+SEEDS = tuple(range(10))
+EPOCHS = 40
+DISCOUNT = 0.95
+COLUMNS = ("lower_bound", "return_mean", "divergence_model_nats", "weights_error_l1")
 
 
 def alternation(path: Path) -> None:
@@ -36,24 +36,24 @@ def alternation(path: Path) -> None:
     `lower_bound` and `true_return` [T, 2, N, E] in reward units a step, `model_divergence` [T, 2, N, E] nats,
     `weights_error` [T, 2, N, E]; `behavior_return` and `optimal_return` [T].
     """
-    tasks = [(task, variant) for task in TASKS for variant in _VARIANTS]
+    tasks = [(task, variant) for task in TASKS for variant in _VARIANTS.values()]
     found = []
     with progress("AMPL: alternating model and policy", len(tasks)) as bar:
-        for columns in map_in_processes(_train, tasks, available_cores()):
+        for columns in map_in_processes(trained, tasks, available_cores()):
             found.append(columns)
             bar.advance()
-    values = np.array(found).reshape(len(TASKS), len(_VARIANTS), len(_SEEDS), len(_COLUMNS), _EPOCHS)
+    values = np.array(found).reshape(len(TASKS), len(_VARIANTS), len(SEEDS), len(COLUMNS), EPOCHS)
     lower, earned, divergence, error = np.moveaxis(values, 3, 0)
-    mdps = [task_mdp(task, _DISCOUNT) for task in TASKS]
-    period = AMPL.published.retrain_period or _EPOCHS
+    mdps = [task_mdp(task, DISCOUNT) for task in TASKS]
+    period = AMPL.published.retrain_period or EPOCHS
     check_replaceable(path)
     write_npz(
         path,
         {
             "task": np.array(TASKS),
-            "variant": np.array(_VARIANTS),
-            "epoch": np.arange(1.0, _EPOCHS + 1.0),
-            "retraining": np.arange(float(period), float(_EPOCHS), float(period)),
+            "variant": np.array(tuple(_VARIANTS)),
+            "epoch": np.arange(1.0, EPOCHS + 1.0),
+            "retraining": np.arange(float(period), float(EPOCHS), float(period)),
             "lower_bound": lower,
             "true_return": earned,
             "model_divergence": divergence,
@@ -66,11 +66,11 @@ def alternation(path: Path) -> None:
     )
 
 
-def _train(which: tuple[str, str]) -> np.ndarray:
-    """Metrics of all seeds, [N, columns, E]."""
+def trained(which: tuple[str, str]) -> np.ndarray:
+    """Metrics of all seeds, [N, columns, E], of a task and a variant."""
     task, variant = which
-    algorithm = AMPL.make(task_mdp(task, _DISCOUNT), _SEEDS, variant="main" if variant == "weighted" else "nw")
+    algorithm = AMPL.make(task_mdp(task, DISCOUNT), SEEDS, variant=variant)
     with TemporaryDirectory() as folder:
-        runs = train(algorithm, task=task, variant=variant, epochs=_EPOCHS, out=Path(folder), checkpoint_seconds=1e9)
+        runs = train(algorithm, task=task, variant=variant, epochs=EPOCHS, out=Path(folder), checkpoint_seconds=1e9)
         tables = [read_metrics(run.path / "metrics.csv") for run in runs]
-    return np.array([[table[f"evaluation/{name}"] for name in _COLUMNS] for table in tables])
+    return np.array([[table[f"evaluation/{name}"] for name in COLUMNS] for table in tables])

@@ -10,13 +10,16 @@ from ampl.command_line.commands.evaluate import Evaluate
 from ampl.command_line.main import main
 from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
-from tabular.algorithms.ampl import AMPL, AMPLConfig
+from tabular.algorithms.ampl import AMPL, AMPLConfig, AMPLLearner
 from tabular.algorithms.exact_algorithm import ExactAlgorithm
 from tabular.algorithms.offline_learner import tied_cells
-from tabular.exact.occupancy import expected_return
+from tabular.exact.occupancy import action_value, expected_return
 from tabular.exact.policy import uniform_policy
 from tabular.mdps.environments import environment_mdp
 from tabular.mdps.generators import chain_mdp
+from tabular.weights.estimators.moments import QMoment
+from tabular.weights.estimators.problem import EstimationProblem
+from tabular.weights.operator import exact_weights
 from tests.ampl.runs.interruption import run_bytes, train_and_kill
 
 
@@ -56,6 +59,29 @@ def test_estimated_weights_have_mean_one_and_are_ones_in_the_unweighted_variant(
     assert np.mean(weighted.estimate_weights()[0]) == pytest.approx(1.0)
     assert np.ptp(weighted.estimate_weights()[0]) > 0.1
     assert np.all(plain.estimate_weights()[0] == 1.0)
+
+
+def test_each_kind_of_weights_is_what_it_is_called() -> None:
+    """The moment's weights solve Eq. 10 on the data, negative ones cut off; the exact ones are d_pi / d_b of the true MDP."""
+    config = AMPLConfig(n_transitions=2000)
+    mdp = environment_mdp("frozenlake-4x4")
+    for variant in ("one-moment", "exact-weights"):
+        learner = AMPLLearner(mdp, config, variant, 0)
+        learner.fit_model(None)
+        learner.improve_policy()
+        rows = learner.estimate_weights()
+        assert rows.mean() == pytest.approx(1.0)
+        if variant == "exact-weights":
+            exact = exact_weights(mdp, learner.policy, learner.behavior).ravel()[learner.data.pair]
+            assert rows == pytest.approx(exact / exact.mean())
+            continue
+        problem = EstimationProblem.from_dataset(learner.data, mdp.reward, learner.policy, mdp.discount)
+        value = action_value(learner.model, learner.policy)
+        solved = QMoment(test_function=value).estimate(problem)
+        owed = problem.flow_residual(solved.weights[problem.support] * solved.mean) @ value[problem.support]
+        assert owed == pytest.approx(0.0, abs=1e-10)
+        kept = np.maximum(solved.weights, 0.0).ravel()[learner.data.pair]
+        assert rows == pytest.approx(kept / kept.mean())
 
 
 def test_absorbing_states_share_their_rows_with_no_other_state() -> None:
