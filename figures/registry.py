@@ -48,6 +48,7 @@ from figures.training import (
     reached_score,
     return_gap,
     theorem1_deep,
+    weights_help,
 )
 from figures.training.ampl_figure2 import Selection
 
@@ -149,6 +150,8 @@ FIGURES: Mapping[str, Product] = {
     "return-gap": FromRuns(return_gap.draw),
     "return-gap-finite": FromRecord("return-gap-finite", return_gap_finite.draw),
     "theorem1-deep": FromRuns(theorem1_deep.draw),
+    "weights-help-finite": FromRecord("weights-help-finite", weights_help.draw_record),
+    "weights-help": FromRuns(weights_help.draw),
     "table1": TableFromRuns(method_tables.table1),
     "table2": TableFromRuns(ampl_ablations.table2),
     "mopo-table1": TableFromRuns(mopo_tables.mopo_table1),

@@ -1,4 +1,4 @@
-"""The experiment behind the finite half of figure `weights-help`: what better weights in the refits change."""
+"""The experiment behind figure `weights-help-finite`: what better weights in the refits change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def weights_help(path: Path) -> None:
             found.append(columns[..., EPOCHS // 2 :].mean(axis=-1))
             bar.advance()
     values = np.array(found).reshape(len(TASKS), len(VARIANTS), len(SEEDS), len(COLUMNS))
-    columns = dict(zip(COLUMNS, np.moveaxis(values, -1, 0), strict=True))
+    measured = dict(zip(COLUMNS, np.moveaxis(values, -1, 0), strict=True))
     mdps = [task_mdp(task, DISCOUNT) for task in TASKS]
     behaviors = [behavior_policy(mdp, AMPL.published.behavior_epsilon) for mdp in mdps]
     check_replaceable(path)
@@ -42,9 +42,9 @@ def weights_help(path: Path) -> None:
         {
             "task": np.array(TASKS),
             "variant": np.array(VARIANTS),
-            "weights_error": columns["weights_error_l1"],
-            "model_divergence": columns["divergence_model_nats"],
-            "true_return": columns["return_mean"],
+            "weights_error": measured["weights_error_l1"],
+            "model_divergence": measured["divergence_model_nats"],
+            "true_return": measured["return_mean"],
             "behavior_return": np.array([expected_return(*pair) for pair in zip(mdps, behaviors, strict=True)]),
             "optimal_return": np.array([expected_return(mdp, optimal_policy(mdp)) for mdp in mdps]),
         },

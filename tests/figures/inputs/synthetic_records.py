@@ -194,6 +194,18 @@ def return_gap_finite() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def weights_help() -> dict[str, Any]:
+    """Two tasks, three datasets; without weights the error is 1 and the model's 2, exact ones halve the latter."""
+    shape = (2, 2, 3)
+    return {
+        "task": np.array(["grid", "chain"]), "variant": np.array(["nw", "exact-weights"]),
+        "weights_error": np.broadcast_to([[1.0], [0.0]], shape),
+        "model_divergence": np.broadcast_to([[2.0], [1.0]], shape),
+        "true_return": np.broadcast_to([[3.0], [4.0]], shape),
+        "behavior_return": np.array([1.0, 1.0]), "optimal_return": np.array([11.0, 5.0]),
+    }  # fmt: skip
+
+
 RECORDS = {
     "proposition2": proposition2,
     "theorem1": theorem1,
@@ -207,6 +219,7 @@ RECORDS = {
     "damo-maximin": damo_maximin,
     "alternation": alternation,
     "return-gap-finite": return_gap_finite,
+    "weights-help-finite": weights_help,
 }
 
 

@@ -62,7 +62,7 @@ def test_estimated_weights_have_mean_one_and_are_ones_in_the_unweighted_variant(
 
 
 def test_each_kind_of_weights_is_what_it_is_called() -> None:
-    """The moment's weights solve Eq. 10 on the data, negative ones cut off; the exact ones are d_pi / d_b of the true MDP."""
+    """The moment's weights solve Eq. 10 on the data, negative ones cut off; the exact ones are the true MDP's."""
     config = AMPLConfig(n_transitions=2000)
     mdp = environment_mdp("frozenlake-4x4")
     for variant in ("one-moment", "exact-weights"):

@@ -1,0 +1,217 @@
+"""Figure `weights-help`: do importance weights in the model's fit help? Better weights from left to right.
+
+Columns: finite MDPs (the record of `weights-help-finite`), linear-Gaussian problems and D4RL's tasks (runs of AMPL's
+variants). Rows: how far the weights are from w*, the model's error where the policy goes, and what the policy earns;
+the last two beside the same run without weights. On D4RL's tasks nobody knows the first two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ampl.errors import InvalidFileError
+from ampl.runs.metrics_table import read_curve
+from figures.drawing.style import BLACK, headline, literal, new_figure, panel_title, series_line, series_look
+from figures.inputs.names import MAIN, train_command
+from figures.inputs.records import Numbers, Record, Texts, record_source
+from figures.inputs.runs import Run, find_runs, recent
+from figures.inputs.scores import provenance
+
+NONE, BETTER, EXACT = "none", "better", "exact"
+AMPLS = "AMPL's"
+_KINDS = (NONE, AMPLS, BETTER, EXACT)
+_FINITE = {"nw": NONE, "one-moment": AMPLS, MAIN: BETTER, "exact-weights": EXACT}
+_DEEP = {"nw": NONE, MAIN: AMPLS, "multi-moment": BETTER, "exact-weights": EXACT}
+_LQR = "lqr-"
+_ROWS = ("weights' error\nE|w - w*|", "model's error under π\n(relative)", "return gained")
+_COLUMNS = {
+    "finite": ("Finite MDPs", "% of the way from behavior to optimum"),
+    "lqr": ("Linear-Gaussian problems", "% of the way from behavior to optimum"),
+    "d4rl": ("D4RL's tasks", "points of score"),
+}
+"""Title of each column, and the unit of its last row."""
+_SHORT_UNITS = {"finite": "%", "lqr": "%", "d4rl": "points"}
+_Values: TypeAlias = dict[str, Numbers]
+"""By kind of weights, a number a seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsHelpRecord(Record):
+    """V kinds of weights on T tasks, N datasets each."""
+
+    task: Annotated[Texts, "T"]
+    variant: Annotated[Texts, "V"]
+    weights_error: Annotated[Numbers, "T", "V", "N"]
+    model_divergence: Annotated[Numbers, "T", "V", "N"]  # nats
+    true_return: Annotated[Numbers, "T", "V", "N"]  # reward units a step
+    behavior_return: Annotated[Numbers, "T"]
+    optimal_return: Annotated[Numbers, "T"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """What was measured on one task; empty where nothing was."""
+
+    name: str
+    error: _Values
+    divergence: _Values
+    earned: _Values
+
+    def rows(self) -> list[_Values]:
+        """What is drawn in each row: as it is, as a multiple, and as a difference of what there is without weights."""
+        relative = {kind: values / self.divergence[NONE].mean() for kind, values in self.divergence.items()}
+        gained = {kind: values - self.earned[NONE].mean() for kind, values in self.earned.items()}
+        return [self.error, relative, gained]
+
+
+def draw_record(path: Path) -> Figure:
+    """Draws the record at `path` alone.  Raises InvalidFileError."""
+    return _draw({"finite": _finite(path)}, record_source(path))
+
+
+def draw(folder: Path) -> Figure:
+    """Draws what is there below a folder of runs: its record, and runs of AMPL with and without weights.
+
+    Raises:
+        InvalidFileError: there is neither.
+    """
+    record = folder / "records" / "weights-help-finite.npz"
+    runs = [run for run in find_runs(folder, "ampl", variants=_DEEP) if run.scored]
+    columns = {
+        "finite": _finite(record) if record.exists() else [],
+        "lqr": _deep([run for run in runs if run.task.startswith(_LQR)]),
+        "d4rl": _deep([run for run in runs if not run.task.startswith(_LQR)]),
+    }
+    if not any(columns.values()):
+        command = train_command("maze2d-umaze-v1", "nw", out=folder)
+        raise InvalidFileError(
+            f"no record weights-help-finite and no run of AMPL without weights below {folder}. `{command}` makes one."
+        )
+    drawn = {task.name for name in ("lqr", "d4rl") for task in columns[name]}
+    sources = [record_source(record)] if columns["finite"] else []
+    sources += [provenance([run for run in runs if run.task in drawn])] if drawn else []
+    return _draw({name: tasks for name, tasks in columns.items() if tasks}, " ".join(sources))
+
+
+def _finite(path: Path) -> list[_Task]:
+    record = WeightsHelpRecord.read(path, "weights-help")
+    unknown = sorted(set(record.variant) - set(_FINITE))
+    if unknown or "nw" not in record.variant:
+        raise InvalidFileError(f"{path} has the variants {', '.join(record.variant)}; expected {', '.join(_FINITE)}.")
+    kinds = [_FINITE[variant] for variant in record.variant]
+    found = []
+    for index, name in enumerate(record.task):
+        way = record.optimal_return[index] - record.behavior_return[index]
+        earned = 100.0 * (record.true_return[index] - record.behavior_return[index]) / way
+        columns = (record.weights_error[index], record.model_divergence[index], earned)
+        error, divergence, share = (dict(zip(kinds, values, strict=True)) for values in columns)
+        found.append(_Task(name=str(name), error=error, divergence=divergence, earned=share))
+    return found
+
+
+def _deep(runs: Sequence[Run]) -> list[_Task]:
+    """The tasks with runs of several kinds, the one without weights among them."""
+    by_task: dict[str, dict[str, list[Run]]] = {}
+    for run in runs:
+        by_task.setdefault(run.task, {}).setdefault(_DEEP[run.variant], []).append(run)
+    return [
+        _Task(
+            name=task,
+            error=_measured(kinds, "exact_weights/error"),
+            divergence=_measured(kinds, "truth/model_divergence_nats"),
+            earned={kind: np.array([run.recent_score for run in there]) for kind, there in kinds.items()},
+        )
+        for task, kinds in sorted(by_task.items())
+        if NONE in kinds and len(kinds) > 1
+    ]
+
+
+def _measured(kinds: Mapping[str, Sequence[Run]], column: str) -> _Values:
+    """Means of a column's last measurements, of the kinds that all have it; nothing without the kind `none`."""
+    found = {}
+    for kind, runs in kinds.items():
+        curves = [read_curve(run.path / "metrics.csv", column).values for run in runs]
+        if all(curve.size for curve in curves):
+            found[kind] = np.array([recent(curve) for curve in curves])
+    return found
+
+
+def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
+    figure = new_figure(max(7.0, 4.0 * len(columns)), 8.4)
+    grid = figure.subplots(len(_ROWS), len(columns), squeeze=False, sharex="col")
+    names = [task.name for tasks in columns.values() for task in tasks]
+    for column, (name, tasks) in enumerate(columns.items()):
+        title, unit = _COLUMNS[name]
+        panel_title(grid[0, column], title)
+        for row, axes in enumerate(grid[:, column]):
+            measured = [(task.name, task.rows()[row]) for task in tasks]
+            if not any(values for _, values in measured):
+                axes.set_axis_off()
+                axes.text(0.5, 0.5, "not known here", ha="center", transform=axes.transAxes)
+                continue
+            for task, values in measured:
+                _draw_task(axes, values, names.index(task))
+            _reference(axes, row, unit)
+    for axes, label in zip(grid[:, 0], _ROWS, strict=True):
+        axes.set_ylabel(label)
+    handles = [
+        Line2D([], [], color=series_look(i)[0], marker=series_look(i)[1], linestyle=series_line(i), label=literal(name))
+        for i, name in enumerate(names)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
+    headline(
+        figure,
+        _finding(columns),
+        "Points: means over seeds, or over datasets; bars: lowest to highest.",
+        "Weights, from left to right: none, AMPL's one equation (Eq. 10), better ones (finite: fixed point of Eq. 9 on "
+        "the data; deep: 66 equations), the true ones. All are of the policy at the last refit, which has moved since.",
+        source,
+    )
+    return figure
+
+
+def _draw_task(axes: Axes, values: _Values, index: int) -> None:
+    kinds = [kind for kind in _KINDS if kind in values]
+    place = np.array([_KINDS.index(kind) for kind in kinds]) + 0.06 * (index % 5 - 2)
+    means = np.array([values[kind].mean() for kind in kinds])
+    reach = np.array([[means[i] - values[kind].min(), values[kind].max() - means[i]] for i, kind in enumerate(kinds)])
+    color, marker = series_look(index)
+    axes.errorbar(
+        place, means, yerr=reach.T, color=color, marker=marker, linestyle=series_line(index), linewidth=1.2,
+        markersize=5, elinewidth=0.9,
+    )  # fmt: skip
+
+
+def _reference(axes: Axes, row: int, unit: str) -> None:
+    """Labels of the kinds, and a line at what there is without weights."""
+    axes.set_xticks(range(len(_KINDS)), _KINDS)
+    axes.tick_params(labelbottom=True)
+    axes.set_xlim(-0.4, len(_KINDS) - 0.6)
+    if row == 0:
+        axes.set_ylim(bottom=0.0)
+    else:
+        axes.axhline(1.0 if row == 1 else 0.0, color=BLACK, linewidth=0.8)
+    if row == len(_ROWS) - 1:
+        axes.set_xlabel("weights in the model's fit")
+        axes.set_title(unit, loc="right", fontsize=8.5)
+
+
+def _finding(columns: Mapping[str, Sequence[_Task]]) -> str:
+    """By how much the best known weights change the return, on average over the tasks of each column."""
+    parts = []
+    for name, tasks in columns.items():
+        gains = []
+        for task in tasks:
+            gained = task.rows()[2]
+            best = [kind for kind in _KINDS if kind in gained][-1]
+            gains.append(float(gained[best].mean()))
+        parts.append(f"{np.mean(gains):+.1f} {_SHORT_UNITS[name]} ({_COLUMNS[name][0]})")
+    return f"With the best weights at hand the return changes by {', '.join(parts)}"

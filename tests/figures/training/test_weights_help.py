@@ -1,0 +1,43 @@
+"""The figure `weights-help` sets weights, model and return of AMPL's kinds of weights side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ampl.runs.metrics_table import MetricsTable
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
+from tests.figures.inputs.synthetic_records import write_record
+from tests.figures.inputs.synthetic_runs import UMAZE, write_run
+
+
+def write_lqr(folder: Path, variant: str, divergence: float, error: float | None) -> None:
+    path = write_run(folder, "lqr-pointmass", variant, score=[])
+    (path / "metrics.csv").unlink(missing_ok=True)
+    columns = {"evaluation/score_mean": 50.0 + divergence, "truth/model_divergence_nats": divergence}
+    MetricsTable(path / "metrics.csv").append(1, columns | ({} if error is None else {"exact_weights/error": error}))
+
+
+def test_returns_and_models_are_drawn_beside_those_without_weights(tmp_path: Path) -> None:
+    write_record(tmp_path / "records" / "weights-help-finite.npz", "weights-help-finite")
+    write_lqr(tmp_path, "nw", 4.0, 0.5)
+    write_lqr(tmp_path, "multi-moment", 1.0, 0.25)
+    for variant, score in (("nw", 10.0), ("main", 13.0)):
+        write_run(tmp_path, UMAZE, variant, score=[score])
+    write_run(tmp_path, "maze2d-large-v1", "main", score=[50.0])  # nothing to compare with
+    figure = draw("weights-help", tmp_path)
+    points = [
+        [list(line.get_ydata()) for line in axes.lines if line.get_marker() not in ("None", "_")]
+        for axes in figure.axes
+    ]
+    finite, lqr, maze = points[0::3], points[1::3], points[2::3]
+    assert finite[0] == [[1.0, 0.0]] * 2
+    assert finite[1] == [[1.0, 0.5]] * 2
+    assert finite[2] == [pytest.approx([0.0, 10.0]), pytest.approx([0.0, 25.0])]
+    assert (lqr[0], lqr[1], lqr[2]) == ([[0.5, 0.25]], [[1.0, 0.25]], [[0.0, -3.0]])
+    assert maze == [[], [], [[0.0, 3.0]]]
+    found = words(figure)
+    assert "+17.5 % (Finite MDPs), -3.0 % (Linear-Gaussian problems), +3.0 points (D4RL's tasks)" in found
+    assert found.count("not known here") == 2
+    check_text_is_readable(figure)
