@@ -146,6 +146,10 @@ class Claim:
             return not value < 1.0 - self.tolerance
         return not value <= 1.0 + self.tolerance
 
+    def is_vacuous(self, measurement: Measurement) -> bool:
+        """Whether an inequality says nothing on the case, as its right side is infinite."""
+        return self.relation is not Relation.EQUAL and measurement.right == math.inf
+
     def unclearness(self, measurement: Measurement) -> int:
         """0 for a violation by more than five percent, 1 for one by more than a thousandth, 2 for any other.
 
@@ -168,12 +172,14 @@ class Tally:
         cases: those that could be decided.
         undecided: those that could not; they count for nothing else.
         reason: why the first of these is undecided.
+        vacuous: decided ones on which the claim says nothing.
         smallest, smallest_despite_condition: the simplest violations where the condition is not met, and where it is.
     """
 
     cases: int = 0
     undecided: int = 0
     reason: str = ""
+    vacuous: int = 0
     meeting_condition: int = 0
     violations: int = 0
     violations_despite_condition: int = 0
@@ -199,6 +205,7 @@ class Tally:
         return replace(
             self,
             cases=self.cases + 1,
+            vacuous=self.vacuous + claim.is_vacuous(measurement),
             meeting_condition=self.meeting_condition + measurement.condition_met,
             violations=self.violations + violated,
             violations_despite_condition=self.violations_despite_condition + (violated and measurement.condition_met),
@@ -216,6 +223,7 @@ class Tally:
             cases=self.cases + later.cases,
             undecided=self.undecided + later.undecided,
             reason=self.reason or later.reason,
+            vacuous=self.vacuous + later.vacuous,
             meeting_condition=self.meeting_condition + later.meeting_condition,
             violations=self.violations + later.violations,
             violations_despite_condition=self.violations_despite_condition + later.violations_despite_condition,

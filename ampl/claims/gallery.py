@@ -14,8 +14,8 @@ import numpy as np
 from ampl.claims.cases import Case, CaseSpec, find_cases
 from ampl.claims.claim import Claim, Measurement, Relation
 from ampl.claims.record import ClaimRecord
-from ampl.claims.registry import find_claims
-from ampl.claims.runner import Tallies
+from ampl.claims.registry import find_claims, verdict_in_words
+from ampl.claims.runner import Tallies, replay_command
 from ampl.drawings import Drawing, find_drawing
 from ampl.errors import InvalidArgumentError
 from ampl.files import SIGNATURE, check_output_folder, check_replaceable, write_bytes, write_text
@@ -72,7 +72,7 @@ def write_gallery(
     shown = [claim for claim in claims if found.get(claim.name) is not None]
     sections = []
     for claim, case in zip(shown, map_in_processes(_smallest_case, tasks, workers), strict=True):
-        sections.append(_write_one(folder, claim, by_name[claim.name], case))
+        sections.append(_write_one(folder, claim, by_name[claim.name], case, file))
     write_text(folder / _INDEX, _index(sections))
     return shown
 
@@ -88,15 +88,15 @@ def _smallest_case(task: tuple[Path | None, str, CaseSpec]) -> Case:
     return source.shrink(find_claims(file)[name], source.build(spec))
 
 
-def _write_one(folder: Path, claim: Claim, record: ClaimRecord, case: Case) -> list[str]:
+def _write_one(folder: Path, claim: Claim, record: ClaimRecord, case: Case, file: Path | None) -> list[str]:
     """Saves and draws one case; returns its section of the index."""
     measurement = claim.assess(case)
     assert isinstance(measurement, Measurement)  # shrinking keeps the claim applicable
     path, picture = folder / f"{claim.name}.npz", folder / f"{claim.name}.png"
     extra = {"claim": np.array(claim.name), "recorded": np.float64(claim.value(measurement))}
     find_cases(claim.kind).save(path, case, extra)
-    facts = _facts(claim, measurement, path)
-    headline = f"{claim.name}: {record.verdict}"
+    facts = _facts(claim, measurement) | {"rerun": replay_command(shlex.quote(str(path)), file)}
+    headline = f"{claim.name}: {verdict_in_words(claim.name, record.verdict)}"
     draw = _drawing(claim)
     if draw is None:
         facts["case"] = f"{case.in_words} (no drawing)"
@@ -105,7 +105,7 @@ def _write_one(folder: Path, claim: Claim, record: ClaimRecord, case: Case) -> l
     return [f"## {headline}", "", *_list_items(facts), "", f"![{claim.name}: {case.in_words}]({picture.name})", ""]
 
 
-def _facts(claim: Claim, measurement: Measurement, path: Path) -> dict[str, str]:
+def _facts(claim: Claim, measurement: Measurement) -> dict[str, str]:
     """What is written beside the picture."""
     facts = {"claim": claim.statement, "source": claim.source}
     if claim.condition:
@@ -114,7 +114,6 @@ def _facts(claim: Claim, measurement: Measurement, path: Path) -> dict[str, str]
     facts["this case"] = _sides(claim, measurement)
     if measurement.settings:
         facts["with"] = measurement.settings
-    facts["rerun"] = f"ampl verify --replay {shlex.quote(str(path))}"
     return facts
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ampl.claims.cases import find_cases
 from ampl.claims.claim import Claim, Relation
 from ampl.claims.record import ClaimRecord, Verdict, read_claims
-from ampl.claims.registry import find_claims
+from ampl.claims.registry import find_claims, verdict_in_words
 from ampl.claims.statements import STATEMENTS, Statement, statement_records
 from ampl.errors import AmplError, UnknownNameError
 from ampl.files import SIGNATURE, check_replaceable, write_text
@@ -29,7 +29,7 @@ def claims_markdown(records: Sequence[ClaimRecord], claims: Mapping[str, Claim])
             raise UnknownNameError("claim", record.claim, claims)
     rows = [
         f"| `{record.claim}` | {_cell(claims[record.claim].statement)} | {_cell(record.source)} "
-        f"| {claims[record.claim].kind} | **{record.verdict}** "
+        f"| {claims[record.claim].kind} | **{verdict_in_words(record.claim, record.verdict)}** "
         f"| {worst_in_words(claims[record.claim], record.worst)} | {record.cases:,} |"
         for record in records
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ampl.claims.claim import Claim
+from ampl.claims.record import Verdict
 from ampl.entry_points import CASES, CLAIMS, load_all, names
 from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
 from ampl.files import check_regular_file
@@ -41,6 +42,12 @@ def _find_claims(file: Path | None) -> dict[str, Claim]:
                 )
             found[claim.name] = claim
     return found
+
+
+def verdict_in_words(claim: str, verdict: Verdict) -> str:
+    """The verdict on a claim of this name; one of a user's own file was not printed anywhere."""
+    fails_unprinted = verdict is Verdict.FAILS_AS_PRINTED and claim not in find_claims()
+    return "fails" if fails_unprinted else str(verdict)
 
 
 def select_claims(wanted: Iterable[str], claims: Mapping[str, Claim]) -> tuple[Claim, ...]:

@@ -12,6 +12,8 @@ from ampl.claims.cases import find_cases
 from ampl.claims.claim import Claim, Measurement, Relation
 from ampl.claims.page import claims_markdown, worst_in_words
 from ampl.claims.record import ClaimRecord, Verdict, check_claims_output, write_claims
+from ampl.claims.registry import verdict_in_words
+from ampl.claims.runner import Tallies, replay_command
 from ampl.files import check_output, write_text
 from ampl.printing import literal_console, print_line, styled
 
@@ -35,12 +37,13 @@ def print_table(
         is_number = name in ("worst", "cases", "not decided")
         table.add_column(name, justify="right" if is_number else "left", no_wrap=name != "source")
     for record in records:
-        surprise = f" (expected: {record.expected})" if record in surprises else ""
-        verdict = styled((record.verdict, _COLORS[record.verdict]), (surprise, "bold"))
+        verdict, expected = (verdict_in_words(record.claim, each) for each in (record.verdict, record.expected))
+        surprise = f" (expected: {expected})" if record in surprises else ""
+        shown = styled((verdict, _COLORS[record.verdict]), (surprise, "bold"))
         claim = claims[record.claim]
         worst = worst_in_words(claim, record.worst) if record.cases else ""
         undecided = [f"{record.undecided:,}"] if has_undecided else []
-        table.add_row(record.claim, record.source, claim.kind, verdict, worst, f"{record.cases:,}", *undecided)
+        table.add_row(record.claim, record.source, claim.kind, shown, worst, f"{record.cases:,}", *undecided)
     literal_console(_PIPE_WIDTH).print(table)
 
 
@@ -48,8 +51,9 @@ def summarize(
     claims: Mapping[str, Claim],
     records: Sequence[ClaimRecord],
     surprises: Sequence[ClaimRecord],
-    reasons: Mapping[str, str],
+    tallies: Tallies,
     folder: Path,
+    file: Path | None = None,
 ) -> int:
     """Prints what stands out and how to look at it; returns the exit code, 1 if anything surprises.
 
@@ -57,8 +61,9 @@ def summarize(
         claims: all that were tried, by name.
         records: of those that applied to a case.
         surprises: records whose verdict is not the expected one.
-        reasons: by claim, why the first of its undecided cases is undecided.
+        tallies: of the run, by claim.
         folder: where the worst cases are.
+        file: where some of the claims are defined.
     """
     out = literal_console(_PIPE_WIDTH)
     skipped = [name for name in claims if name not in {record.claim for record in records}]
@@ -72,19 +77,24 @@ def summarize(
         if record.undecided:
             tried = record.cases + record.undecided
             count = f"not decided: {record.undecided:,} of {tried:,} cases, which count for nothing"
-            out.print(f"{record.claim}: {count} ({reasons[record.claim]})")
+            out.print(f"{record.claim}: {count} ({tallies[record.claim].reason})")
+    vacuous = {name: tally for name, tally in tallies.items() if tally.vacuous}
+    if vacuous:
+        shares = ", ".join(f"{name} on {tally.vacuous:,} of {tally.cases:,} cases" for name, tally in vacuous.items())
+        out.print(f"Vacuous, for the right side is infinite: {shares}.")
     if not records:
         out.print("Nothing was checked: no claim applies to these cases.")
         return 1
-    print_line(f"Worst cases: {folder}/<claim>.npz; look at one with `ampl verify --replay FILE`.")
+    print_line(f"Worst cases: {folder}/<claim>.npz; look at one with `{replay_command('FILE', file)}`.")
     for record in surprises:
-        out.print(styled((f"{record.claim}: {record.verdict}, expected {record.expected}", "bold red")))
+        verdict, expected = (verdict_in_words(record.claim, each) for each in (record.verdict, record.expected))
+        out.print(styled((f"{record.claim}: {verdict}, expected {expected}", "bold red")))
     return 1 if surprises else 0
 
 
 def _counterexample(claim: Claim, record: ClaimRecord) -> list[str | Text]:
     """What the claim needs, and the worst case found: its size and both sides."""
-    needs = f"holds if {claim.condition}" if claim.condition else str(record.verdict)
+    needs = f"holds if {claim.condition}" if claim.condition else verdict_in_words(claim.name, record.verdict)
     name = styled((claim.name, _COLORS[record.verdict]), (f": {claim.statement}", ""))
     lines: list[str | Text] = [name, f"    {needs}"]
     if record.counterexample:

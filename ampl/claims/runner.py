@@ -6,6 +6,7 @@ order.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -43,9 +44,15 @@ def run_claims(
     names = tuple(claim.name for claim in claims)
     tasks = [(file, names, start, tuple(specs[start : start + size])) for start, size in _chunks(specs)]
     tallies: Tallies = {name: Tally() for name in names}
+    mixed = any(not spec.is_large for spec in specs)
+    finished = 0  # large cases, which come first: their pace tells nothing about that of the others
     for task, result in zip(tasks, map_in_processes(_measure_chunk, tasks, workers), strict=True):
         tallies = {name: tallies[name].merge(result[name]) for name in names}
-        advance(len(task[3]))
+        finished += len(task[3])
+        if not (mixed and task[3][0].is_large):
+            advance(finished)
+            finished = 0
+    advance(finished)
     return tallies
 
 
@@ -82,6 +89,16 @@ def records(claims: Sequence[Claim], tallies: Tallies, specs: Sequence[CaseSpec]
             )
         )
     return found
+
+
+def replay_command(case: str, file: Path | None) -> str:
+    """What measures a saved case again.
+
+    Args:
+        case: its file, as a shell takes it.
+        file: where some of the claims are defined.
+    """
+    return f"ampl verify --replay {case}" + (f" --claims-from {shlex.quote(str(file))}" if file else "")
 
 
 def replay(path: Path, claims: Mapping[str, Claim]) -> tuple[Claim, Measurement, float]:

@@ -15,7 +15,7 @@ from tabular.claims.case import Case, load_case, save_case
 from tabular.claims.families import build_case
 from tabular.claims.shrinking import shrink
 from tabular.mdps.environments import ENVIRONMENTS
-from tabular.mdps.mdp_files import load_mdp_with
+from tabular.mdps.mdp_files import BESIDE, load_mdp_with
 
 
 class FiniteCases:
@@ -36,7 +36,7 @@ class FiniteCases:
             mdp: a toy-text environment's name, or an .npz file.
             seed: of all of them.
             quick: whether 20 instead of 200.
-            count: another number of them.
+            count: another number of them; 1 where the file has a policy, a behavior policy and a model.
 
         Raises:
             UnknownNameError: neither an environment nor a file.
@@ -45,7 +45,9 @@ class FiniteCases:
         if mdp not in ENVIRONMENTS:
             if not mdp.endswith(".npz"):
                 raise UnknownNameError("environment", mdp, [*ENVIRONMENTS, "FILE.npz"])
-            load_mdp_with(Path(mdp))  # a bad file is reported before any process starts
+            _, beside = load_mdp_with(Path(mdp))  # a bad file is reported before any process starts
+            if set(beside) == set(BESIDE):  # nothing is left to choose
+                count = count or 1
         return [
             CaseSpec(family=mdp, index=index, seed=seed, is_large=True)
             for index in range(count or (20 if quick else 200))

@@ -86,8 +86,7 @@ class Verify:
         if self.report:
             write_report(self.report, found, by_name)
         print_table(by_name, found, surprises, title=f"{self._tried(claims, specs)}, seed {self.seed}")
-        reasons = {name: tally.reason for name, tally in tallies.items()}
-        code = summarize(by_name, found, surprises, reasons, folder)
+        code = summarize(by_name, found, surprises, tallies, folder, self.claims_from)
         if self.gallery:
             shown = write_gallery(self.gallery, claims, found, tallies, specs, workers, self.claims_from)
             print_gallery(self.gallery, shown)
@@ -127,7 +126,8 @@ class Verify:
         parts = []
         for kind in dict.fromkeys(claim.kind for claim in claims):
             n_claims, n_cases = (sum(each.kind == kind for each in all_kinds) for all_kinds in (claims, specs))
-            parts.append(f"{n_claims} claims on {n_cases:,} {find_cases(kind).noun}")
+            noun = "claim" if n_claims == 1 else "claims"
+            parts.append(f"{n_claims} {noun} on {n_cases:,} {find_cases(kind).noun}")
         return " and ".join(parts)
 
     def _surprises(self, found: list[ClaimRecord], tallies: Tallies) -> list[ClaimRecord]:

@@ -63,7 +63,13 @@ def test_a_users_own_claims_get_cases_verdicts_counterexamples_and_replay(capsys
         ("my-range", Verdict.HOLDS),
     ]
     assert Path("gallery/my-optimism.png").exists()
-    assert main(["verify", "--replay", "gallery/my-optimism.npz", "--claims-from", "mine.py"]) == 0
+    printed = capsys.readouterr().out
+    assert "fails as printed" not in printed  # where would it be printed?
+    assert "1 claim on" in printed
+    replay = "ampl verify --replay gallery/my-optimism.npz --claims-from mine.py"
+    assert replay in Path("gallery/index.md").read_text()
+    assert "--replay FILE --claims-from mine.py" in printed
+    assert main(replay.split()[1:]) == 0
     assert "contradicts the claim" in capsys.readouterr().out
 
 

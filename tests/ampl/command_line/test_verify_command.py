@@ -289,7 +289,8 @@ def test_ones_own_policy_behavior_and_model_are_what_is_checked(
     model = generator.dirichlet(np.ones(4), (4, 2))
     own = {"policy": policy, "behavior": behavior, "model": model}
     np.savez("mine.npz", **mdp_arrays(mdp), **own)
-    assert verify("--mdp", "mine.npz", "--cases", "2", "--claims", "theorem1-sharp", "--report", "report") == 0
+    assert verify("--mdp", "mine.npz", "--claims", "theorem1-sharp", "--report", "report") == 0
+    assert "1 claim on 1 finite MDPs" in capsys.readouterr().out  # nothing is left to choose
     case, _ = load_case(Path("report/cases/theorem1-sharp.npz"))
     np.testing.assert_array_equal(case.policy, policy)
     np.testing.assert_array_equal(case.behavior, behavior)
@@ -302,5 +303,10 @@ def test_ones_own_policy_behavior_and_model_are_what_is_checked(
         np.savez("wrong.npz", **mdp_arrays(mdp), **(own | {name: wrong}))
         assert main(["verify", "--mdp", "wrong.npz"]) == 2
         assert words in capsys.readouterr().err
+    model[:, :, 1] = 0.0  # where the truth goes
+    own["model"] = model / model.sum(axis=-1, keepdims=True)
+    np.savez("infinite.npz", **mdp_arrays(mdp), **own)
+    assert verify("--mdp", "infinite.npz", "--claims", "theorem1-sharp") == 0
+    assert "Vacuous, for the right side is infinite: theorem1-sharp on 1 of 1 cases." in capsys.readouterr().out
     np.savez("half.npz", **mdp_arrays(mdp), behavior=np.eye(2)[[0, 0, 1, 1]])  # the policy is chosen within it
     assert verify("--mdp", "half.npz", "--cases", "2", "--claims", "theorem1-sharp") == 0
