@@ -23,6 +23,7 @@ from typing import Any
 from unittest.mock import patch
 
 from ampl.arithmetic import DEFAULT
+from ampl.catalog import find_algorithm
 from ampl.errors import AmplError
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.runs.checkpoints import Checkpoint, write_checkpoint
@@ -32,7 +33,6 @@ from continuous.algorithms import model_based
 from continuous.algorithms.ampl import ampl as deep_ampl
 from continuous.model.fit import holdout_size
 from continuous.tasks.find import find_task
-from continuous.wing import ALGORITHMS
 
 USUAL = ("mopo:halfcheetah-medium-v2:kit", "damo:halfcheetah-medium-v2:main", "ampl:maze2d-umaze-v1:main")
 FIT_LOOKS = 60
@@ -62,7 +62,7 @@ def main() -> int:
 
 def profile(name: str, task: str, variant: str, fit_looks: int) -> list[dict[str, Any]]:
     """One row a part: its seconds, of what, and of an average epoch."""
-    factory, problem = ALGORITHMS[name], find_task(task)
+    factory, problem = find_algorithm(name, "continuous"), find_task(task)
     algorithm: Any = factory.build(problem, variant, (0,), "cpu", AS_PUBLISHED, DEFAULT)
     epochs = factory.default_epochs(problem, variant)
     period = algorithm.retrain_period

@@ -34,9 +34,10 @@ from benchmarks.records import command_line, device_name
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
-from continuous.algorithms.model_based import ModelBased, Surroundings
+from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.mopo import MOPO
+from continuous.algorithms.offline import Surroundings
 from continuous.commands.bench.loops import fit_steps, no_surroundings, synthetic_table
 from continuous.evaluation.certificates import ModelReturns
 from continuous.model import fit_run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -15,49 +15,38 @@ from ampl.arithmetic import DEFAULT, Arithmetic
 from ampl.errors import InvalidArgumentError
 from ampl.scale import Scale
 from ampl.settings import apply_settings
-from continuous.algorithms.ampl import config as ampl
-from continuous.algorithms.ampl.ampl import AMPL
-from continuous.algorithms.ampl.config import AMPLConfig
-from continuous.algorithms.ampl.offline_data import rescale_rewards, reset_states, reward_units
-from continuous.algorithms.config import ModelBasedConfig
-from continuous.algorithms.damo import config as damo
-from continuous.algorithms.damo.config import DAMOConfig, Starts
-from continuous.algorithms.damo.damo import DAMO
+from continuous.algorithms.config import ModelBasedConfig, OfflineConfig
 from continuous.algorithms.evaluation import NoEvaluation, TaskEvaluation
 from continuous.algorithms.linear_gaussian_truth import TruthEvaluation
-from continuous.algorithms.model_based import Measured, ModelBased, Surroundings
-from continuous.algorithms.mopo import config as mopo
-from continuous.algorithms.mopo.config import MOPOConfig
-from continuous.algorithms.mopo.mopo import MOPO
-from continuous.algorithms.mopo.penalties import Penalty, TrueStep
+from continuous.algorithms.offline import AnyAlgorithm, Measured, Surroundings
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.dataset import load_dataset
 from continuous.data.episodes import episode_returns
 from continuous.data.transitions import transition_table
 from continuous.environments.oracle import Oracle
 from continuous.environments.registry import kept_simulator, robot_for
+from continuous.environments.start_states import reset_states
 from continuous.evaluation.evaluator import Evaluation, task_evaluator
 from continuous.linear_gaussian.tasks import find_linear_gaussian
 from continuous.tasks.registry import Family, Task
 from continuous.tasks.termination import bounded, model_rule
 
-CONFIGS: Mapping[str, ModuleType] = {"ampl": ampl, "mopo": mopo, "damo": damo}
-"""Each has `published_config(task, variant)`, `preset_notes(task, variant, config)` and `VARIANTS`."""
-
 
 def build(
-    algorithm: str,
+    algorithm: type[AnyAlgorithm],
+    presets: ModuleType,
     task: Task,
     variant: str,
     seeds: Sequence[int],
     device: str,
     scale: Scale,
     arithmetic: Arithmetic,
-) -> ModelBased[Any, Any]:
+) -> AnyAlgorithm:
     """An algorithm on the dataset of a task, which is searched in D4RL's cache folders.
 
     Args:
-        algorithm: "ampl", "mopo" or "damo".
+        algorithm: its class.
+        presets: its settings; see `continuous.algorithms.factory.DeepFactory`.
         task: of D4RL, of MOPO's own, or a plugin's.
         variant: of the algorithm.
         seeds: trained side by side.
@@ -69,31 +58,32 @@ def build(
         InvalidFileError: no dataset, or a damaged one.
         InvalidArgumentError: a scale or settings that the algorithm cannot take.
     """
-    presets = CONFIGS[algorithm]
     _check_asked_once(scale)
     published = apply_settings(presets.published_config(task, variant), scale.settings)
     config = apply_settings(published.scaled(scale), scale.settings)  # again: what is asked for is not scaled
     notes = presets.preset_notes(task, variant, config)
-    built = assemble(task, published, config, seeds, notes=notes, device=device, arithmetic=arithmetic)
+    built = assemble(algorithm, task, published, config, seeds, notes=notes, device=device, arithmetic=arithmetic)
     if isinstance(built.surroundings.evaluation, TruthEvaluation):
         built.surroundings.evaluation.check(built.learner.discount)
     return built
 
 
 def assemble(
+    algorithm: type[AnyAlgorithm],
     task: Task,
-    published: ModelBasedConfig,
-    config: ModelBasedConfig,
+    published: OfflineConfig,
+    config: OfflineConfig,
     seeds: Sequence[int],
     *,
     notes: Sequence[str] = (),
     device: str = "cpu",
     arithmetic: Arithmetic = DEFAULT,
     path: Path | None = None,
-) -> ModelBased[Any, Any]:
+) -> AnyAlgorithm:
     """An algorithm with any settings.
 
     Args:
+        algorithm: its class.
         task: what to train on.
         published: the settings that these are compared with, for the notes.
         config: the settings.
@@ -107,33 +97,25 @@ def assemble(
         InvalidArgumentError: the task lacks what the settings need, such as a simulator of it that shows its states.
         InvalidFileError: the dataset is not there, or damaged.
     """
-    charges_true_error = isinstance(config, MOPOConfig) and config.penalty is Penalty.TRUE_ERROR
-    oracle = Oracle(robot_for(task), arithmetic.threads) if charges_true_error else None
+    oracle = Oracle(robot_for(task), arithmetic.threads) if config.needs_true_step else None
     if task.has_environment:
         kept_simulator(task, arithmetic.threads)  # before the data, so that what the task lacks is said at once
     data = load_dataset(task, path)
     table = transition_table(data, task, config.transitions, device)
     rule, scaled = model_rule(task), config != published
+    if isinstance(config, ModelBasedConfig) and config.largest_state is not None:
+        rule = bounded(rule, config.largest_state)
     surroundings = Surroundings(
-        termination=rule if config.largest_state is None else bounded(rule, config.largest_state),
+        termination=rule,
+        start_states=None if task.own else partial(start_states_of, task),
+        true_step=None if oracle is None else true_step(oracle),
         evaluation=evaluation_of(task, arithmetic),
         description=describe(data, task, table.n_transitions) | {"scaled": scaled},
         dataset_sha256=data.sha256,
         arithmetic=arithmetic,
         notes=[*([config.scale_note(published)] if scaled else []), *notes, *(task.own.notes if task.own else ())],
     )
-    match config:
-        case AMPLConfig():
-            starts = table.start_state if task.own else start_states_of(task, config.schedule.start_states)
-            rescaled = table.changed(reward=rescale_rewards(table.reward), start_state=starts.to(device))
-            return AMPL(rescaled, config, seeds, surroundings, reward_units(table.reward, rescaled.reward))
-        case MOPOConfig():
-            return MOPO(table, config, seeds, surroundings, None if oracle is None else true_step(oracle))
-        case DAMOConfig():
-            if config.starts is Starts.DATA:  # the table's own are where episodes begin
-                table = table.changed(start_state=table.state.clone())
-            return DAMO(table, config, seeds, surroundings)
-    raise TypeError(f"{type(config).__name__} is no algorithm's settings")
+    return algorithm.on_data(table, config, seeds, surroundings)
 
 
 _OPTIONS = {
@@ -171,10 +153,10 @@ def start_states_of(task: Task, count: int) -> Tensor:
     """States that episodes start from, [count, D], the same for every seed of a run."""
     if task.family is Family.LINEAR_GAUSSIAN:
         return torch.from_numpy(find_linear_gaussian(task.name).starts(count)).float()
-    return reset_states(robot_for(task), count)
+    return torch.from_numpy(reset_states(robot_for(task), count))
 
 
-def true_step(oracle: Oracle) -> TrueStep:
+def true_step(oracle: Oracle) -> Callable[[Tensor, Tensor], Tensor]:
     """T on tensors of any device, by the simulator on this machine's processor."""
 
     def step(state: Tensor, action: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How a model-based algorithm is evaluated: episodes in its task, certificates from the same starts, samples of visits.
+"""How an algorithm is evaluated: episodes in its task, certificates from the same starts, samples of visits.
 
 Nothing here takes part in training, and nothing that is measured changes it.
 """
@@ -12,37 +12,41 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Metrics, State
 from ampl.interfaces import Evaluation as Evaluated
 from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.offline import AnyAlgorithm
 from continuous.evaluation.certificates import ModelReturns
 from continuous.evaluation.evaluator import Evaluation, Evaluator
 from continuous.evaluation.policy_evaluation import PolicyEvaluation
 from continuous.evaluation.visits import real_visits, sample_rows, sample_visits
+from continuous.networks.streams import SeedStreams
+from continuous.replay.buffers import ReplayBuffer
 
 _TRUTH = "truth/"  # how names of metrics begin that are measured for a seed as a whole
 
 
 class NoEvaluation:
-    """Where there is no environment; a `continuous.algorithms.model_based.Measured`."""
+    """Where there is no environment; a `continuous.algorithms.offline.Measured`."""
 
-    def evaluations(self, algorithm: ModelBased[Any, Any], request: EvaluationRequest) -> Sequence[Evaluated]:
+    def evaluations(self, algorithm: AnyAlgorithm, request: EvaluationRequest) -> Sequence[Evaluated]:
         """Of every seed: no metrics."""
         return [dict for _ in algorithm.seeds]
 
-    def samples(self, algorithm: ModelBased[Any, Any]) -> Sequence[State]:
+    def samples(self, algorithm: AnyAlgorithm) -> Sequence[State]:
         """Where data and model are; see `continuous.evaluation.visits`."""
-        return sample_rows(algorithm.table, algorithm.buffer, algorithm.seeds)
+        return sample_rows(algorithm.table, _buffer(algorithm), algorithm.seeds)
 
-    def exact_weights(self, algorithm: ModelBased[Any, Any]) -> Sequence[Array | None]:
+    def exact_weights(self, algorithm: AnyAlgorithm) -> Sequence[Array | None]:
         """Not known."""
         return [None] * len(algorithm.seeds)
 
 
 class TaskEvaluation:
-    """Measures one algorithm in its task; a `continuous.algorithms.model_based.Measured`.
+    """Measures one algorithm in its task; a `continuous.algorithms.offline.Measured`.
 
     Args:
         evaluator: gives an evaluator of the task in any process, for a number of episodes and a discount.
@@ -59,7 +63,7 @@ class TaskEvaluation:
         self._evaluator, self._score, self._episode_limit = evaluator, score, episode_limit
         self._model_returns: ModelReturns | None = None
 
-    def evaluations(self, algorithm: ModelBased[Any, Any], request: EvaluationRequest) -> Sequence[PolicyEvaluation]:
+    def evaluations(self, algorithm: AnyAlgorithm, request: EvaluationRequest) -> Sequence[PolicyEvaluation]:
         """Scores of the policies' best actions, and what model and critics promise from the same starts.
 
         The truth's metrics are left out for a seed where one is not finite, as of a policy that diverges.
@@ -86,15 +90,15 @@ class TaskEvaluation:
             for index, seed in enumerate(algorithm.seeds)
         ]
 
-    def samples(self, algorithm: ModelBased[Any, Any]) -> Sequence[State]:
+    def samples(self, algorithm: AnyAlgorithm) -> Sequence[State]:
         """Where data, model and policy are; see `continuous.evaluation.visits`."""
         policies = [algorithm.actor(index) for index in range(len(algorithm.seeds))]
         real = real_visits(self._evaluator_for(algorithm, None)(), policies, algorithm.seeds)
         with algorithm.computing():
-            returns = self.model_returns(algorithm)
-            return sample_visits(algorithm.table, algorithm.buffer, returns, real, algorithm.seeds)
+            returns = self.model_returns(algorithm) if isinstance(algorithm, ModelBased) else None
+            return sample_visits(algorithm.table, _buffer(algorithm), returns, real, algorithm.seeds)
 
-    def exact_weights(self, algorithm: ModelBased[Any, Any]) -> Sequence[Array | None]:
+    def exact_weights(self, algorithm: AnyAlgorithm) -> Sequence[Array | None]:
         """Not known."""
         return [None] * len(algorithm.seeds)
 
@@ -112,19 +116,29 @@ class TaskEvaluation:
             )
         return self._model_returns
 
-    def _evaluator_for(self, algorithm: ModelBased[Any, Any], episodes: int | None) -> Callable[[], Evaluator]:
+    def _evaluator_for(self, algorithm: AnyAlgorithm, episodes: int | None) -> Callable[[], Evaluator]:
         chosen = algorithm.settings.evaluation_episodes if episodes is None else episodes
         return partial(self._evaluator, chosen, algorithm.learner.discount)
 
     @torch.no_grad()
-    def _certificates(self, algorithm: ModelBased[Any, Any], states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    def _certificates(self, algorithm: AnyAlgorithm, states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Metrics of `continuous.evaluation.certificates`, [K] each, from states [K, E, D]."""
         start = torch.from_numpy(states).to(algorithm.table.rows.device)
+        found: dict[str, Tensor] = {}
         with algorithm.computing():
-            returns = self.model_returns(algorithm)
-            found = returns(start)
-            value = algorithm.learner.action_value(start, returns.actions(start)).amin(1)  # [K, E]
-            estimate = algorithm.in_reward_units(value, returns.discounted_length).mean(-1)
-        return {
-            name: column.cpu().numpy() for name, column in {**found, "certificate/value_estimate": estimate}.items()
-        }
+            if isinstance(algorithm, ModelBased):
+                returns = self.model_returns(algorithm)
+                found = returns(start)
+                action, length = returns.actions(start), returns.discounted_length
+            else:
+                action = algorithm.best_action(start, SeedStreams(algorithm.seeds, "certificate", start.device))
+                length = torch.full_like(start[..., 0], 1.0 / (1.0 - algorithm.learner.discount))  # as if nothing ends
+            if algorithm.learner.critics is not None:
+                value = algorithm.learner.action_value(start, action).amin(1)  # [K, E]
+                found["certificate/value_estimate"] = algorithm.in_reward_units(value, length).mean(-1)
+        return {name: column.cpu().numpy() for name, column in found.items()}
+
+
+def _buffer(algorithm: AnyAlgorithm) -> ReplayBuffer | None:
+    """What the model made, if there is one."""
+    return algorithm.buffer if isinstance(algorithm, ModelBased) else None

@@ -1,4 +1,4 @@
-"""What an algorithm trains besides its model: networks of K seeds, and what every set of them can do."""
+"""What an algorithm trains, a model aside: networks of K seeds, and what every set of them can do."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Learner(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def critics(self) -> FlatParameters:
-        """The twin critics, [K, 2] networks."""
+    def critics(self) -> FlatParameters | None:
+        """The twin critics, [K, 2] networks; None for a learner without values, whose `action_value` is not called."""
 
-    @abstractmethod
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
         """The twin critics at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
+        raise NotImplementedError
 
     @property
     def levels(self) -> Mapping[str, Tensor]:
@@ -83,4 +83,5 @@ class Learner(nn.Module, ABC):
 
     def is_sound(self) -> list[bool]:
         """Whether all parameters of the policy and the critics are finite, seed by seed."""
-        return (self.policy.network.is_finite() & self.critics.is_finite()).tolist()
+        sound = self.policy.network.is_finite()
+        return (sound if self.critics is None else sound & self.critics.is_finite()).tolist()

@@ -4,7 +4,8 @@
     truth/discounted_return_error      its standard error
     truth/model_divergence_nats        E_{d_pi}[KL(P*(.|s, a) || P_hat(.|s, a))], the model part of D_pi of Theorem 1
     truth/model_divergence_error       its standard error
-    truth/...                          Theorem 1 and the return gap split: see `continuous.algorithms.return_gap`
+    truth/...                          Theorem 1 and the return gap split: see `continuous.algorithms.return_gap`;
+                                       these, as the divergence, of algorithms with a model only
     exact_weights/error                E_b|w - w*|: AMPL's estimate on the data, of mean one, against d_pi / d_b
     exact_weights/rank_correlation     Spearman's, of w and w* over the data
     exact_weights/estimate_effective_share   (sum w)^2 / (N sum w^2) of the estimate, and of w* in the next:
@@ -32,6 +33,7 @@ from ampl.errors import AmplError, InvalidArgumentError
 from ampl.randomness import stream
 from continuous.algorithms.evaluation import TaskEvaluation
 from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.offline import AnyAlgorithm
 from continuous.algorithms.return_gap import ReturnGap
 from continuous.evaluation.certificates import horizon
 from continuous.linear_gaussian.checks import Floats
@@ -80,21 +82,16 @@ class TruthEvaluation(TaskEvaluation):
             )
 
     @torch.no_grad()
-    def _certificates(self, algorithm: ModelBased[Any, Any], states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    def _certificates(self, algorithm: AnyAlgorithm, states: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         found = super()._certificates(algorithm, states)
         with algorithm.computing():
             pairs, returns = self._follow(algorithm, algorithm.best_action)
-            ratios = self._log_ratios(algorithm, pairs)
-        named = (
-            ("discounted_return", "discounted_return_error", returns),
-            ("model_divergence_nats", "model_divergence_error", ratios),
-        )
-        for mean, error, samples in named:
-            found[f"truth/{mean}"] = samples.mean(-1)
-            found[f"truth/{error}"] = samples.std(-1, ddof=1) / math.sqrt(PATHS)
-        with algorithm.computing():
-            most = found["truth/model_divergence_nats"] + 2.0 * found["truth/model_divergence_error"]
-            found |= self._return_gap(algorithm, pairs, most)
+            found |= _mean_and_error("discounted_return", "discounted_return_error", returns)
+            if isinstance(algorithm, ModelBased):
+                ratios = self._log_ratios(algorithm, pairs)
+                found |= _mean_and_error("model_divergence_nats", "model_divergence_error", ratios)
+                most = found["truth/model_divergence_nats"] + 2.0 * found["truth/model_divergence_error"]
+                found |= self._return_gap(algorithm, pairs, most)
         estimator = getattr(algorithm, "estimator", None)
         if estimator is not None:
             with algorithm.computing():
@@ -104,7 +101,7 @@ class TruthEvaluation(TaskEvaluation):
         return found
 
     @torch.no_grad()
-    def exact_weights(self, algorithm: ModelBased[Any, Any]) -> list[Floats | None]:
+    def exact_weights(self, algorithm: AnyAlgorithm) -> list[Floats | None]:
         """w* on the data of the affine Gaussian policy that fits each seed's best where it goes, [N].
 
         None for a policy that has no exact weights, as one that has not learned to keep the system stable.
@@ -143,9 +140,7 @@ class TruthEvaluation(TaskEvaluation):
             rows.append((near.error, near.rank_correlation, near.effective_share, effective_share(exact)))
         return dict(zip(WEIGHT_COLUMNS, np.array(rows).T, strict=True))
 
-    def _follow(
-        self, algorithm: ModelBased[Any, Any], act: Callable[[Tensor, SeedStreams], Tensor]
-    ) -> tuple[Floats, Floats]:
+    def _follow(self, algorithm: AnyAlgorithm, act: Callable[[Tensor, SeedStreams], Tensor]) -> tuple[Floats, Floats]:
         """Draws (s, a) from d_pi, [K, PATHS, D + A], and discounted returns, [K, PATHS], where `act` is pi."""
         dynamics, gamma, device = self._mdp.dynamics, algorithm.learner.discount, algorithm.table.rows.device
         acting = SeedStreams(algorithm.seeds, "truth", device)
@@ -185,3 +180,8 @@ class TruthEvaluation(TaskEvaluation):
         modeled = algorithm.model.next_state_log_density(state, action, after).double().cpu().numpy()
         true = np.stack([law.log_density(each) for each in noise])
         return np.asarray(true - modeled, dtype=np.float64)
+
+
+def _mean_and_error(mean: str, error: str, samples: Floats) -> dict[str, Floats]:
+    """Two metrics, [K] each, from [K, PATHS]."""
+    return {f"truth/{mean}": samples.mean(-1), f"truth/{error}": samples.std(-1, ddof=1) / math.sqrt(PATHS)}

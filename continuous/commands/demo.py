@@ -15,6 +15,7 @@ from ampl.progress import progress
 from ampl.randomness import stream
 from ampl.scale import Scale
 from ampl.training import train
+from continuous.algorithms.ampl.ampl import AMPL
 from continuous.algorithms.ampl.config import published_config
 from continuous.algorithms.build import assemble
 from continuous.data.cards import dataset_card
@@ -101,7 +102,7 @@ def _trained_scores(task: Task, path: Path, out: Path) -> list[tuple[str, str]]:
     for variant in _ESTIMATORS:
         published = published_config(task, variant)
         config = published.scaled(_SCALE)
-        algorithm = assemble(task, published, config, [0], path=path)
+        algorithm = assemble(AMPL, task, published, config, [0], path=path)
         (seed,) = train(algorithm, task=task.name, variant=variant, epochs=config.schedule.epochs, out=out, resume=True)
         score = seed.result.metrics.get("evaluation/score_mean")
         outcome = (

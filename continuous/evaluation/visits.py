@@ -8,7 +8,7 @@ One dictionary a seed, written to its run directory as samples.npz when training
     model_state, model_action           visited by the policy's best actions in the model, from where episodes start
     real_state, real_action             the same in the simulator
 
-The last two are not there where the data come without an environment.
+What is the model's is not there without one; the last two are not where the data come without an environment.
 """
 
 from __future__ import annotations
@@ -61,15 +61,17 @@ def real_visits(evaluator: Evaluator, policies: Sequence[Policy], seeds: Sequenc
 
 def sample_visits(
     table: TransitionTable,
-    buffer: ReplayBuffer,
-    model_returns: ModelReturns,
+    buffer: ReplayBuffer | None,
+    model_returns: ModelReturns | None,
     real: Visits,
     seeds: Sequence[int],
 ) -> Sequence[State]:
     """The module's samples of every seed; the same bytes each time."""
     samples = sample_rows(table, buffer, seeds)
-    visits = {"model": Visits(), "real": real}
-    model_returns.follow(torch.from_numpy(real.starts).to(table.rows.device), visits["model"])
+    visits = {"real": real}
+    if model_returns is not None:
+        visits = {"model": Visits(), **visits}
+        model_returns.follow(torch.from_numpy(real.starts).to(table.rows.device), visits["model"])
     for index, arrays in enumerate(samples):
         for name, visited in visits.items():
             state, action = visited.of_seed(index)
@@ -78,11 +80,11 @@ def sample_visits(
     return samples
 
 
-def sample_rows(table: TransitionTable, buffer: ReplayBuffer, seeds: Sequence[int]) -> list[dict[str, Array]]:
+def sample_rows(table: TransitionTable, buffer: ReplayBuffer | None, seeds: Sequence[int]) -> list[dict[str, Array]]:
     """The samples of data and buffer alone."""
     streams = SeedStreams(seeds, "visits", table.rows.device)
     rows = {"offline": table.sample(ROWS, streams)}
-    if buffer.n_transitions:
+    if buffer is not None and buffer.n_transitions:
         rows["synthetic"] = buffer.sample(ROWS, streams)
     return [
         {

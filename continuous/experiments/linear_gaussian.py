@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from continuous.algorithms.ampl.offline_data import rescale_rewards, reward_units
+from continuous.algorithms.ampl.rewards import rescale_rewards, reward_units
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.mixtures import episode_law, occupancy
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, square_root

@@ -33,7 +33,7 @@ from benchmarks.gpu_measurements import (
     widest,
 )
 from continuous.tasks.find import find_task
-from continuous.wing import ALGORITHMS
+from tests.continuous.algorithms.factories import FACTORIES
 
 ROOT = Path(__file__).parents[2]
 SLOW = pytest.mark.slow
@@ -128,7 +128,7 @@ def test_the_archive_has_the_newest_policies_and_no_checkpoints(tmp_path: Path) 
 
 def test_every_training_of_the_campaign_can_be_built() -> None:
     for training in BY_VALUE:
-        assert training.variant in ALGORITHMS[training.algorithm].variants
+        assert training.variant in FACTORIES[training.algorithm].variants
         assert find_task(training.task)
     assert len(set(BY_VALUE)) == len(BY_VALUE)
 

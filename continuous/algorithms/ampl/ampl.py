@@ -15,28 +15,34 @@ The loop is `ampl.training.train`'s; when what happens is in `schedule.py`, all 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ampl.errors import check_at_least
-from ampl.interfaces import Array
+from ampl.interfaces import Array, State
 from continuous.algorithms.ampl.config import AMPLConfig, ModelObjective
-from continuous.algorithms.ampl.critic import TwinCritic
+from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator
+from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
+from continuous.algorithms.ampl.rewards import rescale_rewards, reward_units
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import ActorCritic, Draws
 from continuous.algorithms.ampl.value_model_loss import ValueModelLoss
-from continuous.algorithms.model_based import ModelBased, Surroundings
+from continuous.algorithms.config import recorded_fields
+from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.offline import Surroundings
 from continuous.model.ensemble import reward_bound, state_bound
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.networks.acting import BestOfSeveral
-from continuous.networks.seed_state import prefixed
+from continuous.networks.seed_state import load_seed_state, prefixed, without_prefix
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
 _OWN_UNITS = (1.0, 0.0)
+_POLICIES = {kind.__name__: kind for kind in (ImplicitPolicyConfig, GaussianPolicyConfig)}
 
 
 class AMPL(ModelBased[ActorCritic, AMPLConfig]):
@@ -47,7 +53,7 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         config: every hyperparameter.
         seeds: K of them.
         surroundings: of the task and the machine.
-        reward_units: slope and intercept of the task's reward in the table's; see `offline_data.reward_units`.
+        reward_units: slope and intercept of the task's reward in the table's; see `rewards.reward_units`.
     """
 
     name = "ampl"
@@ -83,6 +89,27 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         self._second_pair_only, weighted = config.regularizer.second_pair_only, config.regularizer.weighted
         self._row_weights = torch.ones(len(seeds), table.n_transitions, device=device) if weighted else None
         check_at_least("transitions of the data", table.n_transitions, 2 if self._second_pair_only else 1)
+
+    @classmethod
+    def on_data(
+        cls, table: TransitionTable, settings: AMPLConfig, seeds: Sequence[int], surroundings: Surroundings
+    ) -> Self:
+        """With rescaled rewards, and with start states of the simulator where there is one."""
+        draw = surroundings.start_states
+        starts = table.start_state if draw is None else draw(settings.schedule.start_states).to(table.rows.device)
+        rescaled = table.changed(reward=rescale_rewards(table.reward), start_state=starts)
+        return cls(rescaled, settings, seeds, surroundings, reward_units(table.reward, rescaled.reward))
+
+    @staticmethod
+    def saved_actor(sizes: tuple[int, int], settings: Mapping[str, Any], state: State) -> BestOfSeveral:
+        """See `OfflineAlgorithm`."""
+        kind = _POLICIES[settings["policy"]["kind"]]
+        policy = kind(**recorded_fields(settings["policy"])).build(*sizes, [0], "cpu")
+        critic = TwinCritic(*sizes, CriticConfig(hidden=tuple(settings["critic"]["hidden"])), [0])
+        load_seed_state(policy.state_dict(), 0, without_prefix("learner/policy", state))
+        load_seed_state(critic.online.state_dict(), 0, without_prefix("learner/critic/online", state))
+        count = int(settings["evaluation_actions"])
+        return BestOfSeveral(actor=policy.snapshot(0), critic=critic.snapshot(0), count=count)
 
     @property
     def schedule(self) -> AMPLSchedule:

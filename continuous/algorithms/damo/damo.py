@@ -16,13 +16,18 @@ The loop is `ampl.training.train`'s.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from torch import Tensor
 
-from continuous.algorithms.damo.config import DAMOConfig
+from ampl.interfaces import State
+from continuous.algorithms.damo.config import DAMOConfig, Starts
 from continuous.algorithms.damo.learner import DAMODraws, DAMOLearner
-from continuous.algorithms.model_based import ModelBased, Surroundings
+from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.offline import Surroundings
+from continuous.algorithms.sac.policy import saved_best_action
+from continuous.networks.acting import BestAction
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import Batch, TransitionTable
 
@@ -45,6 +50,20 @@ class DAMO(ModelBased[DAMOLearner, DAMOConfig]):
         super().__init__(table, config, seeds, surroundings)
         sizes = (table.observation_size, table.action_size)
         self.learner = DAMOLearner(*sizes, config.learner, seeds, table.rows.device)
+
+    @classmethod
+    def on_data(
+        cls, table: TransitionTable, settings: DAMOConfig, seeds: Sequence[int], surroundings: Surroundings
+    ) -> Self:
+        """With the start states that the settings name; the table's own are where episodes begin."""
+        if settings.starts is Starts.DATA:
+            table = table.changed(start_state=table.state.clone())
+        return cls(table, settings, seeds, surroundings)
+
+    @staticmethod
+    def saved_actor(sizes: tuple[int, int], settings: Mapping[str, Any], state: State) -> BestAction:
+        """See `OfflineAlgorithm`; soft actor-critic's settings are inside DAMO's."""
+        return saved_best_action(sizes, settings["learner"]["learner"]["policy"], state)
 
     def charged_step(
         self, state: Tensor, action: Tensor, streams: SeedStreams

@@ -43,6 +43,11 @@ class MOPOConfig(ModelBasedConfig):
         super().__post_init__()
         check_at_least("penalty_weight", self.penalty_weight, 0.0, "0 is MBPO.")
 
+    @property
+    def needs_true_step(self) -> bool:
+        """For the penalty by the true error."""
+        return self.penalty is Penalty.TRUE_ERROR
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:

@@ -14,16 +14,21 @@ over to a new one from the data, where the released code drops the row; either w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
 from ampl.interfaces import Policy as ActingPolicy
-from continuous.algorithms.model_based import ModelBased, Surroundings
+from ampl.interfaces import State
+from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo.config import MOPOConfig
-from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty, TrueStep
+from continuous.algorithms.mopo.penalties import PenalizedModel
+from continuous.algorithms.offline import Surroundings
 from continuous.algorithms.sac.learner import SoftActorCritic
+from continuous.algorithms.sac.policy import saved_best_action
 from continuous.model.rollout import UniformPolicy
+from continuous.networks.acting import BestAction
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
@@ -35,8 +40,7 @@ class MOPO(ModelBased[SoftActorCritic, MOPOConfig]):
         table: the offline data with its own rewards.
         config: every hyperparameter.
         seeds: K of them.
-        surroundings: of the task and the machine.
-        true_step: T, which only the penalty by the true error needs.
+        surroundings: of the task and the machine; with T for the penalty by the true error.
 
     Raises:
         InvalidArgumentError: the true error without T.
@@ -45,18 +49,18 @@ class MOPO(ModelBased[SoftActorCritic, MOPOConfig]):
     name = "mopo"
 
     def __init__(
-        self,
-        table: TransitionTable,
-        config: MOPOConfig,
-        seeds: Sequence[int],
-        surroundings: Surroundings,
-        true_step: TrueStep | None = None,
+        self, table: TransitionTable, config: MOPOConfig, seeds: Sequence[int], surroundings: Surroundings
     ) -> None:
         super().__init__(table, config, seeds, surroundings)
-        self.charge_waits = config.penalty is Penalty.TRUE_ERROR
+        self.charge_waits = config.needs_true_step
         sizes = (table.observation_size, table.action_size)
-        self._penalized = PenalizedModel(self.model, config.penalty, config.penalty_weight, true_step)
+        self._penalized = PenalizedModel(self.model, config.penalty, config.penalty_weight, surroundings.true_step)
         self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
+
+    @staticmethod
+    def saved_actor(sizes: tuple[int, int], settings: Mapping[str, Any], state: State) -> BestAction:
+        """See `OfflineAlgorithm`."""
+        return saved_best_action(sizes, settings["learner"]["policy"], state)
 
     def rollout_model(self) -> PenalizedModel:
         """The ensemble with its penalty."""

@@ -6,15 +6,19 @@ Source: Haarnoja et al. 2018, appendix C; sizes and clipping of MOPO's code.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least
+from ampl.interfaces import State
+from continuous.algorithms.config import recorded_fields
 from continuous.networks.acting import BestAction, GaussianActor
+from continuous.networks.seed_state import load_seed_state, without_prefix
 from continuous.networks.stacks import StackedMLP, check_hidden, relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 
@@ -127,3 +131,16 @@ def _log_density(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
     gaussian = -0.5 * noise.square() - log_std - 0.5 * _LOG_2_PI
     squashing = 2.0 * (_LOG_2 - raw - softplus(-2.0 * raw))  # log(1 - tanh^2), finite for every raw action
     return (gaussian - squashing).sum(-1)
+
+
+def saved_best_action(sizes: tuple[int, int], network: Mapping[str, Any], state: State) -> BestAction:
+    """The best actions of the policy in a checkpoint, see `OfflineAlgorithm.saved_actor`.
+
+    Args:
+        sizes: D and A.
+        network: its `SquashedGaussianConfig`, as config.json has it.
+        state: of the checkpoint.
+    """
+    policy = SquashedGaussian(*sizes, SquashedGaussianConfig(**recorded_fields(network)), [0])
+    load_seed_state(policy.state_dict(), 0, without_prefix("learner/policy", state))
+    return policy.snapshot(0)

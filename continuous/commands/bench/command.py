@@ -68,10 +68,10 @@ class Bench:
         from ampl.printing import print_line
         from ampl.progress import progress
         from ampl.runs.manifest import describe_session
+        from continuous.algorithms.factory import choose_device
         from continuous.commands.bench import loops
         from continuous.commands.bench.measuring import advice, measure_all
         from continuous.networks.arithmetic import arithmetic_on
-        from continuous.wing import choose_device
 
         device = choose_device(self.device)
         arithmetic = DEFAULT.changed(self.threads, self.precision)

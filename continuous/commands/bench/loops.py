@@ -20,10 +20,10 @@ from continuous.algorithms.config import Schedule
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
-from continuous.algorithms.model_based import Surroundings
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty
+from continuous.algorithms.offline import Surroundings
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.fit import fit_network
 from continuous.model.loss import LikelihoodLoss

@@ -16,7 +16,8 @@ from continuous.algorithms.ampl.discriminator import RegularizerConfig
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.evaluation import TaskEvaluation
-from continuous.algorithms.model_based import Surroundings
+from continuous.algorithms.mopo.penalties import TrueStep
+from continuous.algorithms.offline import Surroundings
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.termination import Termination, never, of_next_state
@@ -69,8 +70,11 @@ def small_ampl(seeds: Sequence[int] = (0,), variant: str = "main", **changes: An
     )
 
 
-def surroundings(termination: Termination = never, arithmetic: Arithmetic = DEFAULT) -> Surroundings:
+def surroundings(
+    termination: Termination = never, arithmetic: Arithmetic = DEFAULT, true_step: TrueStep | None = None
+) -> Surroundings:
     return Surroundings(
+        true_step=true_step,
         termination=of_next_state(termination),
         evaluation=TaskEvaluation(line_evaluator, line_score, 20),
         description={"source": "synthetic"},

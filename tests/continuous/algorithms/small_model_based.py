@@ -46,7 +46,7 @@ def damo_config(variant: str = "main") -> DAMOConfig:
 def small_mopo(
     seeds: Sequence[int] = (0,), variant: str = "main", table: TransitionTable | None = None, **around: Any
 ) -> MOPO:
-    return MOPO(table or line_table(), mopo_config(variant), seeds, surroundings(**around), true_line_step)
+    return MOPO(table or line_table(), mopo_config(variant), seeds, surroundings(**around, true_step=true_line_step))
 
 
 def true_line_step(state: Tensor, action: Tensor) -> Tensor:

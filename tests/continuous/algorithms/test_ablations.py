@@ -47,7 +47,7 @@ def built(variant: str, task_name: str = "hopper-medium-v2") -> MOPO:
     config = preset(variant, task_name)
     dynamics = replace(config.dynamics, hidden=8, steps_per_look=8, patience=2, batch_size=16, max_steps=80)
     small = replace(config, learner=SAC, schedule=SCHEDULE, dynamics=dynamics)
-    algorithm = MOPO(line_table(), small, SEEDS, surroundings(), true_line_step)
+    algorithm = MOPO(line_table(), small, SEEDS, surroundings(true_step=true_line_step))
     algorithm.fit_model(None)
     return algorithm
 

@@ -17,7 +17,6 @@ from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import Status
 from ampl.setting_values import settings_as_json
 from ampl.training import train
-from continuous import wing
 from continuous.algorithms.ampl.ampl import AMPL
 from continuous.algorithms.ampl.config import VARIANTS
 from continuous.algorithms.evaluation import TaskEvaluation
@@ -64,10 +63,6 @@ def test_variants_differ_from_main_in_what_they_are_named_for() -> None:
     assert not configs["kl-dual"].regularizer.weighted
     assert configs["kl-dual"].regularizer.objective == configs["kl-dual-wpr"].regularizer.objective
     assert not configs["no-regularizer"].policy_update.regularized
-
-
-def test_the_wing_lists_exactly_the_variants_there_are() -> None:
-    assert list(wing.AMPL.variants) == list(VARIANTS)
 
 
 @pytest.mark.parametrize("parts", [(EPOCHS,), (EPOCHS // 2, EPOCHS)])

@@ -10,7 +10,6 @@ import torch
 
 from ampl.arithmetic import DEFAULT
 from ampl.scale import Scale
-from continuous.algorithms.build import build
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.data.cache import dataset_path
@@ -19,6 +18,7 @@ from continuous.data.dataset import load_dataset
 from continuous.data.transitions import transition_table
 from continuous.tasks.find import find_task
 from continuous.tasks.registry import TransitionMode
+from tests.continuous.algorithms.factories import FACTORIES
 from tests.continuous.data.d4rl_samples import HOPPER, hopper_data, made_by
 
 ROWS = 210
@@ -56,7 +56,7 @@ def test_only_mopos_code_on_d4rl_takes_the_next_row_for_the_next_state() -> None
 
 @pytest.mark.parametrize(("variant", "count"), [("main", ROWS - 1), ("episode-starts", ROWS // 7)])
 def test_damos_start_states_are_the_datas_or_where_its_episodes_begin(variant: str, count: int) -> None:
-    damo = build("damo", HOPPER, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1), DEFAULT)
+    damo = FACTORIES["damo"].build(HOPPER, variant, [0], "cpu", Scale(epochs=1, steps_per_epoch=1), DEFAULT)
     starts = damo.table.start_state
     rows = hopper_data(ROWS).observations
     assert abs(len(starts) - count) <= 15

@@ -27,8 +27,8 @@ def mopo(epochs: int, decay: Decay = Decay.NONE) -> MOPO:
         schedule=replace(config.schedule, epochs=epochs),
         learner=replace(SAC, policy_learning_rate_decay=decay),
     )
-    around = replace(surroundings(), description={"scaled": epochs < LONG})
-    return MOPO(line_table(), config, [0], around, true_line_step)
+    around = replace(surroundings(true_step=true_line_step), description={"scaled": epochs < LONG})
+    return MOPO(line_table(), config, [0], around)
 
 
 def trained(make: Callable[[int], Algorithm], out: Path, epochs: int, *, resume: bool = False) -> Path:

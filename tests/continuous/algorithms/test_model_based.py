@@ -16,9 +16,6 @@ from ampl.errors import InvalidArgumentError
 from ampl.runs.metrics_table import read_metrics
 from ampl.scale import Scale
 from ampl.training import train
-from continuous import wing
-from continuous.algorithms.build import CONFIGS
-from continuous.algorithms.build import build as build_for_task
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.damo.classifier import ClassifierConfig
 from continuous.algorithms.damo.damo import DAMO
@@ -29,6 +26,7 @@ from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.find import find_task
+from tests.continuous.algorithms.factories import FACTORIES
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import (
     damo_config,
@@ -169,7 +167,7 @@ def test_rows_without_a_true_state_are_charged_the_largest_error_of_their_seed()
 
 def test_a_task_whose_observations_hide_its_state_is_refused_before_its_data_are_read() -> None:
     with pytest.raises(InvalidArgumentError, match="Pen's observations leave out parts of the simulator's state"):
-        build_for_task("mopo", find_task("pen-human-v1"), "true-error", (0,), "cpu", Scale(), DEFAULT)
+        FACTORIES["mopo"].build(find_task("pen-human-v1"), "true-error", (0,), "cpu", Scale(), DEFAULT)
     with pytest.raises(InvalidArgumentError, match="penalty is true-error, but true_step is not given"):
         PenalizedModel(small_mopo().model, Penalty.TRUE_ERROR, 1.0)
 
@@ -209,21 +207,6 @@ def test_the_one_sided_conjugate_ignores_negative_residuals_and_the_two_sided_do
     below = torch.tensor([-1.0])
     assert float(conjugate_value(Conjugate.ONE_SIDED, below)) == 0.0
     assert float(conjugate_value(Conjugate.TWO_SIDED, below)) == pytest.approx(2.0 / 3.0)
-
-
-def test_the_wing_lists_every_variant() -> None:
-    assert list(wing.MOPO.variants) == list(mopo_presets.VARIANTS)
-    assert list(wing.DAMO.variants) == list(damo_presets.VARIANTS)
-    assert next(iter(wing.MOPO.variants)) == next(iter(wing.DAMO.variants)) == "main"
-
-
-def test_a_fit_of_the_model_can_be_limited_and_says_so() -> None:
-    for configs in CONFIGS.values():
-        published = configs.published_config(find_task("hopper-medium-v2"), "main")
-        small = published.scaled(Scale(model_steps=500))
-        assert small == replace(published, dynamics=replace(published.dynamics, max_steps=500))
-        assert ", at most 500 steps in each fit of the model" in small.scale_note(published)
-        assert published.scaled(Scale(model_steps=10**9)) == published
 
 
 def test_scaling_keeps_the_model_transitions_of_an_update_and_says_so() -> None:

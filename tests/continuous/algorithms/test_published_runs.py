@@ -22,7 +22,7 @@ from continuous.tasks.find import find_task
 from continuous.tasks.registry import TASKS
 from continuous.tasks.termination import bounded, model_rule, never, of_next_state
 from continuous.weights.vpm import VPMConfig
-from continuous.wing import ALGORITHMS
+from tests.continuous.algorithms.factories import FACTORIES
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import SAC, mopo_config, small_damo, surroundings
 
@@ -32,12 +32,12 @@ EPOCHS = {("mopo", "kit"): 3000} | {("damo", variant): 3000 for variant in damo_
 
 @pytest.mark.parametrize("algorithm", PRESETS)
 def test_every_variant_trains_as_many_epochs_as_its_configuration_says(algorithm: str) -> None:
-    for variant in ALGORITHMS[algorithm].variants:
+    for variant in FACTORIES[algorithm].variants:
         for name in ("hopper-medium-v2", "maze2d-umaze-v1", "hiv-treatment"):
             task = find_task(name)
             config = PRESETS[algorithm].published_config(task, variant)
             expected = EPOCHS.get((algorithm, variant), 1000)
-            assert ALGORITHMS[algorithm].default_epochs(task, variant) == config.schedule.epochs == expected
+            assert FACTORIES[algorithm].default_epochs(task, variant) == config.schedule.epochs == expected
 
 
 def test_the_cosine_decay_at_its_beginning_middle_and_end() -> None:

@@ -19,7 +19,7 @@ from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeErro
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.randomness import stream
 from ampl.runs.run_evaluation import newest_checkpoint
-from continuous.algorithms.saved_policy import saved_policy
+from continuous.algorithms.ampl.ampl import AMPL
 from continuous.networks.modules import BestOfSeveralModule, as_module
 from continuous.tasks.find import find_task
 from continuous.tasks.registry import TASKS, Task
@@ -125,7 +125,7 @@ def test_a_module_exports_to_onnx(tmp_path: Path) -> None:
 def test_the_gaussian_policy_of_an_ablation_is_one_too() -> None:
     trained = BUILD["ampl"]([0, 1], "gaussian-policy")  # type: ignore[operator]
     settings = json.loads(json.dumps(dict(trained.config())))
-    found = saved_policy("ampl", LINE, settings, trained.state(1))
+    found = AMPL.saved_actor(SIZES, settings, trained.state(1))
     draws = [policy(STATES, stream(0, "draws")) for policy in (found, evaluated(trained, 1))]
     np.testing.assert_array_equal(*draws)
 

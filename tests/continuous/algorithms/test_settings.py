@@ -10,15 +10,15 @@ from ampl.errors import InvalidArgumentError
 from ampl.setting_values import is_readable, value_text
 from ampl.settings import apply_settings, changed_settings, list_settings
 from continuous.tasks.find import find_task
-from continuous.wing import ALGORITHMS
+from tests.continuous.algorithms.factories import FACTORIES
 
 TASK = find_task("hopper-medium-v2")
-VARIANTS = [(algorithm, variant) for algorithm, factory in ALGORITHMS.items() for variant in factory.variants]
+VARIANTS = [(algorithm, variant) for algorithm, factory in FACTORIES.items() for variant in factory.variants]
 
 
 @pytest.mark.parametrize(("algorithm", "variant"), VARIANTS)
 def test_every_setting_written_as_text_comes_back(algorithm: str, variant: str) -> None:
-    config = ALGORITHMS[algorithm].settings(TASK, variant)
+    config = FACTORIES[algorithm].settings(TASK, variant)
     texts = {
         setting.key: value_text(setting.value) for setting in list_settings(config) if is_readable(setting.annotation)
     }
@@ -27,7 +27,7 @@ def test_every_setting_written_as_text_comes_back(algorithm: str, variant: str) 
 
 
 def test_bounds_that_may_be_switched_off_take_infinity_and_come_back_from_json() -> None:
-    config = ALGORITHMS["ampl"].settings(TASK, "main")
+    config = FACTORIES["ampl"].settings(TASK, "main")
     found = apply_settings(config, {"mean_bound": "inf", "bootstrap_bound": "inf"})
     recorded = changed_settings(config, found)
     assert recorded == {"critic.bootstrap_bound": "inf", "weights.mean_bound": "inf"}
@@ -35,7 +35,7 @@ def test_bounds_that_may_be_switched_off_take_infinity_and_come_back_from_json()
 
 
 def test_a_variant_that_only_changes_a_number_is_a_setting_of_the_main_one() -> None:
-    main, other = (ALGORITHMS["damo"].settings(TASK, variant) for variant in ("main", "alpha-0.3"))
+    main, other = (FACTORIES["damo"].settings(TASK, variant) for variant in ("main", "alpha-0.3"))
     assert apply_settings(main, {"alpha": "0.3"}) == other
     assert changed_settings(main, other) == {"learner.alpha": 0.3}
 
@@ -54,6 +54,6 @@ def test_a_variant_that_only_changes_a_number_is_a_setting_of_the_main_one() -> 
 )
 def test_a_value_out_of_its_range_is_one_line(algorithm: str, given: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidArgumentError) as error:
-        apply_settings(ALGORITHMS[algorithm].settings(TASK, "main"), given)
+        apply_settings(FACTORIES[algorithm].settings(TASK, "main"), given)
     assert words in str(error.value)
     assert "\n" not in str(error.value)

@@ -1,14 +1,9 @@
-"""What AMPL sees of a task: rescaled rewards and simulator resets."""
+"""The rewards that AMPL learns from."""
 
-import numpy as np
 import pytest
 import torch
 
-from ampl.randomness import stream
-from continuous.algorithms.ampl.offline_data import rescale_rewards, reset_states, reward_units
-from continuous.environments.batch import BatchSimulator
-from continuous.environments.registry import robot_for
-from continuous.tasks.find import find_task
+from continuous.algorithms.ampl.rewards import rescale_rewards, reward_units
 
 
 def test_rescaled_rewards_lie_between_a_thousandth_of_the_span_and_just_above_one() -> None:
@@ -34,25 +29,6 @@ def test_rewards_that_differ_by_rounding_alone_are_equal() -> None:
     one = torch.ones(2)
     rescaled = rescale_rewards(torch.cat((one, one.nextafter(torch.tensor(2.0)))))
     torch.testing.assert_close(rescaled, torch.full((4,), 1e-3), atol=1e-6, rtol=0.0)
-
-
-def test_start_states_are_resets_of_the_simulator_and_the_same_every_time() -> None:
-    robot = robot_for(find_task("hopper-medium-v2"))
-    states = reset_states(robot, 300)
-    assert states.shape == (300, robot.observation_size)
-    assert torch.equal(states, reset_states(robot, 300))
-    assert abs(states[:, 0].mean().item() - 1.25) < 1e-3  # Hopper starts 1.25 m high, give or take 5 mm
-    assert 0.0 < states[:, 0].std().item() < 5e-3
-    assert len(states.unique(dim=0)) == 300
-
-
-@pytest.mark.parametrize("name", ["hopper-medium-v2", "walker2d-medium-v2", "halfcheetah-medium-v2", "maze2d-umaze-v1"])
-def test_start_states_are_those_of_the_simulator_bit_for_bit(name: str) -> None:
-    robot = robot_for(find_task(name))
-    generator = stream(0, "start states")
-    with BatchSimulator(robot, threads=1) as simulator:
-        expected = simulator.begin([robot.start(generator) for _ in range(50)]).astype(np.float32)
-    assert np.array_equal(reset_states(robot, 50).numpy(), expected)
 
 
 def test_reward_units_undo_the_rescaling() -> None:
