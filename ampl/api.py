@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +102,8 @@ def named_or_own(
             raise InvalidArgumentError(
                 f"{what}; expected a TASK of `ampl data list`, or data of your own: --data FILE --env ENV_ID."
             )
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"the problem is {name!r}; expected a name, or what load_problem gives.")
         return name
     if name is not None:
         raise InvalidArgumentError(f"the task {name} and data {data} are both given; leave one of them out.")
@@ -191,6 +194,10 @@ def train(
         found = named_or_own(problem, data=data, env=env, termination=termination, references=references)
     counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "miw_steps": miw_steps, "model_steps": model_steps}
     _check_integers(counts | {"eval_every": eval_every, "eval_episodes": eval_episodes})
+    if not isinstance(variant, str | None):
+        raise InvalidArgumentError(f"variant is {variant!r}; expected a name, or None.")
+    if not isinstance(out, str | PathLike):
+        raise InvalidArgumentError(f"out is {out!r}; expected a folder.")
     if settings is not None and not isinstance(settings, Mapping):
         raise InvalidArgumentError(f"settings are {settings!r}; expected a mapping like {{'penalty_weight': 2.5}}.")
     choice = catalog.choose(algorithm, found, variant)

@@ -91,7 +91,7 @@ class UnknownNameError(AmplError):
     """
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], also: Iterable[str] = ()) -> None:
-        names = sorted(valid)
+        name, names = str(name), sorted(valid)  # from Python, it may be anything
         near = get_close_matches(name, {*names, *also}, n=1, cutoff=0.4)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         shown, more = names, ""
@@ -108,8 +108,8 @@ def check_fraction(name: str, value: float) -> None:
 
 
 def check_at_least(name: str, value: float, least: float, hint: str = "") -> None:
-    """Raises InvalidArgumentError unless value >= least (NaN fails)."""
-    if not value >= least:
+    """Raises InvalidArgumentError unless value >= least (NaN fails, and what is no number)."""
+    if not hasattr(value, "__float__") or not value >= least:
         raise InvalidArgumentError(f"{name} is {value!r}; expected at least {least:g}. {hint}".rstrip())
 
 

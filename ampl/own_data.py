@@ -28,7 +28,7 @@ class GivenData:
         references: the returns that score 0 and 100; None: those of the dataset, or no scores.
 
     Raises:
-        InvalidArgumentError: references that are no numbers, or not in order.
+        InvalidArgumentError: references that are no two numbers, or not in order; a termination of another type.
     """
 
     data: str
@@ -38,8 +38,13 @@ class GivenData:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without reading."""
+        if not (self.termination is None or isinstance(self.termination, str) or callable(self.termination)):
+            raise InvalidArgumentError(f"termination is {self.termination!r}; expected a name, or a function.")
         if self.references is not None:
-            low, high = self.references
+            try:
+                low, high = map(float, self.references)
+            except (TypeError, ValueError):
+                raise InvalidArgumentError(f"references are {self.references!r}; expected two numbers.") from None
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise InvalidArgumentError(
                     f"--references are {low:g} and {high:g}; expected the return that scores 0, then a larger one that "

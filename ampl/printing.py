@@ -5,6 +5,7 @@ A terminal obeys control characters, rich obeys brackets and names of emoji. Wha
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _LONGEST_LINE = 20_000  # characters of a message
+_ENDLESS, _SHOWN = re.compile(r"[^\s/]{256,}"), 60
 
 
 def printable(text: str) -> str:
@@ -24,8 +26,8 @@ def printable(text: str) -> str:
 
 
 def one_line(message: str) -> str:
-    """A message, which may have several lines, as one."""
-    line = printable(" ".join(message.split()))
+    """A message, which may have several lines, as one; no word of it is longer than a file's name may be."""
+    line = printable(_ENDLESS.sub(lambda word: f"{word[0][:_SHOWN]}[...]", " ".join(message.split())))
     return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} [...]"
 
 

@@ -17,10 +17,10 @@ def stream(seed: int, name: str) -> np.random.Generator:
         name: what the stream is for: "rollout", "batches".
 
     Raises:
-        InvalidArgumentError: a negative seed.
+        InvalidArgumentError: a negative seed, or no integer.
     """
-    if seed < 0:
-        raise InvalidArgumentError(f"seed is {seed}; expected an integer >= 0.")
+    if not hasattr(seed, "__index__") or seed < 0:
+        raise InvalidArgumentError(f"seed is {seed!r}; expected an integer >= 0.")
     words = np.frombuffer(hashlib.sha256(name.encode()).digest(), dtype="<u4")
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=tuple(int(word) for word in words))
     return np.random.Generator(np.random.PCG64(sequence))

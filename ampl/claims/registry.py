@@ -55,10 +55,12 @@ def select_claims(wanted: Iterable[str], claims: Mapping[str, Claim]) -> tuple[C
 
     Raises:
         UnknownNameError: with the nearest match.
-        InvalidArgumentError: a name is given twice.
+        InvalidArgumentError: a name is given twice, or names with commas between them.
     """
     chosen = tuple(wanted)
     for name in chosen:
+        if "," in name:
+            raise InvalidArgumentError(f"--claims has '{name}'; separate names by spaces.")
         if name not in claims:
             raise UnknownNameError("claim", name, claims)
     if len(set(chosen)) != len(chosen):

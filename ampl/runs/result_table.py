@@ -9,6 +9,10 @@ from pathlib import Path
 from ampl.interfaces import Metrics
 from ampl.printing import literal_console, print_line
 
+_TRUTHS = tuple(f"truth/{name}" for name in (
+    "discounted_return", "return_in_model", "return_gap", "model_divergence_nats", "theorem1_gap", "theorem1_bound"
+))  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
@@ -28,7 +32,7 @@ class Column:
 
 
 def print_results(title: str, columns: Sequence[Column], notes: Sequence[str]) -> None:
-    """Prints the table, the notes, and where the results are."""
+    """Prints the table, the notes, and where the results are; of what the truth is only the most important."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -38,6 +42,8 @@ def print_results(title: str, columns: Sequence[Column], notes: Sequence[str]) -
     for name in dict.fromkeys(name for column in columns for name in column.facts):
         table.add_row(name, *(column.facts.get(name, "") for column in columns))
     for name in dict.fromkeys(name for column in columns for name in column.metrics):
+        if name.startswith("truth/") and name not in _TRUTHS:
+            continue
         values = (column.metrics.get(name) for column in columns)
         table.add_row(name, *("" if value is None else f"{value:.4g}" for value in values))
     literal_console().print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from ampl.interfaces import Actor, FilmsPolicies, GivesModules, GivesPolicies
 from ampl.randomness import stream
 from ampl.runs.checkpoints import Checkpoint
 from ampl.runs.run_evaluation import newest_checkpoint, read_config
+
+_SHOWN_RUNS = 5  # below a folder that is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +97,13 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
         seed: of the actions that are drawn.
 
     Raises:
-        InvalidFileError: no run directory, no checkpoint that can be read, or one of another version of the program.
+        InvalidFileError: no run directory (the message names those below it), no checkpoint that can be read, or one
+            of another version of the program.
         UnknownNameError: the algorithm is not installed.
-        InvalidArgumentError: it belongs to a plugin that gives no policies.
+        InvalidArgumentError: it belongs to a plugin that gives no policies, or `run_directory` is no path.
     """
+    if not isinstance(run_directory, str | PathLike):
+        raise InvalidArgumentError(f"the run directory is {run_directory!r}; expected a path.")
     choice, checkpoint, shape, actor = _saved(Path(run_directory))
 
     def make_module() -> Any:
@@ -129,6 +135,11 @@ def film_policy(run_directory: Path, video: Path, *, seed: int = 0) -> float:
 
 def _saved(path: Path) -> tuple[Choice, Checkpoint, tuple[int, ...], Actor]:
     """What a run is of, its newest checkpoint, and the policy in it; errors as for `load_policy`."""
+    below = [] if (path / "config.json").exists() else sorted(str(file.parent) for file in path.rglob("config.json"))
+    if below:
+        more = f" and {len(below) - _SHOWN_RUNS} others" if len(below) > _SHOWN_RUNS else ""
+        shown = ", ".join(below[:_SHOWN_RUNS])
+        raise InvalidFileError(f"{path} is no run directory; below it are {shown}{more}. Name one of them.")
     config, checkpoint = read_config(path), newest_checkpoint(path)
     choice = choose(config["algorithm"], recorded_task(config), config["variant"])
     if not isinstance(choice.factory, GivesPolicies):

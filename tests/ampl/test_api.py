@@ -13,7 +13,7 @@ import pytest
 import ampl
 from ampl.catalog import algorithm_names
 from ampl.command_line.main import main
-from ampl.errors import AmplError, InvalidArgumentError, InvalidShapeError, UnknownNameError
+from ampl.errors import AmplError, InvalidArgumentError, InvalidFileError, InvalidShapeError, UnknownNameError
 from ampl.runs.run_evaluation import newest_checkpoint
 
 TASK = "frozenlake-4x4"
@@ -85,6 +85,14 @@ def test_training_goes_on_where_it_ended(tmp_path: Path) -> None:
         ({"epochs": 0}, "expected at least 1"),
         ({"steps_per_epoch": 3}, "without steps"),
         ({"device": "tpu"}, "expected one of auto, cpu, cuda"),
+        ({"algorithm": None}, "unknown algorithm 'None'"),
+        ({"problem": 3}, "the problem is 3; expected a name"),
+        ({"variant": ["main"]}, "variant is ['main']; expected a name"),
+        ({"settings": {3: 1}}, "unknown setting '3'"),
+        ({"checkpoint_seconds": "a"}, "is 'a'; expected at least 0"),
+        ({"out": None}, "out is None; expected a folder"),
+        ({"problem": None, "data": "my.hdf5", "termination": 3}, "termination is 3; expected a name, or a function"),
+        ({"problem": None, "data": "my.hdf5", "references": (1,)}, "references are (1,); expected two numbers"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
@@ -94,6 +102,15 @@ def test_mistakes_are_one_line_and_write_nothing(tmp_path: Path, arguments: dict
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_of_runs_is_no_run_and_the_message_names_those_in_it(tmp_path: Path) -> None:
+    ampl.train("mopo", TASK, epochs=1, seeds=range(6), out=tmp_path)
+    with pytest.raises(InvalidFileError, match=r"below it are .*/seed0, .*/seed4 and 1 others\. Name one of them"):
+        ampl.load_policy(tmp_path)
+    for wrong in (None, 3):
+        with pytest.raises(InvalidArgumentError, match=f"the run directory is {wrong}; expected a path"):
+            ampl.load_policy(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("algorithm", ["ampl", "mopo", "damo"])

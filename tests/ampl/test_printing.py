@@ -55,12 +55,18 @@ def test_lines_columns_and_tables_take_hostile_texts_literally(capsys: pytest.Ca
     assert all(line.isprintable() for line in rest)
 
 
+def test_a_word_without_an_end_is_cut_and_a_path_is_not() -> None:
+    path = "/".join(["a" * 100] * 5)
+    assert one_line(f"setting {'1,' * 2000} in {path}") == f"setting {'1,' * 30}[...] in {path}"
+
+
 def test_the_table_of_results_is_literal(capsys: pytest.CaptureFixture[str]) -> None:
-    metrics: Metrics = {"a[/b]": 1.0}
+    metrics: Metrics = {"a[/b]": 1.0, "truth/return_gap": 2.0, "truth/return_gap_error": 3.0}
     column = Column(seed=0, facts={"status[red]": "[x]"}, metrics=metrics, path=Path("exp [v2]\n:smile:/" + "a" * 300))
     print_results("on [task]", [column], ["note [/]"])
     out = capsys.readouterr().out
-    for text in ("a[/b]", "status[red]", "[x]", "on [task]", "note [/]"):
+    assert "truth/return_gap_error" not in out  # of the truth only what matters most
+    for text in ("truth/return_gap", "a[/b]", "status[red]", "[x]", "on [task]", "note [/]"):
         assert text in out
     assert out.splitlines()[-1] == "seed 0: exp [v2]\\n:smile:/" + "a" * 300
 

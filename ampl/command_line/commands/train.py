@@ -37,7 +37,7 @@ class Train(DataOptions):
     epochs: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Epochs in all, those of a resumed run included; a full run if not given."""
     steps_per_epoch: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Updates of critics and policy in an epoch; as published if not given (deep tasks only)."""
+    """Updates of critics and policy in an epoch; as published if not given (deep tasks only; AMPL: a multiple of 8)."""
     miw_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Updates in each estimation of the marginal importance weights; as published if not given (deep tasks only)."""
     model_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None

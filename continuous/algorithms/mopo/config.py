@@ -127,14 +127,22 @@ def published_config(task: Task, variant: str) -> MOPOConfig:
 
 
 def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
-    """One line if no source gives h and lambda of a task."""
+    """One line if no source gives h and lambda of a task, on those that were not changed."""
     if task.family is Family.LINEAR_GAUSSIAN:
         return [OWN_SETTINGS.format(task=task.name)]
     source, known = ("OfflineRL-Kit", task.name in KIT) if variant == "kit" else ("MOPO", _key(task) in PAPER)
     if known:
         return []
-    settings = f"h = {config.schedule.rollout_length} and lambda = {config.penalty_weight:g}"
-    origin = f"MOPO's {settings} are taken" if _key(task) in PAPER else f"{settings} are reconstructed"
+    ours = published_config(task, variant)
+    texts = {
+        f"h = {config.schedule.rollout_length}": config.schedule.rollout_length == ours.schedule.rollout_length,
+        f"lambda = {config.penalty_weight:g}": config.penalty_weight == ours.penalty_weight,
+    }
+    unchanged = [text for text, is_ours in texts.items() if is_ours]
+    if not unchanged:
+        return []
+    settings = f"{' and '.join(unchanged)} {'are' if len(unchanged) > 1 else 'is'}"
+    origin = f"MOPO's {settings} taken" if _key(task) in PAPER else f"{settings} reconstructed"
     return [f"{source} gives no settings for {task.name}: {origin}"]
 
 

@@ -45,6 +45,8 @@ def test_unknown_and_repeated_claim_names_are_refused() -> None:
         select_claims(["theorem1-shrap"], find_claims())
     with pytest.raises(InvalidArgumentError, match="named twice"):
         select_claims(["chain-rule", "chain-rule"], find_claims())
+    with pytest.raises(InvalidArgumentError, match="separate names by spaces"):
+        select_claims(["chain-rule,telescoping"], find_claims())
 
 
 def test_every_claim_states_its_source_and_every_conditional_one_its_condition() -> None:

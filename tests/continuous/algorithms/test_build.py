@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,11 @@ def test_settings_that_no_source_gives_are_announced(task: str, variant: str, ex
     notes = mopo_presets.preset_notes(found, variant, config)
     assert len(notes) == bool(expected)
     assert all(part in notes[0] for part in expected)
+
+
+def test_a_setting_that_the_user_gives_is_not_said_to_be_reconstructed() -> None:
+    task = find_task("hopper-expert-v2")
+    config = replace(mopo_presets.main_config(task), penalty_weight=0.5)
+    assert mopo_presets.preset_notes(task, "main", config) == [
+        "MOPO gives no settings for hopper-expert-v2: h = 5 is reconstructed"
+    ]
