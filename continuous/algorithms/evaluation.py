@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ _TRUTH = "truth/"  # how names of metrics begin that are measured for a seed as 
 class NoEvaluation:
     """Where there is no environment; a `continuous.algorithms.offline.Measured`."""
 
+    knows_exact_weights: ClassVar[bool] = False
+
     def evaluations(self, algorithm: AnyAlgorithm, request: EvaluationRequest) -> Sequence[Evaluated]:
         """Of every seed: no metrics."""
         return [dict for _ in algorithm.seeds]
@@ -53,6 +55,8 @@ class TaskEvaluation:
         score: from an evaluation to metrics, likewise.
         episode_limit: most steps of an episode, >= 1.
     """
+
+    knows_exact_weights: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -64,6 +64,8 @@ class TruthEvaluation(TaskEvaluation):
         task: the problem.
         arguments: of `TaskEvaluation`.
     """
+
+    knows_exact_weights: ClassVar[bool] = True
 
     def __init__(self, task: LinearGaussianTask, **arguments: Any) -> None:
         super().__init__(**arguments)

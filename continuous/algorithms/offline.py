@@ -34,7 +34,13 @@ ConfigT = TypeVar("ConfigT", bound=OfflineConfig)
 
 
 class Measured(Protocol):
-    """What tells how good an algorithm's policies are: `continuous.algorithms.evaluation.TaskEvaluation`."""
+    """What tells how good an algorithm's policies are: `continuous.algorithms.evaluation.TaskEvaluation`.
+
+    Attributes:
+        knows_exact_weights: whether `exact_weights` can have any.
+    """
+
+    knows_exact_weights: ClassVar[bool]
 
     def evaluations(self, algorithm: Any, request: EvaluationRequest) -> Sequence[Evaluation]:
         """See `ampl.interfaces.Algorithm`."""

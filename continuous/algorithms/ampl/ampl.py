@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ampl.errors import check_at_least
+from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.interfaces import Array, State
 from continuous.algorithms.ampl.config import AMPLConfig, ModelObjective
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
@@ -94,7 +94,17 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
     def on_data(
         cls, table: TransitionTable, settings: AMPLConfig, seeds: Sequence[int], surroundings: Surroundings
     ) -> Self:
-        """With rescaled rewards, and with start states of the simulator where there is one."""
+        """With rescaled rewards, and with start states of the simulator where there is one.
+
+        Raises:
+            InvalidArgumentError: the exact weights are asked for where nobody knows them.
+        """
+        evaluation = surroundings.evaluation
+        if settings.exact_weights and not (evaluation and evaluation.knows_exact_weights):
+            raise InvalidArgumentError(
+                "exact_weights is set, but the true weights are not known on this task. Take a task lqr-..., or the "
+                "variant main or nw."
+            )
         draw = surroundings.start_states
         starts = table.start_state if draw is None else draw(settings.schedule.start_states).to(table.rows.device)
         rescaled = table.changed(reward=rescale_rewards(table.reward), start_state=starts)
@@ -119,7 +129,8 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
     @property
     def retrain_period(self) -> int | None:  # type: ignore[override]
         """Epochs between refits; None for the ablation without."""
-        return None if self.estimator is None else self.schedule.retrain_period
+        refits = self.settings.exact_weights or self.estimator is not None
+        return self.schedule.retrain_period if refits else None
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Mapping[str, float]]:
         """(Weighted) maximum likelihood of the ensemble, from where the last fit ended.  Eqs. 4 and 6."""
@@ -134,7 +145,14 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         return ValueModelLoss(self.learner.critic.first_head(), self.learner.policy, self.model.standardization)
 
     def estimate_weights(self) -> Sequence[Array]:
-        """The weights of the current policies by the configured estimator.  Eq. 11."""
+        """The weights of the current policies by the configured estimator (Eq. 11), or the exact ones.
+
+        Ones for a policy that has no exact weights.
+        """
+        if self.settings.exact_weights:
+            found = (np.ones(1) if weights is None else weights for weights in self.exact_weights())
+            scaled = [np.broadcast_to(weights / weights.mean(), self.table.n_transitions) for weights in found]
+            return [weights.astype(np.float32) for weights in scaled]
         assert self.estimator is not None
         with self.computing():
             policy, critic = self.learner.policy, self.learner.critic

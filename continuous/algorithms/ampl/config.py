@@ -46,6 +46,7 @@ class AMPLConfig(ModelBasedConfig):
     regularizer: RegularizerConfig = field(default_factory=RegularizerConfig)
     model_objective: ModelObjective = ModelObjective.LIKELIHOOD
     weights: EstimatorConfig | None  # None, an ablation: the model is fitted once
+    exact_weights: bool = False  # w* where an estimate would be: on tasks lqr-..., where it is known
     schedule: AMPLSchedule = field(default_factory=AMPLSchedule)
     shared_rollout_action: bool = False  # defect of the released code; the paper acts at every state for itself
     evaluation_actions: int = 10  # code: actions to choose from at each state by min Q; the paper does not say
@@ -162,12 +163,20 @@ def preset_notes(task: Task, variant: str, config: AMPLConfig) -> list[str]:
 
 def published_config(task: Task, variant: str) -> AMPLConfig:
     """The settings of a variant on a task, as published."""
-    return VARIANTS[variant](main_config(task))
+    config = VARIANTS[variant](main_config(task))
+    if task.family is Family.LINEAR_GAUSSIAN and isinstance(config.weights, MultiMomentConfig):
+        return replace(config, weights=replace(config.weights, learning_rate=1e-3, steps=1500, hidden=(64, 64)))
+    return config
 
 
 def _without_retraining(config: AMPLConfig) -> AMPLConfig:
     """One fit by plain maximum likelihood."""
     return replace(config, weights=None)
+
+
+def _exact_weights(config: AMPLConfig) -> AMPLConfig:
+    """What the best of all estimators would gain."""
+    return replace(config, weights=None, exact_weights=True)
 
 
 def _multi_moment(config: AMPLConfig) -> AMPLConfig:
@@ -231,9 +240,10 @@ VARIANTS: Mapping[str, Callable[[AMPLConfig], AMPLConfig]] = {
     "value-discriminator": _value_discriminator,
     "released-rollouts": _released_rollouts,
     "multi-moment": _multi_moment,
+    "exact-weights": _exact_weights,
 }
-"""How each variant differs from "main"; all but the last two are the paper's.
+"""How each variant differs from "main"; all but the last three are the paper's.
 
 released-rollouts has a defect of the released code, of which it is not known whether the published runs had it, too;
-multi-moment is our own.
+multi-moment and exact-weights are our own.
 """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ampl.errors import DivergedError
+from ampl.errors import DivergedError, InvalidArgumentError
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics
 from ampl.runs.recorder import SeedResult
@@ -51,6 +51,19 @@ def test_every_variant_trains_with_nine_refits_and_finite_metrics(variant: str, 
         weights = np.load(path)["weights"]
         assert weights.shape == (400,)
         assert abs(weights.mean() - 1.0) < 1e-5
+
+
+def test_exact_weights_are_taken_where_they_are_known_scaled_to_mean_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that has none gets ones; where nobody knows them, the variant is refused before it trains."""
+    algorithm = small_ampl((0, 1), "exact-weights")
+    known = np.linspace(0.0, 3.0, 400)
+    monkeypatch.setattr(algorithm.surroundings.evaluation, "exact_weights", lambda _: [known, None])
+    found = algorithm.estimate_weights()
+    assert found[0] == pytest.approx(known / known.mean())
+    assert (found[1] == 1.0).all()
+    assert [weights.shape for weights in found] == [(400,)] * 2
+    with pytest.raises(InvalidArgumentError, match="the true weights are not known on this task"):
+        AMPL.on_data(line_table(), small_config("exact-weights"), (0,), surroundings())
 
 
 def test_variants_differ_from_main_in_what_they_are_named_for() -> None:
