@@ -76,7 +76,7 @@ class EnsembleDynamics:
         stack, widths = (len(seeds), config.elites), self.network.members.widths
         self._predictors = StackedMLP(stack, widths, _silu_in_place, None, device)
         self.elites = torch.arange(config.elites, device=device).repeat(len(seeds), 1)
-        self._copy_elites()
+        self.copy_elites()
         self._fit: Fit | None = None  # while it goes on
         self._begun: dict[int, FitState] = {}  # what a fit that was put back goes on with, by index of the seed
 
@@ -113,7 +113,7 @@ class EnsembleDynamics:
         holdout_loss = torch.stack([result.holdout_loss for result in results])  # [K, E]
         best = holdout_loss.sort(dim=-1, stable=True)
         self.elites.copy_(best.indices[:, : self.config.elites])
-        self._copy_elites()
+        self.copy_elites()
         return [
             {
                 "model/holdout_loss": float(best.values[index, : self.config.elites].mean()),
@@ -173,13 +173,18 @@ class EnsembleDynamics:
         Returns:
             In nats, with respect to Lebesgue measure in the states' units, [K, B].
         """
-        elites = self.config.elites
-        inputs = self.standardization.inputs(state, action)[:, None].expand(-1, elites, -1, -1)
-        mean, log_std = self._predictors(inputs).chunk(2, dim=-1)  # [K, elites, B, D + 1]
-        std = self.network.bound(log_std).exp()[..., 1:] * self.standardization.target_std[1:]
-        apart = next_state[:, None] - self.standardization.next_state(state[:, None], mean)
-        gaussians = -0.5 * (apart / std).square() - std.log() - 0.5 * math.log(2.0 * math.pi)
-        return gaussians.sum(-1).logsumexp(1) - math.log(elites)
+        mean, std = self.elite_predictions(state, action)
+        apart = next_state[:, None] - (state[:, None] + mean[..., 1:])
+        return mixture_log_density(apart / std[..., 1:], std[..., 1:])
+
+    @torch.no_grad()
+    def elite_predictions(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of (r, s' - s) by every elite, in the data's units, [K, elites, B, D + 1]."""
+        scale = self.standardization
+        inputs = scale.inputs(state, action)[:, None].expand(-1, self.config.elites, -1, -1)
+        mean, log_std = self._predictors(inputs).chunk(2, dim=-1)
+        std = self.network.bound(log_std).exp()
+        return torch.addcmul(scale.target_mean, mean, scale.target_std), std * scale.target_std
 
     def finish(
         self, state: Tensor, action: Tensor, next_state: Tensor, reward: Tensor
@@ -219,13 +224,13 @@ class EnsembleDynamics:
         load_seed_state({"elites": self.elites}, index, state)
         vectors = without_prefix("standardization", state).items()
         self.standardization.load_state_dict({name: torch.from_numpy(np.array(vector)) for name, vector in vectors})
-        self._copy_elites()
+        self.copy_elites()
         self._begun.pop(index, None)
         if begun := without_prefix("fit", state):
             self._begun[index] = begun
 
-    def _copy_elites(self) -> None:
-        """Gathers the elites' parameters, so that a prediction need not."""
+    def copy_elites(self) -> None:
+        """Gathers the elites' parameters, so that a prediction need not: after any change of them."""
         seeds = torch.arange(len(self.elites), device=self.elites.device)[:, None]
         for name, view in self.network.members.views.items():
             self._predictors.views[name].detach().copy_(view.detach()[seeds, self.elites])
@@ -251,6 +256,24 @@ def dealing(shift: Tensor, rows: int, elites: int) -> tuple[Tensor, Tensor]:
     row = torch.arange(rows, device=device)
     back = (seed * elites + (row + shift) % elites) * turns + row // elites
     return there, back
+
+
+def one_elite_each(values: Tensor, shift: Tensor) -> Tensor:
+    """What a row's own elite says, [K, B, X], of what all say, [K, elites, B, X]; `shift` as of `dealing`."""
+    elites, rows = values.shape[1:3]
+    turn = (torch.arange(rows, device=values.device) + shift) % elites  # [K, B]
+    return values.gather(1, turn[:, None, :, None].expand(-1, 1, -1, values.shape[-1]))[:, 0]
+
+
+def mixture_log_density(standard: Tensor, std: Tensor) -> Tensor:
+    """Of a uniformly drawn elite's Gaussian with independent coordinates, in nats, [K, B].
+
+    Args:
+        standard: how far a point is from each elite's mean in its standard deviations, [K, elites, B, X].
+        std: these, [K, elites, B, X].
+    """
+    gaussians = -0.5 * standard.square() - std.log() - 0.5 * math.log(2.0 * math.pi)
+    return gaussians.sum(-1).logsumexp(1) - math.log(std.shape[1])
 
 
 def state_bound(table: TransitionTable) -> Tensor:

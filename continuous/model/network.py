@@ -147,6 +147,11 @@ class DynamicsNetwork(nn.Module):
         self.optimizer.step(list(gradients[: len(views)]))
         self.bounds_optimizer.step(list(gradients[len(views) :]))
 
+    def restart_optimizers(self) -> None:
+        """Forgets all moments and steps, for training on something else."""
+        for tensor in (*self.optimizer.buffers(), *self.bounds_optimizer.buffers()):
+            tensor.detach().zero_()
+
     def select(self, seeds: Sequence[int]) -> DynamicsNetwork:
         """An independent copy of some seeds, optimizers included."""
         generators = [torch.Generator()] * (len(seeds) * self.config.members)

@@ -57,11 +57,20 @@ class Standardization(nn.Module):
         inputs = len(self.input_mean)
         self.input_mean.copy_(mean[:inputs])
         self.input_std.copy_(divisor[:inputs])
-        rows[:, :inputs].sub_(self.input_mean).div_(self.input_std)
         if targets:
             self.target_mean.copy_(mean[inputs:])
             self.target_std.copy_(std.where(divisor == std, 0.0)[inputs:])
-            rows[:, inputs:].sub_(self.target_mean).div_(divisor[inputs:].to(rows.dtype))
+        return self._standardized(rows)
+
+    def rows(self, table: TransitionTable) -> Tensor:
+        """All transitions of a dataset standardized as measured before, as `fit` returns them."""
+        return self._standardized(_inputs_and_targets(table))
+
+    def _standardized(self, rows: Tensor) -> Tensor:
+        """In place; a target that never changes is centered only."""
+        inputs = len(self.input_mean)
+        rows[:, :inputs].sub_(self.input_mean).div_(self.input_std)
+        rows[:, inputs:].sub_(self.target_mean).div_(self.target_std.where(self.target_std > 0.0, 1.0))
         return rows
 
     def inputs(self, state: Tensor, action: Tensor) -> Tensor:

@@ -53,6 +53,7 @@ class ConservativeLearner(SoftActorCritic):
     """Policy, conservative twin critics and temperature of K seeds; arguments as of `SoftActorCritic`."""
 
     metrics = (*METRICS, "critic/conservative_gap")
+    entropy_in_target = False
     config: ConservativeConfig
 
     def draw_actions(self, streams: SeedStreams, rows: int) -> ActionDraws:
@@ -79,10 +80,6 @@ class ConservativeLearner(SoftActorCritic):
         loss = (value - target).square().mean(-1) + self.config.conservative_weight * gap  # [K, 2]
         self.critic_optimizer.step(self.critic_online.gradient(loss.sum()))
         self.record(loss.mean(-1), *self.improve(batch.state, noise), gap.mean(-1))
-
-    def next_value(self, state: Tensor, noise: Tensor) -> Tensor:
-        """What the target bootstraps at next states [K, B, D], [K, B]: min_j Q'_j, without entropy."""
-        return self.smaller_target(state, self.policy.sample(state, noise)[0])
 
     def values_and_gap(self, batch: Batch, draws: ActionDraws, data_rows: int, first: int) -> tuple[Tensor, Tensor]:
         """Both twins at the batch, [K, 2, B], and how much larger they are where pushed down than where up, [K, 2]."""

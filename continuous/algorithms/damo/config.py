@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
-from continuous.algorithms.mopo.config import MOPO_DYNAMICS, largest_state
+from continuous.algorithms.mopo.config import KIT_DYNAMICS, largest_state
 from continuous.algorithms.sac.learner import Decay, small_learner
 from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import Family, Task, TransitionMode
@@ -33,7 +33,7 @@ class DAMOConfig(ModelBasedConfig):
     learner: DAMOLearnerConfig
     starts: Starts = Starts.DATA
     transitions: TransitionMode = TransitionMode.MODEL  # as in OfflineRL-Kit, whose loader DAMO inherits
-    dynamics: DynamicsConfig = field(default_factory=lambda: replace(MOPO_DYNAMICS, patience=5))
+    dynamics: DynamicsConfig = KIT_DYNAMICS
     schedule: Schedule = field(default_factory=lambda: Schedule(epochs=3000))
 
 

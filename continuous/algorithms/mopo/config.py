@@ -25,7 +25,10 @@ MOPO_DYNAMICS = DynamicsConfig(
     patience=6,
     standardizes_targets=False,
 )
-"""MOPO's code, whose fit ends when more than five looks in a row found no improvement; OfflineRL-Kit's ends at five."""
+"""MOPO's code, whose fit ends when more than five looks in a row found no improvement."""
+
+KIT_DYNAMICS = replace(MOPO_DYNAMICS, patience=5)
+"""OfflineRL-Kit's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,12 +152,11 @@ def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
 def _kit(config: MOPOConfig, task: Task) -> MOPOConfig:
     """OfflineRL-Kit's h and lambda, learner, transitions, length, and end of the model's paths."""
     length = replace(config.schedule, epochs=3000)
-    dynamics = replace(config.dynamics, patience=5)
     kit = replace(
         config,
         learner=KIT_LEARNER,
         schedule=length,
-        dynamics=dynamics,
+        dynamics=replace(config.dynamics, patience=KIT_DYNAMICS.patience),
         transitions=TransitionMode.MODEL,
         largest_state=largest_state(task),
     )

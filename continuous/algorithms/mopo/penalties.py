@@ -119,18 +119,18 @@ class PenalizedModel:
     def _uncertainty(self, mean: Tensor, std: Tensor) -> Tensor:
         if self._penalty is Penalty.DISAGREEMENT:
             states = mean[..., 1:]
-            return _known((states - states.mean(1, keepdim=True)).norm(dim=-1).amax(1))
+            return known((states - states.mean(1, keepdim=True)).norm(dim=-1).amax(1))
         norm = std.norm(dim=-1)  # [K, E, B]
-        return _known(norm.mean(1) if self._penalty is Penalty.MEAN_STD else norm.amax(1))
+        return known(norm.mean(1) if self._penalty is Penalty.MEAN_STD else norm.amax(1))
 
     def _true_error(self, state: Tensor, action: Tensor, mean: Tensor) -> Tensor:
         """|T_hat - T|, [K, B], averaged over the members that `mean`, [K, E, B, D + 1], is of."""
         assert self._true_step is not None  # the constructor has seen to it
         predicted = state[:, None] + mean[..., 1:]
-        return _known((predicted - self._true_step(state, action)[:, None]).norm(dim=-1).mean(1))
+        return known((predicted - self._true_step(state, action)[:, None]).norm(dim=-1).mean(1))
 
 
-def _known(uncertainty: Tensor) -> Tensor:
+def known(uncertainty: Tensor) -> Tensor:
     """u, [K, B], and the largest of the seed's rows where it is not finite: zero would reward leaving."""
     known = uncertainty.isfinite()
     largest = uncertainty.where(known, 0.0).amax(-1, keepdim=True)  # [K, 1]

@@ -110,6 +110,7 @@ class SoftActorCritic(Learner):
     """
 
     metrics: ClassVar[tuple[str, ...]] = METRICS
+    entropy_in_target: ClassVar[bool] = True
     policy: SquashedGaussian
 
     def __init__(
@@ -203,7 +204,9 @@ class SoftActorCritic(Learner):
         return batch.reward + self.config.discount * ~batch.terminal * self.next_value(batch.next_state, next_noise)
 
     def next_value(self, state: Tensor, noise: Tensor) -> Tensor:
-        """What the target bootstraps at next states [K, B, D], [K, B]: their soft value."""
+        """What the target bootstraps at next states [K, B, D], [K, B]: their value, soft unless the class says no."""
+        if not self.entropy_in_target:
+            return self.smaller_target(state, self.policy.sample(state, noise)[0])
         action, log_probability = self.policy.sample_with_log_probability(state, noise)
         return self.smaller_target(state, action) - self.temperature * log_probability
 

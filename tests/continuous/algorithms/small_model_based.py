@@ -1,4 +1,4 @@
-"""A deep MOPO and a deep DAMO small enough for tests: tiny networks, synthetic data, an evaluator without MuJoCo."""
+"""Deep model-based algorithms small enough for tests: tiny networks, synthetic data, an evaluator without MuJoCo."""
 
 from __future__ import annotations
 
@@ -8,16 +8,29 @@ from typing import Any
 
 from torch import Tensor
 
+from continuous.algorithms.combo.combo import COMBO
+from continuous.algorithms.combo.config import VARIANTS as COMBO_VARIANTS
+from continuous.algorithms.combo.config import COMBOConfig
 from continuous.algorithms.config import Schedule
+from continuous.algorithms.cql.learner import ConservativeConfig
 from continuous.algorithms.damo.classifier import ClassifierConfig
 from continuous.algorithms.damo.config import VARIANTS as DAMO_VARIANTS
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
+from continuous.algorithms.mobile.config import MOBILEConfig
+from continuous.algorithms.mobile.learner import MOBILELearnerConfig
+from continuous.algorithms.mobile.mobile import MOBILE
 from continuous.algorithms.mopo.config import VARIANTS as MOPO_VARIANTS
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import Penalty
+from continuous.algorithms.morel.config import VARIANTS as MOREL_VARIANTS
+from continuous.algorithms.morel.config import MOReLConfig
+from continuous.algorithms.morel.morel import MOReL
+from continuous.algorithms.rambo.config import VARIANTS as RAMBO_VARIANTS
+from continuous.algorithms.rambo.config import RAMBOConfig
+from continuous.algorithms.rambo.rambo import RAMBO
 from continuous.algorithms.sac.learner import SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.model.ensemble import DynamicsConfig
@@ -56,3 +69,26 @@ def true_line_step(state: Tensor, action: Tensor) -> Tensor:
 
 def small_damo(seeds: Sequence[int] = (0,), variant: str = "main") -> DAMO:
     return DAMO(line_table(), damo_config(variant), seeds, surroundings())
+
+
+def small_combo(seeds: Sequence[int] = (0,), variant: str = "main") -> COMBO:
+    learner = ConservativeConfig(conservative_weight=0.5, sampled_actions=2, hidden=SAC.hidden, policy=SAC.policy)
+    config = COMBOConfig(learner=learner, dynamics=DYNAMICS, schedule=replace(SCHEDULE, real_fraction=0.5))
+    return COMBO(line_table(), COMBO_VARIANTS[variant](config), seeds, surroundings())
+
+
+def small_rambo(seeds: Sequence[int] = (0,), variant: str = "main") -> RAMBO:
+    schedule = replace(SCHEDULE, real_fraction=0.5)
+    config = RAMBOConfig(adversary_weight=0.1, cloning_steps=4, learner=SAC, dynamics=DYNAMICS, schedule=schedule)
+    return RAMBO(line_table(), RAMBO_VARIANTS[variant](config), seeds, surroundings())
+
+
+def small_mobile(seeds: Sequence[int] = (0,), variant: str = "main") -> MOBILE:
+    learner = MOBILELearnerConfig(**vars(SAC))
+    config = MOBILEConfig(penalty_weight=0.5, sampled_states=3, learner=learner, dynamics=DYNAMICS, schedule=SCHEDULE)
+    return MOBILE(line_table(), config, seeds, surroundings())
+
+
+def small_morel(seeds: Sequence[int] = (0,), variant: str = "main") -> MOReL:
+    config = MOReLConfig(threshold_coefficient=1.0, halt_cost=2.0, learner=SAC, dynamics=DYNAMICS, schedule=SCHEDULE)
+    return MOReL(line_table(), MOREL_VARIANTS[variant](config), seeds, surroundings())
