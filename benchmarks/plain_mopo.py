@@ -92,6 +92,8 @@ class PlainMOPO:
         hidden: layers of policy and critics.
     """
 
+    twins_share_a_graph = False  # as in COMBO
+
     def __init__(self, data: Arrays, buffer_capacity: int, hidden: Sequence[int] = (256, 256)) -> None:
         states, actions = data["state"].shape[1], data["action"].shape[1]
         self.generator = np.random.default_rng(0)
@@ -149,7 +151,7 @@ class PlainMOPO:
     ) -> dict[str, float]:
         """One update of everything; returns the losses."""
         first_loss, second_loss = self.critic_losses(batch, next_noise)
-        descend(first_loss, self.first_optimizer)
+        descend(first_loss, self.first_optimizer, again=self.twins_share_a_graph)
         descend(second_loss, self.second_optimizer)
         policy_loss, log_probability = self.policy_loss(batch["state"], noise)
         descend(policy_loss, self.policy_optimizer)
@@ -202,10 +204,10 @@ def penalty(std: Array) -> Array:
     return largest
 
 
-def descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """One step of an optimizer."""
+def descend(loss: Tensor, optimizer: torch.optim.Optimizer, *, again: bool = False) -> None:
+    """One step of an optimizer; `again`: another loss will go back through the same graph."""
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward(retain_graph=again)  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

@@ -77,7 +77,8 @@ def main_config(task: Task) -> RAMBOConfig:
     if task.family is Family.LINEAR_GAUSSIAN:
         small = small_settings(config)
         small["dynamics"] = replace(small["dynamics"], learning_rate=1e-3)
-        return replace(config, cloning_steps=500, learner=small_learner(config.learner), **small)
+        opposed = replace(config, adversary_weight=0.1, cloning_steps=500)
+        return replace(opposed, learner=small_learner(config.learner), **small)
     return replace(config, schedule=replace(config.schedule, rollout_length=length))
 
 
