@@ -1,4 +1,4 @@
-"""What AMPL, MOPO, MBPO and DAMO share: a fitted model, branched rollouts, and updates on mixed batches.
+"""What all algorithms with a model share: it is fitted, branched rollouts, and updates on batches of data and model.
 
 An epoch is a few rollouts of the model from many states of the data, each with its share of the updates. What the model
 charges for uncertainty is its wrapper's. AMPL refits the model with weights, the others fit it once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -19,14 +19,18 @@ from ampl.interfaces import Array, Metrics, State
 from ampl.interfaces import Policy as ActingPolicy
 from continuous.algorithms.config import ModelBasedConfig, Schedule
 from continuous.algorithms.offline import LearnerT, OfflineAlgorithm, Surroundings
+from continuous.algorithms.sac.learner import SoftActorCritic
+from continuous.algorithms.sac.policy import saved_best_action
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.rollout import Model, paths_at_once, roll_out
+from continuous.networks.acting import BestAction
 from continuous.networks.seed_state import prefixed, without_prefix
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import Batch, ReplayBuffer, TransitionTable
 
 ModelBasedConfigT = TypeVar("ModelBasedConfigT", bound=ModelBasedConfig)
+SACT = TypeVar("SACT", bound=SoftActorCritic)
 
 
 class ModelBased(OfflineAlgorithm[LearnerT, ModelBasedConfigT]):
@@ -153,3 +157,34 @@ class ModelBased(OfflineAlgorithm[LearnerT, ModelBasedConfigT]):
         super().load_state(index, state)
         self.model.load_state(index, without_prefix("model", state))
         self.buffer.load_state(index, without_prefix("buffer", state))
+
+
+class ModelBasedSAC(ModelBased[SACT, ModelBasedConfigT]):
+    """Base of those whose learner is soft actor-critic: all but AMPL. As it is, nothing is charged for uncertainty."""
+
+    @staticmethod
+    def saved_actor(sizes: tuple[int, int], settings: Mapping[str, Any], state: State) -> BestAction:
+        """See `OfflineAlgorithm`."""
+        return saved_best_action(sizes, settings["learner"]["policy"], state)
+
+    def charged_step(
+        self, state: Tensor, action: Tensor, streams: SeedStreams
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The ensemble's step, and zero."""
+        next_state, reward, terminal = self.model.step(state, action, streams)
+        return next_state, reward, terminal, torch.zeros_like(reward)
+
+    def best_action(self, state: Tensor, streams: SeedStreams) -> Tensor:
+        """The policy's mean."""
+        return self.learner.policy.best_action(state).nan_to_num()
+
+    def update(self) -> None:
+        """One update of soft actor-critic."""
+        batch = self.mixed_batch()
+        self.learner.update(batch, *self.policy_noise())
+
+    def policy_noise(self) -> tuple[Tensor, Tensor]:
+        """For the policy's actions at a batch's states and at its next states, [K, B, A] each."""
+        noise = self.learner.policy.noise(self.streams["updates"], 2 * self.schedule.batch_size)
+        here, there = noise.chunk(2, dim=1)  # one kernel a seed on a GPU
+        return here, there

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 
 from continuous.algorithms.combo.config import COMBOConfig, ConservativeStates
 from continuous.algorithms.cql.learner import ConservativeLearner
-from continuous.algorithms.model_based import Surroundings
-from continuous.algorithms.model_based_sac import ModelBasedSAC
+from continuous.algorithms.model_based import ModelBasedSAC
+from continuous.algorithms.offline import Surroundings
 from continuous.replay.buffers import TransitionTable
 
 

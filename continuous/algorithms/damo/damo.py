@@ -24,7 +24,7 @@ from torch import Tensor
 from ampl.interfaces import State
 from continuous.algorithms.damo.config import DAMOConfig, Starts
 from continuous.algorithms.damo.learner import DAMODraws, DAMOLearner
-from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.model_based import ModelBasedSAC
 from continuous.algorithms.offline import Surroundings
 from continuous.algorithms.sac.policy import saved_best_action
 from continuous.networks.acting import BestAction
@@ -32,7 +32,7 @@ from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import Batch, TransitionTable
 
 
-class DAMO(ModelBased[DAMOLearner, DAMOConfig]):
+class DAMO(ModelBasedSAC[DAMOLearner, DAMOConfig]):
     """DAMO for several seeds.
 
     Args:
@@ -72,10 +72,6 @@ class DAMO(ModelBased[DAMOLearner, DAMOConfig]):
         next_state, reward, terminal = self.model.step(state, action, streams)
         aligned = self.learner.aligned(Batch(state, action, reward, next_state, terminal))
         return next_state, reward, terminal, reward - aligned.reward
-
-    def best_action(self, state: Tensor, streams: SeedStreams) -> Tensor:
-        """The policy's mean."""
-        return self.learner.policy.best_action(state).nan_to_num()
 
     def update(self) -> None:
         """One update of classifier, critics and actor."""

@@ -24,9 +24,9 @@ from torch import Tensor
 
 from continuous.algorithms.mobile.config import MOBILEConfig
 from continuous.algorithms.mobile.learner import MOBILELearner
-from continuous.algorithms.model_based import Surroundings
-from continuous.algorithms.model_based_sac import ModelBasedSAC
+from continuous.algorithms.model_based import ModelBasedSAC
 from continuous.algorithms.mopo.penalties import known
+from continuous.algorithms.offline import Surroundings
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
@@ -78,5 +78,5 @@ class MOBILE(ModelBasedSAC[MOBILELearner, MOBILEConfig]):
         samples = (self.settings.sampled_states, *mean.shape[2:])  # n, elites, B, D
         next_state = (state[:, None, None] + torch.addcmul(mean, std, streams.normal(*samples))).flatten(1, 3)
         next_action = self.learner.policy.act(next_state, streams)
-        value = self.learner.smaller_target(next_state, next_action).unflatten(1, samples[:3])  # [K, n, elites, B]
+        value = self.learner.smaller_target(next_state, next_action).view(-1, *samples[:3])  # [K, n, elites, B]
         return known(value.mean(1).std(1))

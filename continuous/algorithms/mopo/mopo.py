@@ -14,26 +14,22 @@ over to a new one from the data, where the released code drops the row; either w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from ampl.interfaces import Policy as ActingPolicy
-from ampl.interfaces import State
-from continuous.algorithms.model_based import ModelBased
+from continuous.algorithms.model_based import ModelBasedSAC
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.algorithms.mopo.penalties import PenalizedModel
 from continuous.algorithms.offline import Surroundings
 from continuous.algorithms.sac.learner import SoftActorCritic
-from continuous.algorithms.sac.policy import saved_best_action
 from continuous.model.rollout import UniformPolicy
-from continuous.networks.acting import BestAction
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
 
-class MOPO(ModelBased[SoftActorCritic, MOPOConfig]):
+class MOPO(ModelBasedSAC[SoftActorCritic, MOPOConfig]):
     """MOPO for several seeds.
 
     Args:
@@ -57,11 +53,6 @@ class MOPO(ModelBased[SoftActorCritic, MOPOConfig]):
         self._penalized = PenalizedModel(self.model, config.penalty, config.penalty_weight, surroundings.true_step)
         self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
 
-    @staticmethod
-    def saved_actor(sizes: tuple[int, int], settings: Mapping[str, Any], state: State) -> BestAction:
-        """See `OfflineAlgorithm`."""
-        return saved_best_action(sizes, settings["learner"]["policy"], state)
-
     def rollout_model(self) -> PenalizedModel:
         """The ensemble with its penalty."""
         return self._penalized
@@ -75,14 +66,3 @@ class MOPO(ModelBased[SoftActorCritic, MOPOConfig]):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The ensemble's step, and lambda u."""
         return self._penalized.charged_step(state, action, streams)
-
-    def best_action(self, state: Tensor, streams: SeedStreams) -> Tensor:
-        """The policy's mean."""
-        return self.learner.policy.best_action(state).nan_to_num()
-
-    def update(self) -> None:
-        """One update of soft actor-critic."""
-        streams, rows = self.streams["updates"], self.schedule.batch_size
-        batch = self.mixed_batch()
-        noise, next_noise = self.learner.policy.noise(streams, 2 * rows).chunk(2, dim=1)  # one kernel a seed on a GPU
-        self.learner.update(batch, noise, next_noise)

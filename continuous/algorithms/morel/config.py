@@ -24,8 +24,7 @@ from continuous.tasks.registry import Family, Task, TransitionMode
 class MOReLConfig(ModelBasedConfig):
     """Hyperparameters of deep MOReL."""
 
-    # standard deviations of disc over the data that the threshold is above its mean; inf: nothing halts
-    threshold_coefficient: float = field(default=5.0, metadata=MAY_BE_INFINITE)
+    threshold_coefficient: float = field(default=5.0, metadata=MAY_BE_INFINITE)  # beta, std of disc; inf: nothing halts
     halt_cost: float = 30.0  # how far -kappa is below the data's smallest reward, >= 0, reward units
     learner: SoftActorCriticConfig = KIT_LEARNER
     transitions: TransitionMode = TransitionMode.MODEL

@@ -13,15 +13,16 @@ actor-critic on branched rollouts does, and the four models are Gaussian instead
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
 from ampl.interfaces import Array, Metrics
-from continuous.algorithms.model_based import Surroundings
-from continuous.algorithms.model_based_sac import ModelBasedSAC
+from continuous.algorithms.model_based import ModelBasedSAC
 from continuous.algorithms.morel.config import MOReLConfig
 from continuous.algorithms.morel.pessimistic_model import PessimisticModel
+from continuous.algorithms.offline import Surroundings
 from continuous.algorithms.sac.learner import SoftActorCritic
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
@@ -48,14 +49,13 @@ class MOReL(ModelBasedSAC[SoftActorCritic, MOReLConfig]):
         self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
-        """Maximum likelihood, then the threshold on the same data."""
+        """Maximum likelihood, then the threshold on the same data; it is a metric where there is one."""
         metrics = super().fit_model(weights)
         with self.computing():
             self._pessimistic.measure(self.table, self.settings.threshold_coefficient)
         thresholds = self._pessimistic.threshold.tolist()
-        return [
-            {**found, "model/halt_threshold": threshold} for found, threshold in zip(metrics, thresholds, strict=True)
-        ]
+        names = ["model/halt_threshold"] if math.isfinite(self.settings.threshold_coefficient) else []
+        return [{**found, **dict.fromkeys(names, value)} for found, value in zip(metrics, thresholds, strict=True)]
 
     def rollout_model(self) -> PessimisticModel:
         """The pessimistic MDP."""

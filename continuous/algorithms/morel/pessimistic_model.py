@@ -11,6 +11,8 @@ path; in the paper's theory HALT goes on to earn it for ever.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -37,10 +39,13 @@ class PessimisticModel:
         self.threshold = torch.zeros(len(model.elites), device=model.elites.device)
 
     def measure(self, table: TransitionTable, coefficient: float) -> None:
-        """Sets the threshold: the mean of disc over the data plus `coefficient` times its standard deviation."""
+        """Sets the threshold: the mean of disc over the data plus `coefficient` times its deviation; inf: none."""
+        if math.isinf(coefficient):
+            self.threshold.fill_(math.inf)
+            return
         seeds = len(self.threshold)
-        parts = zip(table.state.split(_CHUNK), table.action.split(_CHUNK), strict=True)
-        found = [self.disagreement(*(rows.expand(seeds, -1, -1) for rows in part)) for part in parts]
+        pairs = zip(torch.split(table.state, _CHUNK), torch.split(table.action, _CHUNK), strict=True)
+        found = [self.disagreement(*(rows.expand(seeds, -1, -1) for rows in pair)) for pair in pairs]
         disagreement = torch.cat(found, dim=1).double()  # [K, N]
         self.threshold.copy_(disagreement.mean(1) + coefficient * disagreement.std(1, correction=0))
 

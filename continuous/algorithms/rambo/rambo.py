@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from ampl.interfaces import Array, Metrics
-from continuous.algorithms.model_based import ModelBased, Surroundings
-from continuous.algorithms.model_based_sac import ModelBasedSAC
+from continuous.algorithms.model_based import ModelBased, ModelBasedSAC
+from continuous.algorithms.offline import Surroundings
 from continuous.algorithms.rambo.adversary import adversarial_objective
 from continuous.algorithms.rambo.config import RAMBOConfig
 from continuous.algorithms.sac.learner import SoftActorCritic
@@ -68,7 +68,7 @@ class RAMBO(ModelBasedSAC[SoftActorCritic, RAMBOConfig]):
                 cloning = Repetition(self._clone, [self.streams["cloning"]], self._device)
                 cloning.run(self.settings.cloning_steps)
             metrics = super().improve_policy(epoch)
-            return [one | other for one, other in zip(metrics, self._train_adversary(), strict=True)]
+            return [{**one, **other} for one, other in zip(metrics, self._train_adversary(), strict=True)]
 
     def _clone(self) -> None:
         """One step of the policy up the likelihood of the data's actions."""

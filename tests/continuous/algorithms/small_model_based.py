@@ -92,3 +92,14 @@ def small_mobile(seeds: Sequence[int] = (0,), variant: str = "main") -> MOBILE:
 def small_morel(seeds: Sequence[int] = (0,), variant: str = "main") -> MOReL:
     config = MOReLConfig(threshold_coefficient=1.0, halt_cost=2.0, learner=SAC, dynamics=DYNAMICS, schedule=SCHEDULE)
     return MOReL(line_table(), MOREL_VARIANTS[variant](config), seeds, surroundings())
+
+
+BUILDERS = {
+    "mopo": small_mopo,
+    "damo": small_damo,
+    "combo": small_combo,
+    "rambo": small_rambo,
+    "mobile": small_mobile,
+    "morel": small_morel,
+}
+"""By name."""

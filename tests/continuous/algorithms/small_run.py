@@ -8,9 +8,9 @@ from pathlib import Path
 from ampl.scale import Scale
 from ampl.training import train
 from tests.continuous.algorithms.small_ampl import small_ampl
-from tests.continuous.algorithms.small_model_based import small_damo, small_mopo
+from tests.continuous.algorithms.small_model_based import BUILDERS
 
-BUILD = {"ampl": small_ampl, "mopo": small_mopo, "damo": small_damo}
+BUILD = {"ampl": small_ampl, **BUILDERS}
 
 
 def small_run(algorithm: str, folder: Path, epochs: int, *, resume: bool = False) -> None:

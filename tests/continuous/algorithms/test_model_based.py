@@ -1,10 +1,12 @@
-"""What deep MOPO and DAMO keep to, in each variant, through the shared driver; and what their parts compute."""
+"""What the deep model-based algorithms keep to, in each variant, through the driver; and what parts of two compute."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +20,9 @@ from ampl.scale import Scale
 from ampl.training import train
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.damo.classifier import ClassifierConfig
-from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig, conjugate_value
+from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo import config as mopo_presets
-from continuous.algorithms.mopo.mopo import MOPO
 from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
@@ -29,17 +30,18 @@ from continuous.tasks.find import find_task
 from tests.continuous.algorithms.factories import FACTORIES
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import (
+    BUILDERS,
     damo_config,
     mopo_config,
-    small_damo,
     small_mopo,
     true_line_step,
 )
 
-Build = Callable[[tuple[int, ...]], MOPO | DAMO]
+Build = Callable[[tuple[int, ...]], ModelBased[Any, Any]]
 ALGORITHMS: dict[str, Build] = {
-    **{f"mopo {v}": lambda seeds, v=v: small_mopo(seeds, v) for v in mopo_presets.VARIANTS},
-    **{f"damo {v}": lambda seeds, v=v: small_damo(seeds, v) for v in damo_presets.VARIANTS},
+    f"{name} {variant}": partial(build, variant=variant)  # type: ignore[dict-item]
+    for name, build in BUILDERS.items()
+    for variant in FACTORIES[name].variants
 }
 
 
