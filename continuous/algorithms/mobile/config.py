@@ -65,7 +65,7 @@ def main_config(task: Task) -> MOBILEConfig:
     learner = config.learner
     if task.family is Family.LINEAR_GAUSSIAN:
         small = replace(small_learner(learner), policy_learning_rate_decay=Decay.NONE)
-        return replace(config, learner=small, sampled_states=3, **small_settings(config))
+        return replace(config, learner=small, **small_settings(config))
     if task.family in LOCOMOTION:
         learner = replace(learner, lowest_target=0.0)
     if temperature := _FIXED_TEMPERATURE.get(task.name):
