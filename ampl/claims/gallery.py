@@ -95,7 +95,7 @@ def _write_one(folder: Path, claim: Claim, record: ClaimRecord, case: Case, file
     path, picture = folder / f"{claim.name}.npz", folder / f"{claim.name}.png"
     extra = {"claim": np.array(claim.name), "recorded": np.float64(claim.value(measurement))}
     find_cases(claim.kind).save(path, case, extra)
-    facts = _facts(claim, measurement) | {"rerun": replay_command(shlex.quote(str(path)), file)}
+    facts = _facts(claim, measurement, path, file)
     headline = f"{claim.name}: {verdict_in_words(claim.name, record.verdict)}"
     draw = _drawing(claim)
     if draw is None:
@@ -105,7 +105,7 @@ def _write_one(folder: Path, claim: Claim, record: ClaimRecord, case: Case, file
     return [f"## {headline}", "", *_list_items(facts), "", f"![{claim.name}: {case.in_words}]({picture.name})", ""]
 
 
-def _facts(claim: Claim, measurement: Measurement) -> dict[str, str]:
+def _facts(claim: Claim, measurement: Measurement, path: Path, file: Path | None = None) -> dict[str, str]:
     """What is written beside the picture."""
     facts = {"claim": claim.statement, "source": claim.source}
     if claim.condition:
@@ -114,6 +114,7 @@ def _facts(claim: Claim, measurement: Measurement) -> dict[str, str]:
     facts["this case"] = _sides(claim, measurement)
     if measurement.settings:
         facts["with"] = measurement.settings
+    facts["rerun"] = replay_command(shlex.quote(str(path)), file)
     return facts
 
 

@@ -6,6 +6,7 @@ lowest to the highest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -42,7 +43,7 @@ def draw(path: Path) -> Figure:
         "model error, data dense": (record.dense, GREEN, series_line(2)),
         "model error, data sparse": (record.sparse, ORANGE, series_line(5)),
     }
-    n_tasks = len(record.task)
+    n_tasks, needed = len(record.task), _needed(record, gap)
     figure = new_figure(max(8.0, 3.6 * n_tasks), 4.6)
     for task, axes in enumerate(figure.subplots(1, n_tasks, squeeze=False)[0]):
         axes.axhline(0.0, color="#888888", linewidth=0.8)
@@ -54,21 +55,32 @@ def draw(path: Path) -> Figure:
             axes.plot(record.size, drawn.mean(-1), color=color, linestyle=line, linewidth=width)
         axes.set_xscale("log")
         axes.set_xlabel("transitions")
-        panel_title(axes, str(record.task[task]))
+        since = (
+            "never beats the behavior policy"
+            if needed[task] is None
+            else f"beats the behavior policy from {needed[task]:,.0f} on"
+        )
+        panel_title(axes, str(record.task[task]), (since, GRAY))
         if not task:
             axes.set_ylabel("reward a step")
     handles = [Line2D([], [], color=color, linestyle=line, label=name) for name, (_, color, line) in lines.items()]
     handles += [Line2D([], [], color=GRAY, linestyle=":", label="gap of the behavior policy")]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    headline(figure, *_finding(record, gap), record_source(path))
+    headline(figure, *_finding(record, gap, needed), record_source(path))
     return figure
 
 
-def _finding(record: ReturnGapRecord, gap: Numbers) -> tuple[str, str, str]:
-    """How much data the model's best policy needs to beat the behavior policy, and what the optimization part says."""
+def _needed(record: ReturnGapRecord, gap: Numbers) -> list[float | None]:
+    """With how many transitions the model's best policy first beats the behavior policy on average, for each task."""
     better = gap.mean(-1) < record.behavior_gap[:, None]  # [T, N]
-    needed = ", ".join(f"{record.size[np.argmax(row)]:,.0f}" if row.any() else "none" for row in better)
-    finding = f"The model's best policy beats the behavior policy, on average, from {needed} transitions on"
+    return [float(record.size[np.argmax(row)]) if row.any() else None for row in better]
+
+
+def _finding(record: ReturnGapRecord, gap: Numbers, needed: Sequence[float | None]) -> tuple[str, str, str]:
+    """How much data the model's best policy needs to beat the behavior policy, and what the optimization part says."""
+    found = [size for size in needed if size is not None]
+    finding = f"On {len(found)} of {len(needed)} tasks the model's best policy beats the behavior policy"
+    finding += f", with {max(found):,.0f} transitions at the latest" if found else ""
     detail = (
         "Optimization is at most zero: in its own model the policy is the best, so the gap is the model's error less "
         "what planning gains from it."

@@ -63,7 +63,6 @@ def draw(path: Path) -> Figure:
         panel_title(axes, title, *((note, BLACK) for note in notes))
         if column == 0:
             axes.axhline(flat, color=BLACK, linestyle="--", linewidth=1.2)
-            axes.set_ylim(0.0, None)
         if column == 1:
             axes.axhline(0.0, color=GRAY, linewidth=1.0)
             axes.set_ylim(-1.0, 1.0)

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 from figures.drawing.style import (
     BLACK,
@@ -35,6 +35,8 @@ from figures.inputs.scores import provenance
 from figures.training.lqr_runs import curve_of, draw_measured, find_lqr_runs
 
 _MOST, _COLUMNS = 9, 3  # panels
+_TICKS = 5  # about
+_DECADES = 6  # to each side of zero
 _GAP = "truth/return_gap"
 _PARTS = {
     "optimization": ("truth/gap_optimization", BLUE, series_line(1)),
@@ -74,17 +76,20 @@ def draw(folder: Path) -> Figure:
 
 
 def _draw_parts(axes: Axes, runs: list[Run]) -> None:
+    columns = (_GAP, _REWARD, *(column for column, *_ in _PARTS.values()))
+    curves = [curve_of(run, column).values for run in runs for column in columns]
+    late = np.concatenate([values[len(values) // 2 :] for values in curves])  # before, policies may diverge
     last = max(abs(float(curve_of(run, _GAP).values[-1])) for run in runs)
     linear = float(np.clip(10.0 ** np.floor(np.log10(max(last, 1e-9))), 0.01, 10.0))
+    linear = max(linear, 10.0 ** (np.floor(np.log10(np.abs(late).max() + 1e-9)) - _DECADES))
     axes.set_yscale("symlog", linthresh=linear)
+    axes.yaxis.set_major_locator(SymmetricalLogLocator(axes.yaxis.get_transform()))
+    axes.yaxis.get_major_locator().set_params(numticks=_TICKS)
     axes.axhline(0.0, color="#888888", linewidth=0.8)
     draw_measured(axes, runs, _GAP, BLACK, width=2.6)
     for column, color, line in _PARTS.values():
         draw_measured(axes, runs, column, color, line=line)
     draw_measured(axes, runs, _REWARD, PURPLE, line=":")
-    columns = (_GAP, _REWARD, *(column for column, *_ in _PARTS.values()))
-    curves = [curve_of(run, column).values for run in runs for column in columns]
-    late = np.concatenate([values[len(values) // 2 :] for values in curves])  # before, policies may diverge
     axes.set_ylim(min(3.0 * late.min(), -linear), max(10.0 * late.max(), linear))
 
 
