@@ -20,6 +20,7 @@ from figures.drawing.render import render
 from figures.inputs.table import Table
 from figures.theory import (
     alternation,
+    conservatism,
     damo_gap,
     damo_maximin,
     estimation_error,
@@ -50,6 +51,7 @@ from figures.training import (
     theorem1_deep,
     weights_help,
 )
+from figures.training import conservatism as conservatism_deep
 from figures.training.ampl_figure2 import Selection
 
 _PICTURE = {".png": (".png", ".pdf"), ".pdf": (".pdf",), ".svg": (".svg",)}  # suffix of --out: files written
@@ -139,6 +141,8 @@ FIGURES: Mapping[str, Product] = {
     "damo-maximin": FromRecord("damo-maximin", damo_maximin.draw),
     "estimation-error": FromRecord("estimation-error", estimation_error.draw),
     "mopo-tradeoff": FromRecord("mopo-tradeoff", mopo_tradeoff.draw),
+    "conservatism": FromRecord("conservatism", conservatism.draw),
+    "conservatism-deep": FromRuns(conservatism_deep.draw),
     "figure1": FromRuns(ampl_figure1.draw),
     "figure2": FromSelectedRuns(ampl_figure2.draw),
     "figure2-truth": FromRecord("figure2-truth", figure2_truth.draw),

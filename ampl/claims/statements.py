@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ampl.claims.record import ClaimRecord
 
-PAPERS = ("AMPL", "MOPO", "DAMO", "OptiDICE", "AlgaeDICE")
+PAPERS = ("AMPL", "MOPO", "DAMO", "OptiDICE", "AlgaeDICE", "CQL", "COMBO", "MOReL", "RAMBO")
 _KINDS = "Theorem|Lemma|Corollary|Proposition|Assumption|section|Eq"
 _SOURCE = re.compile(
     rf"(?P<paper>{'|'.join(PAPERS)}), (?P<kind>{_KINDS})s?\.? (?P<first>[A-Z0-9.]*\d)(?:-(?P<last>[A-Z0-9.]*\d))?"
@@ -104,6 +104,22 @@ STATEMENTS = (
     _of("OptiDICE", "Proposition 2", "the dual is convex"),
     _of("OptiDICE", "Corollary 3", "one sampled next state gives an upper bound"),
     _of("AlgaeDICE", "section 3", "the regularized return as a dual over ν, and its gradient"),
+    _of("CQL", "Theorem 3.1", "Eq. 1 bounds Q from below at every pair"),
+    _of("CQL", "Theorem 3.2", "Eq. 2 bounds the value from below at every state, if μ = π"),
+    _of("CQL", "Theorem 3.3", "so does CQL(H), if the policy changes slowly"),
+    _of("CQL", "Theorem 3.4", "CQL widens the gap between actions of the data and of μ"),
+    _of("CQL", "Theorem 3.5", "what CQL's policy maximizes"),
+    _of("CQL", "Theorem 3.6", "safe policy improvement"),
+    _of("COMBO", "Eq. 6", "the mean penalty over ρ"),
+    _of("COMBO", "Proposition 4.1", "for β large enough the value is a lower bound"),
+    _of("COMBO", "Proposition 4.2", "when it is tighter than CQL's"),
+    _of("COMBO", "Theorem 4.3", "safe policy improvement"),
+    _of("MOReL", "Theorem 1", "the pessimistic MDP's return from below and above"),
+    _of("MOReL", "Corollary 2", "gap of the planned policy to the optimum"),
+    _of("MOReL", "Lemma 3", "hitting times and occupancies"),
+    _of("RAMBO", "section 4", "the worst model's return is a lower bound"),
+    _of("RAMBO", "Theorem 1", "the maximin policy is nearly as good as any that the data cover"),
+    _of("RAMBO", "Proposition 1", "gradient of the value in the model's parameters"),
 )
 
 

@@ -5,19 +5,36 @@ from __future__ import annotations
 from ampl.claims.claim import Claim
 from tabular.claims import (
     bounds,
+    combo,
+    cql,
     damo,
     damo_surrogate,
     dice,
     estimators,
     exact_quantities,
     mopo,
+    morel,
     objective,
     operator,
+    rambo,
     training,
 )
 
-CLAIMS: tuple[Claim, ...] = tuple(
-    claim
-    for group in (exact_quantities, bounds, operator, objective, estimators, training, mopo, damo_surrogate, damo, dice)
-    for claim in group.CLAIMS
+_GROUPS = (
+    exact_quantities,
+    bounds,
+    operator,
+    objective,
+    estimators,
+    training,
+    mopo,
+    damo_surrogate,
+    damo,
+    dice,
+    cql,
+    combo,
+    morel,
+    rambo,
 )
+
+CLAIMS: tuple[Claim, ...] = tuple(claim for group in _GROUPS for claim in group.CLAIMS)

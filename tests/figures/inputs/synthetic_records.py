@@ -203,6 +203,15 @@ def weights_help() -> dict[str, Any]:
         "model_divergence": np.broadcast_to([[2.0], [1.0]], shape),
         "true_return": np.broadcast_to([[3.0], [4.0]], shape),
         "behavior_return": np.array([1.0, 1.0]), "optimal_return": np.array([11.0, 5.0]),
+
+
+def conservatism() -> dict[str, Any]:
+    """Three algorithms: one always above the truth, one below it with much data, one always below it."""
+    truth = np.full((3, 2, 3, 4), 0.8)
+    gap = np.array([[0.5, 0.2, 0.1], [0.3, -0.1, -0.05], [-20.0, -1.0, -0.2]])[:, None, :, None]
+    return {
+        "algorithm": np.array(["plain", "mixed", "careful"]), "task": np.array(["one", "two"]),
+        "size": np.array([100.0, 1000.0, 10_000.0]), "estimate": truth + gap, "truth": truth,
     }  # fmt: skip
 
 
@@ -220,6 +229,7 @@ RECORDS = {
     "alternation": alternation,
     "return-gap-finite": return_gap_finite,
     "weights-help-finite": weights_help,
+    "conservatism": conservatism,
 }
 
 

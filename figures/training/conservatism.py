@@ -1,0 +1,93 @@
+"""Figure `conservatism-deep`: what deep critics promise against what the policy earns, one row a method and task.
+
+The gap is `certificate/value_estimate` less `evaluation/discounted_return_mean`, of the same starts, divided by the
+magnitude of the latter: below zero the promise is a lower bound. A point is a seed's mean over its last evaluations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator
+
+from ampl.errors import InvalidFileError
+from figures.drawing.style import BLUE, ORANGE, headline, literal, new_figure
+from figures.inputs.names import MAIN, train_command
+from figures.inputs.runs import Run, find_all_runs, recent
+from figures.inputs.scores import provenance
+from figures.training.damo_runs import Seed, read_seed
+
+_MOST = 24  # rows
+_LINEAR = 1.0  # of the true return: up to there the axis is linear
+_EXAMPLE = "hopper-medium-v2"
+
+
+def draw(folder: Path) -> Figure:
+    """Draws the runs below a folder that recorded both.
+
+    Raises:
+        InvalidFileError: there is none.
+    """
+    seeds = [seed for seed in map(read_seed, _counted(folder)) if seed.has_values]
+    if not seeds:
+        command = train_command(_EXAMPLE, MAIN, algorithm="mopo", out=folder)
+        raise InvalidFileError(f"no run with a value and a true return below {folder}. `{command}` makes one.")
+    every = sorted({_row(seed.run) for seed in seeds})
+    rows = every[:_MOST]
+    seeds = [seed for seed in seeds if _row(seed.run) in rows]
+    gaps = np.array([_relative_gap(seed) for seed in seeds])
+    places = np.array([rows.index(_row(seed.run)) for seed in seeds])
+    figure = new_figure(9.0, 2.2 + 0.3 * len(rows))
+    axes = figure.subplots()
+    axes.axvline(0.0, color="#555555", linewidth=0.9)
+    for color, marker, shown in ((BLUE, "o", gaps <= 0.0), (ORANGE, "s", gaps > 0.0)):
+        axes.plot(gaps[shown], places[shown], color=color, marker=marker, linestyle="", markersize=6, alpha=0.8)
+    axes.set_xscale("symlog", linthresh=_LINEAR)
+    low, high = min(1.6 * float(gaps.min()), -_LINEAR), max(1.6 * float(gaps.max()), _LINEAR)
+    axes.set_xlim(low, high)
+    decades = [10.0**power for power in range(7) if 10.0**power <= max(-low, high)]
+    axes.xaxis.set_major_locator(FixedLocator([0.0, *decades, *(-step for step in decades)]))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_yticks(range(len(rows)), [literal(" ".join(row)) for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("(value estimate - true discounted return) / |true return|")
+    handles = [
+        Line2D([], [], color=BLUE, marker="o", linestyle="", label="a seed below the truth"),
+        Line2D([], [], color=ORANGE, marker="s", linestyle="", label="a seed above it"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    finding = f"{int((gaps <= 0.0).sum())} of {len(gaps)} deep critics promise at most what their policy earns"
+    left_out = f"{len(every) - len(rows)} rows are left out, the last by name." if len(every) > len(rows) else ""
+    subtitle = "Means over each seed's last evaluations; values and returns are of the same starts."
+    entropy = "Values of soft actor-critics include the entropy that training pays for."
+    headline(
+        figure, finding, subtitle, entropy, left_out, _largest(seeds, gaps), provenance(seed.run for seed in seeds)
+    )
+    return figure
+
+
+def _counted(folder: Path) -> list[Run]:
+    return [run for run in find_all_runs(folder) if run.counts]
+
+
+def _row(run: Run) -> tuple[str, str, str]:
+    return run.algorithm, run.label, run.task
+
+
+def _relative_gap(seed: Seed) -> float:
+    truth = recent(seed.truth)
+    return (recent(seed.value) - truth) / max(abs(truth), np.finfo(np.float64).tiny)
+
+
+def _largest(seeds: Sequence[Seed], gaps: np.ndarray) -> str:
+    """The seed that promises the most too much, in a sentence; empty if none does."""
+    worst = int(gaps.argmax())
+    if gaps[worst] <= 0.0:
+        return ""
+    name = f"{' '.join(_row(seeds[worst].run))} seed {seeds[worst].run.seed}"
+    value, truth = recent(seeds[worst].value), recent(seeds[worst].truth)
+    return f"The most too much: {value:,.3g} for {truth:,.3g} ({name})."

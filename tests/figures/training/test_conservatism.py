@@ -1,0 +1,22 @@
+"""Figure `conservatism-deep`: the gap of each seed's last evaluations, and the sentence that counts it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts
+from tests.figures.training.damo_runs import HOPPER, WALKER2D, write_damo_run
+
+
+def test_a_point_is_the_relative_gap_of_a_seed(tmp_path: Path) -> None:
+    write_damo_run(tmp_path, HOPPER, seed=0, value=[3.0] * 3, truth=[4.0] * 3)
+    write_damo_run(tmp_path, HOPPER, seed=1, value=[6.0] * 3, truth=[4.0] * 3)
+    write_damo_run(tmp_path, WALKER2D, value=[-4.0] * 3, truth=[-2.0] * 3)
+    figure = draw("conservatism-deep", tmp_path)
+    points = [line.get_xydata() for line in figure.axes[0].lines[1:]]
+    np.testing.assert_allclose(points[0], [[-0.25, 0.0], [-1.0, 1.0]])
+    np.testing.assert_allclose(points[1], [[0.5, 0.0]])
+    found = texts(figure)
+    assert "2 of 3 deep critics promise at most what their policy earns" in found
+    assert any("The most too much: 6 for 4 (damo main hopper" in text for text in found)
+    check_text_is_readable(figure)
