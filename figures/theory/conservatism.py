@@ -85,7 +85,7 @@ def _finding(record: ConservatismRecord, gap: Numbers) -> tuple[str, str, str]:
         f"With {record.size[-1]:,.0f} transitions below it with every dataset: {_listed(late)}. In units of the "
         f"optimal policy's return; the axis is linear up to {_LINEAR:g}."
     )
-    subtitle = f"Means over {gap.shape[3]} datasets, bands from lowest to highest; default settings, models with a row a pair."
+    subtitle = f"Means over {gap.shape[3]} datasets, bands from lowest to highest; default settings, untied models."
     return finding, subtitle, detail
 
 
