@@ -203,6 +203,7 @@ def weights_help() -> dict[str, Any]:
         "model_divergence": np.broadcast_to([[2.0], [1.0]], shape),
         "true_return": np.broadcast_to([[3.0], [4.0]], shape),
         "behavior_return": np.array([1.0, 1.0]), "optimal_return": np.array([11.0, 5.0]),
+    }  # fmt: skip
 
 
 def conservatism() -> dict[str, Any]:
