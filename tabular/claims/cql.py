@@ -33,7 +33,7 @@ _PAIRS = 60
 _ROUNDING = 1e-7
 _SAME, _DIFFERENT = 1e-12, 1e-3  # chi-squared of action distributions that are one, and that clearly are not
 _LARGEST_ALPHA = 1e6  # beyond, float64 cannot tell values of the rewards' scale apart
-_ROUNDS = 4  # of policy improvement before a policy counts as settled
+_ROUNDS = 2  # of policy improvement before a policy counts as settled
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
