@@ -36,6 +36,15 @@ class Network:
     biases: Sequence[Array]
     slope: float
 
+    def of_raw(self, mean: Array, std: Array) -> Network:
+        """The same network of x where this one takes (x - mean) / std, [in] each: its first layer does it."""
+        first = self.weights[0] / std[:, None]
+        return Network(
+            weights=[first, *self.weights[1:]],
+            biases=[self.biases[0] - mean[None] @ first, *self.biases[1:]],
+            slope=self.slope,
+        )
+
     def __call__(self, inputs: Array) -> Array:
         """[B, in] to [..., B, out]."""
         flowing = inputs

@@ -84,18 +84,22 @@ class SquashedGaussian(nn.Module):
 
         Noise of n draws a state, [K, B, n, A], gives actions [K, B, n, A] and [K, B, n].
         """
+        action, _, log_probability = self.draw(state, noise)
+        return action, log_probability
+
+    def draw(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with the raw actions before the tanh in the middle."""
         mean, log_std = self._heads(state)
         if noise.dim() > mean.dim():
             mean, log_std = mean[..., None, :], log_std[..., None, :]
         raw = torch.addcmul(mean, log_std.exp(), noise)
-        log_density = _log_density(raw, noise, log_std)
-        return raw.tanh(), log_density
+        return raw.tanh(), raw, log_density(raw, noise, log_std)
 
     def log_probability(self, state: Tensor, action: Tensor) -> Tensor:
         """Of given actions [K, B, A] at states [K, B, D], nats, [K, B]; one on the edge counts as a trifle inside."""
         mean, log_std = self._heads(state)
-        raw = action.clamp(-_INSIDE, _INSIDE).atanh()
-        return _log_density(raw, (raw - mean) * (-log_std).exp(), log_std)
+        raw = raw_action(action)
+        return log_density(raw, (raw - mean) * (-log_std).exp(), log_std)
 
     def act(self, state: Tensor, generator: SeedStreams) -> Tensor:
         """One action drawn for each state: [K, B, D] to [K, B, A]."""
@@ -126,7 +130,12 @@ class SquashedGaussian(nn.Module):
         return mean, log_std.clamp(self._config.lowest_log_std, self._config.highest_log_std)
 
 
-def _log_density(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
+def raw_action(action: Tensor) -> Tensor:
+    """What tanh makes the action of; one on the edge counts as a trifle inside."""
+    return action.clamp(-_INSIDE, _INSIDE).atanh()
+
+
+def log_density(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
     """Of tanh(raw) with raw = mean + exp(log_std) noise: the last axis, of the action's entries, is summed."""
     gaussian = -0.5 * noise.square() - log_std - 0.5 * _LOG_2_PI
     squashing = 2.0 * (_LOG_2 - raw - softplus(-2.0 * raw))  # log(1 - tanh^2), finite for every raw action

@@ -8,9 +8,16 @@ from pathlib import Path
 from ampl.scale import Scale
 from ampl.training import train
 from tests.continuous.algorithms.small_ampl import small_ampl
+from tests.continuous.algorithms.small_dice import small_algaedice, small_odice, small_optidice
 from tests.continuous.algorithms.small_model_based import BUILDERS
 
-BUILD = {"ampl": small_ampl, **BUILDERS}
+BUILD = {
+    "ampl": small_ampl,
+    **BUILDERS,
+    "optidice": small_optidice,
+    "algaedice": small_algaedice,
+    "o-dice": small_odice,
+}
 
 
 def small_run(algorithm: str, folder: Path, epochs: int, *, resume: bool = False) -> None:

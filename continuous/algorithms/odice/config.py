@@ -1,0 +1,65 @@
+"""O-DICE's settings and variants.
+
+Source: the published code's defaults for offline reinforcement learning. The paper chooses lambda and eta for each
+dataset, but the code has them for one; `--set learner.dual_weight=VALUE learner.backward_weight=VALUE` sets others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings
+from continuous.algorithms.odice.learner import ODICELearnerConfig, ValueGradient
+from continuous.tasks.registry import LOCOMOTION, Family, Task
+
+RETURN_RANGE = 1000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ODICEConfig(OfflineConfig):
+    """Hyperparameters of deep O-DICE."""
+
+    learner: ODICELearnerConfig = field(default_factory=ODICELearnerConfig)
+    scales_rewards: bool = False  # so that the best and the worst episode are RETURN_RANGE apart; true in locomotion
+    schedule: UpdateSchedule = field(default_factory=UpdateSchedule)
+
+
+def _gradient(kind: ValueGradient) -> Callable[[ODICEConfig], ODICEConfig]:
+    return lambda config: replace(config, learner=replace(config.learner, gradient=kind))
+
+
+VARIANTS: Mapping[str, Callable[[ODICEConfig], ODICEConfig]] = {
+    "main": lambda config: config,
+    "true-gradient": _gradient(ValueGradient.TRUE),
+    "semi-gradient": _gradient(ValueGradient.SEMI),
+}
+"""The algorithm, and the two gradients that the paper compares it with."""
+
+
+def published_config(task: Task, variant: str) -> ODICEConfig:
+    """The settings of a variant on a task."""
+    config = ODICEConfig(scales_rewards=task.family in (*LOCOMOTION, Family.LINEAR_GAUSSIAN))
+    return VARIANTS[variant](_small(config) if task.family is Family.LINEAR_GAUSSIAN else config)
+
+
+def _small(config: ODICEConfig) -> ODICEConfig:
+    """Our own, for the tasks lqr-...: small networks that learn fast."""
+    learner = replace(
+        config.learner,
+        dual_weight=0.9,
+        target_rate=0.01,
+        value_learning_rate=5e-3,
+        policy_learning_rate=1e-3,
+        policy_weight_decay=0.0,
+        hidden=(64, 64),
+        policy=replace(config.learner.policy, hidden=(64, 64)),
+    )
+    return replace(config, learner=learner, **small_settings(config))
+
+
+def preset_notes(task: Task, variant: str, config: ODICEConfig) -> list[str]:
+    """What no source gives."""
+    if task.family is Family.LINEAR_GAUSSIAN:
+        return [OWN_SETTINGS.format(task=task.name)]
+    return ["lambda and eta are the code's defaults; the paper chooses them for each dataset"]

@@ -1,0 +1,58 @@
+"""A density of actions for stacked seeds: a mixture of Gaussians squashed by tanh, which a policy of the data needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from continuous.algorithms.sac.policy import log_density, raw_action
+from continuous.networks.stacks import StackedMLP, relu
+from continuous.networks.streams import cpu_generator
+
+_LOG_STD = (-5.0, 2.0)  # lowest and highest
+
+
+class SquashedMixture(nn.Module):
+    """p(a|s) = sum_m share_m(s) N(atanh a; mean_m(s), std_m(s)) da^-1.
+
+    Args:
+        observation_size: D.
+        action_size: A.
+        hidden: layers that all components share.
+        components: M.
+        seeds: K of them.
+        device: where the parameters live.
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        hidden: Sequence[int],
+        components: int,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        self._sizes = [components * action_size, components * action_size, components]
+        self._component = (components, action_size)
+        generators = [cpu_generator(seed, "data policy/initialization") for seed in seeds]
+        self.network = StackedMLP(
+            (len(seeds),), (observation_size, *hidden, sum(self._sizes)), relu, generators, device
+        )
+
+    def log_probability(self, state: Tensor, action: Tensor) -> Tensor:
+        """Of actions [K, B, A] at states [K, B, D], nats, [K, B]."""
+        return self.log_probability_of_raw(state, raw_action(action))
+
+    def log_probability_of_raw(self, state: Tensor, raw: Tensor) -> Tensor:
+        """The same, of actions before the tanh."""
+        mean, log_std, logit = torch.split(self.network(state), self._sizes, dim=-1)
+        mean, log_std = (part.reshape(*part.shape[:-1], *self._component) for part in (mean, log_std))  # [K, B, M, A]
+        log_std = log_std.clamp(*_LOG_STD)
+        raw = raw[..., None, :]
+        return torch.logsumexp(
+            logit.log_softmax(-1) + log_density(raw, (raw - mean) * (-log_std).exp(), log_std), dim=-1
+        )
