@@ -126,6 +126,16 @@ class Case:
         """J(pi, P_hat) with the quadratic reward."""
         return quadratic_value(self.quadratic, self.policy, self.model).expected_return(self.quadratic)
 
+    @property
+    def quadratic_scale(self) -> float:
+        """The larger of the two quadratic returns in size: a unit for what is compared with them."""
+        return max(abs(self.quadratic_return), abs(self.quadratic_return_in_model), 1e-300)
+
+    @property
+    def has_noise_of_truth(self) -> bool:
+        """Whether model and truth have one covariance."""
+        return np.array_equal(self.model.covariance, self.mdp.dynamics.covariance)
+
     def next_pairs(self, law: GaussianMixture, policy: AffineGaussianPolicy) -> GaussianMixture:
         """The law of (s', a') after (s, a) of a law, under P* and a policy."""
         dynamics = self.mdp.dynamics

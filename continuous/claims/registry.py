@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ampl.claims.claim import Claim
-from continuous.claims import bounds, contraction, mopo, weights
+from continuous.claims import bounds, contraction, penalties, value_errors, weights
 
-CLAIMS: tuple[Claim, ...] = tuple(claim for group in (bounds, weights, contraction, mopo) for claim in group.CLAIMS)
+_GROUPS = (bounds, weights, contraction, value_errors, penalties)
+CLAIMS: tuple[Claim, ...] = tuple(claim for group in _GROUPS for claim in group.CLAIMS)

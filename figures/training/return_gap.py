@@ -83,8 +83,9 @@ def _draw_parts(axes: Axes, runs: list[Run]) -> None:
     linear = float(np.clip(10.0 ** np.floor(np.log10(max(last, 1e-9))), 0.01, 10.0))
     linear = max(linear, 10.0 ** (np.floor(np.log10(np.abs(late).max() + 1e-9)) - _DECADES))
     axes.set_yscale("symlog", linthresh=linear)
-    axes.yaxis.set_major_locator(SymmetricalLogLocator(axes.yaxis.get_transform()))
-    axes.yaxis.get_major_locator().set_params(numticks=_TICKS)
+    locator = SymmetricalLogLocator(axes.yaxis.get_transform())
+    locator.set_params(numticks=_TICKS)
+    axes.yaxis.set_major_locator(locator)
     axes.axhline(0.0, color="#888888", linewidth=0.8)
     draw_measured(axes, runs, _GAP, BLACK, width=2.6)
     for column, color, line in _PARTS.values():

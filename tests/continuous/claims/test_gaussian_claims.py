@@ -14,7 +14,7 @@ from ampl.claims.claim import Measurement, Relation, Tally
 from ampl.claims.registry import find_claims
 from ampl.claims.runner import replay, run_claims
 from ampl.command_line.main import main
-from continuous.claims import bounds, mopo
+from continuous.claims import bounds, penalties
 from continuous.claims.case import Case
 from continuous.claims.contraction import total_variation
 from continuous.claims.families import DISCOUNTS, FAMILIES, build_case
@@ -183,10 +183,10 @@ def test_the_interval_of_a_mean_is_maurer_and_pontils_and_covers() -> None:
 
 def test_the_coupling_is_the_optimal_one() -> None:
     case = next(found for found in map(partial(case_of, "random"), range(20))
-                if found.size[0] > 2 and not mopo._has_noise_of_truth(found))  # fmt: skip
+                if found.size[0] > 2 and not found.has_noise_of_truth)  # fmt: skip
     model, truth = case.model.covariance, case.mdp.dynamics.covariance
     root = np.real(sqrtm(model))
-    square, middle = mopo._coupling(case)
+    square, middle = penalties._coupling(case)
     assert square == pytest.approx(np.trace(model + truth - 2.0 * np.real(sqrtm(root @ truth @ root))), rel=1e-7)
     assert np.trace(4.0 * middle) + square == pytest.approx(2.0 * np.trace(model + truth))  # parallelogram
 
@@ -194,7 +194,7 @@ def test_the_coupling_is_the_optimal_one() -> None:
 def test_the_value_is_no_steeper_than_its_lipschitz_constant() -> None:
     for case in map(partial(case_of, "random"), range(12)):
         bound = measured("gaussian-mopo-lipschitz", case).right
-        distance = np.sqrt(mopo._mean_square_apart(case, np.eye(case.size[0])) + mopo._coupling(case)[0])
+        distance = np.sqrt(penalties._mean_square_apart(case, np.eye(case.size[0])) + penalties._coupling(case)[0])
         generator = np.random.default_rng(0)
         states = generator.standard_normal((40, case.size[0]))
         pairs = np.hstack((states, case.policy.mean(states)))

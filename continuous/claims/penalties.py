@@ -1,16 +1,9 @@
-"""Claims of MOPO: telescoping, value errors, the penalized lower bound.  Source: docs/theory.md, section 5.
+"""Claims of MOPO: the penalized lower bound.  Source: docs/theory.md, section 5.
 
-With r = -x'Wx the value under P* is quadratic, V(s) = s'Hs + 2h's + c, so the value error
-G(s, a) = E_{P_hat}[V] - E_{P*}[V] is a formula, and so is its mean under an occupancy.
-
-Wasserstein forms. A quadratic V has no Lipschitz constant, so the printed |G| <= Lip(V) W1 says nothing. But for any
-two states V(x) - V(y) = grad V((x + y) / 2) . (x - y), because third derivatives vanish. With X ~ P_hat and Y ~ P*
-coupled in any way, G = E[grad V((X + Y) / 2) . (X - Y)]. Two true statements follow:
-
-- one covariance: couple by X - Y = m_hat - m*, whose length is W1 and W2 of the two; then
-  |G| <= |grad V((m_hat + m*) / 2)| W1, with equality in one dimension;
-- any covariances: by Cauchy and Schwarz under d_pi of the model and the optimal coupling of W2 (linear for Gaussians),
-  |E[G]| <= sqrt(E |grad V((X + Y) / 2)|^2) sqrt(E[W2^2]); all terms are means of quadratic functions.
+Wasserstein forms. As in `value_errors.py`, G = E[grad V((X + Y) / 2) . (X - Y)] for X ~ P_hat and Y ~ P* coupled in any
+way and r = -x'Wx. By Cauchy and Schwarz under d_pi of the model and the optimal coupling of W2 (linear for Gaussians),
+|E[G]| <= sqrt(E |grad V((X + Y) / 2)|^2) sqrt(E[W2^2]), whatever the covariances; all terms are means of quadratic
+functions.
 
 The bounded reward exp(-x'Wx/2) has slope at most L = sqrt(lambda_max(W) / e). Two paths with the same noise are apart
 by (I; K) M^t (s - s'), so Lip(V) <= L |(I; K)| sum_t gamma^t |M^t| for M = A + B K, and MOPO's form holds as printed.
@@ -20,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -28,106 +20,14 @@ import numpy as np
 from ampl.claims import Verdict
 from ampl.claims.claim import Claim, Measurement, Relation
 from ampl.errors import NotConvergedError
-from continuous.claims.case import ROUNDING, Case
+from continuous.claims.case import Case
 from continuous.claims.contraction import total_variation
 from continuous.claims.sampling import mean_interval
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.marginals import discount_horizon
-from continuous.linear_gaussian.mixtures import GaussianMixture
 from continuous.linear_gaussian.problem import closed_loop, square_root
-from continuous.linear_gaussian.returns import expected_return
 
-_PAIRS = 64
 _SAMPLES = 4000
-
-
-def _mean_value_error(case: Case, law: GaussianMixture) -> float:
-    """E[G] under a law of (s, a), from the second moments of the next states."""
-    value, means = case.value, []
-    for dynamics in (case.model, case.mdp.dynamics):
-        after = law.means @ dynamics.matrix.T + dynamics.offset
-        spreads = dynamics.matrix @ law.covariances @ dynamics.matrix.T + dynamics.covariance
-        means.append(float(law.shares @ (value(after) + np.einsum("ij,tji->t", value.matrix, spreads))))
-    return means[0] - means[1]
-
-
-def _quadratic_scale(case: Case) -> float:
-    return max(abs(case.quadratic_return), abs(case.quadratic_return_in_model), 1e-300)
-
-
-def _telescoping(of_model: bool) -> Callable[[Case], Measurement]:
-    """In units of the larger return; as printed, the occupancy has no hat."""
-
-    def measure(case: Case) -> Measurement:
-        law, scale = case.model_occupancy if of_model else case.policy_occupancy, _quadratic_scale(case)
-        gap = case.quadratic_return_in_model - case.quadratic_return
-        return Measurement(left=gap / scale, right=case.discount * _mean_value_error(case, law) / scale)
-
-    return measure
-
-
-def _return_under_the_model(case: Case) -> Measurement:
-    law, scale = case.model_occupancy, _quadratic_scale(case)
-    reward = float(law.shares @ case.quadratic.reward.expectation(law.means, law.covariances))
-    corrected = reward - case.discount * _mean_value_error(case, law)
-    return Measurement(left=case.quadratic_return / scale, right=corrected / scale)
-
-
-def _has_noise_of_truth(case: Case) -> bool:
-    return np.array_equal(case.model.covariance, case.mdp.dynamics.covariance)
-
-
-def _value_error_total_variation(case: Case) -> Measurement | None:
-    """At one pair, with the bounded reward: E_P[V] is the return from P(.|s, a) as the start."""
-    if not _has_noise_of_truth(case):
-        return None
-    pair = case.model_occupancy.sample(1, case.generator("pair"))[0]
-    means, covariance = (
-        [dynamics.next_mean(pair) for dynamics in (case.model, case.mdp.dynamics)],
-        case.model.covariance,
-    )
-    imagined, real = (
-        expected_return(replace(case.mdp, initial_mean=mean, initial_covariance=covariance), case.policy)
-        for mean in means
-    )
-    error, apart = abs(imagined - real), float(total_variation(means[0] - means[1], covariance))
-    horizon = 1.0 / (1.0 - case.discount)
-    return Measurement(left=horizon * error if error > ROUNDING else 0.0, right=horizon * apart)
-
-
-@lru_cache(maxsize=1)
-def _at_pairs(case: Case) -> tuple[Floats, Floats, Floats]:
-    """|G|, without what is only rounding, W1 and |grad V| halfway, at 64 pairs of d_pi in the model; one covariance."""
-    pairs, value = case.model_occupancy.sample(_PAIRS, case.generator("pairs")), case.value
-    imagined, real = case.model.next_mean(pairs), case.mdp.dynamics.next_mean(pairs)
-    error = np.abs(value(imagined) - value(real))
-    rounding = 1e-13 * (np.abs(value(imagined)) + np.abs(value(real)) + abs(value.constant))
-    slope = np.linalg.norm((imagined + real) @ value.matrix + 2.0 * value.vector, axis=1)
-    return np.maximum(error - rounding, 0.0), np.linalg.norm(imagined - real, axis=1), slope
-
-
-def _worst(error: Floats, bound: Floats) -> Measurement:
-    """The pair where the error is largest relative to its bound."""
-    ratio = np.divide(error, bound, out=np.where(error > 0.0, np.inf, 0.0), where=bound > 0.0)
-    pair = int(ratio.argmax())
-    return Measurement(left=float(error[pair]), right=float(bound[pair]))
-
-
-def _value_error_halfway(case: Case) -> Measurement | None:
-    if not _has_noise_of_truth(case):
-        return None
-    error, distance, slope = _at_pairs(case)
-    return _worst(error, slope * distance)
-
-
-def _value_error_by_data(case: Case) -> Measurement | None:
-    """With the largest |grad V| among the data's states in the place of Lip(V)."""
-    if not _has_noise_of_truth(case):
-        return None
-    error, distance, _ = _at_pairs(case)
-    states = case.data[:, : case.mdp.dynamics.state_size]
-    steepest = float(np.linalg.norm(2.0 * (states @ case.value.matrix + case.value.vector), axis=1).max())
-    return _worst(error, steepest * distance)
 
 
 @lru_cache(maxsize=1)
@@ -158,7 +58,7 @@ def _total_variation_penalty(loss: Callable[[Case], float]) -> Callable[[Case], 
     """
 
     def measure(case: Case) -> Measurement | None:
-        if not _has_noise_of_truth(case) or case.discount == 0.0:
+        if not case.has_noise_of_truth or case.discount == 0.0:
             return None
         lost, weight = loss(case), case.discount / (1.0 - case.discount)
         least, about, most = (weight * uncertainty for uncertainty in _mean_uncertainty(case))
@@ -195,7 +95,7 @@ def _unbounded_penalty(case: Case) -> Measurement:
         _mean_square_apart(case, whiten) + float(np.trace(spread)) - len(spread) - float(np.linalg.slogdet(spread)[1])
     )
     most = min(2.0, math.sqrt(2.0 * max(divergence, 0.0)))
-    rounding = 1e-9 * _quadratic_scale(case)
+    rounding = 1e-9 * case.quadratic_scale
     penalty = case.discount * largest / (1.0 - case.discount) * most
     return Measurement(left=loss if loss > rounding else 0.0, right=penalty)
 
@@ -237,69 +137,11 @@ def _lower_bound_quadratic(case: Case) -> Measurement:
         value.matrix @ (case.model.offset + truth.offset) + 2.0 * value.vector,
     ) + 4.0 * float(np.trace(value.matrix @ spread @ value.matrix))
     loss = case.quadratic_return_in_model - case.quadratic_return
-    rounding = 1e-9 * _quadratic_scale(case)
+    rounding = 1e-9 * case.quadratic_scale
     return Measurement(left=loss if loss > rounding else 0.0, right=case.discount * math.sqrt(steepness * apart))
 
 
 CLAIMS = (
-    Claim(
-        name="gaussian-telescoping",
-        source="MOPO, Lemma 4.1",
-        statement="J(π,P̂) - J(π,P*) = γ E_{d_π under P̂}[E_P̂ V - E_P* V], r = -x'Wx",
-        relation=Relation.EQUAL,
-        measure=_telescoping(of_model=True),
-        expected=Verdict.HOLDS,
-        tolerance=1e-7,  # near the edge of stability
-        kind="continuous",
-    ),
-    Claim(
-        name="gaussian-telescoping-printed",
-        source="MOPO, Lemma 4.1 as printed",
-        statement="J(π,P̂) - J(π,P*) = γ E_{d_π under P*}[E_P̂ V - E_P* V], r = -x'Wx (the occupancy without its hat)",
-        relation=Relation.EQUAL,
-        measure=_telescoping(of_model=False),
-        expected=Verdict.FAILS_AS_PRINTED,
-        tolerance=1e-7,
-        kind="continuous",
-    ),
-    Claim(
-        name="gaussian-return-under-model",
-        source="MOPO, Eq. 2",
-        statement="J(π,P*) = E_{d_π under P̂}[r - γG], r = -x'Wx",
-        relation=Relation.EQUAL,
-        measure=_return_under_the_model,
-        expected=Verdict.HOLDS,
-        tolerance=1e-7,
-        kind="continuous",
-    ),
-    Claim(
-        name="gaussian-value-error-tv",
-        source="MOPO, section 4.1 (i) as printed",
-        statement="|G(s,a)| <= r_max/(1-γ) sup_A |P̂(A) - P*(A)|, rewards in [0, r_max]",
-        relation=Relation.AT_MOST,
-        measure=_value_error_total_variation,
-        expected=Verdict.HOLDS,
-        kind="continuous",
-    ),
-    Claim(
-        name="gaussian-value-error-data-slope",
-        source="MOPO, section 4.1 (ii) with the data's steepest value",
-        statement="|G(s,a)| <= c W1(P̂,P*), c the largest |∇V| in 1,000 rows of data, r = -x'Wx (V has no Lip(V))",
-        relation=Relation.AT_MOST,
-        measure=_value_error_by_data,
-        expected=Verdict.FAILS_AS_PRINTED,
-        kind="continuous",
-    ),
-    Claim(
-        name="gaussian-value-error-halfway",
-        source="MOPO, section 4.1 (ii), corrected for quadratic rewards",
-        statement="|G(s,a)| <= |∇V((m̂+m*)/2)| W1(P̂,P*), m̂ and m* the mean next states, r = -x'Wx",
-        relation=Relation.AT_MOST,
-        measure=_value_error_halfway,
-        expected=Verdict.HOLDS,
-        tolerance=1e-7,  # of differences between values next to each other
-        kind="continuous",
-    ),
     Claim(
         name="gaussian-mopo-lower-bound",
         source="MOPO, Eq. 7",
