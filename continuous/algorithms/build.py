@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -106,12 +105,10 @@ def assemble(
     rule, scaled = model_rule(task), config != published
     if isinstance(config, ModelBasedConfig) and config.largest_state is not None:
         rule = bounded(rule, config.largest_state)
-    returns = episode_returns(data)
     surroundings = Surroundings(
         termination=rule,
         start_states=None if task.own else partial(start_states_of, task),
         true_step=None if oracle is None else true_step(oracle),
-        return_range=float(np.ptp(returns)) if len(returns) else None,
         evaluation=evaluation_of(task, arithmetic),
         description=describe(data, task, table.n_transitions) | {"scaled": scaled},
         dataset_sha256=data.sha256,

@@ -62,7 +62,6 @@ class Surroundings:
             known.
         true_step: gives the simulator's next states [K, B, D] of states [K, B, D] and actions [K, B, A], not a number
             where unknown; None: not to be had, or not asked for by `OfflineConfig.needs_true_step`.
-        return_range: best minus worst return of the data's complete episodes, undiscounted; None: not known.
         evaluation: what measures the algorithm; None: it is only trained.
         description: what the data is, for config.json.
         dataset_sha256: of the data's file.
@@ -73,7 +72,6 @@ class Surroundings:
     termination: Callable[[Tensor, Tensor, Tensor], Tensor]
     start_states: Callable[[int], Tensor] | None = None
     true_step: Callable[[Tensor, Tensor], Tensor] | None = None
-    return_range: float | None = None
     evaluation: Measured | None = None
     description: Mapping[str, Any]
     dataset_sha256: str | None = None

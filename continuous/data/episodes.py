@@ -41,12 +41,23 @@ def find_episodes(data: D4RLData) -> Episodes:
 def episode_returns(data: D4RLData) -> NDArray[np.float64]:
     """Undiscounted sums of rewards over the complete episodes, [number of complete episodes], in reward units."""
     episodes = find_episodes(data)
-    total = np.concatenate(([0.0], np.cumsum(data.rewards, dtype=np.float64)))
-    returns: NDArray[np.float64] = (total[episodes.stop] - total[episodes.start])[episodes.complete]
-    return returns
+    return _returns(data, episodes)[episodes.complete]
+
+
+def return_of_rows(data: D4RLData) -> NDArray[np.float64]:
+    """The return of each row's episode, the incomplete one included, [N], in reward units."""
+    episodes = find_episodes(data)
+    return _returns(data, episodes).repeat(episodes.length)
 
 
 def start_states(data: D4RLData) -> Floats:
     """The first observation of every episode, the incomplete one included: draws from mu0, [E, D]."""
     starts: Floats = data.observations[find_episodes(data).start]
     return starts
+
+
+def _returns(data: D4RLData, episodes: Episodes) -> NDArray[np.float64]:
+    """[E]."""
+    total = np.concatenate(([0.0], np.cumsum(data.rewards, dtype=np.float64)))
+    returns: NDArray[np.float64] = total[episodes.stop] - total[episodes.start]
+    return returns

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from continuous.data.d4rl_data import D4RLData, Flags
-from continuous.data.episodes import start_states
+from continuous.data.episodes import return_of_rows, start_states
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.registry import Family, Task, TransitionMode
 
@@ -48,6 +48,7 @@ def transition_table(
         "next_state": data.observations[rows + 1] if following is None else following[rows],
         "terminal": data.terminals[rows],  # a time-out is no end
         "start_state": start_states(data),
+        "episode_return": return_of_rows(data)[rows].astype(np.float32),
     }
     try:
         return TransitionTable(**{name: torch.from_numpy(column).to(device) for name, column in columns.items()})

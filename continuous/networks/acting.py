@@ -3,8 +3,8 @@
 Each is an `ampl.interfaces.Actor`: every random number comes from the generator that it is called with.
 
 Each is a copy of one seed's networks, taken with `snapshot` of the trained policy; training on does not change it.
-Those that are evaluated, BestAction and BestOfSeveral, act with zeros where their networks have diverged; their method
-`draw` gives actions as training draws them.
+Those that are evaluated, BestAction, TanhAction and BestOfSeveral, act with zeros where their networks have diverged;
+their method `draw` gives actions as training draws them.
 Letters: E episodes, D observation size, A action size. All arrays are float32.
 """
 
@@ -79,6 +79,31 @@ class BestAction:
             network=self.network, lowest_log_std=self.lowest_log_std, highest_log_std=self.highest_log_std
         )
         return drawing(observations, generator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TanhAction:
+    """tanh(network((observation - shift) / scale)): how behavior cloning, TD3+BC and IQL are evaluated.
+
+    Attributes:
+        network: to actions before the tanh.
+        shift, scale: of observations, [D].
+        std: of the normal noise around it that `draw` adds, cut to [-1, 1]; [A], zeros for none.
+    """
+
+    network: Network
+    shift: Array
+    scale: Array
+    std: Array
+
+    def __call__(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """Nothing is drawn."""
+        return np.nan_to_num(np.tanh(self.network((observations - self.shift) / self.scale)))
+
+    def draw(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:
+        """One action drawn for each observation."""
+        best = self(observations, generator)
+        return np.clip(best + self.std * generator.standard_normal(best.shape, dtype=np.float32), -1.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

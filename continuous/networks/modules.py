@@ -11,13 +11,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from continuous.networks.acting import BestAction, BestOfSeveral, GaussianActor, ImplicitActor, Network
+from continuous.networks.acting import BestAction, BestOfSeveral, GaussianActor, ImplicitActor, Network, TanhAction
 
 
 def as_module(actor: object) -> nn.Module | None:
     """The same policy as a module in evaluation mode; None for an actor that is none of this project's networks."""
     if isinstance(actor, BestAction):
         return BestActionModule(actor).eval()
+    if isinstance(actor, TanhAction):
+        return TanhModule(actor).eval()
     if isinstance(actor, ImplicitActor):
         return ImplicitModule(actor).eval()
     if isinstance(actor, GaussianActor):
@@ -38,6 +40,23 @@ class BestActionModule(nn.Module):
         """[..., D] to [..., A]."""
         mean, _ = self.network(observations).chunk(2, dim=-1)
         return torch.nan_to_num(mean.tanh())
+
+
+class TanhModule(nn.Module):
+    """tanh(network((observation - shift) / scale))."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, actor: TanhAction) -> None:
+        super().__init__()
+        self.network = mlp(actor.network)
+        for name in ("shift", "scale"):
+            self.register_buffer(name, torch.from_numpy(getattr(actor, name).copy()))
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """[..., D] to [..., A]."""
+        return torch.nan_to_num(self.network((observations - self.shift) / self.scale).tanh())
 
 
 class ImplicitModule(nn.Module):

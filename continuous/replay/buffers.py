@@ -51,6 +51,7 @@ class TransitionTable:
     Args:
         state, action, reward, next_state, terminal: columns as in `Batch`, with B = N.
         start_state: draws from mu0, [M, D].
+        episode_return: undiscounted return of the episode that each transition belongs to, [N]; None: not known.
 
     Raises:
         InvalidShapeError: the columns differ in length.
@@ -65,6 +66,7 @@ class TransitionTable:
         next_state: Tensor,
         terminal: Tensor,
         start_state: Tensor,
+        episode_return: Tensor | None = None,
     ) -> None:
         columns = Batch(state, action, reward, next_state, terminal)
         if len(set(map(len, columns))) != 1:
@@ -73,12 +75,22 @@ class TransitionTable:
         self.layout = Layout(state.shape[1], action.shape[1])
         self.rows = self.layout.pack(columns)  # [N, W]
         self.state, self.action, self.reward, self.next_state, self.terminal = self.layout.unpack(self.rows)
-        self.start_state = start_state
+        self.start_state, self.episode_return = start_state, episode_return
 
     def changed(self, **columns: Tensor) -> TransitionTable:
         """The same data with other columns or start states."""
-        own = self.layout.unpack(self.rows)._asdict() | {"start_state": self.start_state}
+        kept = {"start_state": self.start_state, "episode_return": self.episode_return}
+        own = self.layout.unpack(self.rows)._asdict() | kept
         return TransitionTable(**own | columns)
+
+    def selected(self, rows: Tensor) -> TransitionTable:
+        """Some of the transitions, and all start states.
+
+        Args:
+            rows: which, int64, [M].
+        """
+        returns = None if self.episode_return is None else self.episode_return[rows]
+        return TransitionTable(**self.gather(rows)._asdict(), start_state=self.start_state, episode_return=returns)
 
     @property
     def n_transitions(self) -> int:
@@ -94,6 +106,12 @@ class TransitionTable:
     def action_size(self) -> int:
         """A."""
         return self.layout.action_size
+
+    @property
+    def return_range(self) -> float | None:
+        """Best minus worst return of the episodes; None: not known."""
+        returns = self.episode_return
+        return None if returns is None else float(returns.max() - returns.min())
 
     def gather(self, index: Tensor) -> Batch:
         """The transitions at `index`, int64 of any shape."""

@@ -14,7 +14,7 @@ import pytest
 from docs.site_hooks import find_symbol
 
 ROOT = Path(__file__).parents[2]
-ALGORITHMS = ("ampl", "mopo", "damo")
+ALGORITHMS = ("ampl", "mopo", "damo", "baselines")
 
 _LINK = re.compile(r"\[(?P<text>[^]]*)\]\((?P<target>[^)#\s]+\.py)#(?P<symbol>[\w.]+)\)")
 _EQUATIONS = re.compile(r"Eqs?\. (?P<numbers>\d+(?:(?:, | and |-)\d+)*)")

@@ -77,14 +77,18 @@ class ConservativeLearner(SoftActorCritic):
         """
         target = self.bellman_target(batch, next_noise)[:, None]  # [K, 1, B]
         value, gap = self.values_and_gap(batch, draws, data_rows, first)
-        loss = (value - target).square().mean(-1) + self.config.conservative_weight * gap  # [K, 2]
+        loss = (value - target).square().mean(-1) + self.conservative_cost(gap)  # [K, 2]
         self.critic_optimizer.step(self.critic_online.gradient(loss.sum()))
         self.record(loss.mean(-1), *self.improve(batch.state, noise), gap.mean(-1))
+
+    def conservative_cost(self, gap: Tensor) -> Tensor:
+        """What the critics' loss has of the gap, both [K, 2]."""
+        return self.config.conservative_weight * gap
 
     def values_and_gap(self, batch: Batch, draws: ActionDraws, data_rows: int, first: int) -> tuple[Tensor, Tensor]:
         """Both twins at the batch, [K, 2, B], and how much larger they are where pushed down than where up, [K, 2]."""
         pushed = Batch(*(column[:, first:] for column in batch))
-        actions, log_density = self._importance_samples(pushed, draws)  # [K, B', 3n, A] and [K, B', 3n]
+        actions, log_density = self.importance_samples(pushed, draws)  # [K, B', 3n, A] and [K, B', 3n]
         count = actions.shape[2]
         states = torch.cat((batch.state, pushed.state.repeat_interleave(count, dim=1)), dim=1)
         both = self.action_value(states, torch.cat((batch.action, actions.flatten(1, 2)), dim=1))  # one pass for both
@@ -93,7 +97,7 @@ class ConservativeLearner(SoftActorCritic):
         return value, down - value[..., :data_rows].mean(-1)
 
     @torch.no_grad()
-    def _importance_samples(self, batch: Batch, draws: ActionDraws) -> tuple[Tensor, Tensor]:
+    def importance_samples(self, batch: Batch, draws: ActionDraws) -> tuple[Tensor, Tensor]:
         """Actions of all three kinds and the logs of their densities, nats."""
         here, here_log = self.policy.sample_with_log_probability(batch.state, draws.noise)
         there, there_log = self.policy.sample_with_log_probability(batch.next_state, draws.next_noise)

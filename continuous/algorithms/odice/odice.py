@@ -44,7 +44,7 @@ class ODICE(OfflineAlgorithm[ODICELearner, ODICEConfig]):
         self, table: TransitionTable, config: ODICEConfig, seeds: Sequence[int], surroundings: Surroundings
     ) -> None:
         super().__init__(table, config, seeds, surroundings)
-        span = surroundings.return_range if config.scales_rewards else None
+        span = table.return_range if config.scales_rewards else None
         self._trained = table.changed(reward=table.reward * (RETURN_RANGE / span)) if span else table
         sizes = (table.observation_size, table.action_size)
         self.learner = ODICELearner(*sizes, config.learner, seeds, table.rows.device)

@@ -34,13 +34,15 @@ def line_table(rows: int = 400) -> TransitionTable:
     state = torch.rand(rows, 2, generator=generator) * 2.0 - 1.0
     action = torch.rand(rows, 1, generator=generator) * 2.0 - 1.0
     next_state = state + 0.1 * action + 0.01 * torch.randn(rows, 2, generator=generator)
+    reward = (1.0 - state.abs().mean(1)).clamp(0.001, 1.0)
     return TransitionTable(
         state=state,
         action=action,
-        reward=(1.0 - state.abs().mean(1)).clamp(0.001, 1.0),
+        reward=reward,
         next_state=next_state,
         terminal=torch.zeros(rows, dtype=torch.bool),
         start_state=torch.rand(50, 2, generator=generator) * 2.0 - 1.0,
+        episode_return=reward.view(-1, 10).sum(1).repeat_interleave(10),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+import torch
 
 from continuous.algorithms.algaedice.algaedice import AlgaeDICE
 from continuous.algorithms.algaedice.config import AlgaeDICEConfig
@@ -35,5 +36,5 @@ def small_algaedice(seeds: Sequence[int] = (0,)) -> AlgaeDICE:
 
 def small_odice(seeds: Sequence[int] = (0,)) -> ODICE:
     learner = ODICELearnerConfig(hidden=(12,), policy=POLICY)
-    around = replace(surroundings(), return_range=5.0)
-    return ODICE(line_table(), ODICEConfig(learner=learner, schedule=SCHEDULE, scales_rewards=True), seeds, around)
+    table = line_table().changed(episode_return=torch.tensor([1.0, 6.0]).repeat(200))
+    return ODICE(table, ODICEConfig(learner=learner, schedule=SCHEDULE, scales_rewards=True), seeds, surroundings())

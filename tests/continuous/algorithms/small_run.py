@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from ampl.scale import Scale
@@ -10,10 +11,12 @@ from ampl.training import train
 from tests.continuous.algorithms.small_ampl import small_ampl
 from tests.continuous.algorithms.small_dice import small_algaedice, small_odice, small_optidice
 from tests.continuous.algorithms.small_model_based import BUILDERS
+from tests.continuous.algorithms.small_model_free import MODEL_FREE, small_model_free
 
 BUILD = {
     "ampl": small_ampl,
     **BUILDERS,
+    **{name: partial(small_model_free, name) for name in MODEL_FREE},
     "optidice": small_optidice,
     "algaedice": small_algaedice,
     "o-dice": small_odice,

@@ -1,27 +1,21 @@
-"""What the deep model-based algorithms keep to, in each variant, through the driver; and what parts of two compute."""
+"""What the parts of deep MOPO and DAMO compute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from ampl.arithmetic import DEFAULT
 from ampl.errors import InvalidArgumentError
-from ampl.runs.metrics_table import read_metrics
 from ampl.scale import Scale
 from ampl.training import train
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.damo.classifier import ClassifierConfig
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig, conjugate_value
-from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.algorithms.mopo.penalties import PenalizedModel, Penalty
 from continuous.networks.streams import SeedStreams
@@ -30,45 +24,16 @@ from continuous.tasks.find import find_task
 from tests.continuous.algorithms.factories import FACTORIES
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_based import (
-    BUILDERS,
     damo_config,
     mopo_config,
     small_mopo,
     true_line_step,
 )
 
-Build = Callable[[tuple[int, ...]], ModelBased[Any, Any]]
-ALGORITHMS: dict[str, Build] = {
-    f"{name} {variant}": partial(build, variant=variant)  # type: ignore[dict-item]
-    for name, build in BUILDERS.items()
-    for variant in FACTORIES[name].variants
-}
-
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(params=ALGORITHMS)
-def build(request: pytest.FixtureRequest) -> Build:
-    return ALGORITHMS[request.param]
-
-
-def test_two_halves_with_a_resume_equal_one_run(build: Build, tmp_path: Path) -> None:
-    whole = train(build((0, 4)), task="t", variant="v", epochs=4, out=tmp_path / "whole")
-    train(build((0, 4)), task="t", variant="v", epochs=2, out=tmp_path / "halves")
-    halves = train(build((0, 4)), task="t", variant="v", epochs=4, out=tmp_path / "halves", resume=True)
-    for one, two in zip(whole, halves, strict=True):
-        assert (one.path / "metrics.csv").read_bytes() == (two.path / "metrics.csv").read_bytes()
-
-
-def test_a_seed_draws_the_same_alone_and_among_others(build: Build, tmp_path: Path) -> None:
-    alone = train(build((3,)), task="t", variant="v", epochs=2, out=tmp_path / "alone")
-    among = train(build((1, 3, 5)), task="t", variant="v", epochs=2, out=tmp_path / "among")
-    first, second = (read_metrics(run.path / "metrics.csv") for run in (alone[0], among[1]))
-    for name in first:
-        np.testing.assert_allclose(first[name], second[name], rtol=2e-3, atol=2e-4, err_msg=name)
 
 
 def test_a_seed_that_diverges_stops_and_the_other_goes_on(tmp_path: Path) -> None:

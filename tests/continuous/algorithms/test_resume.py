@@ -14,7 +14,7 @@ from tests.continuous.algorithms.small_run import BUILD, small_run
 EPOCHS = 10
 
 
-@pytest.mark.parametrize("algorithm", BUILD)
+@pytest.mark.parametrize("algorithm", [name for name in BUILD if name not in ("bc", "td3-bc", "cql")])  # as iql
 def test_a_killed_run_continues_to_the_same_bytes(algorithm: str, tmp_path: Path) -> None:
     run = Path(f"line/{algorithm}/main/seed0")
     epochs = EPOCHS if algorithm == "ampl" else 4 * EPOCHS  # quick ones get further before the kill

@@ -101,7 +101,7 @@ def test_the_module_of_ampl_takes_the_action_that_its_critics_value_most() -> No
     np.testing.assert_array_equal(chosen, offered[np.arange(7), value.argmax(axis=1)])
 
 
-@pytest.mark.parametrize("algorithm", BUILD)
+@pytest.mark.parametrize("algorithm", [name for name in BUILD if name not in ("bc", "td3-bc")])  # deterministic
 def test_a_policy_also_draws_as_training_does(algorithm: str, tmp_path: Path) -> None:
     small_run(algorithm, tmp_path, 1)
     path = tmp_path / "line" / algorithm / "main" / "seed0"
