@@ -34,7 +34,7 @@ def draw(folder: Path) -> Figure:
     """
     seeds = [seed for seed in map(read_seed, _counted(folder)) if seed.has_values]
     if not seeds:
-        command = train_command(_EXAMPLE, MAIN, algorithm="mopo", out=folder)
+        command = train_command(_EXAMPLE, MAIN, algorithm="cql", out=folder)
         raise InvalidFileError(f"no run with a value and a true return below {folder}. `{command}` makes one.")
     every = sorted({_row(seed.run) for seed in seeds})
     rows = every[:_MOST]
