@@ -19,6 +19,7 @@ from ampl.runs.checkpoints import Checkpoint
 from ampl.runs.run_evaluation import newest_checkpoint, read_config
 
 _SHOWN_RUNS = 5  # below a folder that is none
+_DEPTH = 4  # of runs below the folder of all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +136,9 @@ def film_policy(run_directory: Path, video: Path, *, seed: int = 0) -> float:
 
 def _saved(path: Path) -> tuple[Choice, Checkpoint, tuple[int, ...], Actor]:
     """What a run is of, its newest checkpoint, and the policy in it; errors as for `load_policy`."""
-    below = [] if (path / "config.json").exists() else sorted(str(file.parent) for file in path.rglob("config.json"))
-    if below:
+    found = [file for depth in range(1, _DEPTH + 1) for file in path.glob("*/" * depth + "config.json")]
+    below = sorted(str(file.parent) for file in found)
+    if below and not (path / "config.json").exists():
         more = f" and {len(below) - _SHOWN_RUNS} others" if len(below) > _SHOWN_RUNS else ""
         shown = ", ".join(below[:_SHOWN_RUNS])
         raise InvalidFileError(f"{path} is no run directory; below it are {shown}{more}. Name one of them.")
