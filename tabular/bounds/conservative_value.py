@@ -55,7 +55,7 @@ def entropic_value(
 
     The loss at a state is alpha (temperature logsumexp(Q / temperature) - E_b[Q]) + E_b[(Q - target)^2] / 2. Its
     minimum moves with the target by a row-stochastic matrix, so that the fixed point is that of a contraction; Newton's
-    method solves it, one unknown a state.
+    method, with steps halved where they would go too far, solves it: one unknown a state.
 
     Args:
         mdp: with the data's dynamics.
@@ -72,23 +72,22 @@ def entropic_value(
     """
     check_positive("alpha", alpha)
     check_positive("temperature", temperature)
-    value = state_value(mdp, policy)
-    largest = np.inf
+    value, step, share, allowed = state_value(mdp, policy), np.zeros(mdp.n_states), 0.0, np.inf
     for _ in range(_MOST_STEPS):
-        following = one_step_value(mdp, value)
+        following = one_step_value(mdp, value + share * step)
         action_value, chances = entropic_backup(following, behavior, alpha, temperature)
-        residual = (policy * action_value).sum(axis=1) - value
-        before, largest = largest, float(np.abs(residual).max())
+        residual = (policy * action_value).sum(axis=1) - value - share * step
+        largest = float(np.abs(residual).max())
         if largest <= _ROUNDING * (1.0 + float(np.abs(following).max()) + alpha):
             return action_value
-        if largest > 0.9 * before:  # no progress: one step of the contraction
-            value, largest = value + residual, np.inf
+        if largest > (1.0 - share / 4.0) * allowed:  # too far: for shorter steps the residual falls in proportion
+            share /= 2.0
             continue
+        value, allowed, share = value + share * step, largest, 1.0
         moved = np.einsum("sa,sab->sb", policy, _slope(chances, behavior, alpha / temperature))
         moved /= moved.sum(axis=1, keepdims=True)
-        step = solve_discounted(mdp.policy_dynamics(moved), residual, mdp.discount, transpose=False)
-        value = value + step.value
-    raise NotConvergedError(f"CQL's value on {mdp.name} still changes by {largest:.2g} after {_MOST_STEPS} steps.")
+        step = solve_discounted(mdp.policy_dynamics(moved), residual, mdp.discount, transpose=False).value
+    raise NotConvergedError(f"CQL's value on {mdp.name} is still off by {allowed:.2g} after {_MOST_STEPS} steps.")
 
 
 def entropic_backup(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ampl.claims.cases import CaseSpec
 from ampl.errors import UncoveredPairsError
 from tabular.bounds.conservative_value import (
     action_divergence,
@@ -14,6 +15,7 @@ from tabular.bounds.conservative_value import (
     entropic_value,
     mixed_mdp,
 )
+from tabular.claims.families import build_case
 from tabular.exact.occupancy import one_step_value
 from tabular.exact.policy import mix_policies, random_policy, softmax_policy
 from tests.strategies import Case, mdp_model_and_policies, seeds
@@ -45,6 +47,14 @@ def test_the_entropic_value_is_the_fixed_point_of_its_backup(case: Case, alpha: 
     target = one_step_value(case.mdp, (case.policy * value).sum(axis=1))
     expected = target - alpha * (softmax_policy(value, temperature) / behavior - 1.0)
     np.testing.assert_allclose(value, expected, atol=1e-9 * (1.0 + np.abs(value).max()))
+
+
+def test_newtons_steps_are_halved_where_they_would_go_round_in_circles() -> None:
+    """On this problem full steps lead from one value to another and back for ever."""
+    case = build_case(CaseSpec(family="random", index=940, seed=7)).in_reward_units
+    value = entropic_value(case.mdp, case.policy, case.behavior, 3.54)
+    target = one_step_value(case.mdp, (case.policy * value).sum(axis=1))
+    np.testing.assert_allclose(value, target - 3.54 * (softmax_policy(value) / case.behavior - 1.0), atol=1e-9)
 
 
 @given(seeds(), st.sampled_from([0.01, 1.0, 100.0]))
