@@ -1,8 +1,8 @@
 """Claims of COMBO: when it bounds the return from below, and when it is tighter than CQL.  Source: theory.md, 10.
 
 Yu et al., "COMBO: Conservative Offline Model-Based Policy Optimization" (NeurIPS 2021). Its numbers and wording are
-quoted from memory; searches of public pages found the paper's abstract and no text of the theorems. Theorem 4.3 hides
-constants in O(.) and is not tried.
+quoted from memory; searches of public pages found a reader's notes that agree on the iterates, on Eq. 6 and on what
+Proposition 4.2 compares, and not the paper's text. Theorem 4.3 hides constants in O(.) and is not tried.
 
 The data are exact: their pairs are the behavior policy's occupancy, their dynamics the truth. rho is the policy's
 occupancy in the case's model. The share f of real data is drawn for each case.
