@@ -1,8 +1,8 @@
 """Claims of MOReL: how far the pessimistic MDP's returns are from the true ones.  Source: theory.md, section 10.
 
 Kidambi et al., "MOReL: Model-Based Offline Reinforcement Learning" (NeurIPS 2020). Its numbers and wording are quoted
-from memory; searches of public pages found readers' notes that agree on the definitions, and not the theorems' text. Corollary 3 bounds by an unnamed constant and is
-not tried.
+from memory; searches of public pages found readers' notes that agree on the definitions, and not the theorems' text.
+Corollary 3 bounds by an unnamed constant and is not tried.
 
 The detector is exact: a pair is known if the total variation (sup over events) of its rows is at most alpha, which is
 drawn among those of the case. kappa is r_max, and the model starts from other states than the truth. The paper's
