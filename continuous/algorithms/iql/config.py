@@ -1,7 +1,7 @@
 """IQL's settings: what there is, what each family of tasks has, and the variants.
 
 Source: Kostrikov, Nair and Levine, "Offline Reinforcement Learning with Implicit Q-Learning" (2021), section 5 and
-appendix B, and the official code: `mujoco_config.py` for locomotion, `kitchen_config.py` for Adroit. Other tasks, which
+appendix B, and the official code: mujoco_config.py for locomotion, kitchen_config.py for Adroit. Other tasks, which
 neither has, get those of locomotion with rewards as they are.
 """
 
