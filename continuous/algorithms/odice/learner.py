@@ -150,10 +150,8 @@ class ODICELearner(Learner):
         return level + cost, value.detach(), delta.detach(), cosine
 
     def _values(self, network: StackedMLP, batch: Batch) -> tuple[Tensor, Tensor]:
-        """V(s) and V(s') of the twins, [K, 2, B] each; one pass for both."""
-        states = torch.cat((batch.state, batch.next_state), dim=1)[:, None]
-        value, following = network(states)[..., 0].chunk(2, dim=-1)
-        return value, following
+        """V(s) and V(s') of the twins, [K, 2, B] each, apart, as each gradient is of one of them alone."""
+        return network(batch.state[:, None])[..., 0], network(batch.next_state[:, None])[..., 0]
 
     def _delta(self, batch: Batch, following: Tensor, value: Tensor) -> Tensor:
         """r + gamma V(s') - V(s), no bootstrap at an end."""

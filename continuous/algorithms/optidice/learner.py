@@ -26,8 +26,8 @@ from torch import Tensor
 
 from ampl.errors import check_at_least, check_fraction, check_positive
 from continuous.algorithms.learner import Learner
-from continuous.algorithms.optidice.mixture import SquashedMixture
-from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
+from continuous.algorithms.optidice.mixture import SquashedMixture, log_probability
+from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig, raw_action
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import FlatParameters, StackedMLP, check_hidden, relu
 from continuous.networks.streams import cpu_generator
@@ -155,15 +155,16 @@ class OptiDICELearner(Learner):
         loss, residual, value = self.dual(batch, start_state)
         weight = conjugate_slope((residual.detach() - lambda_nu) / self.config.alpha)
         fit, weight_slope = self._advantage_loss(batch, residual.detach(), lambda_phi)
-        self.nu_optimizer.step(self.nu.gradient(loss.sum()))
-        self.advantage_optimizer.step(self.advantage.gradient(fit.sum()))
+        heads = self.data_policy.heads(batch.state)
         if self.trains_policy:
-            projection, entropy = self._projection(batch.state, noise, lambda_phi)
+            projection, entropy = self._projection(batch.state, noise, lambda_phi, heads)
             self.policy_optimizer.step(self.policy.network.gradient(projection.sum()))
             self.entropy_optimizer.step([(entropy - self._target_entropy)[:, None]])
         else:
             projection = entropy = torch.zeros_like(loss)
-        cloning = -self.data_policy.log_probability(batch.state, batch.action).mean(-1)
+        self.nu_optimizer.step(self.nu.gradient(loss.sum()))
+        self.advantage_optimizer.step(self.advantage.gradient(fit.sum()))
+        cloning = -log_probability(heads, raw_action(batch.action)).mean(-1)
         self.data_policy_optimizer.step(self.data_policy.network.gradient(cloning.sum()))
         self.multiplier_optimizer.step([1.0 - weight.mean(-1, keepdim=True), 1.0 - weight_slope[:, None]])
         self.record(loss, value, weight, fit, projection, entropy, cloning)
@@ -189,13 +190,16 @@ class OptiDICELearner(Learner):
             return off.square().mean(-1), slope
         return (alpha * generator(weight) - weight * (residual - multiplier)).mean(-1), slope
 
-    def _projection(self, state: Tensor, noise: Tensor, multiplier: Tensor) -> tuple[Tensor, Tensor]:
+    def _projection(
+        self, state: Tensor, noise: Tensor, multiplier: Tensor, data_heads: tuple[Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """KL(pi || w_phi pi_D) less the weighted entropy, and the entropy, [K] each."""
-        action, raw, log_probability = self.policy.draw(state, noise)
+        action, raw, own = self.policy.draw(state, noise)
         advantage = self.advantage(torch.cat((state, action), dim=-1))[..., 0]
         log_weight = log_conjugate_slope((advantage - multiplier) / self.config.alpha)
-        divergence = log_probability - self.data_policy.log_probability_of_raw(state, raw)
-        entropy = -log_probability.mean(-1)
+        mean, log_std, log_share = data_heads
+        divergence = own - log_probability((mean.detach(), log_std.detach(), log_share.detach()), raw)
+        entropy = -own.mean(-1)
         weight = self.log_entropy_weight.views["log_weight"].detach()[:, 0].exp()
         return (divergence - log_weight).mean(-1) - weight * entropy, entropy.detach()
 

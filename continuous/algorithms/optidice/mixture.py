@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from continuous.algorithms.sac.policy import log_density, raw_action
+from continuous.algorithms.sac.policy import log_density
 from continuous.networks.stacks import StackedMLP, relu
 from continuous.networks.streams import cpu_generator
 
@@ -43,16 +43,15 @@ class SquashedMixture(nn.Module):
             (len(seeds),), (observation_size, *hidden, sum(self._sizes)), relu, generators, device
         )
 
-    def log_probability(self, state: Tensor, action: Tensor) -> Tensor:
-        """Of actions [K, B, A] at states [K, B, D], nats, [K, B]."""
-        return self.log_probability_of_raw(state, raw_action(action))
-
-    def log_probability_of_raw(self, state: Tensor, raw: Tensor) -> Tensor:
-        """The same, of actions before the tanh."""
+    def heads(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Means and log standard deviations [K, B, M, A], and log shares [K, B, M], at states [K, B, D]."""
         mean, log_std, logit = torch.split(self.network(state), self._sizes, dim=-1)
-        mean, log_std = (part.reshape(*part.shape[:-1], *self._component) for part in (mean, log_std))  # [K, B, M, A]
-        log_std = log_std.clamp(*_LOG_STD)
-        raw = raw[..., None, :]
-        return torch.logsumexp(
-            logit.log_softmax(-1) + log_density(raw, (raw - mean) * (-log_std).exp(), log_std), dim=-1
-        )
+        mean, log_std = (part.reshape(*part.shape[:-1], *self._component) for part in (mean, log_std))
+        return mean, log_std.clamp(*_LOG_STD), logit.log_softmax(-1)
+
+
+def log_probability(heads: tuple[Tensor, Tensor, Tensor], raw: Tensor) -> Tensor:
+    """Of actions tanh(raw), [K, B, A], under a mixture's `heads`, nats, [K, B]."""
+    mean, log_std, log_share = heads
+    raw = raw[..., None, :]
+    return torch.logsumexp(log_share + log_density(raw, (raw - mean) * (-log_std).exp(), log_std), dim=-1)
