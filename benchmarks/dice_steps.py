@@ -2,7 +2,7 @@
 
     python -m benchmarks.dice_steps
 
-Updates with their batches at Hopper's sizes, on one thread and on two; contestants take turns, and rates are the best
+Updates with their batches at Hopper's sizes, on one thread; contestants take turns, and rates are the best
 of three rounds. O-DICE spends its time in products of its policy's layers of 1024 units, which no way of writing makes
 fewer. Writes results/dice_steps.json.
 """
@@ -24,25 +24,25 @@ from continuous.algorithms.optidice.optidice import OptiDICE
 from continuous.commands.bench.loops import no_surroundings, synthetic_table
 from continuous.networks.arithmetic import fast_arithmetic, threads
 
-UPDATES = 20  # of a turn
+UPDATES = 10  # of a turn
 WHAT = ("OptiDICE updates", "O-DICE updates")
 
 
 def main() -> None:
     """Measures everything and prints the table."""
     command_line(__doc__).parse_args()
-    rows = [row for count in (1, 2) for row in measure(count)]
+    rows = measure()
     print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
     print(f"wrote {write_record('dice_steps', rows).name}")
 
 
-def measure(count: int) -> list[dict[str, Any]]:
-    """Rates on so many threads."""
+def measure() -> list[dict[str, Any]]:
+    """Rates on one thread."""
     contestants: Contestants = {
-        "usual": (lambda: threads(count), 1, plain_steps()),
-        "ours": (lambda: fast_arithmetic(Arithmetic(threads=count)), 1, our_steps()),
+        "usual": (lambda: threads(1), 1, plain_steps()),
+        "ours": (lambda: fast_arithmetic(Arithmetic(threads=1)), 1, our_steps()),
     }
-    return compared(contestants, WHAT, count, ROUNDS)
+    return compared(contestants, WHAT, 1, ROUNDS)
 
 
 def plain_steps() -> dict[str, Step]:
