@@ -46,6 +46,8 @@ class PlainCOMBO(HardTargets):
             implementations compute that gradient, too, and throw it away.
     """
 
+    data_rows = HALF  # of a batch, the first ones
+
     def __init__(
         self,
         data: Arrays,
@@ -72,7 +74,7 @@ class PlainCOMBO(HardTargets):
         losses = []
         for critic in (self.first_critic, self.second_critic):
             value = critic(pairs)[:, 0]
-            gap = spread(critic, states, samples) - value[:HALF].mean()
+            gap = spread(critic, states, samples) - value[: self.data_rows].mean()
             losses.append(functional.mse_loss(value, target) + CONSERVATIVE_WEIGHT * gap)
         return losses[0], losses[1]
 

@@ -124,8 +124,12 @@ class StackedMLP(FlatParameters):
                 drawn = torch.stack([copy[layer][part] for copy in copies])
                 self.views[name].detach().copy_(drawn.view(*self.stack, *drawn.shape[1:]))
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, head: int | None = None) -> Tensor:
         """[*stack, B, in] to [*stack, B, out]; missing leading axes broadcast over the stack.
+
+        Args:
+            inputs: of all networks.
+            head: if given, only this slice of the stack's last axis is computed: one twin of each pair.
 
         Raises:
             InvalidShapeError: the last axis is not `in`.
@@ -134,8 +138,9 @@ class StackedMLP(FlatParameters):
             raise InvalidShapeError(
                 f"input has {inputs.shape[-1]} features; the network expects {self.widths[0]} on the last axis."
             )
-        views, last = self.views, len(self.widths) - 2
-        stack, rows = self.stack, inputs.shape[-2]
+        views, stack, last, rows = self.views, self.stack, len(self.widths) - 2, inputs.shape[-2]
+        if head is not None:
+            views, stack = {name: view.select(len(stack) - 1, head) for name, view in views.items()}, stack[:-1]
         flowing = inputs.expand(*stack, rows, self.widths[0]).reshape(-1, rows, self.widths[0])  # [copies, B, in]
         for layer in range(last + 1):
             flowing = affine(flowing, views[f"weight{layer}"], views[f"bias{layer}"])

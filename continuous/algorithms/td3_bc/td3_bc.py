@@ -111,7 +111,7 @@ class TD3BCLearner(Learner):
     def policy_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """-lambda Q_1 + imitation, and the imitation alone, mean over rows and entries of the action; [K] each."""
         action = self.policy.of_inputs(batch.state)
-        value = self.critic_online(pairs(batch.state, action))[:, 0, :, 0]  # [K, B]
+        value = self.critic_online(torch.cat((batch.state, action), dim=-1), head=0)[..., 0]  # Q_1, [K, B]
         weight = self.config.value_weight / value.detach().abs().mean(-1)
         distance = (action - batch.action).square().mean((-2, -1))
         return distance - weight * value.mean(-1), distance
