@@ -1,8 +1,8 @@
 """IQL's settings: what there is, what each family of tasks has, and the variants.
 
 Source: Kostrikov, Nair and Levine, "Offline Reinforcement Learning with Implicit Q-Learning" (2021), section 5 and
-appendix B, and the official code: mujoco_config.py for locomotion, kitchen_config.py for Adroit. Other tasks, which
-neither has, get those of locomotion with rewards as they are.
+appendix B, and the official code: its settings for MuJoCo for locomotion, those for the kitchen for Adroit, as the
+paper says. Other tasks, which neither has, get those of locomotion with rewards as they are.
 """
 
 from __future__ import annotations
