@@ -45,7 +45,7 @@ class MOReL(ModelBasedSAC[SoftActorCritic, MOReLConfig]):
     ) -> None:
         super().__init__(table, config, seeds, surroundings)
         sizes = (table.observation_size, table.action_size)
-        self._pessimistic = PessimisticModel(self.model, float(table.reward.min()) - config.halt_cost)
+        self._pessimistic = PessimisticModel(self.model, table.reward.amin() - config.halt_cost)
         self.learner = SoftActorCritic(*sizes, config.learner, seeds, table.rows.device)
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:

@@ -28,13 +28,13 @@ class PessimisticModel:
 
     Args:
         model: the ensemble, whose elites are asked.
-        halt_reward: -kappa, reward units.
+        halt_reward: -kappa, reward units, a scalar.
 
     Attributes:
         threshold: above which a pair is unknown, in the data's units of state, [K]; kept in checkpoints.
     """
 
-    def __init__(self, model: EnsembleDynamics, halt_reward: float) -> None:
+    def __init__(self, model: EnsembleDynamics, halt_reward: Tensor) -> None:
         self._model, self._halt_reward = model, halt_reward
         self.threshold = torch.zeros(len(model.elites), device=model.elites.device)
 

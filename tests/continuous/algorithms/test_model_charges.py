@@ -120,7 +120,7 @@ def test_mobile_charges_the_models_rows_alone_and_bounds_its_targets() -> None:
 def test_morels_detector_is_the_widest_pair_and_its_threshold_is_of_the_data() -> None:
     algorithm = small_morel()
     algorithm.fit_model(None)
-    model = PessimisticModel(algorithm.model, -7.0)
+    model = PessimisticModel(algorithm.model, torch.tensor(-7.0))
     table = algorithm.table
     state, action = table.state[None], table.action[None]
     predictions = member_predictions(algorithm.model, state, action)
@@ -136,7 +136,7 @@ def test_an_unknown_pair_halts_at_its_price_and_a_known_one_goes_on() -> None:
     algorithm = small_morel()
     algorithm.fit_model(None)
     state, action = some_rows(algorithm, 40)
-    model = PessimisticModel(algorithm.model, -7.0)
+    model = PessimisticModel(algorithm.model, torch.tensor(-7.0))
     disagreement = model.disagreement(state, action)
     model.threshold.fill_(float(disagreement.median()))
     unknown = disagreement > model.threshold

@@ -18,10 +18,18 @@ from torch.utils._pytree import tree_leaves
 
 from benchmarks import ampl_steps
 from benchmarks.gpu_measurements import mopo, synthetic_task
+from continuous.algorithms.combo.combo import COMBO
+from continuous.algorithms.combo.config import COMBOConfig, learner
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
+from continuous.algorithms.mobile.config import MOBILEConfig
+from continuous.algorithms.mobile.mobile import MOBILE
 from continuous.algorithms.mopo.config import MOPOConfig
+from continuous.algorithms.morel.config import MOReLConfig
+from continuous.algorithms.morel.morel import MOReL
+from continuous.algorithms.rambo.config import RAMBOConfig
+from continuous.algorithms.rambo.rambo import RAMBO
 from continuous.evaluation.certificates import ModelReturns
 from continuous.model.fit_run import FitRun
 from continuous.model.loss import LikelihoodLoss
@@ -66,6 +74,40 @@ def damo_update() -> Step:
     return owner.update
 
 
+def combo_update() -> Step:
+    table, around = synthetic_task(DEVICE)
+    owner = COMBO(table, COMBOConfig(learner=learner(1.0)), SEEDS, around)
+    owner.buffer.append(owner.table.sample(100, owner.streams["updates"]))
+    return owner.update
+
+
+def mobile_update() -> Step:
+    table, around = synthetic_task(DEVICE)
+    owner = MOBILE(table, MOBILEConfig(penalty_weight=1.0), SEEDS, around)
+    owner.buffer.append(owner.table.sample(100, owner.streams["updates"]))
+    return owner.update
+
+
+def rambo(step: str) -> Callable[[], Step]:
+    def make() -> Step:
+        table, around = synthetic_task(DEVICE)
+        owner = RAMBO(table, RAMBOConfig(adversary_weight=1.0), SEEDS, around)
+        owner._rows = owner.model.standardization.rows(table)
+        found: Step = getattr(owner, step)
+        return found
+
+    return make
+
+
+def morel_rollout() -> Step:
+    table, around = synthetic_task(DEVICE)
+    owner = MOReL(table, MOReLConfig(), SEEDS, around)
+    return lambda: roll_out(
+        owner.rollout_model(), owner.rollout_policy(), table, owner.buffer, length=1, paths=9,
+        streams=owner.streams["rollouts"],
+    ) and None  # fmt: skip
+
+
 def certificate() -> Step:
     owner = mopo(SEEDS, DEVICE, MOPOConfig(penalty_weight=1.0))
     returns = ModelReturns(
@@ -103,6 +145,11 @@ STEPS: dict[str, tuple[Callable[[], Step], int]] = {  # and how many kernels two
     "ampl": (ampl, 805),
     "mopo": (mopo_update, 190),
     "damo": (damo_update, 310),
+    "combo": (combo_update, 290),
+    "mobile": (mobile_update, 250),
+    "rambo cloning": (rambo("_clone"), 70),
+    "rambo adversary": (rambo("_oppose"), 1500),
+    "morel rollout": (morel_rollout, 120),
     "q-moment": (weights(QMomentConfig()), 230),
     "reward test": (weights(QMomentConfig(test_function=RewardTestConfig())), 360),
     "vpm": (weights(VPMConfig()), 160),
@@ -165,7 +212,7 @@ def test_a_step_can_be_recorded_and_has_no_more_kernels_than_it_had(name: str) -
     assert sum(watch.kernels.values()) <= most, watch.kernels.most_common(12)
 
 
-@pytest.mark.parametrize("name", ["ampl", "mopo", "damo", "q-moment", "fit"])
+@pytest.mark.parametrize("name", ["ampl", "mopo", "damo", "combo", "mobile", "rambo adversary", "q-moment", "fit"])
 def test_no_gradient_graph_outlives_a_step(name: str) -> None:
     """A node that does keeps the stream it was made on, and a recording on another one would fail."""
     step = STEPS[name][0]()
