@@ -2,8 +2,8 @@
 
     python -m benchmarks.combo_steps
 
-Updates with their batches at Hopper's sizes, on one thread; contestants take turns, and rates are the best of three
-rounds. "usual, detached" keeps the policy's graph out of COMBO's critics, which the common implementations do not. Both
+Updates with their batches at Hopper's sizes, on one thread; contestants take turns, and rates are the best of
+twelve. "usual, detached" keeps the policy's graph out of COMBO's critics, which the common implementations do not. Both
 algorithms spend their time in products of thousands of rows, which no way of writing makes fewer. Writes
 results/combo_steps.json.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ampl.arithmetic import Arithmetic
-from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
+from benchmarks.ampl_steps import ROWS, Contestants, Step, compared, repeated, synthetic_data
 from benchmarks.plain_combo import CONSERVATIVE_WEIGHT, INCONSISTENCY_WEIGHT, PlainCOMBO, PlainMOBILE
 from benchmarks.plain_mopo import PlainMOPO
 from benchmarks.records import command_line, print_table, write_record
@@ -26,7 +26,7 @@ from continuous.algorithms.mobile.mobile import MOBILE
 from continuous.commands.bench.loops import no_surroundings, synthetic_table
 from continuous.networks.arithmetic import fast_arithmetic, threads
 
-FILL, UPDATES = 50_000, 6  # rows of the model's buffer, and updates of a turn
+FILL, UPDATES, ROUNDS = 50_000, 2, 12  # rows of the model's buffer, updates of a turn, and turns
 WHAT = ("COMBO updates", "MOBILE updates")
 
 
