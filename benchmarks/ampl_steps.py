@@ -61,7 +61,13 @@ Contestants: TypeAlias = dict[str, tuple[Callable[[], AbstractContextManager[Non
 """By name: the arithmetic it runs under, how many seeds it trains, and its steps by what they are."""
 
 
-def compared(contestants: Contestants, what: Sequence[str], count: int, rounds: int) -> list[dict[str, Any]]:
+def compared(
+    contestants: Contestants,
+    what: Sequence[str],
+    count: int,
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[dict[str, Any]]:
     """Rates of contestants that take turns, the best of some rounds; ratios are to "usual", where it has the step."""
     rates: dict[tuple[str, str], float] = {}
     for attempt in range(rounds + 1):
@@ -70,7 +76,7 @@ def compared(contestants: Contestants, what: Sequence[str], count: int, rounds: 
                 if step not in steps:
                     continue
                 with context():
-                    rate = seeds * timed(steps[step])
+                    rate = seeds * timed(steps[step], clock)
                 if attempt:  # the first round warms up
                     rates[step, name] = max(rate, rates.get((step, name), 0.0))
     return [
@@ -85,12 +91,12 @@ def compared(contestants: Contestants, what: Sequence[str], count: int, rounds: 
     ]
 
 
-def timed(step: Step) -> float:
+def timed(step: Step, clock: Callable[[], float] = time.perf_counter) -> float:
     """Steps a second, after as many that bring the caches and the allocator back from the contestant before."""
     step()
-    start = time.perf_counter()
+    start = clock()
     done = step()
-    return done / (time.perf_counter() - start)
+    return done / (clock() - start)
 
 
 def repeated(step: Callable[[], object], count: int) -> Step:
