@@ -37,11 +37,13 @@ from continuous.model.rollout import roll_out
 from continuous.networks import adam as optimizer
 from continuous.networks import streams
 from continuous.networks.streams import SeedStreams
+from continuous.tasks.find import find_task
 from continuous.weights.dualdice import DualDICEConfig
 from continuous.weights.gendice import GenDICEConfig
 from continuous.weights.multi_moment import MultiMomentConfig
 from continuous.weights.q_moment import QMomentConfig, RewardTestConfig
 from continuous.weights.vpm import VPMConfig
+from tests.continuous.algorithms.factories import FACTORIES
 
 SEEDS, DEVICE = [0, 1], "meta"
 WAITING = ("_local_scalar_dense", "nonzero", "equal")  # operations whose result the host reads
@@ -108,6 +110,18 @@ def morel_rollout() -> Step:
     ) and None  # fmt: skip
 
 
+def model_free(name: str, variant: str = "main") -> Callable[[], Step]:
+    """Of an algorithm without a model, with its settings for hopper-medium-v2."""
+
+    def make() -> Step:
+        factory, (table, around) = FACTORIES[name], synthetic_task(DEVICE)
+        made: Any = factory.algorithm
+        step: Step = made(table, factory.settings(find_task("hopper-medium-v2"), variant), SEEDS, around).update
+        return step
+
+    return make
+
+
 def certificate() -> Step:
     owner = mopo(SEEDS, DEVICE, MOPOConfig(penalty_weight=1.0))
     returns = ModelReturns(
@@ -150,6 +164,13 @@ STEPS: dict[str, tuple[Callable[[], Step], int]] = {  # and how many kernels two
     "rambo cloning": (rambo("_clone"), 70),
     "rambo adversary": (rambo("_oppose"), 1500),
     "morel rollout": (morel_rollout, 120),
+    "bc": (model_free("bc"), 45),
+    "bc gaussian": (model_free("bc", "gaussian"), 90),
+    "td3-bc": (model_free("td3-bc"), 225),
+    "iql": (model_free("iql"), 185),
+    "cql": (model_free("cql"), 280),
+    "cql lagrange": (model_free("cql", "lagrange"), 290),
+    "cql rho": (model_free("cql", "rho"), 250),
     "q-moment": (weights(QMomentConfig()), 230),
     "reward test": (weights(QMomentConfig(test_function=RewardTestConfig())), 360),
     "vpm": (weights(VPMConfig()), 160),
@@ -213,6 +234,7 @@ def test_a_step_can_be_recorded_and_has_no_more_kernels_than_it_had(name: str) -
 
 
 @pytest.mark.parametrize("name", ["ampl", "mopo", "damo", "combo", "mobile", "rambo adversary", "q-moment", "fit"])
+@pytest.mark.parametrize("name", ["ampl", "mopo", "damo", "td3-bc", "iql", "cql lagrange", "q-moment", "fit"])
 def test_no_gradient_graph_outlives_a_step(name: str) -> None:
     """A node that does keeps the stream it was made on, and a recording on another one would fail."""
     step = STEPS[name][0]()
