@@ -57,9 +57,10 @@ class PlainODICE(PlainDICE):
         states, actions = self.sizes
         self.twins = nn.ModuleList(normalized_mlp(states, hidden) for _ in range(2))
         self.slow_twins = copy.deepcopy(self.twins)
-        self.policy = Policy(states, actions, policy_hidden)
+        self.policy, self.log_std = mlp(states, actions, policy_hidden), nn.Parameter(torch.zeros(actions))
         self.value_optimizer = torch.optim.Adam(self.twins.parameters(), lr=2e-4)
-        self.policy_optimizer = torch.optim.Adam(self.policy.parameters(), lr=2e-4, weight_decay=1e-4)
+        trained = [*self.policy.parameters(), self.log_std]
+        self.policy_optimizer = torch.optim.Adam(trained, lr=2e-4, weight_decay=1e-4)
 
     def update(self, batch: Mapping[str, Tensor], dual_weight: float = 0.6) -> dict[str, float]:
         """One update of everything."""
@@ -87,9 +88,9 @@ class PlainODICE(PlainDICE):
         self.value_optimizer.step()
         follow(self.slow_twins.parameters(), self.twins.parameters())
         weight = delta.detach().clamp(0.0, 100.0)
-        mean, log_std = self.policy.network(batch["state"]).chunk(2, 1)
-        raw = batch["action"].clamp(-INSIDE, INSIDE).atanh()
-        loss = -(weight * log_density(raw, mean, log_std)).mean()
+        spread = self.log_std.clamp(-5.0, 2.0).exp()
+        density = torch.distributions.Normal(self.policy(batch["state"]).tanh(), spread)
+        loss = -(weight * density.log_prob(batch["action"]).sum(1)).mean()  # type: ignore[no-untyped-call]
         descend(loss, self.policy_optimizer)
         return {"policy": loss.item(), "weight": weight.mean().item()}
 

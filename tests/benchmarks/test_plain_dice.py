@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks.plain_dice import PlainODICE, PlainOptiDICE
+from continuous.algorithms.bc.policy import TanhPolicyConfig
 from continuous.algorithms.odice.learner import ODICELearner, ODICELearnerConfig
 from continuous.algorithms.optidice.learner import OptiDICELearner, OptiDICELearnerConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
@@ -43,16 +44,17 @@ def gradients_of(monkeypatch: pytest.MonkeyPatch, *optimizers: StackedAdam) -> l
 
 def test_odices_gradients_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, host, batch, _ = case_of(PlainODICE, hidden=32, policy_hidden=(24, 24))
-    policy = SquashedGaussianConfig(hidden=(24, 24), lowest_log_std=-5.0)
+    policy = TanhPolicyConfig(hidden=(24, 24), standardized=False, gaussian=True)
     ours = ODICELearner(D, A, ODICELearnerConfig(hidden=(32, 32), policy=policy), [0])
     take_over(ours.policy.network, plain.policy)
     take_over(ours.value_online, *plain.twins)
     take_over(ours.value_target, *plain.slow_twins)
-    taken = gradients_of(monkeypatch, ours.value_optimizer, ours.policy_optimizer)
+    taken = gradients_of(monkeypatch, ours.value_optimizer, *ours.policy_optimizer._each)
     losses = plain.update(host)
     ours.update(batch)
     assert_same_gradients(taken[0], ours.value_online, *plain.twins)
     assert_same_gradients(taken[1], ours.policy.network, plain.policy)
+    torch.testing.assert_close(taken[2][0].flatten(), plain.log_std.grad)
     torch.testing.assert_close(float(ours.sums["policy/loss"][0]), losses["policy"], rtol=1e-5, atol=1e-6)
 
 

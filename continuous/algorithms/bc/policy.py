@@ -150,12 +150,16 @@ class PolicyAdam(nn.Module):
     Args:
         policy: what is trained.
         learning_rate: step size.
+        weight_decay: coupled L2 penalty of all of it.
     """
 
-    def __init__(self, policy: TanhPolicy, learning_rate: float) -> None:
+    def __init__(self, policy: TanhPolicy, learning_rate: float, weight_decay: float = 0.0) -> None:
         super().__init__()
         self._parts = [part for part in (policy.network, policy.spread) if part is not None]
-        self._each = [StackedAdam(part, learning_rate=learning_rate) for part in self._parts]
+        self._each = [
+            StackedAdam(part, learning_rate=learning_rate, weight_decay=dict.fromkeys(part.views, weight_decay))
+            for part in self._parts
+        ]
         self.optimizers = nn.ModuleList(self._each)  # for the state
 
     def set_learning_rate(self, value: float) -> None:

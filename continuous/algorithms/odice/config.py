@@ -13,15 +13,13 @@ from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSche
 from continuous.algorithms.odice.learner import ODICELearnerConfig, ValueGradient
 from continuous.tasks.registry import LOCOMOTION, Family, Task
 
-RETURN_RANGE = 1000.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class ODICEConfig(OfflineConfig):
     """Hyperparameters of deep O-DICE."""
 
     learner: ODICELearnerConfig = field(default_factory=ODICELearnerConfig)
-    scales_rewards: bool = False  # so that the best and the worst episode are RETURN_RANGE apart; true in locomotion
+    return_range: float | None = None  # rewards are scaled so that the episodes' returns span it; None: as they are
     schedule: UpdateSchedule = field(default_factory=UpdateSchedule)
 
 
@@ -39,7 +37,7 @@ VARIANTS: Mapping[str, Callable[[ODICEConfig], ODICEConfig]] = {
 
 def published_config(task: Task, variant: str) -> ODICEConfig:
     """The settings of a variant on a task."""
-    config = ODICEConfig(scales_rewards=task.family in (*LOCOMOTION, Family.LINEAR_GAUSSIAN))
+    config = ODICEConfig(return_range=1000.0 if task.family in (*LOCOMOTION, Family.LINEAR_GAUSSIAN) else None)
     return VARIANTS[variant](_small(config) if task.family is Family.LINEAR_GAUSSIAN else config)
 
 

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 
 from ampl.errors import check_at_least, check_fraction
+from continuous.algorithms.bc.policy import PolicyAdam, TanhPolicy, TanhPolicyConfig
 from continuous.algorithms.learner import Learner
-from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import Gradient, StackedMLP, check_hidden, frozen, relu
 from continuous.networks.streams import cpu_generator
@@ -54,8 +54,8 @@ class ODICELearnerConfig:
     policy_weight_decay: float = 1e-4
     hidden: tuple[int, ...] = (256, 256)  # of V
     normalizes_layers: bool = True  # of V, before each activation
-    policy: SquashedGaussianConfig = field(
-        default_factory=lambda: SquashedGaussianConfig(hidden=(1024, 1024), lowest_log_std=-5.0)
+    policy: TanhPolicyConfig = field(
+        default_factory=lambda: TanhPolicyConfig(hidden=(1024, 1024), standardized=False, gaussian=True)
     )
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class ODICELearner(Learner):
     """
 
     metrics = ("critic/loss", "critic/value_mean", "critic/weight_mean", "critic/gradient_cosine", "policy/loss")
-    policy: SquashedGaussian
+    policy: TanhPolicy
 
     def __init__(
         self,
@@ -100,12 +100,9 @@ class ODICELearner(Learner):
         widths = (observation_size, *config.hidden, 1)
         self.value_online = StackedMLP((len(seeds), 2), widths, activation, generators, device)
         self.value_target = frozen(self.value_online)
-        self.policy = SquashedGaussian(observation_size, action_size, config.policy, seeds, device)
+        self.policy = TanhPolicy(observation_size, action_size, config.policy, seeds, device)
         self.value_optimizer = StackedAdam(self.value_online, learning_rate=config.value_learning_rate)
-        decay = dict.fromkeys(self.policy.network.views, config.policy_weight_decay)
-        self.policy_optimizer = StackedAdam(
-            self.policy.network, learning_rate=config.policy_learning_rate, weight_decay=decay
-        )
+        self.policy_optimizer = PolicyAdam(self.policy, config.policy_learning_rate, config.policy_weight_decay)
 
     @property
     def discount(self) -> float:
@@ -121,8 +118,8 @@ class ODICELearner(Learner):
         """One update of everything."""
         loss, value, delta, cosine = self._update_value(batch)
         weight = delta.clamp(min=0.0, max=_LARGEST_WEIGHT).mean(1)  # over both twins
-        cloning = -(weight * self.policy.log_probability(batch.state, batch.action)).mean(-1)
-        self.policy_optimizer.step(self.policy.network.gradient(cloning.sum()))
+        cloning = -(weight * self.policy.log_probability(self.policy.inputs(batch.state), batch.action)).mean(-1)
+        self.policy_optimizer.step(cloning.sum())
         self.record(loss, value.mean(1), weight, cosine, cloning)
 
     def _update_value(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -15,15 +15,16 @@ The loop is `ampl.training.train`'s.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
 from ampl.interfaces import Actor, State
-from continuous.algorithms.odice.config import RETURN_RANGE, ODICEConfig
+from continuous.algorithms.bc.policy import saved_tanh_action
+from continuous.algorithms.iql.iql import reward_scale
+from continuous.algorithms.odice.config import ODICEConfig
 from continuous.algorithms.odice.learner import ODICELearner
 from continuous.algorithms.offline import OfflineAlgorithm, Surroundings
-from continuous.algorithms.sac.policy import saved_best_action
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
 
@@ -32,7 +33,7 @@ class ODICE(OfflineAlgorithm[ODICELearner, ODICEConfig]):
     """O-DICE for several seeds.
 
     Args:
-        table: the offline data with its own rewards.
+        table: the offline data, rewards scaled.
         config: every hyperparameter.
         seeds: K of them.
         surroundings: of the task and the machine.
@@ -44,14 +45,20 @@ class ODICE(OfflineAlgorithm[ODICELearner, ODICEConfig]):
         self, table: TransitionTable, config: ODICEConfig, seeds: Sequence[int], surroundings: Surroundings
     ) -> None:
         super().__init__(table, config, seeds, surroundings)
-        span = table.return_range if config.scales_rewards else None
-        self._trained = table.changed(reward=table.reward * (RETURN_RANGE / span)) if span else table
         sizes = (table.observation_size, table.action_size)
         self.learner = ODICELearner(*sizes, config.learner, seeds, table.rows.device)
 
+    @classmethod
+    def on_data(
+        cls, table: TransitionTable, settings: ODICEConfig, seeds: Sequence[int], surroundings: Surroundings
+    ) -> Self:
+        """With rewards scaled so that the episodes' returns span what the settings say."""
+        scale = 1.0 if settings.return_range is None else reward_scale(table, settings.return_range)
+        return cls(table.changed(reward=scale * table.reward), settings, seeds, surroundings)
+
     def update(self) -> None:
         """One update of everything."""
-        self.learner.update(self._trained.sample(self.schedule.batch_size, self.streams["updates"]))
+        self.learner.update(self.real_batch())
 
     def best_action(self, state: Tensor, streams: SeedStreams) -> Tensor:
         """The policy's mean."""
@@ -60,4 +67,4 @@ class ODICE(OfflineAlgorithm[ODICELearner, ODICEConfig]):
     @staticmethod
     def saved_actor(sizes: tuple[int, int], settings: Mapping[str, Any], state: State) -> Actor:
         """See the base."""
-        return saved_best_action(sizes, settings["learner"]["policy"], state)
+        return saved_tanh_action(sizes, settings["learner"]["policy"], state)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from continuous.algorithms.algaedice.algaedice import AlgaeDICE
 from continuous.algorithms.algaedice.config import AlgaeDICEConfig
 from continuous.algorithms.algaedice.learner import AlgaeDICELearnerConfig
+from continuous.algorithms.bc.policy import TanhPolicyConfig
 from continuous.algorithms.config import UpdateSchedule
 from continuous.algorithms.odice.config import ODICEConfig
 from continuous.algorithms.odice.learner import ODICELearnerConfig
@@ -20,6 +19,7 @@ from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from tests.continuous.algorithms.small_ampl import line_table, surroundings
 from tests.continuous.algorithms.small_model_based import SAC
 
+CLONE = TanhPolicyConfig(hidden=(12,), standardized=False, gaussian=True)
 POLICY = SquashedGaussianConfig(hidden=(12,))
 SCHEDULE = UpdateSchedule(epochs=10, steps_per_epoch=6, batch_size=32)
 
@@ -35,6 +35,5 @@ def small_algaedice(seeds: Sequence[int] = (0,)) -> AlgaeDICE:
 
 
 def small_odice(seeds: Sequence[int] = (0,)) -> ODICE:
-    learner = ODICELearnerConfig(hidden=(12,), policy=POLICY)
-    table = line_table().changed(episode_return=torch.tensor([1.0, 6.0]).repeat(200))
-    return ODICE(table, ODICEConfig(learner=learner, schedule=SCHEDULE, scales_rewards=True), seeds, surroundings())
+    learner = ODICELearnerConfig(hidden=(12,), policy=CLONE)
+    return ODICE(line_table(), ODICEConfig(learner=learner, schedule=SCHEDULE), seeds, surroundings())
