@@ -45,7 +45,6 @@ def _small(config: ODICEConfig) -> ODICEConfig:
     """Our own, for the tasks lqr-...: small networks that learn fast."""
     learner = replace(
         config.learner,
-        dual_weight=0.9,
         target_rate=0.01,
         value_learning_rate=5e-3,
         policy_learning_rate=1e-3,
