@@ -64,4 +64,6 @@ def preset_notes(task: Task, variant: str, config: MOReLConfig) -> list[str]:
     """That the threshold and the price of halting are reconstructed."""
     if task.family is Family.LINEAR_GAUSSIAN:
         return [OWN_SETTINGS.format(task=task.name)]
-    return ["MOReL's threshold and price of halting are tuned for each dataset; those here are the first of its grids"]
+    return [
+        "MOReL's threshold and price of halting are tuned for each dataset; those here are of the lower ends of its grids"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
 from continuous.tasks.find import find_task
 from continuous.tasks.registry import TASKS
+from tests.continuous.algorithms.factories import FACTORIES
 
 ROBOTS = ("halfcheetah", "hopper", "walker2d")
 KINDS = ("random", "medium", "medium-replay", "medium-expert")
@@ -38,6 +40,13 @@ def damo_setting(name: str) -> tuple[float, float]:
     """h and alpha."""
     config = damo_presets.main_config(find_task(name))
     return config.schedule.rollout_length, config.learner.alpha
+
+
+def baseline_setting(name: str, algorithm: str) -> tuple[float, float]:
+    """h and what the model is distrusted by."""
+    config = FACTORIES[algorithm].settings(find_task(name), "main")
+    weights = {"combo": "learner.conservative_weight", "rambo": "adversary_weight", "mobile": "penalty_weight"}
+    return config.schedule.rollout_length, attrgetter(weights[algorithm])(config)
 
 
 def assert_sums(setting: Callable[[str], tuple[float, float]], version: str, expected: str) -> None:
@@ -69,6 +78,19 @@ def test_the_kits_settings_sum_up_to_its_suggestions_and_to_the_papers_on_random
 
 def test_damos_settings_sum_up_to_those_of_table_4() -> None:
     assert_sums(damo_setting, "v2", "20 20 14 | 3.2 10 7 | 15 11 15 13 | 4.1 4.5 4.6 7")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [
+        ("combo", "20 20 8 | 6.5 11 11 | 15 11 11 11 | 1.5 10.5 1.5 15"),
+        ("rambo", "20 14 17 | 9e-4 12e-4 3e-4 | 12 15 12 12 | 3e-4 6e-4 6e-4 9e-4"),
+        ("mobile", "20 20 12 | 3.1 8.1 4.5 | 15 15 11 11 | 7.5 2.5 0.7 5"),
+    ],
+)
+def test_the_baselines_settings_sum_up_to_those_of_their_codes(algorithm: str, expected: str) -> None:
+    """OfflineRL-Kit's suggestions (COMBO's with ours on random data, MOBILE's) and RAMBO's configurations."""
+    assert_sums(partial(baseline_setting, algorithm=algorithm), "v2", expected)
 
 
 def test_variants_without_a_penalty_keep_the_rollout_lengths_of_tasks_that_are_not_in_the_table() -> None:
