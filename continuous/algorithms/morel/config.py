@@ -64,6 +64,4 @@ def preset_notes(task: Task, variant: str, config: MOReLConfig) -> list[str]:
     """That the threshold and the price of halting are reconstructed."""
     if task.family is Family.LINEAR_GAUSSIAN:
         return [OWN_SETTINGS.format(task=task.name)]
-    return [
-        "MOReL's threshold and price of halting are tuned for each dataset; those here are of the lower ends of its grids"
-    ]
+    return ["MOReL tunes its threshold and its price of halting for each dataset; here they are the same for all"]
