@@ -93,7 +93,8 @@ class SquashedGaussian(nn.Module):
         if noise.dim() > mean.dim():
             mean, log_std = mean[..., None, :], log_std[..., None, :]
         raw = torch.addcmul(mean, log_std.exp(), noise)
-        return raw.tanh(), raw, log_density(raw, noise, log_std)
+        density = log_density(raw, noise, log_std)  # before the tanh: gradients add up in this order
+        return raw.tanh(), raw, density
 
     def log_probability(self, state: Tensor, action: Tensor) -> Tensor:
         """Of given actions [K, B, A] at states [K, B, D], nats, [K, B]; one on the edge counts as a trifle inside."""
