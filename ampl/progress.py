@@ -92,7 +92,7 @@ class _Display(Progress):
             disable=not (alone and sys.stderr.isatty()),
             get_time=lambda: time.monotonic(),
         )
-        self._next_line = time.monotonic() + QUIET_SECONDS
+        self._next_line, self._said = time.monotonic() + QUIET_SECONDS, ""
 
     @contextmanager
     def bar(self, label: str, total: int | None) -> Iterator[Bar]:
@@ -102,7 +102,7 @@ class _Display(Progress):
         try:
             yield Bar(self, number)
             *outer, task = self.tasks
-            if self.disable and not outer and _seconds(task) >= QUIET_SECONDS:
+            if self.disable and not outer and _seconds(task) >= QUIET_SECONDS and self._said != _count(task):
                 print_note(_text(task))
         finally:
             self.remove_task(number)
@@ -112,6 +112,7 @@ class _Display(Progress):
         if self.disable and time.monotonic() >= self._next_line:
             *outer, inner = self.tasks
             print_note(" > ".join([*map(_count, outer), _text(inner)]))
+            self._said = "" if outer else _count(inner)
             self._next_line = time.monotonic() + LINE_SECONDS
 
     def stop(self) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Space, Tuple, flatten
 
 from ampl.errors import AmplError, InvalidArgumentError
+from continuous.environments.opengl import check_opengl
 from continuous.tasks.own import Portable, find_function, name_of, unscaled
 from continuous.tasks.registry import Task
 
@@ -123,6 +124,7 @@ def make(text: str, made: Callable[[], Any] | None = None, **options: Any) -> An
     except InvalidArgumentError:
         raise
     except (Exception, SystemExit) as error:  # whatever the environment's own code raises
+        check_opengl()
         why = " ".join(str(error).split())[:300]
         raise InvalidArgumentError(
             f"the environment {shown(text)} cannot be made ({type(error).__name__}: {why}); {_EXPECTED}."

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from ampl.errors import InvalidArgumentError
+from continuous.environments.opengl import check_opengl
 from continuous.environments.robot import Robot
 from continuous.environments.simulator import Simulator
 from continuous.linear_gaussian.tasks import find_linear_gaussian
@@ -21,8 +22,9 @@ def robot_for(task: Task) -> Robot:
 
     Raises:
         MissingPackageError: an Adroit task without gymnasium-robotics.
-        InvalidArgumentError: the HIV task, which is no robot.
+        InvalidArgumentError: the HIV task, which is no robot, or see `check_opengl`.
     """
+    check_opengl()
     with _compiling:
         match task.family:
             case Family.GYM_MUJOCO | Family.GYM_MUJOCO_V0:
@@ -115,8 +117,10 @@ def environment_for(task: Task, render_mode: str | None = None) -> Any:
 
     Raises:
         MissingPackageError: an Adroit task without gymnasium-robotics.
-        InvalidArgumentError: an environment of the user's that cannot be made.
+        InvalidArgumentError: an environment of the user's that cannot be made, or see `check_opengl`.
     """
+    if task.family is not Family.OWN:
+        check_opengl()
     with _compiling:
         match task.family:
             case Family.GYM_MUJOCO | Family.GYM_MUJOCO_V0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import traceback
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
@@ -119,12 +120,23 @@ class _Frames:
         try:
             picture: Any = self._environment.render()
         except (mujoco.FatalError, ImportError, AttributeError, RuntimeError) as error:
+            _silence_viewer(error)
             raise InvalidArgumentError(
                 "MuJoCo finds no OpenGL to render with; set MUJOCO_GL=egl or MUJOCO_GL=osmesa and start again."
             ) from error
         except gymnasium.error.Error as error:  # such as a package that is not installed
             raise InvalidArgumentError(f"the environment cannot be drawn: {error}") from error
         return np.asarray(picture, dtype=np.uint8)
+
+
+def _silence_viewer(error: Exception) -> None:
+    """A viewer whose OpenGL failed while it was made has nothing to free, and would say so when it is deleted."""
+    from gymnasium.envs.mujoco.mujoco_rendering import OffScreenViewer
+
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        viewer = frame.f_locals.get("self")
+        if isinstance(viewer, OffScreenViewer):
+            viewer.free = lambda: None
 
 
 def _writer_module(suffix: str) -> Any:

@@ -114,7 +114,11 @@ def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[s
     task, method = best = max(scores, key=lambda place: scores[place])
     finding = f"Highest mean of the last ten: {scores[best]:.1f}, {' '.join(method)} on {task}"
     runs = [run for there in drawn.values() for run in there]
-    batches = [place for place, there in drawn.items() if not _certified(there)]
+    batches = [
+        place
+        for place, there in drawn.items()
+        if not _certified(there) and any(len(curve.values) for curve in _values(there))
+    ]
     subtitle = "Lines: means over seeds; bands: lowest to highest seed."
     values = "Values: of the starts of evaluation episodes where runs recorded a certificate"
     values += f"; otherwise means over batches: {_names(batches)}." if batches else "."

@@ -30,6 +30,7 @@ from figures.inputs.scores import provenance
 from figures.inputs.weights import read_exact_weights, read_weights
 
 _PREFIX = "lqr-"
+_FIRST = ("ampl", "damo", "mopo")  # algorithms; the others follow
 _MOST_TASKS, _MOST_METHODS = 3, 6
 _TRUTH = "truth/discounted_return"
 _PROMISES = {"the model": "certificate/model_return", "the critics": "certificate/value_estimate"}
@@ -50,7 +51,10 @@ def draw(folder: Path) -> Figure:
         command = train_command("lqr-pointmass", MAIN, algorithm="mopo", out=folder)
         raise InvalidFileError(f"no scored run on a task {_PREFIX}... below {folder}. `{command}` makes one.")
     tasks = sorted({run.task for run in runs})[:_MOST_TASKS]
-    methods = sorted({(run.algorithm, run.label) for run in runs if run.task in tasks})[:_MOST_METHODS]
+    methods = sorted({(run.algorithm, run.label) for run in runs if run.task in tasks})
+    methods.sort(key=lambda method: method[0] not in _FIRST)
+    methods, left_out = methods[:_MOST_METHODS], methods[_MOST_METHODS:]
+    runs = [run for run in runs if run.task in tasks and (run.algorithm, run.label) in methods]
     weighted = {(run.task, run.algorithm, run.label): found for run in reversed(runs) if (found := _weights(run))}
     columns = 4 if any(task in tasks for task, *_ in weighted) else 3
     figure = new_figure(4.0 * columns + 1.0, 1.8 + 3.4 * len(tasks))
@@ -79,7 +83,9 @@ def draw(folder: Path) -> Figure:
         Line2D([], [], color=_GRAY, linestyle=":", label="behavior"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
-    headline(figure, *_finding(runs, tasks[0]))
+    finding, subtitle, origin = _finding(runs, tasks[0])
+    missing = f"Not drawn, beyond {_MOST_METHODS} methods: {', '.join(map(' '.join, left_out))}." if left_out else ""
+    headline(figure, finding, subtitle, missing, origin)
     return figure
 
 

@@ -62,7 +62,7 @@ def draw(folder: Path) -> Figure:
     headline(
         figure,
         _finding({task: by_task[task] for task in tasks}),
-        "Each line above is a seed, each line below a mean over seeds.",
+        "Each line above is a seed, each line below a mean over seeds; of each task its method of the most updates.",
         "Gray lines: mean and best episode of the data, if recorded; dotted: published, full length, original data.",
         f"Not drawn: {', '.join(left_out)}." if left_out else "",
         provenance(drawn),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gymnasium.envs.mujoco.mujoco_rendering import OffScreenViewer
 
 from ampl.errors import ForeignFileError, InvalidArgumentError, MissingPackageError
 from continuous.environments.registry import environment_for
@@ -52,10 +54,15 @@ def test_without_opengl_the_error_says_what_to_set(tmp_path: Path, monkeypatch: 
 
     environment = environment_for(find_task("maze2d-umaze-v1"), render_mode="rgb_array")
 
-    def fail() -> np.ndarray:
+    def fail(*_: object) -> np.ndarray:
         raise mujoco.FatalError("an OpenGL platform library has not been loaded")
 
-    monkeypatch.setattr(environment, "render", fail)
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    monkeypatch.setattr(OffScreenViewer, "_get_opengl_backend", fail)  # leaves a viewer that has nothing to free
+    monkeypatch.setattr(environment, "render", lambda: OffScreenViewer(None, None, 8, 8))
     with pytest.raises(InvalidArgumentError, match="MUJOCO_GL=egl"):
         record_video(tmp_path / "film.gif", environment, uniform_policy(2), 0)
+    gc.collect()
+    assert not complaints
     assert not list(tmp_path.iterdir())

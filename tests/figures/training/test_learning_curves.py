@@ -53,6 +53,7 @@ def test_values_are_certificates_and_otherwise_batch_means(tmp_path: Path) -> No
 
 def test_where_all_runs_have_a_certificate_no_batch_means_are_mentioned(tmp_path: Path) -> None:
     write(tmp_path, certificate=1.0, value_mean=3.0)
+    write(tmp_path, algorithm="bc")  # it values nothing
     assert "batches" not in words(drawn(tmp_path))
 
 

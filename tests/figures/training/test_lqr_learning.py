@@ -43,3 +43,12 @@ def test_exact_weights_that_are_none_are_one_line(tmp_path: Path, exact: np.ndar
     write_lqr_run(tmp_path, "ampl", weights=np.ones(3), exact_weights=exact)
     with pytest.raises(InvalidFileError, match=r"epoch_0010.npz does not hold exact weights: expected \[3\]"):
         draw("lqr-learning", tmp_path)
+
+
+def test_the_papers_methods_come_first_and_what_has_no_room_is_named(tmp_path: Path) -> None:
+    for algorithm in ("algaedice", "bc", "combo", "cql", "iql", "mopo", "td3-bc"):
+        write_lqr_run(tmp_path, algorithm)
+    figure = draw("lqr-learning", tmp_path)
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["mopo main", "algaedice main"]
+    assert "Not drawn, beyond 6 methods: td3-bc main." in " ".join(texts(figure)).replace("\n", " ")
+    assert "td3-bc" not in figure.caption.finding
