@@ -136,7 +136,7 @@ def _silence_viewer(error: Exception) -> None:
     for frame, _ in traceback.walk_tb(error.__traceback__):
         viewer = frame.f_locals.get("self")
         if isinstance(viewer, OffScreenViewer):
-            viewer.free = lambda: None
+            vars(viewer)["free"] = lambda: None
 
 
 def _writer_module(suffix: str) -> Any:

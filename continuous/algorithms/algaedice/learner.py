@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ampl.errors import check_at_least, check_fraction, check_positive
+from ampl.errors import InvalidArgumentError, check_at_least, check_fraction, check_positive
 from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.networks.stacks import FlatParameters
@@ -52,7 +52,8 @@ class AlgaeDICELearnerConfig:
     def __post_init__(self) -> None:
         """Checks the ranges."""
         check_positive("alpha", self.alpha, "Without it nothing holds the policy near the data.")
-        check_at_least("exponent", self.exponent, 1.0 + 1e-6, "f* is strictly convex.")
+        if not self.exponent > 1.0:
+            raise InvalidArgumentError(f"exponent is {self.exponent!r}; expected more than 1: f* is strictly convex.")
         check_fraction("online_share", self.online_share)
         check_at_least("orthogonality", self.orthogonality, 0.0, "0 switches it off.")
 

@@ -46,8 +46,9 @@ class OptiDICE(OfflineAlgorithm[OptiDICELearner, OptiDICEConfig]):
         self, table: TransitionTable, config: OptiDICEConfig, seeds: Sequence[int], surroundings: Surroundings
     ) -> None:
         super().__init__(table, config, seeds, surroundings)
-        self._mean, self._std = table.state.mean(0), table.state.std(0).clamp(min=1e-6)
-        reward = (table.reward - table.reward.mean()) / table.reward.std().clamp(min=1e-10)
+        one = min(1, table.n_transitions - 1)  # a single transition has no deviation
+        self._mean, self._std = table.state.mean(0), table.state.std(0, correction=one).clamp(min=1e-6)
+        reward = (table.reward - table.reward.mean()) / table.reward.std(correction=one).clamp(min=1e-10)
         columns = {name: self._standardized(getattr(table, name)) for name in ("state", "next_state", "start_state")}
         self._trained = table.changed(reward=config.reward_scale * reward, **columns)
         sizes = (table.observation_size, table.action_size)

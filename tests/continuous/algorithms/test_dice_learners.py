@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ampl.errors import InvalidArgumentError
 from continuous.algorithms.algaedice.learner import AlgaeDICEDraws, AlgaeDICELearner, AlgaeDICELearnerConfig, overlap
 from continuous.algorithms.odice.learner import ODICELearner, ODICELearnerConfig, ValueGradient, add_orthogonal
 from continuous.algorithms.odice.learner import conjugate_value as chi_squared_conjugate
@@ -22,6 +23,7 @@ from continuous.algorithms.optidice.learner import (
     log_conjugate_slope,
 )
 from continuous.algorithms.optidice.mixture import SquashedMixture, log_probability
+from continuous.algorithms.optidice.optidice import OptiDICE
 from continuous.networks.stacks import Gradient, StackedMLP, relu
 from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import Batch
@@ -186,3 +188,17 @@ def test_optidice_is_trained_on_standardized_columns() -> None:
     torch.testing.assert_close(trained.state.mean(0), torch.zeros(2), atol=1e-5, rtol=0.0)
     torch.testing.assert_close(trained.state.std(0), torch.ones(2))
     assert float(trained.reward.std()) == pytest.approx(0.1)
+
+
+def test_optidice_takes_a_single_transition_though_it_has_no_deviation() -> None:
+    whole = small_optidice()
+    alone = OptiDICE(line_table().selected(torch.tensor([3])), whole.settings, (0,), whole.surroundings)
+    for _ in range(2):
+        alone.update()
+    assert alone.learner.is_sound() == [True]
+    assert all(torch.isfinite(tensor).all() for tensor in alone.tensors().values())
+
+
+def test_algaedices_exponent_is_above_one() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"exponent is 1.0; expected more than 1"):
+        AlgaeDICELearnerConfig(exponent=1.0)
