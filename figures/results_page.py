@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ampl.errors import InvalidFileError
+from ampl.errors import AmplError, InvalidFileError, missing_file
 from ampl.files import read_json, write_bytes
 from ampl.markdown import as_markdown
-from ampl.printing import print_line
+from ampl.printing import print_line, print_note
 from ampl.randomness import stream
 from ampl.statistics import bootstrap_interval, mean_over_tasks, over_seeds
 from figures.compare.rows import Measure, Policies, Row, rows_by_task
@@ -53,10 +54,19 @@ def page(text: str, made: str) -> str:
     return f"{before}{BEGIN}\n{made}\n{END}{after}"
 
 
-def main() -> None:
-    """Writes the page."""
-    write_bytes(PAGE, page(PAGE.read_text(encoding="utf-8"), table()).encode())
+def main() -> int:
+    """Writes the page and gives the exit code; where page or runs are missing, a line says so instead."""
+    try:
+        if not PAGE.is_file():
+            raise missing_file(PAGE, "Start this in the project's folder.")
+        if not find_nested_runs([RESULTS]):
+            raise InvalidFileError(f"no run below {RESULTS}: {PAGE} stays as it is. Put runs of `ampl train` there.")
+        write_bytes(PAGE, page(PAGE.read_text(encoding="utf-8"), table()).encode())
+    except AmplError as error:
+        print_note(f"error: {error}")
+        return 2
     print_line(str(PAGE))
+    return 0
 
 
 def _cells(row: Row) -> Sequence[str]:
@@ -116,4 +126,4 @@ def _line(cells: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

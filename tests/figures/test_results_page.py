@@ -8,7 +8,7 @@ import pytest
 
 from ampl.errors import InvalidFileError
 from ampl.files import write_json
-from figures.results_page import BEGIN, END, PAGE, page, table
+from figures.results_page import BEGIN, END, PAGE, main, page, table
 from tests.figures.inputs.synthetic_runs import write_run
 
 TASK = "hopper-medium-v2"
@@ -42,3 +42,17 @@ def test_only_what_is_between_the_marks_is_replaced() -> None:
 def test_the_committed_page_has_the_table_of_the_committed_runs() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert text == page(text, table()), "run `make results`"
+
+
+def test_without_page_or_runs_one_line_says_so_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main() == 2
+    (tmp_path / PAGE).parent.mkdir()
+    (tmp_path / PAGE).write_text(f"{BEGIN}\nold\n{END}\n")
+    assert main() == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "does not exist. Start this in the project's folder." in first
+    assert "no run below results" in second
+    assert (tmp_path / PAGE).read_text() == f"{BEGIN}\nold\n{END}\n"
