@@ -111,12 +111,12 @@ def _schedule(run: Run) -> str:
 
 
 def settings_table(runs: Iterable[Run]) -> Table | None:
-    """A row for each setting that differs between runs of one algorithm, with the runs that have each value."""
+    """A row for each setting that differs between runs of one algorithm, exact or deep, with those of each value."""
     rows = []
-    by_algorithm: dict[str, list[Run]] = {}
+    by_algorithm: dict[tuple[str, bool], list[Run]] = {}
     for run in runs:
-        by_algorithm.setdefault(run.algorithm, []).append(run)
-    for algorithm, there in sorted(by_algorithm.items()):
+        by_algorithm.setdefault((run.algorithm, run.exact), []).append(run)
+    for (algorithm, _), there in sorted(by_algorithm.items()):
         for key in dict.fromkeys(key for run in there for key in run.configuration):
             values: dict[str, list[str]] = {}
             for run in there:

@@ -63,7 +63,7 @@ def draw(folder: Path) -> Figure:
     finding = f"{int((gaps <= 0.0).sum())} of {len(gaps)} deep critics promise at most what their policy earns"
     left_out = f"{len(every) - len(rows)} rows are left out, the last by name." if len(every) > len(rows) else ""
     subtitle = "Means over each seed's last evaluations; values and returns are of the same starts."
-    entropy = "Values of soft actor-critics include the entropy that training pays for."
+    entropy = "Values of AlgaeDICE, DAMO, MOPO, MOReL and RAMBO include the entropy that training pays for."
     headline(
         figure, finding, subtitle, entropy, left_out, _largest(seeds, gaps), provenance(seed.run for seed in seeds)
     )

@@ -6,14 +6,18 @@ import base64
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ampl.errors import AmplError
 from ampl.files import SIGNATURE
+from figures.inputs.runs import find_all_runs
 from figures.registry import FIGURES, TableFromRuns
 from figures.report.command import Report
+from figures.report.facts import settings_table
+from tests.figures.inputs.synthetic_runs import write_run
 from tests.figures.report.html_page import SHOWN_RECORDS, Page
 
 
@@ -51,6 +55,16 @@ def test_settings_that_differ_are_a_table(written: Path) -> None:
     row = cells.index("penalty_weight")
     assert cells[row - 1] == "mopo"
     assert "2.5: hopper-medium-v2/main, penalty_weight=2.5" in cells[row + 1]
+
+
+def test_settings_of_an_algorithms_exact_runs_are_not_compared_with_those_of_its_deep_ones(tmp_path: Path) -> None:
+    write_run(tmp_path, "hopper-medium-v2", algorithm="cql")
+    (deep,) = find_all_runs(tmp_path)
+    exact = replace(deep, exact=True, configuration={"alpha": 0.05})
+    assert settings_table([deep, exact]) is None
+    table = settings_table([deep, exact, replace(exact, configuration={"alpha": 0.1})])
+    assert table is not None
+    assert [row[:2] for row in table.rows] == [("cql", "alpha")]
 
 
 def test_nothing_is_wider_than_the_page_but_scrolls_in_its_own_box(written: Path) -> None:
