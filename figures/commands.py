@@ -24,9 +24,9 @@ class Figure:
     name: tyro.conf.Positional[str]
     """from records: proposition2, theorem1, theorem1-constant, alternation, estimation-error, mopo-tradeoff,
     damo-gap, damo-maximin, figure2-truth, return-gap-finite, figure2-continuous, weights-published,
-    weights-help-finite; from runs: figure1, figure2, learning-curves, reached-score, lqr-learning, return-gap,
-    theorem1-deep, weights-help, table1, table2, mopo-table1, mopo-table2, mopo-table3, damo-table2,
-    damo-alignment, damo-training, damo-alpha, damo-values"""
+    weights-help-finite, conservatism; from runs: figure1, figure2, learning-curves, reached-score, lqr-learning,
+    return-gap, theorem1-deep, weights-help, table1, table2, mopo-table1, mopo-table2, mopo-table3, damo-table2,
+    damo-alignment, damo-training, damo-alpha, damo-values, conservatism-deep"""
     runs: Path = _DEFAULT_RUNS
     """folder of all runs, or of one task's, whose `records` holds what experiments found; the default is made if it is
     not there"""

@@ -172,7 +172,8 @@ def test_a_discount_next_to_one_is_no_counterexample(capsys: pytest.CaptureFixtu
     shown = " ".join(capsys.readouterr().out.split())
     assert "nan" not in shown.split()
     records = read_claims(Path("claims.json"))
-    assert {record.claim for record in records} == FINITE - {"mopo-value-error-w1"}  # of at most 6 pairs
+    left_out = {"mopo-value-error-w1", "cql-3.2-sampled", "rambo-model-gradient", "rambo-model-gradient-baseline"}
+    assert {record.claim for record in records} == FINITE - left_out  # of at most 6 pairs, or not so near to one
     undecided = {record.claim for record in records if record.undecided}
     assert undecided <= {"primal-regularization-positive", "moment-determines-weights"}
 

@@ -43,7 +43,7 @@ def write_returns(
     table = MetricsTable(path / "metrics.csv")
     for epoch, value in enumerate(returns, start=1):
         score = {} if scores is None else {SCORE: scores[epoch - 1]}
-        table.append(epoch, {RETURN: value} | score)
+        table.append(epoch, {RETURN: value, "evaluation/return_spread": 1.0} | score)
     return path
 
 

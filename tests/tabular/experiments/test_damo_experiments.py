@@ -47,8 +47,8 @@ def test_the_alternation_records_both_variants_from_the_same_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alternation, "TASKS", ("random-10x3",))
-    monkeypatch.setattr(alternation, "_SEEDS", (0, 1))
-    monkeypatch.setattr(alternation, "_EPOCHS", 7)
+    monkeypatch.setattr(alternation, "SEEDS", (0, 1))
+    monkeypatch.setattr(alternation, "EPOCHS", 7)
     alternation.alternation(tmp_path / "record.npz")
     record = np.load(tmp_path / "record.npz")
     returns = record["true_return"]
