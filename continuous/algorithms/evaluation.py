@@ -17,6 +17,7 @@ from torch import Tensor
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Array, Metrics, State
 from ampl.interfaces import Evaluation as Evaluated
+from continuous.algorithms.learner import ValueLearner
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.offline import AnyAlgorithm
 from continuous.evaluation.certificates import ModelReturns
@@ -137,8 +138,9 @@ class TaskEvaluation:
             else:
                 action = algorithm.best_action(start, SeedStreams(algorithm.seeds, "certificate", start.device))
                 length = torch.full_like(start[..., 0], 1.0 / (1.0 - algorithm.learner.discount))  # as if nothing ends
-            if algorithm.learner.critics is not None:
-                value = algorithm.learner.action_value(start, action).amin(1)  # [K, E]
+            learner = algorithm.learner
+            if isinstance(learner, ValueLearner):
+                value = learner.action_value(start, action).amin(1)  # [K, E]
                 found["certificate/value_estimate"] = algorithm.in_reward_units(value, length).mean(-1)
         return {name: column.cpu().numpy() for name, column in found.items()}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from ampl.interfaces import Actor
 from ampl.interfaces import Policy as ActingPolicy
-from continuous.networks.stacks import FlatParameters
+from continuous.networks.stacks import FlatParameters, StackedMLP
 
 
 class LearnedPolicy(ActingPolicy, Protocol):
@@ -50,15 +52,6 @@ class Learner(nn.Module, ABC):
         """gamma."""
 
     @property
-    @abstractmethod
-    def critics(self) -> FlatParameters | None:
-        """The twin critics, [K, 2] networks; None for a learner without values, whose `action_value` is not called."""
-
-    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
-        """The twin critics at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
-        raise NotImplementedError
-
-    @property
     def levels(self) -> Mapping[str, Tensor]:
         """Metrics as they are at the end of an epoch, [K] each."""
         return {}
@@ -82,6 +75,103 @@ class Learner(nn.Module, ABC):
             total.zero_()
 
     def is_sound(self) -> list[bool]:
-        """Whether all parameters of the policy and the critics are finite, seed by seed."""
-        sound = self.policy.network.is_finite()
-        return (sound if self.critics is None else sound & self.critics.is_finite()).tolist()
+        """Whether all parameters of the policy, and of critics if there are any, are finite, seed by seed."""
+        return self._finite().tolist()
+
+    def _finite(self) -> Tensor:
+        """The same on the device, [K] of bool."""
+        return self.policy.network.is_finite()
+
+
+class ValueLearner(Learner):
+    """A learner whose critics value the policy's actions."""
+
+    @property
+    @abstractmethod
+    def critics(self) -> FlatParameters:
+        """The twin critics, [K, 2] networks."""
+
+    @abstractmethod
+    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
+        """The twin critics at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
+
+    def _finite(self) -> Tensor:
+        return super()._finite() & self.critics.is_finite()
+
+
+class Decay(StrEnum):
+    """How the policy's learning rate changes from epoch to epoch."""
+
+    NONE = "none"
+    COSINE = "cosine"  # to zero over the epochs of the run: OfflineRL-Kit, for MOPO's policy and DAMO's
+
+
+class TwinCriticConfig(Protocol):
+    """What a `TwinCriticLearner` is told."""
+
+    @property
+    def discount(self) -> float:
+        """gamma."""
+
+    @property
+    def policy_learning_rate(self) -> float:
+        """At first."""
+
+    @property
+    def policy_learning_rate_decay(self) -> Decay:
+        """From then on."""
+
+
+class PolicyOptimizer(Protocol):
+    """Something that trains a policy."""
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Of all steps from now on."""
+
+
+class TwinCriticLearner(ValueLearner):
+    """A learner with twin critics of (s, a), and a policy whose learning rate may decay over the epochs.
+
+    Attributes:
+        config: hyperparameters.
+        critic_online: [K, 2] networks from (s, a) to one value.
+        policy_optimizer: of the policy.
+    """
+
+    config: TwinCriticConfig
+    critic_online: StackedMLP
+    policy_optimizer: PolicyOptimizer
+
+    @property
+    def discount(self) -> float:
+        """gamma."""
+        return self.config.discount
+
+    @property
+    def critics(self) -> StackedMLP:
+        """Those that are trained."""
+        return self.critic_online
+
+    def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
+        """Over how many epochs the policy's learning rate decays, if it does."""
+        decays = self.config.policy_learning_rate_decay is not Decay.NONE
+        return {"policy_learning_rate_decay_epochs": epochs} if decays else {}
+
+    def begin_epoch(self, done: int, epochs: int) -> None:
+        """Sets the policy's learning rate for the epoch after `done` of `epochs`."""
+        if self.config.policy_learning_rate_decay is Decay.COSINE:
+            self.policy_optimizer.set_learning_rate(cosine_decay(self.config.policy_learning_rate, done, epochs))
+
+    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
+        """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
+        return self.critic_online(pairs(state, action))[..., 0]
+
+
+def cosine_decay(initial: float, done: int, epochs: int) -> float:
+    """A learning rate after `done` of `epochs`: the initial one at none, half of it half-way, zero at the end."""
+    return 0.5 * initial * (1.0 + math.cos(math.pi * done / epochs))
+
+
+def pairs(state: Tensor, action: Tensor) -> Tensor:
+    """(s, a) for both twins, [K, 1, B, D + A]."""
+    return torch.cat((state, action), dim=-1).unsqueeze(-3)

@@ -16,7 +16,7 @@ from ampl.errors import check_at_least
 from continuous.algorithms.ampl.critic import TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator, Pairs, raw_action
 from continuous.algorithms.ampl.policy import StackedPolicy
-from continuous.algorithms.learner import Learner
+from continuous.algorithms.learner import ValueLearner
 from continuous.model.ensemble import EnsembleDynamics
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import StackedMLP, frozen
@@ -67,7 +67,7 @@ class Draws:
     label_uniform: Tensor  # in [0, 1), as many as true rows
 
 
-class ActorCritic(Learner):
+class ActorCritic(ValueLearner):
     """Policy, critics and discriminator of K seeds, and their joint iteration.
 
     Args:

@@ -43,10 +43,6 @@ class Imitation(Learner):
         """gamma."""
         return self._config.discount
 
-    @property
-    def critics(self) -> None:
-        """There are none."""
-
     def update(self, batch: Batch) -> None:
         """One step of the policy."""
         inputs = self.policy.inputs(batch.state)

@@ -13,8 +13,9 @@ from enum import StrEnum
 
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
+from continuous.algorithms.learner import Decay
 from continuous.algorithms.mopo.config import KIT_DYNAMICS, largest_state
-from continuous.algorithms.sac.learner import Decay, small_learner
+from continuous.algorithms.sac.learner import small_learner
 from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import Family, Task, TransitionMode
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ampl.errors import InvalidArgumentError, check_at_least, check_fraction, check_positive
 from continuous.algorithms.bc.policy import TanhPolicyConfig
 from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, small_settings
-from continuous.algorithms.sac.learner import Decay
+from continuous.algorithms.learner import Decay
 from continuous.networks.stacks import check_hidden
 from continuous.tasks.registry import LOCOMOTION, Family, Task, TransitionMode
 

@@ -21,9 +21,8 @@ from ampl.errors import InvalidArgumentError
 from ampl.interfaces import State
 from continuous.algorithms.bc.policy import PolicyAdam, TanhPolicy, saved_tanh_action
 from continuous.algorithms.iql.config import IQLConfig
-from continuous.algorithms.learner import Learner
+from continuous.algorithms.learner import TwinCriticLearner, pairs
 from continuous.algorithms.offline import OfflineAlgorithm, Surroundings
-from continuous.algorithms.sac.learner import Decay, cosine_decay, pairs
 from continuous.networks.acting import TanhAction
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import StackedMLP, frozen, relu
@@ -31,7 +30,7 @@ from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import Batch, TransitionTable
 
 
-class IQLLearner(Learner):
+class IQLLearner(TwinCriticLearner):
     """Policy, value and twin critics of K seeds.
 
     Args:
@@ -42,6 +41,8 @@ class IQLLearner(Learner):
 
     metrics = ("critic/loss", "critic/value_mean", "value/loss", "value/mean", "policy/loss", "policy/advantage_mean")
     policy: TanhPolicy
+    config: IQLConfig
+    policy_optimizer: PolicyAdam
 
     def __init__(self, table: TransitionTable, config: IQLConfig, seeds: Sequence[int]) -> None:
         device, (states, actions) = table.rows.device, (table.observation_size, table.action_size)
@@ -56,30 +57,6 @@ class IQLLearner(Learner):
         self.critic_optimizer = StackedAdam(self.critic_online, learning_rate=config.critic_learning_rate)
         self.value_optimizer = StackedAdam(self.value, learning_rate=config.value_learning_rate)
         self.policy_optimizer = PolicyAdam(self.policy, config.policy_learning_rate)
-
-    @property
-    def discount(self) -> float:
-        """gamma."""
-        return self.config.discount
-
-    @property
-    def critics(self) -> StackedMLP:
-        """Those that are trained."""
-        return self.critic_online
-
-    def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
-        """Over how many epochs the policy's learning rate decays, if it does."""
-        decays = self.config.policy_learning_rate_decay is not Decay.NONE
-        return {"policy_learning_rate_decay_epochs": epochs} if decays else {}
-
-    def begin_epoch(self, done: int, epochs: int) -> None:
-        """Sets the policy's learning rate for the epoch after `done` of `epochs`."""
-        if self.config.policy_learning_rate_decay is Decay.COSINE:
-            self.policy_optimizer.set_learning_rate(cosine_decay(self.config.policy_learning_rate, done, epochs))
-
-    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
-        """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
-        return self.critic_online(pairs(state, action))[..., 0]
 
     def update(self, batch: Batch) -> None:
         """One update of everything."""

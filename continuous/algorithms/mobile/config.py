@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_at_least
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
+from continuous.algorithms.learner import Decay
 from continuous.algorithms.mobile.learner import MOBILELearnerConfig
 from continuous.algorithms.mopo.config import KIT_DYNAMICS, largest_state
-from continuous.algorithms.sac.learner import KIT_LEARNER, Decay, small_learner
+from continuous.algorithms.sac.learner import KIT_LEARNER, small_learner
 from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import LOCOMOTION, Family, Task, TransitionMode
 

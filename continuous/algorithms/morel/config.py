@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from ampl.errors import check_at_least
 from ampl.settings import MAY_BE_INFINITE
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
+from continuous.algorithms.learner import Decay
 from continuous.algorithms.mopo.config import KIT_DYNAMICS, largest_state
-from continuous.algorithms.sac.learner import KIT_LEARNER, Decay, SoftActorCriticConfig, small_learner
+from continuous.algorithms.sac.learner import KIT_LEARNER, SoftActorCriticConfig, small_learner
 from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import Family, Task, TransitionMode
 

@@ -109,11 +109,6 @@ class ODICELearner(Learner):
         """gamma."""
         return self.config.discount
 
-    @property
-    def critics(self) -> None:
-        """None: V is no value of the policy."""
-        return None
-
     def update(self, batch: Batch) -> None:
         """One update of everything."""
         loss, value, delta, cosine = self._update_value(batch)

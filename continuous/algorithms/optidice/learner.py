@@ -130,11 +130,6 @@ class OptiDICELearner(Learner):
         """gamma."""
         return self.config.discount
 
-    @property
-    def critics(self) -> None:
-        """None: nu is no value of the policy."""
-        return None
-
     def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
         """How long the warm-up is."""
         return {"warm_up_epochs": math.ceil(self.config.warm_up * epochs)}

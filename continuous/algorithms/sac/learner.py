@@ -7,17 +7,15 @@ code; OfflineRL-Kit's are named in the comments.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
 from ampl.errors import check_at_least, check_fraction
-from continuous.algorithms.learner import Learner
+from continuous.algorithms.learner import Decay, TwinCriticLearner, pairs
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import FlatParameters, StackedMLP, check_hidden, frozen, relu
@@ -33,13 +31,6 @@ METRICS = (
 )
 
 ConfigT = TypeVar("ConfigT", bound="SoftActorCriticConfig")
-
-
-class Decay(StrEnum):
-    """How the policy's learning rate changes from epoch to epoch."""
-
-    NONE = "none"
-    COSINE = "cosine"  # to zero over the epochs of the run: OfflineRL-Kit, for MOPO's policy and DAMO's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +84,7 @@ def small_learner(learner: ConfigT) -> ConfigT:
     )
 
 
-class SoftActorCritic(Learner):
+class SoftActorCritic(TwinCriticLearner):
     """Policy, twin critics and temperature of K seeds.
 
     Args:
@@ -112,6 +103,8 @@ class SoftActorCritic(Learner):
     metrics: ClassVar[tuple[str, ...]] = METRICS
     entropy_in_target: ClassVar[bool] = True
     policy: SquashedGaussian
+    config: SoftActorCriticConfig
+    policy_optimizer: StackedAdam
 
     def __init__(
         self,
@@ -147,30 +140,6 @@ class SoftActorCritic(Learner):
         temperature = self.log_temperature.exp()[:, None]
         highest = self.config.highest_temperature
         return temperature if highest is None else temperature.clamp(max=highest)
-
-    @property
-    def discount(self) -> float:
-        """gamma."""
-        return self.config.discount
-
-    @property
-    def critics(self) -> StackedMLP:
-        """Those that are trained."""
-        return self.critic_online
-
-    def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
-        """Over how many epochs the policy's learning rate decays, if it does."""
-        decays = self.config.policy_learning_rate_decay is not Decay.NONE
-        return {"policy_learning_rate_decay_epochs": epochs} if decays else {}
-
-    def begin_epoch(self, done: int, epochs: int) -> None:
-        """Sets the policy's learning rate for the epoch after `done` of `epochs`."""
-        if self.config.policy_learning_rate_decay is Decay.COSINE:
-            self.policy_optimizer.set_learning_rate(cosine_decay(self.config.policy_learning_rate, done, epochs))
-
-    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
-        """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
-        return self.critic_online(pairs(state, action))[..., 0]
 
     def update(self, batch: Batch, noise: Tensor, next_noise: Tensor) -> None:
         """One update of everything.
@@ -225,13 +194,3 @@ class SoftActorCritic(Learner):
     def _update_temperature(self, entropy: Tensor) -> None:
         """One step down log_temperature * (entropy - target entropy), whose slope is known."""
         self.temperature_optimizer.step([(entropy - self._target_entropy)[:, None]])
-
-
-def cosine_decay(initial: float, done: int, epochs: int) -> float:
-    """A learning rate after `done` of `epochs`: the initial one at none, half of it half-way, zero at the end."""
-    return 0.5 * initial * (1.0 + math.cos(math.pi * done / epochs))
-
-
-def pairs(state: Tensor, action: Tensor) -> Tensor:
-    """(s, a) for both twins, [K, 1, B, D + A]."""
-    return torch.cat((state, action), dim=-1).unsqueeze(-3)

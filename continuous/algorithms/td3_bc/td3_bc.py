@@ -19,9 +19,8 @@ from torch import Tensor
 
 from ampl.interfaces import State
 from continuous.algorithms.bc.policy import PolicyAdam, TanhPolicy, saved_tanh_action
-from continuous.algorithms.learner import Learner
+from continuous.algorithms.learner import ValueLearner, pairs
 from continuous.algorithms.offline import OfflineAlgorithm, Surroundings
-from continuous.algorithms.sac.learner import pairs
 from continuous.algorithms.td3_bc.config import TD3BCConfig
 from continuous.networks.acting import TanhAction
 from continuous.networks.adam import StackedAdam
@@ -30,7 +29,7 @@ from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import Batch, TransitionTable
 
 
-class TD3BCLearner(Learner):
+class TD3BCLearner(ValueLearner):
     """Policy and twin critics of K seeds, with their targets; critics see standardized states.
 
     Args:

@@ -11,8 +11,8 @@ import pytest
 from ampl.errors import ExistingRunError
 from ampl.interfaces import Algorithm
 from ampl.training import train
+from continuous.algorithms.learner import Decay
 from continuous.algorithms.mopo.mopo import MOPO
-from continuous.algorithms.sac.learner import Decay
 from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.algorithms.small_ampl import SCHEDULE, line_table, small_ampl
 from tests.continuous.algorithms.small_model_based import SAC, mopo_config, surroundings, true_line_step

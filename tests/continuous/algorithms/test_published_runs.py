@@ -14,9 +14,10 @@ import torch
 from continuous.algorithms.ampl import config as ampl_presets
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.damo.classifier import ClassifierConfig, TransitionClassifier
+from continuous.algorithms.learner import Decay, cosine_decay
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.algorithms.mopo.mopo import MOPO
-from continuous.algorithms.sac.learner import Decay, SoftActorCritic, cosine_decay
+from continuous.algorithms.sac.learner import SoftActorCritic
 from continuous.networks.streams import SeedStreams
 from continuous.tasks.find import find_task
 from continuous.tasks.registry import TASKS
