@@ -170,3 +170,13 @@ def recorded_fields(recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 OWN_SETTINGS = "{task} is this project's own task, and so are its settings"
 """The note of a run on a task lqr-..."""
+
+
+def unchanged_settings(**values: tuple[float, float]) -> str:
+    """Those of a task's settings that the user left as they are, for a note: "h = 5 and beta = 0.5 are"; or nothing.
+
+    Args:
+        values: by name, what a setting is and what it would be.
+    """
+    kept = [f"{name} = {value:g}" for name, (value, ours) in values.items() if value == ours]
+    return f"{' and '.join(kept)} {'are' if len(kept) > 1 else 'is'}" if kept else ""

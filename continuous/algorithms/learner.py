@@ -125,7 +125,7 @@ class TwinCriticConfig(Protocol):
 class PolicyOptimizer(Protocol):
     """Something that trains a policy."""
 
-    def set_learning_rate(self, learning_rate: float) -> None:
+    def set_learning_rate(self, value: float) -> None:
         """Of all steps from now on."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ampl.errors import InvalidArgumentError
-from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings, unchanged_settings
 from continuous.algorithms.cql.learner import ConservativeConfig
 from continuous.algorithms.learner import Decay
 from continuous.algorithms.mopo.config import KIT_DYNAMICS, largest_state
@@ -107,5 +107,9 @@ def preset_notes(task: Task, variant: str, config: COMBOConfig) -> list[str]:
         return [OWN_SETTINGS.format(task=task.name)]
     if task.name in KIT:
         return []
-    h, beta = config.schedule.rollout_length, config.learner.conservative_weight
-    return [f"OfflineRL-Kit gives no settings of COMBO for {task.name}: h = {h} and beta = {beta:g} are reconstructed"]
+    ours = published_config(task, variant)
+    kept = unchanged_settings(
+        h=(config.schedule.rollout_length, ours.schedule.rollout_length),
+        beta=(config.learner.conservative_weight, ours.learner.conservative_weight),
+    )
+    return [f"OfflineRL-Kit gives no settings of COMBO for {task.name}: {kept} reconstructed"] if kept else []

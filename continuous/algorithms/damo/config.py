@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings, unchanged_settings
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.algorithms.learner import Decay
 from continuous.algorithms.mopo.config import KIT_DYNAMICS, largest_state
@@ -120,5 +120,6 @@ def preset_notes(task: Task, variant: str, config: DAMOConfig) -> list[str]:
         notes.append(OWN_SETTINGS.format(task=task.name))
     elif task.name not in TABLE4:
         alpha, length = COMMON
-        notes.insert(0, f"{task.name} is not in DAMO's Table 4; alpha = {alpha:g} and h = {length} are taken")
+        kept = unchanged_settings(alpha=(config.learner.alpha, alpha), h=(config.schedule.rollout_length, length))
+        notes[:0] = [f"{task.name} is not in DAMO's Table 4; {kept} taken"] if kept else []
     return notes

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_at_least
-from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings, unchanged_settings
 from continuous.algorithms.learner import Decay
 from continuous.algorithms.mobile.learner import MOBILELearnerConfig
 from continuous.algorithms.mopo.config import KIT_DYNAMICS, largest_state
@@ -88,5 +88,9 @@ def preset_notes(task: Task, variant: str, config: MOBILEConfig) -> list[str]:
         return [OWN_SETTINGS.format(task=task.name)]
     if task.name in KIT:
         return []
-    h, beta = config.schedule.rollout_length, config.penalty_weight
-    return [f"MOBILE gives no settings for {task.name}: h = {h} and beta = {beta:g} are reconstructed"]
+    ours = published_config(task, variant)
+    kept = unchanged_settings(
+        h=(config.schedule.rollout_length, ours.schedule.rollout_length),
+        beta=(config.penalty_weight, ours.penalty_weight),
+    )
+    return [f"MOBILE gives no settings for {task.name}: {kept} reconstructed"] if kept else []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_at_least
-from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, small_settings, unchanged_settings
 from continuous.algorithms.mopo.penalties import Penalty
 from continuous.algorithms.sac.learner import KIT_LEARNER, SoftActorCriticConfig, small_learner
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
@@ -137,15 +137,13 @@ def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
     if known:
         return []
     ours = published_config(task, variant)
-    texts = {
-        f"h = {config.schedule.rollout_length}": config.schedule.rollout_length == ours.schedule.rollout_length,
-        f"lambda = {config.penalty_weight:g}": config.penalty_weight == ours.penalty_weight,
-    }
-    unchanged = [text for text, is_ours in texts.items() if is_ours]
-    if not unchanged:
+    kept = unchanged_settings(
+        h=(config.schedule.rollout_length, ours.schedule.rollout_length),
+        **{"lambda": (config.penalty_weight, ours.penalty_weight)},
+    )
+    if not kept:
         return []
-    settings = f"{' and '.join(unchanged)} {'are' if len(unchanged) > 1 else 'is'}"
-    origin = f"MOPO's {settings} taken" if _key(task) in PAPER else f"{settings} reconstructed"
+    origin = f"MOPO's {kept} taken" if _key(task) in PAPER else f"{kept} reconstructed"
     return [f"{source} gives no settings for {task.name}: {origin}"]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings, unchanged_settings
 from continuous.algorithms.odice.learner import ODICELearnerConfig, ValueGradient
 from continuous.tasks.registry import LOCOMOTION, Family, Task
 
@@ -59,4 +59,9 @@ def preset_notes(task: Task, variant: str, config: ODICEConfig) -> list[str]:
     """What no source gives."""
     if task.family is Family.LINEAR_GAUSSIAN:
         return [OWN_SETTINGS.format(task=task.name)]
-    return ["lambda and eta are the code's defaults; the paper chooses them for each dataset"]
+    ours = published_config(task, variant).learner
+    kept = unchanged_settings(
+        eta=(config.learner.backward_weight, ours.backward_weight),
+        **{"lambda": (config.learner.dual_weight, ours.dual_weight)},
+    )
+    return [f"{kept} as in the code, by default; the paper chooses lambda and eta for each dataset"] if kept else []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_positive
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings, unchanged_settings
 from continuous.algorithms.optidice.learner import AdvantageLoss, OptiDICELearnerConfig
 from continuous.tasks.registry import Family, Task
 
@@ -70,6 +70,7 @@ def preset_notes(task: Task, variant: str, config: OptiDICEConfig) -> list[str]:
     """What no source gives."""
     if task.family is Family.LINEAR_GAUSSIAN:
         return [OWN_SETTINGS.format(task=task.name)]
-    if task.name in ALPHAS:
+    kept = unchanged_settings(alpha=(config.learner.alpha, published_config(task, variant).learner.alpha))
+    if task.name in ALPHAS or not kept:
         return []
-    return [f"alpha = {config.learner.alpha:g} is the code's default; the paper chooses it for each dataset"]
+    return [f"{kept} the code's default; the paper chooses it for each dataset"]

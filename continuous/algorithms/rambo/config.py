@@ -12,7 +12,7 @@ from typing import Self
 
 from ampl.errors import check_at_least
 from ampl.scale import Scale
-from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings, unchanged_settings
 from continuous.algorithms.mopo.config import MOPO_DYNAMICS
 from continuous.algorithms.sac.learner import SoftActorCriticConfig, small_learner
 from continuous.model.network import DynamicsConfig
@@ -100,5 +100,9 @@ def preset_notes(task: Task, variant: str, config: RAMBOConfig) -> list[str]:
         return [OWN_SETTINGS.format(task=task.name)]
     if task.name in PUBLISHED:
         return []
-    h, weight = config.schedule.rollout_length, config.adversary_weight
-    return [f"RAMBO gives no settings for {task.name}: h = {h} and lambda = {weight:g} are reconstructed"]
+    ours = published_config(task, variant)
+    kept = unchanged_settings(
+        h=(config.schedule.rollout_length, ours.schedule.rollout_length),
+        **{"lambda": (config.adversary_weight, ours.adversary_weight)},
+    )
+    return [f"RAMBO gives no settings for {task.name}: {kept} reconstructed"] if kept else []

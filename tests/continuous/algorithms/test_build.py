@@ -11,6 +11,7 @@ import torch
 
 from ampl.arithmetic import DEFAULT
 from ampl.scale import Scale
+from ampl.settings import apply_settings
 from continuous.algorithms.damo import config as damo_presets
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.data.cache import dataset_path
@@ -90,3 +91,25 @@ def test_a_setting_that_the_user_gives_is_not_said_to_be_reconstructed() -> None
     assert mopo_presets.preset_notes(task, "main", config) == [
         "MOPO gives no settings for hopper-expert-v2: h = 5 is reconstructed"
     ]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "setting", "changed", "both", "one"),
+    [
+        ("combo", "learner.conservative_weight", 7.0, "h = 5 and beta = 0.5 are", "h = 5 is"),
+        ("mobile", "penalty_weight", 7.0, "h = 5 and beta = 0.5 are", "h = 5 is"),
+        ("rambo", "adversary_weight", 7.0, "h = 5 and lambda = 0.0003 are", "h = 5 is"),
+        ("damo", "learner.alpha", 7.0, "alpha = 2 and h = 5 are", "h = 5 is"),
+        ("optidice", "learner.alpha", 7.0, "alpha = 1 is", ""),
+        ("o-dice", "learner.dual_weight", 0.7, "eta = 1 and lambda = 0.6 are", "eta = 1 is"),
+    ],
+)
+def test_notes_of_every_algorithm_leave_out_what_the_user_gave(
+    algorithm: str, setting: str, changed: float, both: str, one: str
+) -> None:
+    task, presets = find_task("hopper-expert-v2"), FACTORIES[algorithm].presets
+    config = presets.published_config(task, "main")
+    assert any(both in note for note in presets.preset_notes(task, "main", config))
+    notes = presets.preset_notes(task, "main", apply_settings(config, {setting: changed}))
+    assert not any(both in note for note in notes)
+    assert any(f" {one} " in f" {note}" for note in notes) if one else not notes
