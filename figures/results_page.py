@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ PAGE = RESULTS / "README.md"
 BEGIN, END = "<!-- the table of all runs; make results writes it -->", "<!-- end of the table -->"
 _COLUMNS = (
     "task", "method", "seeds", "updates", "data: mean, best", "last ten", "last evaluation", "last policy again",
-    "plain Gymnasium", "published", "device", "commit",
+    "plain Gymnasium", "published", "time, memory", "device", "commit",
 )  # fmt: skip
 _AGAIN_EPISODES = 100  # of `ampl evaluate`, for the column
 
@@ -87,6 +87,7 @@ def _cells(row: Row) -> Sequence[str]:
         _means([_recorded(run, "evaluation.json", _AGAIN_EPISODES, "metrics", first.metric) for run in row.runs]),
         _means([_recorded(run, "plain_gymnasium.json", 1, "score_mean") for run in row.runs]),
         "; ".join(f"{with_spread(*score)} ({source})" for source, score in list(published.items())[:1]),
+        _cost(row.runs),
         cell.devices,
         cell.commits,
     )
@@ -99,17 +100,32 @@ def _data(run: Run) -> str:
     return f"{run.data}: {run.batch_mean:.0f}, {run.batch_max:.0f}"
 
 
+def _cost(runs: Sequence[Run]) -> str:
+    """The longest time of the seeds, which mostly train side by side, and the most memory; empty where unknown."""
+    found = [_read(run, "manifest.json") for run in runs]
+    seconds, memory = (
+        max(counts.get(name, 0) for counts in found) for name in ("wall_time_seconds", "peak_memory_mib")
+    )
+    if not seconds:
+        return ""
+    time = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+    return f"{time}, {memory / 1024:.1f} GiB" if memory else time
+
+
 def _recorded(run: Run, name: str, episodes: int, *keys: str) -> float | None:
     """A number in a file beside a run, of so many episodes at least; None where there is none."""
-    path = run.path / name
-    if not path.exists():
-        return None
-    found: Any = read_json(path, "Expected what was measured of a run.")
+    found: Any = _read(run, name)
     if found.get("episodes", 0) < episodes:
         return None
     for key in keys:
         found = found[key]
     return float(found)
+
+
+def _read(run: Run, name: str) -> Mapping[str, Any]:
+    """What a file in a run's directory holds; nothing where there is none."""
+    path = run.path / name
+    return read_json(path, "Expected what is known of a run.") if path.exists() else {}
 
 
 def _means(values: Sequence[float | None]) -> str:

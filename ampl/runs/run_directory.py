@@ -3,7 +3,7 @@
 Where settings differ from the variant's own, its folder says so: `<variant>,penalty_weight=2.5/`.
 
     config.json      task, algorithm, variant, seed, every hyperparameter, resolved, and the scale that was asked for
-    manifest.json    versions, git commit, device, dataset checksum, command, notes, time, threads and precision
+    manifest.json    versions, git commit, device, dataset checksum, command, notes, time, memory, threads and precision
     metrics.csv      a row an epoch
     events.out.*     the same for TensorBoard
     weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs; w* where it is known
@@ -19,6 +19,8 @@ the number of epochs may change, which then stands in config.json.
 from __future__ import annotations
 
 import json
+import resource
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -48,6 +50,7 @@ from ampl.runs.run_identity import difference_between_runs, recorded_settings, s
 from ampl.settings import variant_folder
 from ampl.temporary_files import remove_leftovers
 
+_NO_COUNTS: Mapping[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0, "peak_memory_mib": 0}
 _OWN_LEFTOVERS = (".lock", ".config.json.")  # of a start that was interrupted before its config.json
 
 
@@ -115,7 +118,7 @@ class RunDirectory:
         }
         self._arithmetic = arithmetic
         self._length_changes = True  # for a run that is not there yet
-        self._earlier: dict[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0}  # of the manifest of earlier sessions
+        self._earlier: Mapping[str, Any] = _NO_COUNTS  # of the manifest of earlier sessions
         if _holds_run(path):
             self._check_same_run()
             if not resume:
@@ -244,7 +247,10 @@ class RunDirectory:
     def _write_manifest(self) -> None:
         seconds = self._earlier["wall_time_seconds"] + time.monotonic() - self._start_time
         sessions = self._earlier["sessions"] + 1
-        counted: dict[str, Any] = {"wall_time_seconds": round(seconds, 3), "sessions": sessions}
+        memory = max(self._earlier["peak_memory_mib"], _peak_memory())
+        counted: dict[str, Any] = {
+            "wall_time_seconds": round(seconds, 3), "sessions": sessions, "peak_memory_mib": memory
+        }  # fmt: skip
         if self._arithmetic is not None:
             this = {"first_epoch": self._first_epoch, **asdict(self._arithmetic)}
             counted["arithmetic"] = [*recorded_sessions(self._earlier), this]
@@ -292,12 +298,17 @@ def _result(path: Path) -> Result:
         raise InvalidFileError(f"{path} is not the result of a run ({error}). {hint}") from error
 
 
+def _peak_memory() -> int:
+    """The most memory that this process has had so far, in MiB; all stacked seeds are one process."""
+    units = 2**20 if sys.platform == "darwin" else 2**10  # bytes, or KiB
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units)
+
+
 def _counts(path: Path) -> dict[str, Any]:
     """A manifest whose counts can be gone on with.  Raises InvalidFileError."""
     hint = "Remove it to go on without it."
     found = read_json(path, hint)
-    counts = {"wall_time_seconds": 0.0, "sessions": 0} | (found if isinstance(found, dict) else {})
-    numbers = [counts[name] for name in ("wall_time_seconds", "sessions")]
-    if not isinstance(found, dict) or not all(isinstance(number, int | float) for number in numbers):
+    counts = dict(_NO_COUNTS) | (found if isinstance(found, dict) else {})
+    if not isinstance(found, dict) or not all(isinstance(counts[name], int | float) for name in _NO_COUNTS):
         raise InvalidFileError(f"{path} is not the manifest of a run. {hint}")
     return counts

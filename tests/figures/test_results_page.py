@@ -9,7 +9,7 @@ import pytest
 from ampl.errors import InvalidFileError
 from ampl.files import write_json
 from figures.results_page import BEGIN, END, PAGE, main, page, table
-from tests.figures.inputs.synthetic_runs import write_run
+from tests.figures.inputs.synthetic_runs import MANIFEST, write_run
 
 TASK = "hopper-medium-v2"
 
@@ -31,6 +31,16 @@ def test_a_policy_that_was_evaluated_again_in_few_episodes_leaves_its_cell_empty
     path = write_run(tmp_path, TASK, algorithm="cql")
     write_json(path / "evaluation.json", {"episodes": 99, "metrics": {"evaluation/score_mean": 1.0}})
     assert table(tmp_path).splitlines()[2].split("|")[8].strip() == ""
+
+
+def test_a_row_has_the_longest_time_and_the_most_memory_where_they_are_known(tmp_path: Path) -> None:
+    counts = [{"wall_time_seconds": 5400.0, "peak_memory_mib": 1536}, {"wall_time_seconds": 60.0}]
+    for seed, known in enumerate(counts):
+        write_run(tmp_path, TASK, seed=seed, manifest={**MANIFEST, **known})
+    write_run(tmp_path, TASK, "nw", manifest={**MANIFEST, **counts[1]})
+    write_run(tmp_path, TASK, "vpm", manifest=None)
+    rows = {line.split("|")[2].strip(): line.split("|")[11].strip() for line in table(tmp_path).splitlines()[2:]}
+    assert rows == {"ampl/main": "1.5 h, 1.5 GiB", "ampl/nw": "1 min", "ampl/vpm": ""}
 
 
 def test_only_what_is_between_the_marks_is_replaced() -> None:

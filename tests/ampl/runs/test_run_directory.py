@@ -47,14 +47,16 @@ def test_exact_weights_stand_beside_the_estimated_ones_of_seeds_that_have_them(t
     assert set(second) == {"weights"}
 
 
-def test_wall_time_and_sessions_add_up_over_resumptions(tmp_path: Path) -> None:
+def test_wall_time_and_sessions_add_up_over_resumptions_and_memory_is_the_largest(tmp_path: Path) -> None:
     run(tmp_path, 1)
     path = directory(tmp_path) / "manifest.json"
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps(manifest | {"wall_time_seconds": 1000.0}))
+    assert 10 < manifest["peak_memory_mib"] < 100_000
+    path.write_text(json.dumps(manifest | {"wall_time_seconds": 1000.0, "peak_memory_mib": 10**6}))
     run(tmp_path, 2, resume=True)
     manifest = json.loads(path.read_text())
     assert manifest["wall_time_seconds"] > 1000.0
+    assert manifest["peak_memory_mib"] == 10**6
     assert manifest["sessions"] == 2
 
 
