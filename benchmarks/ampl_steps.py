@@ -11,7 +11,7 @@ Rounds alternate between all contestants; rates are the best of each, so that ot
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
@@ -40,35 +40,43 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--compiled", action="store_true", help="also the iteration through torch.compile")
     compiled = parser.parse_args().compiled
-    rows = [row for count in (1, 2) for row in measure(count, compiled=compiled)]
-    print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
-    print(f"wrote {write_record('ampl_steps', rows).name}")
+    report("ampl_steps", [row for count in (1, 2) for row in measure(count, compiled=compiled)])
 
 
 def measure(count: int, *, compiled: bool = False, device: str = "cpu", rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """Rates on `count` threads; ratios are to the usual way."""
-    contestants: Contestants = {
-        "usual": (lambda: threads(count), 1, plain_steps()),
-        "ours": (lambda: fast_arithmetic(Arithmetic(threads=count)), 1, our_steps([0], device)),
-        "ours, 5 seeds": (lambda: fast_arithmetic(Arithmetic(threads=count)), 5, our_steps([0, 1, 2, 3, 4], device)),
+    contestants = {
+        "usual": usual(count, plain_steps()),
+        "ours": ours(count, our_steps([0], device)),
+        "ours, 5 seeds": ours(count, our_steps([0, 1, 2, 3, 4], device), seeds=5),
     }
     if compiled:
-        contestants["ours, compiled"] = (lambda: fast_arithmetic(Arithmetic(threads=count)), 1, compiled_steps())
+        contestants["ours, compiled"] = ours(count, compiled_steps())
     return compared(contestants, WHAT, count, rounds)
 
 
-Contestants: TypeAlias = dict[str, tuple[Callable[[], AbstractContextManager[None]], int, dict[str, Step]]]
-"""By name: the arithmetic it runs under, how many seeds it trains, and its steps by what they are."""
+Contestant: TypeAlias = tuple[Callable[[], AbstractContextManager[None]], int, dict[str, Step]]
+"""The arithmetic it runs under, how many seeds it trains, and its steps by what they are."""
+
+
+def usual(count: int, steps: dict[str, Step]) -> Contestant:
+    """The usual way of writing the steps, on `count` threads."""
+    return lambda: threads(count), 1, steps
+
+
+def ours(count: int, steps: dict[str, Step], seeds: int = 1) -> Contestant:
+    """This project's way, on `count` threads, for stacked seeds."""
+    return lambda: fast_arithmetic(Arithmetic(threads=count)), seeds, steps
 
 
 def compared(
-    contestants: Contestants,
+    contestants: dict[str, Contestant],
     what: Sequence[str],
     count: int,
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[dict[str, Any]]:
-    """Rates of contestants that take turns, the best of some rounds; ratios are to "usual", where it has the step."""
+    """Rates of named contestants by turns, the best of some rounds; ratios are to "usual", where it has the step."""
     rates: dict[tuple[str, str], float] = {}
     for attempt in range(rounds + 1):
         for step in what:
@@ -89,6 +97,12 @@ def compared(
         }
         for (step, name), rate in rates.items()
     ]
+
+
+def report(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints the rates and writes them to results/<name>.json."""
+    print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
+    print(f"wrote {write_record(name, rows).name}")
 
 
 def timed(step: Step, clock: Callable[[], float] = time.perf_counter) -> float:

@@ -8,20 +8,16 @@ rounds. Writes results/baseline_steps.json.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from ampl.arithmetic import Arithmetic
-from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
+from benchmarks.ampl_steps import ROUNDS, ROWS, Step, compared, ours, repeated, report, synthetic_data, usual
 from benchmarks.plain_baselines import POLICY_PERIOD, PlainCQL, PlainTD3BC
-from benchmarks.records import command_line, print_table, write_record
+from benchmarks.records import command_line
 from continuous.algorithms.cql.config import CQLConfig
 from continuous.algorithms.cql.cql import CQL
 from continuous.algorithms.td3_bc.config import TD3BCConfig
 from continuous.algorithms.td3_bc.td3_bc import TD3BC
 from continuous.commands.bench.loops import no_surroundings, synthetic_table
-from continuous.networks.arithmetic import fast_arithmetic, threads
 
 CQL_UPDATES, TD3BC_UPDATES = 6, 100  # of a turn
 WHAT = ("CQL updates", "TD3+BC updates")
@@ -30,18 +26,8 @@ WHAT = ("CQL updates", "TD3+BC updates")
 def main() -> None:
     """Measures everything and prints the table."""
     command_line(__doc__).parse_args()
-    rows = measure()
-    print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
-    print(f"wrote {write_record('baseline_steps', rows).name}")
-
-
-def measure() -> list[dict[str, Any]]:
-    """Rates on one thread."""
-    contestants: Contestants = {
-        "usual": (lambda: threads(1), 1, plain_steps()),
-        "ours": (lambda: fast_arithmetic(Arithmetic(threads=1)), 1, our_steps()),
-    }
-    return compared(contestants, WHAT, 1, ROUNDS)
+    contestants = {"usual": usual(1, plain_steps()), "ours": ours(1, our_steps())}
+    report("baseline_steps", compared(contestants, WHAT, 1, ROUNDS))
 
 
 def plain_steps() -> dict[str, Step]:

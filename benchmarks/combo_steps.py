@@ -11,21 +11,18 @@ rows, which no way of writing makes fewer. Writes results/combo_steps.json.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import torch
 
-from ampl.arithmetic import Arithmetic
-from benchmarks.ampl_steps import ROWS, Contestants, Step, compared, repeated, synthetic_data
+from benchmarks.ampl_steps import ROWS, Step, compared, ours, repeated, report, synthetic_data, usual
 from benchmarks.plain_combo import CONSERVATIVE_WEIGHT, INCONSISTENCY_WEIGHT, PlainCOMBO, PlainMOBILE
 from benchmarks.plain_mopo import PlainMOPO
-from benchmarks.records import command_line, print_table, write_record
+from benchmarks.records import command_line
 from continuous.algorithms.combo.combo import COMBO
 from continuous.algorithms.combo.config import COMBOConfig, learner
 from continuous.algorithms.mobile.config import MOBILEConfig
 from continuous.algorithms.mobile.mobile import MOBILE
 from continuous.commands.bench.loops import no_surroundings, synthetic_table
-from continuous.networks.arithmetic import fast_arithmetic, threads
 
 FILL, UPDATES, ROUNDS = 50_000, 2, 8  # rows of the model's buffer, updates of a turn, and turns
 WHAT = ("COMBO updates", "MOBILE updates")
@@ -34,23 +31,12 @@ WHAT = ("COMBO updates", "MOBILE updates")
 def main() -> None:
     """Measures everything and prints the table."""
     command_line(__doc__).parse_args()
-    rows = measure()
-    print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
-    print(f"wrote {write_record('combo_steps', rows).name}")
-
-
-def measure() -> list[dict[str, Any]]:
-    """Rates on one thread."""
-    contestants: Contestants = {
-        "usual": (lambda: threads(1), 1, plain_steps()),
-        "usual, detached": (
-            lambda: threads(1),
-            1,
-            {WHAT[0]: steps_of(PlainCOMBO(synthetic_data(), FILL, detached=True))},
-        ),
-        "ours": (lambda: fast_arithmetic(Arithmetic(threads=1)), 1, our_steps()),
+    contestants = {
+        "usual": usual(1, plain_steps()),
+        "usual, detached": usual(1, {WHAT[0]: steps_of(PlainCOMBO(synthetic_data(), FILL, detached=True))}),
+        "ours": ours(1, our_steps()),
     }
-    return compared(contestants, WHAT, 1, ROUNDS, time.process_time)
+    report("combo_steps", compared(contestants, WHAT, 1, ROUNDS, time.process_time))
 
 
 def plain_steps() -> dict[str, Step]:

@@ -9,20 +9,16 @@ fewer. Writes results/dice_steps.json.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from ampl.arithmetic import Arithmetic
-from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
+from benchmarks.ampl_steps import ROUNDS, ROWS, Step, compared, ours, repeated, report, synthetic_data, usual
 from benchmarks.plain_dice import PlainODICE, PlainOptiDICE
-from benchmarks.records import command_line, print_table, write_record
+from benchmarks.records import command_line
 from continuous.algorithms.odice.config import ODICEConfig
 from continuous.algorithms.odice.odice import ODICE
 from continuous.algorithms.optidice.config import OptiDICEConfig
 from continuous.algorithms.optidice.optidice import OptiDICE
 from continuous.commands.bench.loops import no_surroundings, synthetic_table
-from continuous.networks.arithmetic import fast_arithmetic, threads
 
 UPDATES = 10  # of a turn
 WHAT = ("OptiDICE updates", "O-DICE updates")
@@ -31,18 +27,8 @@ WHAT = ("OptiDICE updates", "O-DICE updates")
 def main() -> None:
     """Measures everything and prints the table."""
     command_line(__doc__).parse_args()
-    rows = measure()
-    print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
-    print(f"wrote {write_record('dice_steps', rows).name}")
-
-
-def measure() -> list[dict[str, Any]]:
-    """Rates on one thread."""
-    contestants: Contestants = {
-        "usual": (lambda: threads(1), 1, plain_steps()),
-        "ours": (lambda: fast_arithmetic(Arithmetic(threads=1)), 1, our_steps()),
-    }
-    return compared(contestants, WHAT, 1, ROUNDS)
+    contestants = {"usual": usual(1, plain_steps()), "ours": ours(1, our_steps())}
+    report("dice_steps", compared(contestants, WHAT, 1, ROUNDS))
 
 
 def plain_steps() -> dict[str, Step]:

@@ -17,10 +17,9 @@ from typing import Any
 
 import torch
 
-from ampl.arithmetic import Arithmetic
-from benchmarks.ampl_steps import ROUNDS, ROWS, Contestants, Step, compared, repeated, synthetic_data
+from benchmarks.ampl_steps import ROUNDS, ROWS, Step, compared, ours, repeated, report, synthetic_data, usual
 from benchmarks.plain_mopo import PENALTY_WEIGHT, PlainMOPO
-from benchmarks.records import command_line, print_table, write_record
+from benchmarks.records import command_line
 from continuous.algorithms.damo.config import DAMOConfig
 from continuous.algorithms.damo.damo import DAMO
 from continuous.algorithms.damo.learner import DAMOLearnerConfig
@@ -30,7 +29,6 @@ from continuous.algorithms.sac.learner import SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.commands.bench.loops import fit_steps, no_surroundings, synthetic_table
 from continuous.model.rollout import roll_out
-from continuous.networks.arithmetic import fast_arithmetic, threads
 
 STARTS = 10_000  # a fifth of an epoch's
 FILL = 125_000  # transitions at a time
@@ -44,17 +42,15 @@ LENGTH, STARTS_PER_STEP = CONFIG.schedule.rollout_length, CONFIG.schedule.starts
 def main() -> None:
     """Measures everything and prints the table."""
     command_line(__doc__).parse_args()
-    rows = [row for count in (1, 2) for row in measure(count)]
-    print_table(("threads", "what", "contestant", "per_second", "ratio"), rows)
-    print(f"wrote {write_record('mopo_steps', rows).name}")
+    report("mopo_steps", [row for count in (1, 2) for row in measure(count)])
 
 
 def measure(count: int) -> list[dict[str, Any]]:
     """Rates on `count` threads; ratios are to the usual way, where there is one."""
-    contestants: Contestants = {
-        "usual": (lambda: threads(count), 1, plain_steps()),
-        "ours": (lambda: fast_arithmetic(Arithmetic(threads=count)), 1, our_steps([0])),
-        "ours, 5 seeds": (lambda: fast_arithmetic(Arithmetic(threads=count)), 5, our_steps([0, 1, 2, 3, 4])),
+    contestants = {
+        "usual": usual(count, plain_steps()),
+        "ours": ours(count, our_steps([0])),
+        "ours, 5 seeds": ours(count, our_steps([0, 1, 2, 3, 4]), seeds=5),
     }
     return compared(contestants, WHAT, count, ROUNDS)
 

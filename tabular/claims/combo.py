@@ -10,24 +10,22 @@ occupancy in the case's model. The share f of real data is drawn for each case.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
 from ampl.claims import Verdict
-from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.claims.claim import Measurement, Relation
 from tabular.bounds.conservative_value import action_ratio, mixed_mdp
 from tabular.claims.aligned_case import at_least, equal
 from tabular.claims.case import Case
+from tabular.claims.drawn_case import drawn_claim
 from tabular.exact.occupancy import expected_return, occupancy
 from tabular.exact.policy_gradient import action_value_of
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import ActionValue, Floats
 
-_PAIRS = 60
-_ROUNDING = 1e-7
 _NO_PENALTY = 1e-9
 
 
@@ -129,34 +127,7 @@ def _proposition_42_one_step(drawn: _Mixed) -> Measurement | None:
     return equal(drawn.on_data(cql - ratio), -drawn.criterion, 1.0 + abs(drawn.criterion))
 
 
-def _claim(
-    name: str,
-    source: str,
-    statement: str,
-    measure: Callable[[_Mixed], Measurement | None],
-    expected: Verdict = Verdict.HOLDS,
-    *,
-    condition: str = "",
-    relation: Relation = Relation.AT_MOST,
-) -> Claim:
-    def measured(case: Case) -> Measurement | None:
-        if case.n_pairs > _PAIRS:
-            return None
-        drawn = _mixed(case)
-        found = measure(drawn)
-        return found and replace(found, settings=found.settings or f"f = {drawn.real_fraction:g}, β = {drawn.beta:.3g}")
-
-    return Claim(
-        name=name,
-        source=source,
-        statement=statement,
-        relation=relation,
-        measure=measured,
-        expected=Verdict.HOLDS_WITH_CONDITION if condition else expected,
-        condition=condition,
-        tolerance=_ROUNDING,
-    )
-
+_claim = partial(drawn_claim, _mixed, lambda drawn: f"f = {drawn.real_fraction:g}, β = {drawn.beta:.3g}")
 
 CLAIMS = (
     _claim(

@@ -11,26 +11,22 @@ returns are 1 / (1 - discount) times ours, so its inequalities are multiplied by
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
-from ampl.claims import Verdict
-from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.claims.claim import Measurement
 from tabular.bounds.pessimistic_mdp import discounted_hitting_time, pessimistic_mdp, with_halt
 from tabular.bounds.theorem1 import next_state_total_variation
 from tabular.claims.aligned_case import at_least
 from tabular.claims.case import Case
+from tabular.claims.drawn_case import drawn_claim
 from tabular.exact.occupancy import expected_return
 from tabular.exact.policy import optimal_policy
 from tabular.mdps.generators import random_rows
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Mask, Policy, StateDistribution
-
-_PAIRS = 60
-_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,25 +115,7 @@ def _hitting_time(drawn: _Detected) -> Measurement:
     return Measurement(left=left if left > 1e-12 else 0.0, right=mass)
 
 
-def _claim(
-    name: str,
-    source: str,
-    statement: str,
-    measure: Callable[[_Detected], Measurement],
-    *,
-    condition: str = "",
-) -> Claim:
-    return Claim(
-        name=name,
-        source=source,
-        statement=statement,
-        relation=Relation.AT_MOST,
-        measure=lambda case: measure(_detected(case)) if case.n_pairs <= _PAIRS else None,
-        expected=Verdict.HOLDS_WITH_CONDITION if condition else Verdict.HOLDS,
-        condition=condition,
-        tolerance=_ROUNDING,
-    )
-
+_claim = partial(drawn_claim, _detected, lambda _: "")  # `_Detected.at_least` says what was drawn
 
 CLAIMS = (
     _claim(

@@ -11,22 +11,20 @@ holds the truth of every pair also does where the radii are dealt out of one bud
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
-from ampl.claims import Verdict
-from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.claims.claim import Measurement, Relation
 from tabular.bounds.robust_value import robust_optimum, worst_model
 from tabular.bounds.theorem1 import next_state_total_variation
 from tabular.claims.aligned_case import at_least
 from tabular.claims.case import Case
+from tabular.claims.drawn_case import drawn_claim
 from tabular.exact.linear_solvers import NEAR_ONE
 from tabular.exact.occupancy import expected_return
 from tabular.types import Floats
 
-_PAIRS = 60
-_ROUNDING = 1e-7
 _STEP = 1e-100  # of the complex step, which subtracts nothing
 
 
@@ -80,26 +78,7 @@ def _gradient(centered: bool) -> Callable[[Case], Measurement | None]:
     return measure
 
 
-def _claim(
-    name: str,
-    source: str,
-    statement: str,
-    measure: Callable[[Case], Measurement | None],
-    *,
-    condition: str = "",
-    relation: Relation = Relation.AT_MOST,
-) -> Claim:
-    return Claim(
-        name=name,
-        source=source,
-        statement=statement,
-        relation=relation,
-        measure=lambda case: measure(case) if case.n_pairs <= _PAIRS else None,
-        expected=Verdict.HOLDS_WITH_CONDITION if condition else Verdict.HOLDS,
-        condition=condition,
-        tolerance=_ROUNDING,
-    )
-
+_claim = partial(drawn_claim, lambda case: case, lambda _: "")  # measures draw for themselves
 
 CLAIMS = (
     _claim(
