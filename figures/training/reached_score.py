@@ -34,6 +34,15 @@ _PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
 }
 """Column of metrics.csv; label, color and line."""
 
+_SCORE, _DATA, _PUBLISHED = "score, a seed", "the data: mean, best episode", "published"
+_LINES: Mapping[str, tuple[str, LineStyleType]] = {
+    _SCORE: (SKY, "-"),
+    _DATA: (GRAY, "-"),
+    _PUBLISHED: (BLACK, ":"),
+    **{label: (color, line) for label, color, line in _PROMISES.values()},
+}
+"""Label of the legend; color and line."""
+
 
 def draw(folder: Path) -> Figure:
     """Draws the scored runs below a folder, of the first four tasks.
@@ -48,15 +57,20 @@ def draw(folder: Path) -> Figure:
     tasks = sorted(by_task)[:_MOST_TASKS]
     figure = new_figure(max(8.5, 4.2 * len(tasks)), 7.2)
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
+    shown: set[str] = set()
     for column, task in enumerate(tasks):
         runs = by_task[task]
         panel_title(grid[0, column], task, (f"{runs[0].algorithm} {runs[0].label}", GRAY))
-        _draw_scores(grid[0, column], runs)
-        _draw_promises(grid[1, column], runs)
+        shown |= _draw_scores(grid[0, column], runs) | _draw_promises(grid[1, column], runs)
         grid[1, column].set_xlabel("updates   (thousands)")
     grid[0, 0].set_ylabel("normalized score   (0-100)")
     grid[1, 0].set_ylabel("discounted return   (reward units)")
-    figure.legend(handles=_handles(), loc="outside lower center", ncols=3, columnspacing=1.6)
+    handles = [
+        Line2D([], [], color=color, linestyle=line, label=label)
+        for label, (color, line) in _LINES.items()
+        if label in shown
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
     drawn = [run for task in tasks for run in by_task[task]]
     left_out = sorted(set(by_task) - set(tasks))
     headline(
@@ -86,26 +100,35 @@ def _updates(runs: Sequence[Run]) -> int:
     return max(run.steps or 0 for run in runs)
 
 
-def _draw_scores(axes: Axes, runs: Sequence[Run]) -> None:
+def _draw_scores(axes: Axes, runs: Sequence[Run]) -> set[str]:
+    """Draws the scores and what they are compared with; the labels of what there is."""
+    shown = {_SCORE}
     for run in runs:
         draw_seeds(axes, [_in_updates(run, run.curve)], SKY, width=1.3)
     for level in data_levels(runs[0]):
         axes.axhline(level, color=GRAY, linewidth=1.2)
+        shown.add(_DATA)
     for source, score in list(published_scores(runs[0].task, runs[0].algorithm, runs[0].variant).items())[:1]:
         axes.axhline(score.mean, color=BLACK, linestyle=":", linewidth=1.4)
+        shown.add(_PUBLISHED)
         axes.annotate(
             f"{source}: {score.mean:.1f}", (0.99, score.mean), (0, 3), xycoords=("axes fraction", "data"),
             textcoords="offset points", ha="right", size=8.5,
             bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
         )  # fmt: skip
+    return shown
 
 
-def _draw_promises(axes: Axes, runs: Sequence[Run]) -> None:
+def _draw_promises(axes: Axes, runs: Sequence[Run]) -> set[str]:
+    """Draws what is earned and promised; the labels of what every seed has recorded."""
+    shown = set()
     found = [read_curves(run.path / "metrics.csv", _PROMISES) for run in runs]
-    for name, (_, color, line) in _PROMISES.items():
+    for name, (label, color, line) in _PROMISES.items():
         curves = [_in_updates(run, each[name]) for run, each in zip(runs, found, strict=True)]
         if all(curve.values.size for curve in curves):
             draw_seeds(axes, curves, color, line=line, band=False)
+            shown.add(label)
+    return shown
 
 
 def data_levels(run: Run) -> tuple[float, ...]:
@@ -126,17 +149,6 @@ def _in_updates(run: Run, curve: Curve) -> Curve:
     """A curve over thousands of updates instead of epochs."""
     an_epoch = 1.0 if run.steps is None else run.steps / run.epochs / 1000.0
     return Curve(np.asarray(curve.epochs * an_epoch), curve.values)
-
-
-def _handles() -> list[Line2D]:
-    scores = [
-        Line2D([], [], color=SKY, label="score, a seed"),
-        Line2D([], [], color=GRAY, label="the data: mean, best episode"),
-        Line2D([], [], color=BLACK, linestyle=":", label="published"),
-    ]
-    return scores + [
-        Line2D([], [], color=color, linestyle=line, label=text) for text, color, line in _PROMISES.values()
-    ]
 
 
 def _finding(by_task: Mapping[str, Sequence[Run]]) -> str:

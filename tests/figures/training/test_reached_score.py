@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from ampl.runs.metrics_table import MetricsTable
 from figures.inputs.published import published_scores
@@ -14,6 +15,7 @@ from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
 from tests.figures.inputs.synthetic_runs import SETTINGS, write_run
 
 TASK = "hopper-medium-replay-v2"
+PROMISED = ["true discounted return", "promised by the model, less its penalty", "promised by the critics"]
 
 
 def kit_run(folder: Path, seed: int) -> Path:
@@ -50,7 +52,19 @@ def test_scores_levels_and_promises_are_drawn_over_the_updates(tmp_path: Path) -
     assert levels == pytest.approx([20.0, 100.0, 92.7])
     assert [list(line.get_ydata()) for line in below.lines] == [[31.0, 32.0], [20.0, 20.0], [10.0, 10.0]]
     assert f"{TASK} 25 (data 20)" in words(figure)
+    assert legend(figure) == ["score, a seed", "the data: mean, best episode", "published", *PROMISED]
     check_text_is_readable(figure)
+
+
+def test_the_legend_names_what_is_drawn_only(tmp_path: Path) -> None:
+    write_run(tmp_path, TASK, "gaussian", algorithm="bc")  # nothing published of it, nothing promised
+    assert legend(draw("reached-score", tmp_path)) == ["score, a seed"]
+
+
+def legend(figure: Figure) -> list[str]:
+    """What the legend says."""
+    (found,) = figure.legends
+    return [text.get_text() for text in found.get_texts()]
 
 
 def test_published_scores_are_those_of_the_variant() -> None:
