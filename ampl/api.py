@@ -30,6 +30,7 @@ from ampl.training import train as drive
 __all__ = ["Problem", "load_policy", "load_problem", "train"]
 
 _DEVICES = ("auto", "cpu", "cuda")
+_RECORD = ("auto", "never")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,13 @@ def train(
     else:
         found = named_or_own(problem, data=data, env=env, termination=termination, references=references)
     counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "miw_steps": miw_steps, "model_steps": model_steps}
-    _check_integers(counts | {"eval_every": eval_every, "eval_episodes": eval_episodes})
+    evaluated = {"eval_every": eval_every, "eval_episodes": eval_episodes, "certificates_every": certificates_every}
+    _check_integers(counts | evaluated | {"eval_workers": eval_workers, "threads": threads})
+    for name, value in {"resume": resume, "common_starts": common_starts}.items():
+        if not isinstance(value, bool):
+            raise InvalidArgumentError(f"{name} is {value!r}; expected True or False.")
+    if record not in _RECORD:
+        raise InvalidArgumentError(f"record is {record!r}; expected one of {', '.join(_RECORD)}.")
     if not isinstance(variant, str | None):
         raise InvalidArgumentError(f"variant is {variant!r}; expected a name, or None.")
     if not isinstance(out, str | PathLike):
