@@ -16,9 +16,9 @@ from continuous.tasks.registry import TransitionMode
 class UpdateSchedule:
     """How many updates there are."""
 
-    epochs: int = 1000
+    epochs: int = 1000  # after each, metrics are recorded
     steps_per_epoch: int = 1000  # updates in an epoch
-    batch_size: int = 256
+    batch_size: int = 256  # rows of an update
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -44,7 +44,7 @@ class OfflineConfig:
 
     schedule: UpdateSchedule = field(default_factory=UpdateSchedule)
     transitions: TransitionMode = TransitionMode.EXACT  # which rows of the data; see continuous.data.transitions
-    evaluation_episodes: int = 10
+    evaluation_episodes: int = 10  # of each evaluation
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -86,7 +86,7 @@ class Schedule(UpdateSchedule):
     starts_per_step: int = 50  # states that rollouts start from, for each update: 50,000 an epoch
     rollout_length: int = 5  # h, model steps
     retained_epochs: int = 5  # of model transitions
-    real_fraction: float = 0.05  # f: share of a batch that comes from the data; rounded down, 12 rows of 256
+    real_fraction: float = 0.05  # f: share of a batch that comes from the data, rounded down to rows
 
     rollouts_per_epoch: ClassVar[int] = 1
 

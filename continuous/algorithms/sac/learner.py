@@ -40,12 +40,12 @@ class SoftActorCriticConfig:
     discount: float = 0.99  # gamma
     target_rate: float = 0.005  # how far the target critics follow in one update
     critic_learning_rate: float = 3e-4
-    policy_learning_rate: float = 3e-4  # OfflineRL-Kit: 1e-4
-    policy_learning_rate_decay: Decay = Decay.NONE  # OfflineRL-Kit: cosine
-    temperature_learning_rate: float = 3e-4  # OfflineRL-Kit: 1e-4
+    policy_learning_rate: float = 3e-4  # 3e-4 in MOPO's code, 1e-4 in OfflineRL-Kit
+    policy_learning_rate_decay: Decay = Decay.NONE  # over the epochs; none in MOPO's code, cosine in OfflineRL-Kit
+    temperature_learning_rate: float = 3e-4  # 3e-4 in MOPO's code, 1e-4 in OfflineRL-Kit
     target_entropy: float | None = -3.0  # nats; MOPO's code has -3 for every D4RL task; None: minus the action size
     initial_log_temperature: float = 0.0
-    highest_temperature: float | None = None  # OfflineRL-Kit: 1
+    highest_temperature: float | None = None  # where it is cut: 1 in OfflineRL-Kit; None: nowhere
     hidden: tuple[int, ...] = (256, 256)  # of the critics
     policy: SquashedGaussianConfig = field(default_factory=SquashedGaussianConfig)
 

@@ -32,7 +32,7 @@ class SquashedGaussianConfig:
     """The network and the bounds of its log standard deviation."""
 
     hidden: tuple[int, ...] = (256, 256)
-    lowest_log_std: float = -20.0  # MOPO's code; OfflineRL-Kit has -5
+    lowest_log_std: float = -20.0  # where it is cut; -20 in MOPO's code, -5 in OfflineRL-Kit
     highest_log_std: float = 2.0
 
     def __post_init__(self) -> None:
