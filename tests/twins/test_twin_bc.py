@@ -1,4 +1,8 @@
-"""Deep behavior cloning on a finite problem with one-hot states and actions, against the exact empirical policy."""
+"""Deep behavior cloning against exact maximum likelihood.
+
+That is the empirical policy on a finite problem with one-hot states and actions, and an affine regression on a
+linear-Gaussian one.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,12 @@ from ampl.finite_problem import FiniteProblem
 from continuous.algorithms.bc.bc import Imitation
 from continuous.algorithms.bc.config import BCConfig
 from continuous.algorithms.bc.policy import TanhPolicyConfig
+from continuous.data.linear_gaussian_data import sampled_data
+from continuous.data.transitions import transition_table as linear_gaussian_table
 from continuous.experiments.finite import encoded, transition_table
+from continuous.linear_gaussian.dataset import fit_policy
+from continuous.networks.streams import SeedStreams
+from continuous.tasks.find import find_task
 from tabular.exact.policy import maximum_likelihood_policy
 from tabular.experiments.finite_problem import finite_problem
 
@@ -36,3 +45,25 @@ def test_the_mean_of_one_hot_actions_is_the_empirical_policy() -> None:
     exact = maximum_likelihood_policy(action_counts(problem))
     np.testing.assert_allclose(found, np.broadcast_to(exact, found.shape), atol=0.01)
     assert np.abs(exact - 1.0 / 3.0).max() > 0.1  # a uniform policy would have been told apart
+
+
+def test_the_gaussian_policy_is_the_affine_regression_of_linear_gaussian_data() -> None:
+    """On lqr-pointmass: mean actions off by 0.01, root mean square, where they spread by 0.08; the noise by 1 %."""
+    torch.set_num_threads(1)
+    task, seeds = find_task("lqr-pointmass"), (0, 1)
+    table = linear_gaussian_table(sampled_data(task), task)
+    deep = Imitation(table, BCConfig(policy=TanhPolicyConfig(hidden=(8,), gaussian=True)), seeds)
+    streams = SeedStreams(seeds, "updates")
+    for rate in (1e-2, 1e-3):
+        deep.optimizer.set_learning_rate(rate)
+        for _ in range(300):
+            deep.update(table.sample(1024, streams))
+    with torch.no_grad():
+        mean = deep.policy.best_action(table.state.expand(len(seeds), -1, -1)).double().numpy()
+        std = deep.policy.log_std.exp().numpy()
+    state, action = (rows.double().numpy() for rows in (table.state, table.action))
+    exact = fit_policy(state, action)
+    affine = state @ exact.gain.T + exact.offset
+    assert affine.std() > 0.08
+    assert np.sqrt(((mean - affine) ** 2).mean(axis=(1, 2))).max() < 0.01
+    np.testing.assert_allclose(std, np.broadcast_to(np.sqrt(exact.covariance), std.shape), rtol=0.01)
