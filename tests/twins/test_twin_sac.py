@@ -86,18 +86,19 @@ def trained(steps: int) -> list[Solution]:
 
 def transitions(rows: int, streams: SeedStreams) -> Batch:
     """From uniform states and actions; states are one-hot."""
-    low, high, base, favorite = (torch.tensor(array, dtype=torch.float32) for array in (LOW, HIGH, BASE, FAVORITE))
     state = one_hot(streams.integers(S, rows), S).float()
     action = 2.0 * streams.uniform(rows, 1) - 1.0
+    next_state, reward, terminal = outcome(state, action, streams)
+    return Batch(state=state, action=action, reward=reward, next_state=next_state, terminal=terminal)
+
+
+def outcome(state: torch.Tensor, action: torch.Tensor, streams: SeedStreams) -> tuple[torch.Tensor, ...]:
+    """Next states, rewards, and that nothing ends."""
+    low, high, base, favorite = (torch.tensor(array, dtype=torch.float32) for array in (LOW, HIGH, BASE, FAVORITE))
     cumulative = torch.lerp(state @ low, state @ high, (1.0 + action) / 2.0).cumsum(-1)
-    following = (streams.uniform(rows, 1) >= cumulative[..., :-1]).sum(-1)
-    return Batch(
-        state=state,
-        action=action,
-        reward=state @ base - (action[..., 0] - state @ favorite).square(),
-        next_state=one_hot(following, S).float(),
-        terminal=torch.zeros(following.shape, dtype=torch.bool),
-    )
+    following = (streams.uniform(state.shape[1], 1) >= cumulative[..., :-1]).sum(-1)
+    reward = state @ base - (action[..., 0] - state @ favorite).square()
+    return one_hot(following, S).float(), reward, torch.zeros(following.shape, dtype=torch.bool)
 
 
 @torch.no_grad()
