@@ -2,7 +2,7 @@
 
 Columns: finite MDPs (the record of `weights-help-finite`), linear-Gaussian problems and D4RL's tasks (runs of AMPL's
 variants). Rows: how far the weights are from w*, the model's error where the policy goes, and what the policy earns;
-the last two beside the same run without weights. On D4RL's tasks nobody knows the first two.
+the last beside the same seed or dataset without weights. On D4RL's tasks nobody knows the first two.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class _Task:
     earned: _Values
 
     def rows(self) -> list[_Values]:
-        """What is drawn in each row: as it is, as a multiple, and as a difference of what there is without weights."""
+        """What is drawn in each row: as it is, as a multiple of no weights, as a difference seed by seed."""
         relative = {kind: values / self.divergence[NONE].mean() for kind, values in self.divergence.items()}
-        gained = {kind: values - self.earned[NONE].mean() for kind, values in self.earned.items()}
+        gained = {kind: values - self.earned[NONE] for kind, values in self.earned.items()}
         return [self.error, relative, gained]
 
 
@@ -118,10 +118,17 @@ def _finite(path: Path) -> list[_Task]:
 
 
 def _deep(runs: Sequence[Run]) -> list[_Task]:
-    """The tasks with runs of several kinds, the one without weights among them."""
-    by_task: dict[str, dict[str, list[Run]]] = {}
+    """The tasks with runs of several kinds, the one without weights among them, with the seeds of all of these."""
+    by_task: dict[str, dict[str, dict[int, Run]]] = {}
     for run in runs:
-        by_task.setdefault(run.task, {}).setdefault(_DEEP[run.variant], []).append(run)
+        by_task.setdefault(run.task, {}).setdefault(_DEEP[run.variant], {})[run.seed] = run
+    by_task = {task: kinds for task, kinds in by_task.items() if NONE in kinds and len(kinds) > 1}
+    common = {task: sorted(set.intersection(*map(set, kinds.values()))) for task, kinds in by_task.items()}
+    shown = {
+        task: {kind: [there[seed] for seed in common[task]] for kind, there in kinds.items()}
+        for task, kinds in sorted(by_task.items())
+        if common[task]
+    }
     return [
         _Task(
             name=task,
@@ -129,8 +136,7 @@ def _deep(runs: Sequence[Run]) -> list[_Task]:
             divergence=_measured(kinds, "truth/model_divergence_nats"),
             earned={kind: np.array([run.recent_score for run in there]) for kind, there in kinds.items()},
         )
-        for task, kinds in sorted(by_task.items())
-        if NONE in kinds and len(kinds) > 1
+        for task, kinds in shown.items()
     ]
 
 
@@ -170,7 +176,7 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
     headline(
         figure,
         _finding(columns),
-        "Points: means over seeds, or over datasets; bars: lowest to highest.",
+        "Points: means over seeds, or over datasets; bars: lowest to highest. ±: standard error of the mean.",
         "Weights, from left to right: none, AMPL's one equation (Eq. 10), better ones (finite: fixed point of Eq. 9 on "
         "the data; deep: 66 equations), the true ones. All are of the policy at the last refit, which has moved since.",
         source,
@@ -208,10 +214,16 @@ def _finding(columns: Mapping[str, Sequence[_Task]]) -> str:
     """By how much the best known weights change the return, on average over the tasks of each column."""
     parts = []
     for name, tasks in columns.items():
-        gains = []
-        for task in tasks:
-            gained = task.rows()[2]
-            best = [kind for kind in _KINDS if kind in gained][-1]
-            gains.append(float(gained[best].mean()))
-        parts.append(f"{np.mean(gains):+.1f} {_SHORT_UNITS[name]} ({_COLUMNS[name][0]})")
+        gained = [task.rows()[2] for task in tasks]
+        gains = [each[[kind for kind in _KINDS if kind in each][-1]] for each in gained]
+        parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} ({_COLUMNS[name][0]})")
     return f"With the best weights at hand the return changes by {', '.join(parts)}"
+
+
+def _mean_gain(gains: Sequence[Numbers]) -> str:
+    """Mean over tasks of the means over seeds, and its standard error where every task has several seeds."""
+    mean = np.mean([each.mean() for each in gains])
+    if min(map(len, gains)) < 2:
+        return f"{mean:+.1f}"
+    variance = sum(each.var(ddof=1) / len(each) for each in gains)
+    return f"{mean:+.1f} ± {np.sqrt(variance) / len(gains):.1f}"

@@ -25,7 +25,8 @@ def test_returns_and_models_are_drawn_beside_those_without_weights(tmp_path: Pat
     write_lqr(tmp_path, "multi-moment", 1.0, 0.25)
     for variant, score in (("nw", 10.0), ("main", 13.0)):
         write_run(tmp_path, UMAZE, variant, score=[score])
-    write_run(tmp_path, "maze2d-large-v1", "main", score=[50.0])  # nothing to compare with
+    write_run(tmp_path, UMAZE, "main", seed=1, score=[99.0])  # nothing to compare with, nor has the next
+    write_run(tmp_path, "maze2d-large-v1", "main", score=[50.0])
     figure = draw("weights-help", tmp_path)
     points = [
         [list(line.get_ydata()) for line in axes.lines if line.get_marker() not in ("None", "_")]
@@ -38,6 +39,13 @@ def test_returns_and_models_are_drawn_beside_those_without_weights(tmp_path: Pat
     assert (lqr[0], lqr[1], lqr[2]) == ([[0.5, 0.25]], [[1.0, 0.25]], [[0.0, -3.0]])
     assert maze == [[], [], [[0.0, 3.0]]]
     found = words(figure)
-    assert "+17.5 % (Finite MDPs), -3.0 % (Linear-Gaussian problems), +3.0 points (D4RL's tasks)" in found
+    assert "+17.5 ± 0.0 % (Finite MDPs), -3.0 % (Linear-Gaussian problems), +3.0 points (D4RL's tasks)" in found
     assert found.count("not known here") == 2
     check_text_is_readable(figure)
+
+
+def test_gains_are_means_over_the_seeds_that_all_have(tmp_path: Path) -> None:
+    for seed, (without, with_weights) in enumerate(((10.0, 12.0), (50.0, 56.0))):
+        write_run(tmp_path, UMAZE, "nw", seed=seed, score=[without])
+        write_run(tmp_path, UMAZE, "main", seed=seed, score=[with_weights])
+    assert "+4.0 ± 2.0 points (D4RL's tasks)" in words(draw("weights-help", tmp_path))
