@@ -1,8 +1,8 @@
-"""Figure `weights-help`: do importance weights in the model's fit help? Better weights from left to right.
+"""Figure `weights-help`: do importance weights in the model's fit help? Better ones from left to right.
 
 Columns: finite MDPs (the record of `weights-help-finite`), linear-Gaussian problems and D4RL's tasks (runs of AMPL's
 variants). Rows: how far the weights are from w*, the model's error where the policy goes, and what the policy earns;
-the last beside the same seed or dataset without weights. On D4RL's tasks nobody knows the first two.
+the last two beside refits without weights, or beside one fit. On D4RL's tasks nobody knows the first two.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from figures.inputs.records import Numbers, Record, Texts, record_source
 from figures.inputs.runs import Run, find_runs, recent
 from figures.inputs.scores import provenance
 
-NONE, BETTER, EXACT = "none", "better", "exact"
+ONE_FIT, NONE, BETTER, EXACT = "one fit", "none", "better", "exact"
 AMPLS = "AMPL's"
-_KINDS = (NONE, AMPLS, BETTER, EXACT)
+_KINDS = (ONE_FIT, NONE, AMPLS, BETTER, EXACT)
 _FINITE = {"nw": NONE, "one-moment": AMPLS, MAIN: BETTER, "exact-weights": EXACT}
-_DEEP = {"nw": NONE, MAIN: AMPLS, "multi-moment": BETTER, "exact-weights": EXACT}
+_DEEP = {"nw": ONE_FIT, "unit-weights": NONE, MAIN: AMPLS, "multi-moment": BETTER, "exact-weights": EXACT}
 _LQR = "lqr-"
 _ROWS = ("weights' error\nE|w - w*|", "model's error under π\n(relative)", "return gained")
 _COLUMNS = {
@@ -58,7 +58,10 @@ class WeightsHelpRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    """What was measured on one task; empty where nothing was."""
+    """What was measured on one task; empty where nothing was.
+
+    Others are compared with refits without weights or, where no run has these, with a model that is fitted once.
+    """
 
     name: str
     error: _Values
@@ -67,8 +70,10 @@ class _Task:
 
     def rows(self) -> list[_Values]:
         """What is drawn in each row: as it is, as a multiple of no weights, as a difference seed by seed."""
-        relative = {kind: values / self.divergence[NONE].mean() for kind, values in self.divergence.items()}
-        gained = {kind: values - self.earned[NONE] for kind, values in self.earned.items()}
+        without = NONE if NONE in self.earned else ONE_FIT
+        unit = self.divergence[without].mean() if without in self.divergence else np.nan
+        relative = {kind: values / unit for kind, values in self.divergence.items()}
+        gained = {kind: values - self.earned[without] for kind, values in self.earned.items()}
         return [self.error, relative, gained]
 
 
@@ -118,11 +123,13 @@ def _finite(path: Path) -> list[_Task]:
 
 
 def _deep(runs: Sequence[Run]) -> list[_Task]:
-    """The tasks with runs of several kinds, the one without weights among them, with the seeds of all of these."""
+    """The tasks with runs of several kinds, one without weights among them, and the seeds that all of these have."""
     by_task: dict[str, dict[str, dict[int, Run]]] = {}
     for run in runs:
         by_task.setdefault(run.task, {}).setdefault(_DEEP[run.variant], {})[run.seed] = run
-    by_task = {task: kinds for task, kinds in by_task.items() if NONE in kinds and len(kinds) > 1}
+    by_task = {
+        task: kinds for task, kinds in by_task.items() if len(kinds) > 1 and not {NONE, ONE_FIT}.isdisjoint(kinds)
+    }
     common = {task: sorted(set.intersection(*map(set, kinds.values()))) for task, kinds in by_task.items()}
     shown = {
         task: {kind: [there[seed] for seed in common[task]] for kind, there in kinds.items()}
@@ -141,7 +148,7 @@ def _deep(runs: Sequence[Run]) -> list[_Task]:
 
 
 def _measured(kinds: Mapping[str, Sequence[Run]], column: str) -> _Values:
-    """Means of a column's last measurements, of the kinds that all have it; nothing without the kind `none`."""
+    """Means of a column's last measurements, of the kinds whose seeds all have it."""
     found = {}
     for kind, runs in kinds.items():
         curves = [read_curve(run.path / "metrics.csv", column).values for run in runs]
@@ -177,8 +184,9 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
         figure,
         _finding(columns),
         "Points: means over seeds, or over datasets; bars: lowest to highest. ±: standard error of the mean.",
-        "Weights, from left to right: none, AMPL's one equation (Eq. 10), better ones (finite: fixed point of Eq. 9 on "
-        "the data; deep: 66 equations), the true ones. All are of the policy at the last refit, which has moved since.",
+        "From left to right: the model is fitted once; its refits have no weights, AMPL's one equation (Eq. 10), "
+        "better ones (finite: fixed point of Eq. 9 on the data; deep: 66 equations), the true ones. All are of the "
+        "policy at the last refit, which has moved since.",
         source,
     )
     return figure

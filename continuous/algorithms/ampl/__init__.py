@@ -24,6 +24,7 @@ FACTORY = DeepFactory(
             "rollouts have the released code's defect: a start batch of 2048 paths takes the action of its first"
         ),
         "multi-moment": "ours, not the paper's: the weights solve 66 moment equations at once",
+        "unit-weights": "ours: refits as often, without weights",
         "exact-weights": "no estimator: the true weights, which are known on tasks lqr-... only",
     },
 )

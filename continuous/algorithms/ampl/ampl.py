@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.interfaces import Array, State
-from continuous.algorithms.ampl.config import AMPLConfig, ModelObjective
+from continuous.algorithms.ampl.config import AMPLConfig, KnownWeights, ModelObjective
 from continuous.algorithms.ampl.critic import CriticConfig, TwinCritic
 from continuous.algorithms.ampl.discriminator import Discriminator
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig
@@ -100,9 +100,9 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
             InvalidArgumentError: the exact weights are asked for where nobody knows them.
         """
         evaluation = surroundings.evaluation
-        if settings.exact_weights and not (evaluation and evaluation.knows_exact_weights):
+        if settings.known_weights is KnownWeights.EXACT and not (evaluation and evaluation.knows_exact_weights):
             raise InvalidArgumentError(
-                "exact_weights is set, but the true weights are not known on this task. Take a task lqr-..., or the "
+                "known_weights is exact, but the true weights are not known on this task. Take a task lqr-..., or the "
                 "variant main or nw."
             )
         draw = surroundings.start_states
@@ -129,7 +129,7 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
     @property
     def retrain_period(self) -> int | None:  # type: ignore[override]
         """Epochs between refits; None for the ablation without."""
-        refits = self.settings.exact_weights or self.estimator is not None
+        refits = self.settings.known_weights is not KnownWeights.NONE or self.estimator is not None
         return self.schedule.retrain_period if refits else None
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Mapping[str, float]]:
@@ -145,12 +145,13 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         return ValueModelLoss(self.learner.critic.first_head(), self.learner.policy, self.model.standardization)
 
     def estimate_weights(self) -> Sequence[Array]:
-        """The weights of the current policies by the configured estimator (Eq. 11), or the exact ones.
+        """The weights of the current policies by the configured estimator (Eq. 11), or known ones.
 
         Ones for a policy that has no exact weights.
         """
-        if self.settings.exact_weights:
-            found = (np.ones(1) if weights is None else weights for weights in self.exact_weights())
+        if (known := self.settings.known_weights) is not KnownWeights.NONE:
+            exact = self.exact_weights() if known is KnownWeights.EXACT else [None] * len(self.seeds)
+            found = (np.ones(1) if weights is None else weights for weights in exact)
             scaled = [np.broadcast_to(weights / weights.mean(), self.table.n_transitions) for weights in found]
             return [weights.astype(np.float32) for weights in scaled]
         assert self.estimator is not None

@@ -35,6 +35,14 @@ class ModelObjective(Enum):
     VALUE = "value"  # ablation: reward likelihood, and the difference of values at true and predicted next states
 
 
+class KnownWeights(Enum):
+    """Weights that need no estimator."""
+
+    NONE = "none"
+    ONES = "ones"  # refits without weights
+    EXACT = "exact"  # w*, which is known on tasks lqr-...
+
+
 @dataclass(frozen=True, kw_only=True)
 class AMPLConfig(ModelBasedConfig):
     """Hyperparameters of deep AMPL; the defaults are the published runs'."""
@@ -45,8 +53,8 @@ class AMPLConfig(ModelBasedConfig):
     critic: CriticConfig = field(default_factory=CriticConfig)
     regularizer: RegularizerConfig = field(default_factory=RegularizerConfig)
     model_objective: ModelObjective = ModelObjective.LIKELIHOOD
-    weights: EstimatorConfig | None  # None, an ablation: the model is fitted once
-    exact_weights: bool = False  # w* where an estimate would be: on tasks lqr-..., where it is known
+    weights: EstimatorConfig | None  # None: no estimator; without known weights, an ablation, the model is fitted once
+    known_weights: KnownWeights = KnownWeights.NONE  # in refits, where an estimate would be
     schedule: AMPLSchedule = field(default_factory=AMPLSchedule)
     shared_rollout_action: bool = False  # defect of the released code; the paper acts at every state for itself
     evaluation_actions: int = 10  # code: actions to choose from at each state by min Q; the paper does not say
@@ -174,9 +182,14 @@ def _without_retraining(config: AMPLConfig) -> AMPLConfig:
     return replace(config, weights=None)
 
 
+def _unit_weights(config: AMPLConfig) -> AMPLConfig:
+    """What refits alone gain."""
+    return replace(config, weights=None, known_weights=KnownWeights.ONES)
+
+
 def _exact_weights(config: AMPLConfig) -> AMPLConfig:
     """What the best of all estimators would gain."""
-    return replace(config, weights=None, exact_weights=True)
+    return replace(config, weights=None, known_weights=KnownWeights.EXACT)
 
 
 def _multi_moment(config: AMPLConfig) -> AMPLConfig:
@@ -240,10 +253,11 @@ VARIANTS: Mapping[str, Callable[[AMPLConfig], AMPLConfig]] = {
     "value-discriminator": _value_discriminator,
     "released-rollouts": _released_rollouts,
     "multi-moment": _multi_moment,
+    "unit-weights": _unit_weights,
     "exact-weights": _exact_weights,
 }
-"""How each variant differs from "main"; all but the last three are the paper's.
+"""How each variant differs from "main"; all but the last four are the paper's.
 
 released-rollouts has a defect of the released code, of which it is not known whether the published runs had it, too;
-multi-moment and exact-weights are our own.
+multi-moment, unit-weights and exact-weights are our own.
 """

@@ -66,6 +66,12 @@ def test_exact_weights_are_taken_where_they_are_known_scaled_to_mean_one(monkeyp
         AMPL.on_data(line_table(), small_config("exact-weights"), (0,), surroundings())
 
 
+def test_unit_weights_refit_without_weights() -> None:
+    algorithm = small_ampl((0, 1), "unit-weights")
+    assert algorithm.retrain_period == small_ampl((0,), "main").retrain_period
+    assert [(weights == 1.0).all() for weights in algorithm.estimate_weights()] == [True, True]
+
+
 def test_variants_differ_from_main_in_what_they_are_named_for() -> None:
     configs = {variant: small_config(variant) for variant in VARIANTS}
     different = {variant: settings_as_json(config) for variant, config in configs.items()}

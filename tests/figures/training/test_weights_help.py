@@ -21,7 +21,8 @@ def write_lqr(folder: Path, variant: str, divergence: float, error: float | None
 
 def test_returns_and_models_are_drawn_beside_those_without_weights(tmp_path: Path) -> None:
     write_record(tmp_path / "records" / "weights-help-finite.npz", "weights-help-finite")
-    write_lqr(tmp_path, "nw", 4.0, 0.5)
+    write_lqr(tmp_path, "nw", 2.0, None)  # one fit
+    write_lqr(tmp_path, "unit-weights", 4.0, 0.5)
     write_lqr(tmp_path, "multi-moment", 1.0, 0.25)
     for variant, score in (("nw", 10.0), ("main", 13.0)):
         write_run(tmp_path, UMAZE, variant, score=[score])
@@ -36,7 +37,7 @@ def test_returns_and_models_are_drawn_beside_those_without_weights(tmp_path: Pat
     assert finite[0] == [[1.0, 0.0]] * 2
     assert finite[1] == [[1.0, 0.5]] * 2
     assert finite[2] == [pytest.approx([0.0, 10.0]), pytest.approx([0.0, 25.0])]
-    assert (lqr[0], lqr[1], lqr[2]) == ([[0.5, 0.25]], [[1.0, 0.25]], [[0.0, -3.0]])
+    assert (lqr[0], lqr[1], lqr[2]) == ([[0.5, 0.25]], [[0.5, 1.0, 0.25]], [[-2.0, 0.0, -3.0]])
     assert maze == [[], [], [[0.0, 3.0]]]
     found = words(figure)
     assert "+17.5 ± 0.0 % (Finite MDPs), -3.0 % (Linear-Gaussian problems), +3.0 points (D4RL's tasks)" in found
