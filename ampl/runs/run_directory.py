@@ -6,7 +6,8 @@ Where settings differ from the variant's own, its folder says so: `<variant>,pen
     manifest.json    versions, git commit, device, dataset checksum, command, notes, time, memory, threads and precision
     metrics.csv      a row an epoch
     events.out.*     the same for TensorBoard
-    weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs; w* where it is known
+    weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs; w* where it is known;
+                     summary_0100.npz: how w is distributed
     checkpoint/      the two newest checkpoints
     samples.npz      where data, model and policy are at the end, of algorithms that show it
     result.json      how the run ended, and its last metrics
@@ -31,7 +32,7 @@ from typing import Any
 from ampl.arithmetic import Arithmetic
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidFileError
 from ampl.file_lock import FolderLock
-from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, read_npz, write_json, write_npz
+from ampl.files import SIGNATURE, check_regular_file, is_signed, read_json, write_json, write_npz
 from ampl.interfaces import Array, State
 from ampl.runs.checkpoints import (
     Checkpoint,
@@ -43,6 +44,7 @@ from ampl.runs.checkpoints import (
     write_checkpoint,
 )
 from ampl.runs.event_file import EventFile
+from ampl.runs.kept_weights import cut_weights, keep_weights, read_weights
 from ampl.runs.manifest import describe_session
 from ampl.runs.metrics_table import MetricsTable, check_rows
 from ampl.runs.recorded_arithmetic import last_arithmetic, recorded_sessions
@@ -167,11 +169,8 @@ class RunDirectory:
             for targets in ("*.json", "*.csv", "*.npz"):
                 remove_leftovers(folder, targets)
         remove_checkpoints_after(self.path / "checkpoint", *(place or (-1, 0)))
-        for snapshot in (self.path / "weights").glob("epoch_*.npz"):
-            number = snapshot.stem.removeprefix("epoch_")
-            fitted_with = place is not None and place.pause > 0 and number == f"{epoch:04d}"
-            if number.isdecimal() and int(number) >= epoch and not fitted_with:  # on the way to a later checkpoint
-                snapshot.unlink()
+        in_fit = place is not None and place.pause > 0  # with the weights estimated after `epoch` epochs
+        cut_weights(self.path / "weights", epoch + in_fit)
         (self.path / "result.json").unlink(missing_ok=True)
         self.metrics = MetricsTable(self.path / "metrics.csv", keep_epochs=epoch)
         self._events = EventFile(self.path, first_epoch=epoch + 1)
@@ -190,15 +189,13 @@ class RunDirectory:
             self._events.append(epoch, metrics)
 
     def save_weights(self, epoch: int, weights: Array, exact: Array | None = None) -> None:
-        """Keeps w, [N], as estimated after `epoch` epochs, and w*, [N], if it is known."""
+        """Keeps w, [N], as estimated after `epoch` epochs, its summary, and w*, [N], if it is known."""
         self._lock.check_still_there()
-        known = {} if exact is None else {"exact_weights": exact}
-        write_npz(self.path / "weights" / f"epoch_{epoch:04d}.npz", {"weights": weights, **known})
+        keep_weights(self.path / "weights", epoch, weights, exact)
 
     def read_weights(self, epoch: int) -> Array:
         """w, [N], as estimated after `epoch` epochs.  Raises InvalidFileError."""
-        path = self.path / "weights" / f"epoch_{epoch:04d}.npz"
-        return read_npz(path, "the weights of the fit that was interrupted", ["weights"])["weights"]
+        return read_weights(self.path / "weights", epoch)
 
     def save_samples(self, samples: State) -> None:
         """Keeps what the algorithm shows of itself when training has ended."""

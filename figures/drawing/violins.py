@@ -1,8 +1,8 @@
 """Violins: how values are distributed, estimated from all of them and drawn with dashed quartiles.
 
 The density is a Gaussian kernel estimate with Scott's bandwidth (standard deviation times N^(-1/5)), on the range of
-the values and two bandwidths beyond, as in the paper's Figure 2. It is computed on bins, so that two million values
-take a fraction of a second and no sample is drawn.
+the values and two bandwidths beyond, as in the paper's Figure 2. It is computed on bins, so that it takes no more than
+the summary that runs keep of their weights, and two million values take a fraction of a second.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from ampl.runs.weights_summary import N_BINS, QUARTERS, WeightsSummary
 from figures.drawing.style import BLACK, VERMILLION
 
 Numbers = NDArray[np.float64]
@@ -22,12 +23,10 @@ Numbers = NDArray[np.float64]
 HALF_WIDTH = 0.36  # of the widest place of a violin; positions are 1 apart
 LEFT, RIGHT = -1, 1  # the halves of a violin
 
-_N_BINS = 512
 _TAIL = 2.0  # bandwidths drawn beyond the extremes
 _MOST_LABELS = 10  # of violins below a panel
 _LEAST_HEIGHT = 1e-4  # of a panel's scale
 _ROUNDING = 1e-6  # values closer together than this are one value, in float32 near 1
-_QUARTERS = (25.0, 50.0, 75.0)  # percent
 _DASHES = ((0, (2, 2)), (0, (4, 2)), (0, (2, 2)))  # of the quartile lines; the median's are longer
 _SHORTEST = 0.2  # of the half width: a quartile line where the violin is thin
 
@@ -59,17 +58,20 @@ class Distribution:
 
 def describe(values: NDArray[Any]) -> Distribution:
     """The distribution of values, [N], which may be -inf (the log of zero)."""
-    kept = values[np.isfinite(values)].astype(np.float64)
-    excluded = 1.0 - kept.size / values.size
-    if not kept.size:
-        nothing = np.zeros(0)
-        return Distribution(
-            place=nothing, density=nothing, quartile=np.full(3, np.nan), low=np.nan, high=np.nan, excluded=excluded
-        )
-    place, density = _density(kept)
-    quartile = np.percentile(kept, _QUARTERS)
-    low, high = float(kept.min()), float(kept.max())
-    return Distribution(place=place, density=density, quartile=quartile, low=low, high=high, excluded=excluded)
+    return distribution(WeightsSummary.of_logs(values))
+
+
+def distribution(summary: WeightsSummary) -> Distribution:
+    """The same of values of which only this is known."""
+    place, density = _density(summary)
+    return Distribution(
+        place=place,
+        density=density,
+        quartile=summary.quantiles[QUARTERS],
+        low=float(summary.quantiles[0]),
+        high=float(summary.quantiles[-1]),
+        excluded=summary.zeros / summary.number,
+    )
 
 
 def draw_violins(axes: Axes, distributions: Sequence[Distribution], color: str, half: int | None = None) -> None:
@@ -119,16 +121,17 @@ def _draw_violin(axes: Axes, position: float, distribution: Distribution, color:
         axes.hlines(value, *ends, color=BLACK, linewidth=1.0, linestyle=dash)
 
 
-def _density(values: Numbers) -> tuple[Numbers, Numbers]:
+def _density(summary: WeightsSummary) -> tuple[Numbers, Numbers]:
     """Where the density is known, and the density there relative to its largest value."""
-    low, high = values.min(), values.max()
+    low, high = summary.quantiles[[0, -1]]
+    if not summary.counts.any():
+        return np.zeros(0), np.zeros(0)
     if high - low < _ROUNDING:
-        return np.array([np.median(values)]), np.ones(1)
-    bandwidth = max(float(values.std()) * values.size**-0.2, (high - low) / _N_BINS)
-    edges = np.linspace(low - _TAIL * bandwidth, high + _TAIL * bandwidth, _N_BINS + 1)
-    counts, _ = np.histogram(values, edges)
-    step = edges[1] - edges[0]
-    reach = min(int(np.ceil(4.0 * bandwidth / step)), _N_BINS // 2)
+        return np.array([np.median(summary.quantiles[QUARTERS])]), np.ones(1)
+    step = (high - low) / N_BINS
+    bandwidth = max(summary.deviation * float(summary.counts.sum()) ** -0.2, step)
+    tail, reach = round(_TAIL * bandwidth / step), min(int(np.ceil(4.0 * bandwidth / step)), N_BINS // 2)
+    counts = np.pad(summary.counts, tail)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / bandwidth) ** 2)
-    density = np.convolve(counts, kernel)[reach : reach + _N_BINS]
-    return (edges[:-1] + edges[1:]) / 2.0, density / density.max()
+    density = np.convolve(counts, kernel)[reach : reach + counts.size]
+    return low + step * (np.arange(counts.size) - tail + 0.5), density / density.max()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_json
+from ampl.runs.kept_weights import SUMMARY, kept_weights
 from ampl.runs.metrics_table import EPOCH, Curve, read_curves
 from ampl.runs.run_identity import flat_settings, recorded_settings
 from ampl.settings import variant_folder, variant_label
@@ -35,7 +36,6 @@ UNKNOWN = "unknown"
 
 _T = TypeVar("_T")
 _SEED = re.compile(r"seed(0|[1-9]\d*)")
-_SNAPSHOT = re.compile(r"epoch_(\d+)")
 _RETURN_SPREAD = "evaluation/return_spread"  # over the episodes of an evaluation; an exact return has none
 _PLACE = 4  # parts of a run's path below the folder of all runs
 _COMMIT_LENGTH = 7  # letters that name a commit
@@ -134,8 +134,11 @@ class Run:
 
     def snapshots(self) -> dict[int, Path]:
         """Files of the estimated weights by the epochs trained before, in order."""
-        found = {path: _SNAPSHOT.fullmatch(path.stem) for path in (self.path / "weights").glob("epoch_*.npz")}
-        return dict(sorted((int(match[1]), path) for path, match in found.items() if match))
+        return kept_weights(self.path / "weights")
+
+    def summarized(self) -> dict[int, Path]:
+        """The same, and where these were not kept their summaries."""
+        return dict(sorted((kept_weights(self.path / "weights", SUMMARY) | self.snapshots()).items()))
 
 
 def find_runs(

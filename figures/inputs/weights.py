@@ -1,4 +1,4 @@
-"""The estimated weights that a run kept at a retraining, and the exact ones beside them where they are known."""
+"""The estimated weights that a run kept at a retraining, or their summary, and the exact ones where they are known."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_npz
+from ampl.runs.kept_weights import SUMMARY
+from ampl.runs.weights_summary import WeightsSummary
 
 _MEAN_TOLERANCE = 1e-2  # of weights, whose mean is one
 
@@ -21,6 +23,12 @@ def read_weights(path: Path) -> NDArray[Any]:
     if not valid or weights.min() < 0 or abs(weights.mean(dtype=np.float64) - 1.0) > _MEAN_TOLERANCE:
         raise InvalidFileError(f"{path} does not hold weights: expected [N] finite numbers, >= 0, of mean one.")
     return weights
+
+
+def read_summary(path: Path) -> WeightsSummary:
+    """The distribution of the weights of one snapshot, or as it was kept in their place.  Raises InvalidFileError."""
+    kept = path.name.startswith(SUMMARY)
+    return WeightsSummary.read(path) if kept else WeightsSummary.of(read_weights(path))
 
 
 def read_exact_weights(path: Path) -> NDArray[Any] | None:

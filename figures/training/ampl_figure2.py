@@ -1,7 +1,8 @@
 """Figure `figure2`: log of the estimated weights of the whole dataset at each retraining, four estimators.
 
 Source: AMPL, Figure 2 (walker2d-medium-replay). One violin a retraining, dashed lines at the quartiles, and a scale of
-its own for each panel: the point of the figure is how different the scales are.
+its own for each panel: the point of the figure is how different the scales are. Where a run has only the summaries of
+its weights, these are drawn, and look the same.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from matplotlib.lines import Line2D
 from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
 from ampl.printing import printable
 from figures.drawing.style import BLACK, GRAY, VERMILLION, WINE, headline, new_figure, panel_title
-from figures.drawing.violins import Distribution, describe, draw_violins, set_scale
+from figures.drawing.violins import Distribution, distribution, draw_violins, set_scale
 from figures.inputs.names import ALGORITHM, MAIN, train_command
 from figures.inputs.paper_results import FIGURE_2, FIGURE_2_TASK, Quartiles
 from figures.inputs.runs import UNKNOWN, Ending, Run, find_runs
 from figures.inputs.scores import distinct
-from figures.inputs.weights import read_weights
+from figures.inputs.weights import read_summary
 from figures.training.variants import COLORS, ESTIMATORS, LABELS
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def draw(folder: Path, selection: Selection) -> Figure:
         InvalidArgumentError: it is not clear which task, or the seed has no run, or the paper shows another task.
     """
     runs = find_runs(folder, ALGORITHM, variants=ESTIMATORS)
-    weighted = [run for run in runs if run.epochs and run.snapshots()]
+    weighted = [run for run in runs if run.epochs and run.summarized()]
     task = _choose_task(folder, weighted, selection)
     seed = _choose_seed([run for run in weighted if run.task == task], task, selection)
     chosen = {run.variant: run for run in runs if (run.task, run.seed) == (task, seed)}
@@ -86,7 +87,8 @@ def _choose_task(folder: Path, runs: Sequence[Run], selection: Selection) -> str
     if not tasks:
         command = train_command(selection.task or FIGURE_2_TASK, MAIN, out=folder)
         raise InvalidFileError(
-            f"no run below {folder} has weights of VPM, GenDICE, DualDICE or main. `{command}` makes one."
+            f"no run below {folder} has weights of VPM, GenDICE, DualDICE or main, or their summaries, in its folder "
+            f"weights. `{command}` makes one."
         )
     task = selection.task or (FIGURE_2_TASK if FIGURE_2_TASK in tasks else tasks[0])
     if task not in tasks:
@@ -112,14 +114,11 @@ def _choose_seed(runs: Sequence[Run], task: str, selection: Selection) -> int:
 def _violins(run: Run) -> dict[int, Distribution]:
     """The distribution of log w by the epochs trained before; a damaged snapshot is named and left out."""
     found = {}
-    for epoch, path in run.snapshots().items():
+    for epoch, path in run.summarized().items():
         try:
-            weights = read_weights(path)
+            found[epoch] = distribution(read_summary(path))
         except InvalidFileError as error:
             logger.warning("left out: %s", error)
-            continue
-        with np.errstate(divide="ignore"):
-            found[epoch] = describe(np.log(weights))
     return found
 
 

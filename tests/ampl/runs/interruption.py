@@ -51,6 +51,7 @@ def kill_after_checkpoint(command: Sequence[str], *, run: Path, epoch: int, seco
 
 
 def run_bytes(run: Path, epoch: int) -> list[bytes]:
-    """What a run that continues bit for bit must reproduce: metrics.csv and the checkpoint of `epoch`."""
+    """What a run that continues bit for bit must reproduce: metrics.csv, its weights and the checkpoint of `epoch`."""
     checkpoint = sorted((run / "checkpoint" / f"epoch_{epoch:04d}").iterdir())
-    return [path.read_bytes() for path in [run / "metrics.csv", *checkpoint]]
+    weights = sorted((run / "weights").glob("*.npz"))
+    return [path.read_bytes() for path in [run / "metrics.csv", *weights, *checkpoint]]

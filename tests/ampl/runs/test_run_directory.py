@@ -272,3 +272,18 @@ def test_a_copy_beside_the_weights_stays(tmp_path: Path) -> None:
     copy.write_bytes(b"mine")
     run(tmp_path, 4, resume=True)
     assert copy.read_bytes() == b"mine"
+
+
+def test_weights_of_a_version_without_summaries_are_summarized_when_the_run_is_resumed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(tmp_path, 5)
+    kept = directory(tmp_path) / "weights"
+    before = (kept / "summary_0002.npz").read_bytes()
+    for path in kept.glob("summary_*.npz"):
+        path.unlink()
+    (kept / "epoch_0004.npz").write_bytes(b"torn")
+    run(tmp_path, 5, resume=True)
+    assert (kept / "summary_0002.npz").read_bytes() == before
+    assert not (kept / "summary_0004.npz").exists()
+    assert "epoch_0004.npz" in caplog.text

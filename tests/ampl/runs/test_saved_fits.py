@@ -80,7 +80,7 @@ def test_a_fit_that_is_interrupted_goes_on_to_the_same_bytes(disturb_after: int,
         assert run_bytes(directory(tmp_path / "whole", seed), 5) == run_bytes(directory(tmp_path / "cut", seed), 5)
         names = [sorted(path.name for path in (directory(tmp_path / which, seed) / "weights").iterdir())
                  for which in ("whole", "cut")]  # fmt: skip
-        assert names[0] == names[1] == ["epoch_0002.npz", "epoch_0004.npz"]
+        assert names[0] == names[1] == [f"{kind}_000{epoch}.npz" for kind in ("epoch", "summary") for epoch in (2, 4)]
     in_last_part = disturb_after % PARTS == 0  # which no pause follows: the part is made again
     assert resumed.made == 3 * PARTS - disturb_after + in_last_part
     assert resumed.calls.count("weights") == sum(disturb_after <= PARTS * fit for fit in (1, 2))

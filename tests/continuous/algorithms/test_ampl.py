@@ -45,7 +45,7 @@ def test_every_variant_trains_with_nine_refits_and_finite_metrics(variant: str, 
     rows = run(algorithm, tmp_path)
     assert len(rows) == EPOCHS
     assert all(np.isfinite(float(value)) for row in rows for value in row.values())
-    snapshots = sorted((tmp_path / "line/ampl/main/seed0/weights").glob("*.npz"))
+    snapshots = sorted((tmp_path / "line/ampl/main/seed0/weights").glob("epoch_*.npz"))
     assert len(snapshots) == (0 if variant == "nw" else 9)
     for path in snapshots:
         weights = np.load(path)["weights"]

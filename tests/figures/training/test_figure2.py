@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from ampl.errors import AmplError, InvalidArgumentError, InvalidFileError, UnknownNameError
+from ampl.runs.weights_summary import WeightsSummary
 from figures.drawing.style import WINE
 from figures.drawing.violins import describe
 from figures.inputs.paper_results import FIGURE_2
+from figures.inputs.runs import find_runs
+from figures.inputs.weights import read_weights
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, drawn, texts
 from tests.figures.inputs.synthetic_records import ESTIMATORS, figure2_truth
 from tests.figures.inputs.synthetic_runs import (
@@ -47,6 +51,20 @@ def test_dashed_lines_are_the_quartiles_of_log_w(tmp_path: Path) -> None:
     axes = draw("figure2", tmp_path).axes[3]
     lines = [collection.get_segments()[0][0, 1] for collection in axes.collections[1:]]
     np.testing.assert_allclose(lines, np.percentile(np.log(weights[4].astype(float)), [25, 50, 75]), rtol=1e-4)
+
+
+def test_summaries_alone_give_the_same_picture_as_all_weights(tmp_path: Path) -> None:
+    write_walker_runs(tmp_path)
+    whole = draw("figure2", tmp_path)
+    for epoch, path in (
+        (epoch, path) for run in find_runs(tmp_path, "ampl") for epoch, path in run.snapshots().items()
+    ):
+        WeightsSummary.of(read_weights(path)).write(path.with_name(f"summary_{epoch:04d}.npz"))
+        path.unlink()
+    pictures = [BytesIO(), BytesIO()]
+    for figure, file in zip((whole, draw("figure2", tmp_path)), pictures, strict=True):
+        figure.savefig(file, format="png")
+    assert pictures[0].getvalue() == pictures[1].getvalue()
 
 
 def test_the_headline_orders_the_estimators_by_the_width_they_have_here(tmp_path: Path) -> None:
