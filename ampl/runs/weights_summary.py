@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class WeightsSummary:
     def read(cls, path: Path) -> Self:
         """The one in a file.  Raises InvalidFileError."""
         shapes = {"counts": (N_BINS,), "quantiles": (len(LEVELS),), "deviation": (), "zeros": ()}
-        found = read_npz(path, "the summary of a run's weights", shapes)
+        found: dict[str, Any] = dict(read_npz(path, "the summary of a run's weights", shapes))
         kinds = {name: "i" if name in ("counts", "zeros") else "f" for name in shapes}
         if all((found[name].shape, found[name].dtype.kind) == (shapes[name], kinds[name]) for name in shapes):
             summary = cls(**found | {"deviation": float(found["deviation"]), "zeros": int(found["zeros"])})
