@@ -61,7 +61,7 @@ def test_an_algorithm_without_retraining_is_fitted_once(tmp_path: Path) -> None:
 def test_weights_are_kept_under_the_epochs_completed(tmp_path: Path) -> None:
     run(tmp_path, 5, FakeAlgorithm(retrain_period=2))
     folder = directory(tmp_path) / "weights"
-    assert sorted(path.name for path in folder.iterdir()) == ["epoch_0002.npz", "epoch_0004.npz"]
+    assert sorted(path.name for path in folder.glob("epoch_*")) == ["epoch_0002.npz", "epoch_0004.npz"]
     weights = read_npz(folder / "epoch_0002.npz", "weights", ["weights"])["weights"]
     assert weights.shape == (N_TRANSITIONS,)
     assert weights.mean() == pytest.approx(1.0)
