@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Self
 
-from ampl.errors import check_at_least, check_fraction
+from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
 from ampl.scale import Scale
 from continuous.algorithms.ampl.critic import CriticConfig
 from continuous.algorithms.ampl.discriminator import Objective, RegularizerConfig
@@ -64,6 +64,11 @@ class AMPLConfig(ModelBasedConfig):
         super().__post_init__()
         check_fraction("discount", self.discount)
         check_at_least("evaluation_actions", self.evaluation_actions, 1)
+        if self.weights is not None and self.known_weights is not KnownWeights.NONE:
+            raise InvalidArgumentError(
+                f"known_weights is {self.known_weights.value}, but the variant estimates weights; expected none. "
+                "Take the variant unit-weights or exact-weights."
+            )
 
     def scaled(self, scale: Scale) -> Self:
         """The same settings with fewer epochs, shorter epochs, or fewer updates of the weights or the model.

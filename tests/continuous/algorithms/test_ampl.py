@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ampl.runs.run_directory import Status
 from ampl.setting_values import settings_as_json
 from ampl.training import train
 from continuous.algorithms.ampl.ampl import AMPL
-from continuous.algorithms.ampl.config import VARIANTS
+from continuous.algorithms.ampl.config import VARIANTS, KnownWeights
 from continuous.algorithms.evaluation import TaskEvaluation
 from tests.continuous.algorithms.small_ampl import line_table, small_ampl, small_config, surroundings
 
@@ -70,6 +71,8 @@ def test_unit_weights_refit_without_weights() -> None:
     algorithm = small_ampl((0, 1), "unit-weights")
     assert algorithm.retrain_period == small_ampl((0,), "main").retrain_period
     assert [(weights == 1.0).all() for weights in algorithm.estimate_weights()] == [True, True]
+    with pytest.raises(InvalidArgumentError, match="known_weights is ones, but the variant estimates weights"):
+        replace(small_config("main"), known_weights=KnownWeights.ONES)
 
 
 def test_variants_differ_from_main_in_what_they_are_named_for() -> None:
