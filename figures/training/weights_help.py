@@ -183,7 +183,7 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
     headline(
         figure,
         _finding(columns),
-        "Points: means over seeds, or over datasets; bars: lowest to highest. ±: standard error of the mean.",
+        "Points: means over seeds or datasets; bars: lowest to highest; ±: standard error.",
         "From left to right: the model is fitted once; its refits have no weights, AMPL's one equation (Eq. 10), "
         "better ones (finite: fixed point of Eq. 9 on the data; deep: 66 equations), the true ones. All are of the "
         "policy at the last refit, which has moved since.",
