@@ -99,6 +99,40 @@ class ValueLearner(Learner):
         return super()._finite() & self.critics.is_finite()
 
 
+class DiscountedConfig(Protocol):
+    """What a `TwinCriticLearner` is told."""
+
+    @property
+    def discount(self) -> float:
+        """gamma."""
+
+
+class TwinCriticLearner(ValueLearner):
+    """A learner with twin critics of (s, a).
+
+    Attributes:
+        config: hyperparameters.
+        critic_online: [K, 2] networks from (s, a) to one value.
+    """
+
+    config: DiscountedConfig
+    critic_online: StackedMLP
+
+    @property
+    def discount(self) -> float:
+        """gamma."""
+        return self.config.discount
+
+    @property
+    def critics(self) -> StackedMLP:
+        """Those that are trained."""
+        return self.critic_online
+
+    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
+        """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
+        return self.critic_online(pairs(state, action))[..., 0]
+
+
 class Decay(StrEnum):
     """How the policy's learning rate changes from epoch to epoch."""
 
@@ -106,12 +140,8 @@ class Decay(StrEnum):
     COSINE = "cosine"  # to zero over the epochs of the run: OfflineRL-Kit, for MOPO's policy and DAMO's
 
 
-class TwinCriticConfig(Protocol):
-    """What a `TwinCriticLearner` is told."""
-
-    @property
-    def discount(self) -> float:
-        """gamma."""
+class DecayingConfig(DiscountedConfig, Protocol):
+    """What a `DecayingLearner` is told."""
 
     @property
     def policy_learning_rate(self) -> float:
@@ -129,28 +159,15 @@ class PolicyOptimizer(Protocol):
         """Of all steps from now on."""
 
 
-class TwinCriticLearner(ValueLearner):
-    """A learner with twin critics of (s, a), and a policy whose learning rate may decay over the epochs.
+class DecayingLearner(TwinCriticLearner):
+    """A learner with twin critics whose policy's learning rate may decay over the epochs.
 
     Attributes:
-        config: hyperparameters.
-        critic_online: [K, 2] networks from (s, a) to one value.
         policy_optimizer: of the policy.
     """
 
-    config: TwinCriticConfig
-    critic_online: StackedMLP
+    config: DecayingConfig
     policy_optimizer: PolicyOptimizer
-
-    @property
-    def discount(self) -> float:
-        """gamma."""
-        return self.config.discount
-
-    @property
-    def critics(self) -> StackedMLP:
-        """Those that are trained."""
-        return self.critic_online
 
     def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
         """Over how many epochs the policy's learning rate decays, if it does."""
@@ -161,10 +178,6 @@ class TwinCriticLearner(ValueLearner):
         """Sets the policy's learning rate for the epoch after `done` of `epochs`."""
         if self.config.policy_learning_rate_decay is Decay.COSINE:
             self.policy_optimizer.set_learning_rate(cosine_decay(self.config.policy_learning_rate, done, epochs))
-
-    def action_value(self, state: Tensor, action: Tensor) -> Tensor:
-        """Both twins at states [K, B, D] and actions [K, B, A]: [K, 2, B]."""
-        return self.critic_online(pairs(state, action))[..., 0]
 
 
 def cosine_decay(initial: float, done: int, epochs: int) -> float:

@@ -21,7 +21,7 @@ from ampl.errors import InvalidArgumentError
 from ampl.interfaces import State
 from continuous.algorithms.bc.policy import PolicyAdam, TanhPolicy, saved_tanh_action
 from continuous.algorithms.iql.config import IQLConfig
-from continuous.algorithms.learner import TwinCriticLearner, pairs
+from continuous.algorithms.learner import DecayingLearner, pairs
 from continuous.algorithms.offline import OfflineAlgorithm, Surroundings
 from continuous.networks.acting import TanhAction
 from continuous.networks.adam import StackedAdam
@@ -30,7 +30,7 @@ from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import Batch, TransitionTable
 
 
-class IQLLearner(TwinCriticLearner):
+class IQLLearner(DecayingLearner):
     """Policy, value and twin critics of K seeds.
 
     Args:

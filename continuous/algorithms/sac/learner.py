@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ampl.errors import check_at_least, check_fraction
-from continuous.algorithms.learner import Decay, TwinCriticLearner, pairs
+from continuous.algorithms.learner import Decay, DecayingLearner, pairs
 from continuous.algorithms.sac.policy import SquashedGaussian, SquashedGaussianConfig
 from continuous.networks.adam import StackedAdam
 from continuous.networks.stacks import FlatParameters, StackedMLP, check_hidden, frozen, relu
@@ -84,7 +84,7 @@ def small_learner(learner: ConfigT) -> ConfigT:
     )
 
 
-class SoftActorCritic(TwinCriticLearner):
+class SoftActorCritic(DecayingLearner):
     """Policy, twin critics and temperature of K seeds.
 
     Args:

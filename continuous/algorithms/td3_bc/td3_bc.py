@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ampl.interfaces import State
 from continuous.algorithms.bc.policy import PolicyAdam, TanhPolicy, saved_tanh_action
-from continuous.algorithms.learner import ValueLearner, pairs
+from continuous.algorithms.learner import TwinCriticLearner, pairs
 from continuous.algorithms.offline import OfflineAlgorithm, Surroundings
 from continuous.algorithms.td3_bc.config import TD3BCConfig
 from continuous.networks.acting import TanhAction
@@ -29,7 +29,7 @@ from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import Batch, TransitionTable
 
 
-class TD3BCLearner(ValueLearner):
+class TD3BCLearner(TwinCriticLearner):
     """Policy and twin critics of K seeds, with their targets; critics see standardized states.
 
     Args:
@@ -38,6 +38,7 @@ class TD3BCLearner(ValueLearner):
         seeds: K of them.
     """
 
+    config: TD3BCConfig
     metrics = ("critic/loss", "critic/value_mean", "policy/loss", "policy/squared_distance")
     policy: TanhPolicy
 
@@ -53,16 +54,6 @@ class TD3BCLearner(ValueLearner):
         self.critic_target = frozen(self.critic_online)
         self.critic_optimizer = StackedAdam(self.critic_online, learning_rate=config.critic_learning_rate)
         self.policy_optimizer = PolicyAdam(self.policy, config.policy_learning_rate)
-
-    @property
-    def discount(self) -> float:
-        """gamma."""
-        return self.config.discount
-
-    @property
-    def critics(self) -> StackedMLP:
-        """Those that are trained."""
-        return self.critic_online
 
     def action_value(self, state: Tensor, action: Tensor) -> Tensor:
         """Both twins at states in the task's units: [K, 2, B]."""
