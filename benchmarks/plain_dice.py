@@ -1,4 +1,4 @@
-"""OptiDICE's and O-DICE's updates written the usual way, as yardsticks: modules, an optimizer each, host batches.
+"""Updates of OptiDICE, O-DICE and AlgaeDICE in the usual way, as yardsticks: modules, an optimizer each, host batches.
 
 From the papers' formulas and the settings of their code; nothing is slowed down on purpose.
 `tests/benchmarks/test_plain_dice.py` checks that losses and gradients are ours. One seed.
@@ -153,6 +153,68 @@ class PlainOptiDICE(PlainDICE):
         mean, log_std, logit = torch.split(self.data_policy(state), [size, size, COMPONENTS], 1)
         mean, log_std = (part.view(len(state), COMPONENTS, -1) for part in (mean, log_std))
         return torch.logsumexp(logit.log_softmax(1) + log_density(raw[:, None], mean, log_std), 1)
+
+
+class PlainAlgaeDICE(PlainDICE):
+    """Twin critics down the dual, the policy up it, the temperature, and slow twins."""
+
+    def __init__(self, data: Arrays, hidden: Sequence[int] = (256, 256)) -> None:
+        super().__init__(data)
+        states, actions = self.sizes
+        self.policy = Policy(states, actions, hidden)
+        self.twins = nn.ModuleList(mlp(states + actions, 1, hidden) for _ in range(2))
+        self.slow_twins = copy.deepcopy(self.twins)
+        self.log_temperature = torch.zeros(1, requires_grad=True)
+        self.critic_optimizer = torch.optim.Adam(self.twins.parameters(), lr=1e-3)
+        self.policy_optimizer = torch.optim.Adam(self.policy.parameters(), lr=1e-3)
+        self.temperature_optimizer = torch.optim.Adam([self.log_temperature], lr=1e-3)
+
+    def update(
+        self, batches: Sequence[Mapping[str, Tensor]], noises: Sequence[Tensor | None] = (None, None)
+    ) -> dict[str, float]:
+        """A step of the critics on each batch, then of everything else on the last; noise [2 B, A]: at s' and at s0."""
+        for batch, noise in zip(batches, noises, strict=True):
+            with torch.no_grad():
+                drawn = self.drawn(batch, noise)
+            losses = [delta.abs().pow(1.5).mean() / 1.5 + start for delta, start in self.dual(batch, *drawn)]
+            descend(losses[0] + losses[1], self.critic_optimizer)
+        action, log_probability = self.drawn(batch, noise)
+        gains = [
+            (delta.detach().clamp(min=0.0).sqrt() * delta).mean() + start
+            for delta, start in self.dual(batch, action, log_probability)
+        ]
+        policy_loss = 1e-4 * self.overlap() - 0.5 * (gains[0] + gains[1])
+        descend(policy_loss, self.policy_optimizer)
+        entropy = -log_probability[: len(batch["reward"])].detach()
+        descend((self.log_temperature * (entropy + self.sizes[1])).mean(), self.temperature_optimizer)
+        follow(self.slow_twins.parameters(), self.twins.parameters())
+        return {"critic": 0.5 * (losses[0] + losses[1]).item(), "policy": policy_loss.item()}
+
+    def drawn(self, batch: Mapping[str, Tensor], noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Actions [2 B, A] at next states, then at start states, and the logs of their densities."""
+        drawn: tuple[Tensor, Tensor] = self.policy(torch.cat((batch["next_state"], batch["start_state"])), noise)
+        return drawn
+
+    def dual(self, batch: Mapping[str, Tensor], action: Tensor, log_probability: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """delta [B] and alpha (1 - gamma) E[Q(s0, pi)] by each twin."""
+        rows = len(batch["reward"])
+        pairs = torch.cat((batch["state"], batch["action"]), 1)
+        after = torch.cat((batch["next_state"], action[:rows]), 1)
+        first = torch.cat((batch["start_state"], action[rows:]), 1)
+        slow = torch.min(*(twin(after)[:, 0] for twin in self.slow_twins))
+        entropy = self.log_temperature.exp().detach() * log_probability[:rows]
+        parts = []
+        for twin in self.twins:
+            mixed = 0.05 * twin(after)[:, 0] + 0.95 * slow - entropy
+            delta = batch["reward"] + DISCOUNT * (1.0 - batch["terminal"]) * mixed - twin(pairs)[:, 0]
+            parts.append((delta, 0.01 * (1.0 - DISCOUNT) * twin(first).mean()))
+        return parts
+
+    def overlap(self) -> Tensor:
+        """Squared scalar products of the weights of different units, summed over the policy's layers."""
+        layers = [layer.weight for layer in self.policy.network if isinstance(layer, nn.Linear)]
+        products = [weight @ weight.T for weight in layers]
+        return sum(((p * (1.0 - torch.eye(len(p)))).square().sum() for p in products), torch.zeros(()))
 
 
 def descend_both(loss: Tensor, *optimizers: torch.optim.Optimizer) -> None:

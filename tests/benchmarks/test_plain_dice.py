@@ -1,13 +1,21 @@
-"""The yardsticks of OptiDICE and O-DICE compute what the project computes: equal losses and gradients."""
+"""The yardsticks of OptiDICE, O-DICE and AlgaeDICE compute what the project computes: equal losses and gradients."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks.plain_dice import PlainODICE, PlainOptiDICE
+from benchmarks.plain_dice import PlainAlgaeDICE, PlainODICE, PlainOptiDICE
+from continuous.algorithms.algaedice.learner import (
+    SETTINGS,
+    UPDATES,
+    AlgaeDICEDraws,
+    AlgaeDICELearner,
+    AlgaeDICELearnerConfig,
+)
 from continuous.algorithms.bc.policy import TanhPolicyConfig
 from continuous.algorithms.odice.learner import ODICELearner, ODICELearnerConfig
 from continuous.algorithms.optidice.learner import OptiDICELearner, OptiDICELearnerConfig
@@ -78,3 +86,28 @@ def test_optidices_gradients_agree(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(found[0], expected.grad)
     for name, loss in (("critic/loss", "nu"), ("advantage/loss", "fit"), ("policy/data_loss_nats", "cloning")):
         torch.testing.assert_close(float(ours.sums[name][0]), losses[loss], rtol=1e-5, atol=1e-6)
+
+
+def test_algaedices_gradients_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, host, batch, starts = case_of(PlainAlgaeDICE, hidden=(24, 24))
+    learner = replace(SETTINGS, hidden=(24, 24), policy=replace(SETTINGS.policy, hidden=(24, 24)))
+    ours = AlgaeDICELearner(D, A, AlgaeDICELearnerConfig(learner=learner), [0])
+    take_over(ours.policy.network, plain.policy)
+    take_over(ours.critic_online, *plain.twins)
+    take_over(ours.critic_target, *plain.slow_twins)
+    taken = gradients_of(monkeypatch, ours.critic_optimizer, ours.policy_optimizer, ours.temperature_optimizer)
+    for optimizer in (plain.critic_optimizer, plain.policy_optimizer, plain.temperature_optimizer):
+        monkeypatch.setattr(optimizer, "step", lambda: None)
+    noise = torch.randn(2 * ROWS, A)
+    at_next, at_start = noise[None, :ROWS], noise[None, ROWS:]
+    draws = AlgaeDICEDraws(batch=batch, start_state=starts, next_noise=at_next, start_noise=at_start)
+    losses = plain.update([host, host], [noise, noise])
+    ours.update_all(draws, draws)
+    plain.critic_optimizer.zero_grad()  # the policy's loss has left its own there
+    dual = plain.dual(host, *(part.detach() for part in plain.drawn(host, noise)))
+    sum(delta.abs().pow(1.5).mean() / 1.5 + start for delta, start in dual).backward()  # type: ignore[union-attr]
+    for gradient in taken[:2]:
+        assert_same_gradients(gradient, ours.critic_online, *plain.twins)
+    assert_same_gradients(taken[2], ours.policy.network, plain.policy)
+    torch.testing.assert_close(taken[3][0].flatten(), plain.log_temperature.grad)
+    torch.testing.assert_close(float(ours.sums["critic/loss"][0]) / UPDATES, losses["critic"], rtol=1e-5, atol=1e-6)
