@@ -1,20 +1,28 @@
-"""Where a result comes from: versions of the packages, the commit, the device, the data and the command."""
+"""Where a result comes from: versions of the packages, the commit, the device, the data and the command.
+
+And what it has cost so far, in time and memory.
+"""
 
 from __future__ import annotations
 
 import platform
 import re
+import resource
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ampl.command_line.program import program
 from ampl.entry_points import DISTRIBUTION
+from ampl.errors import InvalidFileError
+from ampl.files import read_json
 
 _GIT_SECONDS = 10  # a git that hangs (a network drive) must not hold up a run
+NO_COUNTS: Mapping[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0, "peak_memory_mib": 0}
 
 
 def describe_session(device: str, dataset_sha256: str | None) -> dict[str, Any]:
@@ -32,6 +40,22 @@ def describe_session(device: str, dataset_sha256: str | None) -> dict[str, Any]:
         "dataset_sha256": dataset_sha256,
         "command": _command(),
     }
+
+
+def recorded_counts(path: Path) -> dict[str, Any]:
+    """A manifest whose counts, those of `NO_COUNTS`, can be gone on with.  Raises InvalidFileError."""
+    hint = "Remove it to go on without it."
+    found = read_json(path, hint)
+    counts = dict(NO_COUNTS) | (found if isinstance(found, dict) else {})
+    if not isinstance(found, dict) or not all(isinstance(counts[name], int | float) for name in NO_COUNTS):
+        raise InvalidFileError(f"{path} is not the manifest of a run. {hint}")
+    return counts
+
+
+def peak_memory_mib() -> int:
+    """The most memory that this process has had so far; all stacked seeds are one process."""
+    units = 2**20 if sys.platform == "darwin" else 2**10  # bytes, or KiB
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units)
 
 
 def _command() -> str:

@@ -20,8 +20,6 @@ the number of epochs may change, which then stands in config.json.
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -45,14 +43,13 @@ from ampl.runs.checkpoints import (
 )
 from ampl.runs.event_file import EventFile
 from ampl.runs.kept_weights import cut_weights, keep_weights, read_weights
-from ampl.runs.manifest import describe_session
+from ampl.runs.manifest import NO_COUNTS, describe_session, peak_memory_mib, recorded_counts
 from ampl.runs.metrics_table import MetricsTable, check_rows
 from ampl.runs.recorded_arithmetic import last_arithmetic, recorded_sessions
 from ampl.runs.run_identity import difference_between_runs, recorded_settings, same_length
 from ampl.settings import variant_folder
 from ampl.temporary_files import remove_leftovers
 
-_NO_COUNTS: Mapping[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0, "peak_memory_mib": 0}
 _OWN_LEFTOVERS = (".lock", ".config.json.")  # of a start that was interrupted before its config.json
 
 
@@ -120,7 +117,7 @@ class RunDirectory:
         }
         self._arithmetic = arithmetic
         self._length_changes = True  # for a run that is not there yet
-        self._earlier: Mapping[str, Any] = _NO_COUNTS  # of the manifest of earlier sessions
+        self._earlier: Mapping[str, Any] = NO_COUNTS  # of the manifest of earlier sessions
         if _holds_run(path):
             self._check_same_run()
             if not resume:
@@ -233,7 +230,7 @@ class RunDirectory:
             )
         self._length_changes = not same_length(stored, self._config)
         if (self.path / "manifest.json").exists():
-            self._earlier = _counts(self.path / "manifest.json")
+            self._earlier = recorded_counts(self.path / "manifest.json")
             before, now = self._earlier.get("dataset_sha256"), self._session["dataset_sha256"]
             if before != now:
                 raise ExistingRunError(
@@ -244,7 +241,7 @@ class RunDirectory:
     def _write_manifest(self) -> None:
         seconds = self._earlier["wall_time_seconds"] + time.monotonic() - self._start_time
         sessions = self._earlier["sessions"] + 1
-        memory = max(self._earlier["peak_memory_mib"], _peak_memory())
+        memory = max(self._earlier["peak_memory_mib"], peak_memory_mib())
         counted: dict[str, Any] = {
             "wall_time_seconds": round(seconds, 3), "sessions": sessions, "peak_memory_mib": memory
         }  # fmt: skip
@@ -293,19 +290,3 @@ def _result(path: Path) -> Result:
         return Result(**found | {"status": Status(found["status"])})
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InvalidFileError(f"{path} is not the result of a run ({error}). {hint}") from error
-
-
-def _peak_memory() -> int:
-    """The most memory that this process has had so far, in MiB; all stacked seeds are one process."""
-    units = 2**20 if sys.platform == "darwin" else 2**10  # bytes, or KiB
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units)
-
-
-def _counts(path: Path) -> dict[str, Any]:
-    """A manifest whose counts can be gone on with.  Raises InvalidFileError."""
-    hint = "Remove it to go on without it."
-    found = read_json(path, hint)
-    counts = dict(_NO_COUNTS) | (found if isinstance(found, dict) else {})
-    if not isinstance(found, dict) or not all(isinstance(counts[name], int | float) for name in _NO_COUNTS):
-        raise InvalidFileError(f"{path} is not the manifest of a run. {hint}")
-    return counts
