@@ -59,9 +59,8 @@ class IQLConfig(OfflineConfig):
 
 def main_config(task: Task) -> IQLConfig:
     """The official settings of a task's family."""
-    config = IQLConfig(transitions=TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT)
-    if task.family in LOCOMOTION and task.robot != "ant":
-        return replace(config, return_range=1000.0)
+    transitions = TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT
+    config = IQLConfig(transitions=transitions, return_range=published_return_range(task))
     if task.family is Family.ADROIT:
         return replace(config, inverse_temperature=0.5)
     if task.family is Family.LINEAR_GAUSSIAN:
@@ -69,11 +68,20 @@ def main_config(task: Task) -> IQLConfig:
     return config
 
 
+def published_return_range(task: Task) -> float | None:
+    """What the episodes' returns are scaled to span, as in the code of IQL and O-DICE: on Ant they are as they are."""
+    return 1000.0 if _is_published(task) or task.family is Family.LINEAR_GAUSSIAN else None
+
+
+def _is_published(task: Task) -> bool:
+    """Whether the code has settings for this task of D4RL's locomotion."""
+    return task.family in LOCOMOTION and task.robot != "ant"
+
+
 def _small(config: IQLConfig) -> IQLConfig:
     """Our own, for the tasks lqr-...: a run of minutes, with small networks."""
     return replace(
         config,
-        return_range=1000.0,
         critic_learning_rate=1e-3,
         value_learning_rate=1e-3,
         policy_learning_rate=1e-3,
@@ -93,7 +101,7 @@ def preset_notes(task: Task, variant: str, config: IQLConfig) -> list[str]:
     """What no source gives."""
     if task.family is Family.LINEAR_GAUSSIAN:
         return [OWN_SETTINGS.format(task=task.name)]
-    if task.family in (*LOCOMOTION, Family.ADROIT):
+    if _is_published(task) or task.family is Family.ADROIT:
         return []
     return [f"IQL has no settings for {task.name}: those of locomotion are taken, with rewards as they are"]
 

@@ -1,7 +1,7 @@
 """MOBILE's settings: what there is and what each dataset has.
 
-Source: the suggestions of OfflineRL-Kit, the authors' own code, which are the paper's. Tasks that are not there get
-h = 5 and beta = 0.5, the commonest.
+Source: the suggestions of OfflineRL-Kit, the authors' library; docs/baselines_model_based.md says where the paper's
+release has others. Tasks that are not there get h = 5 and beta = 0.5, the commonest.
 """
 
 from __future__ import annotations

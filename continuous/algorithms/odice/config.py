@@ -1,7 +1,8 @@
 """O-DICE's settings and variants.
 
 Source: the published code's defaults for offline reinforcement learning. The paper chooses lambda and eta for each
-dataset, but the code has them for one; `--set learner.dual_weight=VALUE learner.backward_weight=VALUE` sets others.
+dataset, in its appendix, to which the code refers; `--set learner.dual_weight=VALUE learner.backward_weight=VALUE` sets
+others.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings, unchanged_settings
+from continuous.algorithms.iql.config import published_return_range
 from continuous.algorithms.odice.learner import ODICELearnerConfig, ValueGradient
-from continuous.tasks.registry import LOCOMOTION, Family, Task
+from continuous.tasks.registry import Family, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ VARIANTS: Mapping[str, Callable[[ODICEConfig], ODICEConfig]] = {
 
 def published_config(task: Task, variant: str) -> ODICEConfig:
     """The settings of a variant on a task."""
-    config = ODICEConfig(return_range=1000.0 if task.family in (*LOCOMOTION, Family.LINEAR_GAUSSIAN) else None)
+    config = ODICEConfig(return_range=published_return_range(task))
     return VARIANTS[variant](_small(config) if task.family is Family.LINEAR_GAUSSIAN else config)
 
 

@@ -4,10 +4,11 @@
     forward gradient   g  of lambda E[f*(delta)] by V(s), with V' at s'
     backward gradient  g' of eta lambda E[f*(delta)] by V(s'), with V' at s
     V:   step down  grad (1 - lambda) E[V(s)] + g + g' - (<g', g> / <g, g>) g                 Eqs. 9-10
-    pi:  max  E[w log pi(a|s)],   w = max(delta, 0), at most 100                              Eq. 11
+    pi:  max  E[w log pi(a|s)],   w = max(delta, 0), at most 100                              Eq. 11, the code's w
 
 The true gradient of DICE's dual is g + g'; where the two disagree, g' undoes what g learns. Only the part of g' that is
-orthogonal to g is kept.  Source: Mao et al., "ODICE: Revealing the Mystery of Distribution Correction Estimation via
+orthogonal to g is kept. The code's w is not the slope of f*, max(1 + delta / 2, 0), which clones actions of negative
+delta, too.  Source: Mao et al., "ODICE: Revealing the Mystery of Distribution Correction Estimation via
 Orthogonal-gradient Update" (ICLR 2024), and its code.
 """
 

@@ -6,9 +6,15 @@ import numpy as np
 import torch
 
 from ampl.randomness import stream
-from continuous.algorithms.bc.bc import best
+from continuous.algorithms.bc.bc import Imitation, best
+from continuous.algorithms.bc.config import main_config
 from continuous.algorithms.bc.policy import TanhPolicy, TanhPolicyConfig
+from continuous.data.linear_gaussian_data import sampled_data
+from continuous.data.transitions import transition_table
+from continuous.linear_gaussian.tasks import find_linear_gaussian
 from continuous.networks.stacks import frozen
+from continuous.networks.streams import SeedStreams
+from continuous.tasks.find import find_task
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_free import small_model_free
 
@@ -42,3 +48,24 @@ def test_policies_standardize_the_observations_that_they_are_given_as_td3_bcs_co
     acting = policy.snapshot(1)(states, stream(0, "none"))
     np.testing.assert_allclose(acting, bare.best_action(torch.from_numpy(inputs))[1], atol=1e-5)
     np.testing.assert_allclose(acting, policy.best_action(table.state[None])[1].detach(), atol=1e-6)
+
+
+def test_the_best_tenth_of_one_policys_episodes_says_nothing_of_where_the_others_start() -> None:
+    """On lqr-pointmass, where its clones diverge: mean actions off from the behavior's, root mean square."""
+    torch.set_num_threads(1)
+    task, seeds = find_task("lqr-pointmass"), [0]
+    table = transition_table(sampled_data(task), task)
+    position = table.state[:, 0].abs()
+    behavior = table.state @ torch.tensor(find_linear_gaussian(task.name).behavior.gain.T, dtype=torch.float32)
+    best_tenth, other_tenth = best(table, 0.1), table.selected(torch.arange(20_000).view(20, 10, 100)[:, 0].flatten())
+    assert best_tenth.state[:, 0].abs().max() < 0.6 < position.max() / 2.0
+    off = {}
+    for name, rows in (("best", best_tenth), ("other", other_tenth)):
+        deep, streams = Imitation(rows, main_config(task), seeds), SeedStreams(seeds, "updates")
+        for _ in range(2000):
+            deep.update(rows.sample(256, streams))
+        with torch.no_grad():
+            error = (deep.policy.best_action(table.state[None]) - behavior).square().mean(-1)
+        off[name] = [error[:, where].mean().sqrt() for where in (position < 0.5, position > 0.6)]
+    assert max(off["best"][0], off["other"][0]) < 0.1  # both know what is done near the target
+    assert off["best"][1] > 2.0 * off["other"][1]  # equally many rows

@@ -7,6 +7,8 @@ import torch
 
 from continuous.algorithms.iql.iql import IQL, IQLLearner, expectile_loss, reward_scale
 from continuous.networks.streams import SeedStreams
+from continuous.tasks.find import find_task
+from tests.continuous.algorithms.factories import FACTORIES
 from tests.continuous.algorithms.small_ampl import line_table
 from tests.continuous.algorithms.small_model_free import small_config, small_model_free
 
@@ -55,3 +57,10 @@ def test_rewards_are_scaled_so_that_returns_span_a_thousand_and_values_are_given
     torch.testing.assert_close(algorithm.table.reward, scale * table.reward)
     torch.testing.assert_close(algorithm.in_reward_units(torch.tensor(scale), torch.tensor(7.0)), torch.tensor(1.0))
     assert reward_scale(table.changed(episode_return=torch.ones(400)), 1000.0) == 1.0
+
+
+@pytest.mark.parametrize("name", ["iql", "o-dice"])
+def test_rewards_are_scaled_on_the_three_robots_of_the_codes_alone(name: str) -> None:
+    tasks = ("halfcheetah-medium-v2", "hopper-medium-v0", "walker2d-expert-v2", "ant-medium-v2", "maze2d-umaze-v1")
+    ranges = [FACTORIES[name].settings(find_task(task), "main").return_range for task in tasks]
+    assert ranges == [1000.0, 1000.0, 1000.0, None, None]
