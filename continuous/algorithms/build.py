@@ -94,9 +94,11 @@ def assemble(
         path: the dataset; searched in D4RL's cache folders if not given.
 
     Raises:
-        InvalidArgumentError: the task lacks what the settings need, such as a simulator of it that shows its states.
+        InvalidArgumentError: settings that do not go together, or the task lacks what they need, such as a simulator of
+            it that shows its states.
         InvalidFileError: the dataset is not there, or damaged.
     """
+    config.check_whole_epochs()
     oracle = Oracle(robot_for(task), arithmetic.threads) if config.needs_true_step else None
     if task.has_environment:
         kept_simulator(task, arithmetic.threads)  # before the data, so that what the task lacks is said at once

@@ -51,6 +51,23 @@ class OfflineConfig:
         check_at_least("evaluation_episodes", self.evaluation_episodes, 1)
 
     @property
+    def steps_unit(self) -> int:
+        """What an epoch's updates are a multiple of."""
+        return 1
+
+    def check_whole_epochs(self) -> None:
+        """Raises:
+        InvalidArgumentError: an epoch's updates are no multiple of `steps_unit`. Both can be asked for, one after the
+            other, so that neither alone is refused.
+        """
+        steps, unit = self.schedule.steps_per_epoch, self.steps_unit
+        if steps % unit:
+            raise InvalidArgumentError(
+                f"steps_per_epoch is {steps}; expected a multiple of {unit}, so that rollouts and updates of the "
+                f"policy divide an epoch evenly. Use --steps-per-epoch {max(1, round(steps / unit)) * unit}."
+            )
+
+    @property
     def needs_true_step(self) -> bool:
         """Whether training asks the simulator for next states, as an ablation of MOPO does."""
         return False

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ampl.errors import InvalidArgumentError
 from continuous.algorithms.algaedice.learner import UPDATES, AlgaeDICELearnerConfig
 from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings
 from continuous.algorithms.sac.learner import small_learner
@@ -22,14 +21,10 @@ class AlgaeDICEConfig(OfflineConfig):
     learner: AlgaeDICELearnerConfig = field(default_factory=AlgaeDICELearnerConfig)
     schedule: UpdateSchedule = field(default_factory=lambda: UpdateSchedule(epochs=500))
 
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        super().__post_init__()
-        if self.schedule.steps_per_epoch % UPDATES:
-            raise InvalidArgumentError(
-                f"steps_per_epoch is {self.schedule.steps_per_epoch}; expected a multiple of {UPDATES}, as the policy "
-                f"has one update for {UPDATES} of the critics."
-            )
+    @property
+    def steps_unit(self) -> int:
+        """Updates of the critics for each of the policy."""
+        return UPDATES
 
 
 VARIANTS: Mapping[str, Callable[[AlgaeDICEConfig], AlgaeDICEConfig]] = {

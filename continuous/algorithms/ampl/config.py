@@ -70,6 +70,11 @@ class AMPLConfig(ModelBasedConfig):
                 "Take the variant unit-weights or exact-weights."
             )
 
+    @property
+    def steps_unit(self) -> int:
+        """The policy's period in each of an epoch's rollouts."""
+        return self.schedule.rollouts_per_epoch * self.schedule.policy_period
+
     def scaled(self, scale: Scale) -> Self:
         """The same settings with fewer epochs, shorter epochs, or fewer updates of the weights or the model.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
+from ampl.errors import check_at_least, check_fraction
 from continuous.algorithms.config import Schedule
 from continuous.model.rollout import published_paths
 
@@ -31,17 +31,11 @@ class AMPLSchedule(Schedule):
     rollouts_per_epoch: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
-        """Checks the ranges, and that an epoch can be cut into its rollouts."""
+        """Checks the ranges."""
         super().__post_init__()
         for name in ("warm_start_epochs", "annealing_epochs", "retrain_period", "start_states", "policy_period"):
             check_at_least(name, getattr(self, name), 1)
         check_fraction("annealing_step", self.annealing_step)
-        unit = self.rollouts_per_epoch * self.policy_period
-        if self.steps_per_epoch < unit or self.steps_per_epoch % unit:
-            raise InvalidArgumentError(
-                f"steps_per_epoch is {self.steps_per_epoch}; expected a multiple of {unit}: an epoch has "
-                f"{self.rollouts_per_epoch} rollouts, and the policy is updated every {self.policy_period} steps."
-            )
 
     @property
     def rollout_transitions(self) -> int:
@@ -77,7 +71,7 @@ class AMPLSchedule(Schedule):
         """The same shape on a smaller scale: what is counted in epochs shrinks with their number, to at least one.
 
         Raises:
-            InvalidArgumentError: a count below one, or an epoch that cannot be cut into its rollouts.
+            InvalidArgumentError: a count below one.
         """
         share = 1.0 if epochs is None else epochs / self.epochs
 

@@ -32,7 +32,7 @@ class TD3BCConfig(OfflineConfig):
     policy: TanhPolicyConfig = field(default_factory=TanhPolicyConfig)  # deterministic
 
     def __post_init__(self) -> None:
-        """Checks the ranges, and that an epoch has a whole number of updates of the policy."""
+        """Checks the ranges."""
         super().__post_init__()
         check_hidden(self.hidden)
         for name in ("discount", "target_rate"):
@@ -48,11 +48,11 @@ class TD3BCConfig(OfflineConfig):
         check_at_least("policy_period", self.policy_period, 1)
         if self.policy.gaussian:
             raise InvalidArgumentError("policy.gaussian is true; expected false: TD3+BC's policy is deterministic.")
-        if self.schedule.steps_per_epoch % self.policy_period:
-            raise InvalidArgumentError(
-                f"steps_per_epoch is {self.schedule.steps_per_epoch}; expected a multiple of {self.policy_period}, as "
-                f"the policy is updated every {self.policy_period} steps."
-            )
+
+    @property
+    def steps_unit(self) -> int:
+        """The policy's period."""
+        return self.policy_period
 
 
 def main_config(task: Task) -> TD3BCConfig:

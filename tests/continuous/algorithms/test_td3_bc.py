@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ampl.errors import InvalidArgumentError
+from ampl.scale import Scale
 from continuous.algorithms.td3_bc.td3_bc import TD3BC, TD3BCLearner
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import Batch
@@ -72,5 +73,7 @@ def test_policy_and_targets_move_on_every_second_step_only() -> None:
 
 
 def test_an_epoch_has_whole_periods() -> None:
-    with pytest.raises(InvalidArgumentError, match="steps_per_epoch is 7; expected a multiple of 2"):
-        small_config("td3-bc", **{"schedule.steps_per_epoch": 7})
+    refused = small_config("td3-bc", **{"schedule.steps_per_epoch": 7, "policy_period": 3})
+    with pytest.raises(InvalidArgumentError, match=r"is 7; expected a multiple of 3,.* Use --steps-per-epoch 6"):
+        refused.check_whole_epochs()
+    small_config("td3-bc", policy_period=3).scaled(Scale(steps_per_epoch=21)).check_whole_epochs()
