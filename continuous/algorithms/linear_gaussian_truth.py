@@ -6,9 +6,9 @@
     truth/model_divergence_error       its standard error
     truth/...                          Theorem 1 and the return gap split: see `continuous.algorithms.return_gap`;
                                        these, as the divergence, of algorithms with a model only
-    exact_weights/error                E_b|w - w*|: AMPL's estimate on the data, of mean one, against d_pi / d_b
+    exact_weights/error                E_b|w - w*|: AMPL's weights on the data, of mean one, against d_pi / d_b
     exact_weights/rank_correlation     Spearman's, of w and w* over the data
-    exact_weights/estimate_effective_share   (sum w)^2 / (N sum w^2) of the estimate, and of w* in the next:
+    exact_weights/estimate_effective_share   (sum w)^2 / (N sum w^2) of AMPL's, and of w* in the next:
     exact_weights/effective_share
 
 pi takes the best actions, as in evaluations. Paths of pi under P* are simulated with the same random numbers every
@@ -44,7 +44,6 @@ from continuous.linear_gaussian.tasks import EPISODE_LENGTH, LinearGaussianTask
 from continuous.linear_gaussian.weights import agreement, effective_share, log_weights
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
-from continuous.weights.estimator import normalize_weights
 
 PATHS = 200
 LARGEST_DISCOUNT = 0.999
@@ -94,12 +93,9 @@ class TruthEvaluation(TaskEvaluation):
                 found |= _mean_and_error("model_divergence_nats", "model_divergence_error", ratios)
                 most = found["truth/model_divergence_nats"] + 2.0 * found["truth/model_divergence_error"]
                 found |= self._return_gap(algorithm, pairs, most)
-        estimator = getattr(algorithm, "estimator", None)
-        if estimator is not None:
-            with algorithm.computing():
-                estimated = normalize_weights(estimator.network.of_table(algorithm.table)).double().cpu().numpy()
-                visited, _ = self._follow(algorithm, algorithm.learner.policy.act)
-            found |= self._against_exact_weights(algorithm.table, visited, estimated)
+                if (weights := algorithm.fit_weights()) is not None:
+                    visited, _ = self._follow(algorithm, algorithm.learner.policy.act)
+                    found |= self._against_exact_weights(algorithm.table, visited, weights.double().cpu().numpy())
         return found
 
     @torch.no_grad()

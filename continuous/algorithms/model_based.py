@@ -107,6 +107,10 @@ class ModelBased(OfflineAlgorithm[LearnerT, ModelBasedConfigT]):
         """What a fit of the model minimizes."""
         return LikelihoodLoss()
 
+    def fit_weights(self) -> Tensor | None:
+        """w of every row of the data, of mean one, [K, N], in the model's newest fit; None: the algorithm has none."""
+        return None
+
     @property
     def schedule(self) -> Schedule:
         """Counts of epochs, updates and rollouts."""

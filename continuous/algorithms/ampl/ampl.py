@@ -40,6 +40,7 @@ from continuous.networks.acting import BestOfSeveral
 from continuous.networks.seed_state import load_seed_state, prefixed, without_prefix
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import TransitionTable
+from continuous.weights.estimator import normalize_weights
 
 _OWN_UNITS = (1.0, 0.0)
 _POLICIES = {kind.__name__: kind for kind in (ImplicitPolicyConfig, GaussianPolicyConfig)}
@@ -86,8 +87,9 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
                 if config.weights is None
                 else config.weights.build(*sizes, seeds, self.model, device, config.discount)
             )
-        self._second_pair_only, weighted = config.regularizer.second_pair_only, config.regularizer.weighted
-        self._row_weights = torch.ones(len(seeds), table.n_transitions, device=device) if weighted else None
+        self._second_pair_only = config.regularizer.second_pair_only
+        kept = config.regularizer.weighted or config.known_weights is KnownWeights.EXACT
+        self._row_weights = torch.ones(len(seeds), table.n_transitions, device=device) if kept else None
         check_at_least("transitions of the data", table.n_transitions, 2 if self._second_pair_only else 1)
 
     @classmethod
@@ -160,6 +162,14 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
             weights = self.estimator.estimate(self.table, policy, critic, self.streams["weights"])
         return list(weights.cpu().numpy())
 
+    def fit_weights(self) -> Tensor:
+        """Those of the newest refit: the estimator's, known ones, or one everywhere."""
+        if self.estimator is not None:
+            return normalize_weights(self.estimator.network.of_table(self.table))
+        if self._row_weights is not None:
+            return self._row_weights
+        return torch.ones(len(self.seeds), self.table.n_transitions, device=self._device)
+
     def exact_weights(self) -> Sequence[Array | None]:
         """Of the current policies, float32 as the estimated ones; see `continuous.algorithms.linear_gaussian_truth`."""
         evaluation = self.surroundings.evaluation
@@ -185,7 +195,8 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
 
     def draws(self) -> Draws:
         """What is random in one iteration."""
-        size, streams, weights = self.schedule.batch_size, self.streams["updates"], self._row_weights
+        size, streams = self.schedule.batch_size, self.streams["updates"]
+        weights = self._row_weights if self.settings.regularizer.weighted else None
         batch = self.mixed_batch()
         fake_state = batch.state if self._second_pair_only else self.mixed_batch().state
         n_true = size if self._second_pair_only else 2 * size
@@ -236,7 +247,7 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         return action.view(len(state), -1, count, action.shape[-1]).gather(2, best)[:, :, 0].nan_to_num()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The estimator's, too, and what the terms of the regularizer are weighted with."""
+        """The estimator's, too, and the newest weights where the regularizer or the certificates need them."""
         estimator = {} if self.estimator is None else prefixed("estimator", self.estimator.state_dict())
         weights = {} if self._row_weights is None else {"row_weights": self._row_weights}
         return super().tensors() | estimator | weights

@@ -63,6 +63,9 @@ def test_exact_weights_are_taken_where_they_are_known_scaled_to_mean_one(monkeyp
     assert found[0] == pytest.approx(known / known.mean())
     assert (found[1] == 1.0).all()
     assert [weights.shape for weights in found] == [(400,)] * 2
+    assert (algorithm.fit_weights() == 1.0).all()
+    algorithm.fit_model(found)
+    np.testing.assert_array_equal(algorithm.fit_weights().numpy(), found)
     with pytest.raises(InvalidArgumentError, match="the true weights are not known on this task"):
         AMPL.on_data(line_table(), small_config("exact-weights"), (0,), surroundings())
 
@@ -71,6 +74,10 @@ def test_unit_weights_refit_without_weights() -> None:
     algorithm = small_ampl((0, 1), "unit-weights")
     assert algorithm.retrain_period == small_ampl((0,), "main").retrain_period
     assert [(weights == 1.0).all() for weights in algorithm.estimate_weights()] == [True, True]
+    assert [(small_ampl((0,), variant).fit_weights() == 1.0).all() for variant in ("unit-weights", "nw")] == [
+        True,
+        True,
+    ]
     with pytest.raises(InvalidArgumentError, match="known_weights is ones, but the variant estimates weights"):
         replace(small_config("main"), known_weights=KnownWeights.ONES)
 
