@@ -81,7 +81,9 @@ class LostWorkerError(AmplError):
 
 
 class UnknownNameError(AmplError):
-    """A name that is not in a registry; the message has the nearest match and the valid names, of many the nearest ten.
+    """A name that is not in a registry; the message has the nearest match and the valid names.
+
+    Of many names it has those that contain the one asked for, or else the nearest ten.
 
     Args:
         kind: what it would name.
@@ -96,7 +98,8 @@ class UnknownNameError(AmplError):
         hint = f" Did you mean '{near[0]}'?" if near else ""
         shown, more = names, ""
         if len(names) > _MANY_NAMES:
-            shown = sorted(get_close_matches(name, names, n=10, cutoff=0.0))
+            within = [each for each in names if name and name.lower() in each.lower()][:_MANY_NAMES]
+            shown = within or sorted(get_close_matches(name, names, n=10, cutoff=0.0))
             more = f" and {len(names) - len(shown)} others"
         super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(shown)}{more}.")
 

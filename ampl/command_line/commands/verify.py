@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.processes import available_cores
@@ -26,26 +28,26 @@ class Verify:
 
     quick: bool = False
     """About 800 MDPs and 200 linear-Gaussian problems instead of about 21,000 and 3,000; under a minute."""
-    json: Path | None = None
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the records to this file, as a list of objects."""
-    report: Path | None = None
+    report: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Write records, table and worst cases into this folder (without it, worst cases go to runs/verify/cases)."""
-    gallery: Path | None = None
+    gallery: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Save in this folder, for each claim that does not simply hold, the smallest counterexample; MDPs are drawn."""
-    claims: tuple[str, ...] = ()
-    """Only these claims."""
-    claims_from: Path | None = None
+    claims: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]")] = ()
+    """Only these claims; a part of their names, like cql, lists those that have it."""
+    claims_from: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Only the claims of this Python file, which it lists in CLAIMS; with --claims also others, by name."""
-    mdp: str | None = None
+    mdp: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
     """Only this MDP: a toy-text environment's name or an .npz file with dynamics, reward, initial and discount, and, if
     they are yours, policy, behavior and model (other dynamics); what it lacks is chosen in many ways."""
-    cases: int | None = None
+    cases: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """How many random cases of each kind (with --mdp: how many policies and models on it) to try."""
-    seed: int = 0
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Seed of all cases."""
-    workers: int = 0
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Processes; 0 takes every core this process may use."""
-    replay: Path | None = None
+    replay: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Rerun one saved worst case and print both sides of its claim."""
 
     def run(self) -> int:

@@ -43,6 +43,9 @@ def test_claims_are_selected_by_name_over_all_kinds() -> None:
 def test_unknown_and_repeated_claim_names_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'theorem1-sharp'"):
         select_claims(["theorem1-shrap"], find_claims())
+    family = ", ".join(sorted(name for name in find_claims() if name.startswith("combo-")))
+    with pytest.raises(UnknownNameError, match=f"'COMBO'. Valid: {family} and"):
+        select_claims(["COMBO"], find_claims())
     with pytest.raises(InvalidArgumentError, match="named twice"):
         select_claims(["chain-rule", "chain-rule"], find_claims())
     with pytest.raises(InvalidArgumentError, match="separate names by spaces"):
