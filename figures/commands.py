@@ -21,16 +21,16 @@ _DEFAULT_RUNS = Path("runs")
 class Figure:
     """Draws one figure, or makes one table, from its record (first computed if it is not there) or from runs."""
 
-    name: tyro.conf.Positional[str]
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """from records: proposition2, theorem1, theorem1-constant, alternation, estimation-error, mopo-tradeoff,
     damo-gap, damo-maximin, figure2-truth, return-gap-finite, figure2-continuous, weights-published,
     weights-help-finite, conservatism; from runs: figure1, figure2, learning-curves, reached-score, lqr-learning,
     return-gap, theorem1-deep, weights-help, table1, table2, mopo-table1, mopo-table2, mopo-table3, damo-table2,
     damo-alignment, damo-training, damo-alpha, damo-values, conservatism-deep"""
-    runs: Path = _DEFAULT_RUNS
+    runs: Annotated[Path, tyro.conf.arg(metavar="DIR")] = _DEFAULT_RUNS
     """folder of all runs, or of one task's, whose `records` holds what experiments found; the default is made if it is
     not there"""
-    out: Path | None = None
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """file to write: .png (with a .pdf beside it), .pdf or .svg; for a table .md (with a .csv beside it) or .csv; by
     default in RUNS/figures"""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK")] = None

@@ -34,8 +34,8 @@ class Evaluate:
     """Where to compute; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Threads on the CPU; as many as the run was trained with if not given."""
-    precision: Literal["highest", "high", "medium"] | None = None
-    """Of matrix products; that of the run if not given."""
+    precision: Annotated[Literal["highest", "high", "medium"] | None, tyro.conf.arg(metavar="PRECISION")] = None
+    """Of matrix products: highest, high or medium; that of the run if not given."""
 
     def run(self) -> int:
         """Evaluates every seed, and prints the table.

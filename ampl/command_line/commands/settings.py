@@ -27,7 +27,7 @@ class Settings(DataOptions):
     task: TaskOrData = None
     """On what: a finite MDP, or a task of `ampl data list`; none with --data."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Variant of the algorithm; its first one if not given."""
+    """Variant of the algorithm; the first of those listed if not given."""
     json: bool = False
     """Print JSON."""
 

@@ -27,7 +27,7 @@ class Train(DataOptions):
     """What to train it on: a finite MDP, or a task of `ampl data list`; a wrong name lists them all. None with
     --data."""
     variant: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Variant of the algorithm; its first one if not given, and a wrong one lists them all."""
+    """Variant of the algorithm; the first that `ampl settings ALGORITHM TASK` lists if not given."""
     set: Annotated[
         tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE [KEY=VALUE ...]")
     ] = ()
@@ -58,7 +58,7 @@ class Train(DataOptions):
     """Where to train; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Threads of a training on the CPU; those of a resumed run, otherwise 1, if not given."""
-    precision: Literal["highest", "high", "medium"] | None = None
+    precision: Annotated[Literal["highest", "high", "medium"] | None, tyro.conf.arg(metavar="PRECISION")] = None
     """Of matrix products: highest is float32; high is TF32 on a GPU; medium may be bfloat16 (`ampl bench` says what it
     is worth); that of a resumed run, otherwise highest, if not given."""
     record: Literal["auto", "never"] = "auto"

@@ -50,7 +50,7 @@ class OptiDICELearnerConfig:
     advantage_loss: AdvantageLoss = AdvantageLoss.MINIMAX
     learning_rate: float = 3e-4
     hidden: tuple[int, ...] = (256, 256)  # of nu, of e_phi and of the data's policy
-    components: int = 5  # of the data's policy
+    components: int = 5  # Gaussians that the data's policy mixes
     warm_up: float = 1.0 / 6.0  # share of the run before the policy is trained: 500,000 updates of 3,000,000
     target_entropy: float | None = None  # nats, that the policy has at least; None: minus the action size
     policy: SquashedGaussianConfig = field(default_factory=lambda: SquashedGaussianConfig(lowest_log_std=-5.0))

@@ -25,7 +25,7 @@ class TD3BCConfig(OfflineConfig):
     target_rate: float = 0.005  # how far the targets follow in one update of the policy
     critic_learning_rate: float = 3e-4
     policy_learning_rate: float = 3e-4
-    policy_period: int = 2  # the policy and the targets are updated on every second step
+    policy_period: int = 2  # updates of the critics for one of the policy and the targets
     target_noise: float = 0.2  # standard deviation of what smooths the target policy
     target_noise_bound: float = 0.5  # where that noise is cut
     hidden: tuple[int, ...] = (256, 256)  # of the critics
