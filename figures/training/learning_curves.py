@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
@@ -56,6 +57,7 @@ def draw(folder: Path) -> Figure:
         draw_seeds(grid[1, column], _values(runs), color, line=line)
     for column, task in enumerate(tasks):
         grid[1, column].set_xlabel("epoch")
+        grid[1, column].xaxis.set_major_locator(MaxNLocator(integer=True))
         panel_title(grid[0, column], task)
     grid[0, 0].set_ylabel("normalized score   (0-100)")
     grid[1, 0].set_ylabel("critic's value   (reward units)")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ _LOWEST = -100.0  # score; what lies below is left out of the picture
 _MOST_POINTS = 2000  # of a method's weights
 _LEAST_WEIGHT = 1e-6  # what is below is drawn there
 _GRAY = "#777777"
+_PANEL_WIDTH = 48  # letters
 
 
 def draw(folder: Path) -> Figure:
@@ -84,7 +86,8 @@ def draw(folder: Path) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
     finding, subtitle, origin = _finding(runs, tasks[0])
-    missing = f"Not drawn, beyond {_MOST_METHODS} methods: {', '.join(map(' '.join, left_out))}." if left_out else ""
+    missing = f"Not drawn, beyond {_MOST_METHODS} methods: {', '.join(map(' '.join, left_out))}. --runs with a folder "
+    missing = f"{missing}that holds only some of the runs draws those." if left_out else ""
     headline(figure, finding, subtitle, missing, origin)
     return figure
 
@@ -100,11 +103,12 @@ def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
 
 
 def _never_shown(drawn: dict[tuple[str, str], list[Run]]) -> list[tuple[str, str]]:
-    """A line for each method whose scores are all too low to be seen, in its color."""
+    """What to say of each method whose scores are all too low to be seen, in lines of its color that fit the panel."""
     return [
-        (f"{' '.join(method)}: {runs[0].curve.values[-1]:.0f} at the end, below throughout", series_look(index)[0])
+        (line, series_look(index)[0])
         for index, (method, runs) in enumerate(drawn.items())
         if runs and all((run.curve.values < _LOWEST).all() for run in runs)
+        for line in wrap(f"{' '.join(method)}: below, {runs[0].curve.values[-1]:,.0f} at the end", _PANEL_WIDTH)
     ]
 
 
@@ -175,6 +179,6 @@ def _finding(runs: list[Run], task: str) -> tuple[str, str, str]:
     for run in runs:
         if run.task == task:
             scores.setdefault(" ".join((run.algorithm, run.label)), []).append(float(run.curve.values[-1]))
-    came = ", ".join(f"{name} {np.mean(last):.0f}" for name, last in sorted(scores.items()))
+    came = ", ".join(f"{name} {np.mean(last):,.0f}" for name, last in sorted(scores.items()))
     subtitle = "Last scores; 100 is the optimum. Returns are discounted and start where an evaluation's episodes start."
     return f"On {task}: {came}", subtitle, provenance(runs)

@@ -7,6 +7,7 @@ the last two beside refits without weights, or beside one fit. On D4RL's tasks n
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +97,11 @@ def draw(folder: Path) -> Figure:
         "d4rl": _deep([run for run in runs if not run.task.startswith(_LQR)]),
     }
     if not any(columns.values()):
-        command = train_command("maze2d-umaze-v1", "nw", out=folder)
+        command = train_command("lqr-pointmass", "unit-weights", out=folder)
+        record_command = shlex.join(["ampl", "figure", "weights-help-finite", "--runs", str(folder)])
         raise InvalidFileError(
-            f"no record weights-help-finite and no run of AMPL without weights below {folder}. `{command}` makes one."
+            f"no record weights-help-finite, and no scored run of AMPL without weights beside another variant's of the "
+            f"same seed below {folder}. `{command}` makes one, `{record_command}` the record."
         )
     drawn = {task.name for name in ("lqr", "d4rl") for task in columns[name]}
     sources = [record_source(record)] if columns["finite"] else []
@@ -160,7 +163,9 @@ def _measured(kinds: Mapping[str, Sequence[Run]], column: str) -> _Values:
 def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
     figure = new_figure(max(7.0, 4.0 * len(columns)), 8.4)
     grid = figure.subplots(len(_ROWS), len(columns), squeeze=False, sharex="col")
-    names = [task.name for tasks in columns.values() for task in tasks]
+    every = [task for tasks in columns.values() for task in tasks]
+    names = [task.name for task in every]
+    kinds = [kind for kind in _KINDS if any(kind in task.earned for task in every)]
     for column, (name, tasks) in enumerate(columns.items()):
         title, unit = _COLUMNS[name]
         panel_title(grid[0, column], title)
@@ -171,8 +176,8 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
                 axes.text(0.5, 0.5, "not known here", ha="center", transform=axes.transAxes)
                 continue
             for task, values in measured:
-                _draw_task(axes, values, names.index(task))
-            _reference(axes, row, unit)
+                _draw_task(axes, values, names.index(task), kinds)
+            _reference(axes, row, unit, kinds)
     for axes, label in zip(grid[:, 0], _ROWS, strict=True):
         axes.set_ylabel(label)
     handles = [
@@ -184,17 +189,17 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
         figure,
         _finding(columns),
         "Points: means over seeds or datasets; bars: lowest to highest; ±: standard error.",
-        "From left to right: the model is fitted once; its refits have no weights, AMPL's one equation (Eq. 10), "
-        "better ones (finite: fixed point of Eq. 9 on the data; deep: 66 equations), the true ones. All are of the "
-        "policy at the last refit, which has moved since.",
+        "Weights of the model's refits: none; AMPL's, by one equation (Eq. 10); better ones (finite: fixed point of "
+        "Eq. 9 on the data; deep: 66 equations); the exact ones. One fit: no refits. All weights are of the policy at "
+        "the last refit, which has moved since.",
         source,
     )
     return figure
 
 
-def _draw_task(axes: Axes, values: _Values, index: int) -> None:
-    kinds = [kind for kind in _KINDS if kind in values]
-    place = np.array([_KINDS.index(kind) for kind in kinds]) + 0.06 * (index % 5 - 2)
+def _draw_task(axes: Axes, values: _Values, index: int, places: Sequence[str]) -> None:
+    kinds = [kind for kind in places if kind in values]
+    place = np.array([places.index(kind) for kind in kinds]) + 0.06 * (index % 5 - 2)
     means = np.array([values[kind].mean() for kind in kinds])
     reach = np.array([[means[i] - values[kind].min(), values[kind].max() - means[i]] for i, kind in enumerate(kinds)])
     color, marker = series_look(index)
@@ -204,11 +209,11 @@ def _draw_task(axes: Axes, values: _Values, index: int) -> None:
     )  # fmt: skip
 
 
-def _reference(axes: Axes, row: int, unit: str) -> None:
+def _reference(axes: Axes, row: int, unit: str, kinds: Sequence[str]) -> None:
     """Labels of the kinds, and a line at what there is without weights."""
-    axes.set_xticks(range(len(_KINDS)), _KINDS)
+    axes.set_xticks(range(len(kinds)), kinds)
     axes.tick_params(labelbottom=True)
-    axes.set_xlim(-0.4, len(_KINDS) - 0.6)
+    axes.set_xlim(-0.4, len(kinds) - 0.6)
     if row == 0:
         axes.set_ylim(bottom=0.0)
     else:
@@ -225,7 +230,7 @@ def _finding(columns: Mapping[str, Sequence[_Task]]) -> str:
         gained = [task.rows()[2] for task in tasks]
         gains = [each[[kind for kind in _KINDS if kind in each][-1]] for each in gained]
         parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} ({_COLUMNS[name][0]})")
-    return f"With the best weights at hand the return changes by {', '.join(parts)}"
+    return f"The best weights at hand change the return by {', '.join(parts)}"
 
 
 def _mean_gain(gains: Sequence[Numbers]) -> str:

@@ -52,3 +52,12 @@ def test_the_papers_methods_come_first_and_what_has_no_room_is_named(tmp_path: P
     assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["mopo main", "algaedice main"]
     assert "Not drawn, beyond 6 methods: td3-bc main." in " ".join(texts(figure)).replace("\n", " ")
     assert "td3-bc" not in figure.caption.finding
+
+
+def test_long_names_of_methods_too_low_to_be_seen_leave_panels_their_width(tmp_path: Path) -> None:
+    variant = "a-variant-with-a-rather-long-name-of-its-own"
+    path = write_run(tmp_path, "lqr-pointmass", variant, algorithm="combo", score=[])
+    (path / "metrics.csv").write_text(METRICS.replace("99.5", "-1234567"))
+    figure = draw("lqr-learning", tmp_path)
+    check_text_is_readable(figure)
+    assert all(axes.get_position().width > 0.25 for axes in figure.axes)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import MetricsTable
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
 from tests.figures.inputs.synthetic_records import write_record
@@ -50,3 +51,15 @@ def test_gains_are_means_over_the_seeds_that_all_have(tmp_path: Path) -> None:
         write_run(tmp_path, UMAZE, "nw", seed=seed, score=[without])
         write_run(tmp_path, UMAZE, "main", seed=seed, score=[with_weights])
     assert "+4.0 ± 2.0 points (D4RL's tasks)" in words(draw("weights-help", tmp_path))
+
+
+def test_kinds_that_nothing_has_get_no_place(tmp_path: Path) -> None:
+    write_record(tmp_path / "records" / "weights-help-finite.npz", "weights-help-finite")
+    labels = draw("weights-help", tmp_path).axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == ["none", "exact"]
+
+
+def test_one_kind_alone_is_nothing_to_compare(tmp_path: Path) -> None:
+    write_lqr(tmp_path, "nw", 2.0, None)
+    with pytest.raises(InvalidFileError, match=r"beside another variant's .*`ampl figure weights-help-finite --runs "):
+        draw("weights-help", tmp_path)
