@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from ampl.errors import check_positive
 from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings, unchanged_settings
 from continuous.algorithms.iql.config import published_return_range
 from continuous.algorithms.odice.learner import ODICELearnerConfig, ValueGradient
@@ -23,6 +24,12 @@ class ODICEConfig(OfflineConfig):
     learner: ODICELearnerConfig = field(default_factory=ODICELearnerConfig)
     return_range: float | None = None  # rewards are scaled so that the episodes' returns span it; None: as they are
     schedule: UpdateSchedule = field(default_factory=UpdateSchedule)
+
+    def __post_init__(self) -> None:
+        """Checks the range."""
+        super().__post_init__()
+        if self.return_range is not None:
+            check_positive("return_range", self.return_range, "None: rewards as they are.")
 
 
 def _gradient(kind: ValueGradient) -> Callable[[ODICEConfig], ODICEConfig]:

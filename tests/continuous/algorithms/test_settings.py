@@ -46,6 +46,7 @@ def test_a_variant_that_only_changes_a_number_is_a_setting_of_the_main_one() -> 
     [
         ("mopo", {"largest_state": "-1"}, "largest_state is -1.0; expected more than 0. None: no bound."),
         ("damo", {"largest_state": 0}, "largest_state is 0.0; expected more than 0"),
+        ("o-dice", {"return_range": "-1"}, "return_range is -1.0; expected more than 0. None: rewards as they are."),
         ("ampl", {"annealing_step": "1.5"}, "annealing_step is 1.5; expected a number in [0, 1]."),
         ("ampl", {"annealing_step": "-0.1"}, "annealing_step is -0.1; expected a number in [0, 1]."),
         ("mopo", {"learner.hidden": "0,4"}, "setting learner.hidden=0,4: hidden is 0,4; expected at least one"),
