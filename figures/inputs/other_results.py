@@ -1,7 +1,9 @@
-"""Published scores on D4RL besides AMPL's: DAMO's Table 2, OfflineRL-Kit's benchmark, and MOPO's Table 1.
+"""Published scores on D4RL besides AMPL's: DAMO's Table 2, OfflineRL-Kit, CORL, and MOPO's Table 1.
 
 DAMO: arXiv 2502.00850, Table 2 (v2 data), whose text has lost cells; those are missing, and so are the ones whose
 column is uncertain. OfflineRL-Kit: its README (v2 data, 4 seeds, full length, mean of the last ten evaluations).
+CORL: its README (tinkoff-ai/CORL: v2 data, v1 of maze2d, 4 seeds, full length, last evaluation); "10% BC" takes the
+best tenth of the data.
 MOPO: its Table 1 (v0 data, 6 seeds, last iteration).
 """
 
@@ -57,6 +59,24 @@ walker2d-medium-replay-v2     83.4  77.3  71.3  85.9~5.3  89.4 73.7  90.5
 halfcheetah-medium-expert-v2  90.7  88.0  93.0 83.6~12.5  98.2 98.8 100.9
 hopper-medium-expert-v2       91.4 106.2 111.4 74.6~44.2 108.8 85.0 112.5
 walker2d-medium-expert-v2    110.2 108.3 109.8 108.2~4.3 110.0 78.4 114.5
+""",
+)
+
+CORL: _Columns = _by_task(
+    ("BC", "10% BC", "TD3+BC", "IQL", "CQL"),
+    """
+halfcheetah-medium-v2         42.40~0.19  42.46~0.70  48.10~0.18  48.31~0.22  47.04~0.22
+hopper-medium-v2              53.51~1.76  55.48~7.30  60.37~3.49  67.53~3.78  59.08~3.77
+walker2d-medium-v2           63.23~16.24  67.34~5.17  82.71~4.78  80.91~3.17  80.75~3.28
+halfcheetah-medium-replay-v2  35.66~2.33  23.59~6.95  44.84~0.59  44.46~0.22  45.04~0.27
+hopper-medium-replay-v2       29.81~2.07  70.42~8.66 64.42~21.52  97.43~6.39  95.11~5.27
+walker2d-medium-replay-v2    21.80~10.15  54.35~6.34  85.62~4.01  82.15~3.03 73.09~13.22
+halfcheetah-medium-expert-v2  55.95~7.35  90.10~2.45  90.78~6.04  94.74~0.52  95.63~0.42
+hopper-medium-expert-v2       52.30~4.01 111.16~1.03 101.17~9.07 107.42~7.80 99.26~10.91
+walker2d-medium-expert-v2    98.96~15.98 108.70~0.25 110.03~0.36 111.72~0.86 109.56~0.39
+maze2d-umaze-v1                0.36~8.69  12.18~4.29 29.41~12.31  42.11~0.58  -8.90~6.11
+maze2d-medium-v1               0.79~3.25  14.25~2.33 59.45~36.25  34.85~2.72  86.11~9.68
+maze2d-large-v1                2.26~4.39  11.32~5.10 97.10~25.41  61.72~3.50 23.75~36.70
 """,
 )
 

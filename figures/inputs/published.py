@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from figures.inputs.names import MAIN
-from figures.inputs.other_results import DAMO_TABLE_2, MOPO_TABLE_1, OFFLINERL_KIT
+from figures.inputs.other_results import CORL, DAMO_TABLE_2, MOPO_TABLE_1, OFFLINERL_KIT
 from figures.inputs.paper_results import FIGURE_1, TABLE_1, Score
 
 METHOD_NAMES: Mapping[str, str] = {
     "ampl": "AMPL",
     "mopo": "MOPO",
     "damo": "DAMO",
+    "bc": "BC",
     "td3-bc": "TD3+BC",
     "iql": "IQL",
     "cql": "CQL",
     "combo": "COMBO",
     "rambo": "RAMBO",
     "mobile": "MOBILE",
+    "morel": "MOReL",
     "algaedice": "AlgaeDICE",
     "optidice": "OptiDICE",
     "o-dice": "O-DICE",
@@ -37,7 +39,10 @@ def _found(task: str, algorithm: str, variant: str) -> Iterator[tuple[str, Score
     name = METHOD_NAMES.get(algorithm, "")
     if variant == ("kit" if algorithm == "mopo" else MAIN):
         yield "OfflineRL-Kit", OFFLINERL_KIT.get(task, {}).get(name)
+    if algorithm == "bc" and variant == "best-tenth":
+        yield "CORL", CORL.get(task, {}).get("10% BC")
     if variant == MAIN:
+        yield "CORL", CORL.get(task, {}).get(name)
         yield "AMPL's paper", TABLE_1.get(task, {}).get(name)
         yield "DAMO's paper", DAMO_TABLE_2.get(task, {}).get(name)
     elif algorithm == "ampl" and variant in FIGURE_1.get(task, {}):

@@ -17,12 +17,14 @@ from matplotlib.ticker import FixedLocator
 from ampl.errors import InvalidFileError
 from figures.drawing.style import BLUE, ORANGE, headline, literal, new_figure
 from figures.inputs.names import MAIN, train_command
+from figures.inputs.published import METHOD_NAMES
 from figures.inputs.runs import Run, find_all_runs, recent
 from figures.inputs.scores import provenance
 from figures.training.damo_runs import Seed, read_seed
 
 _MOST = 24  # rows
 _LINEAR = 1.0  # of the true return: up to there the axis is linear
+_SOFT = ("algaedice", "damo", "mopo", "morel", "rambo")  # whose Bellman targets have an entropy
 _EXAMPLE = "hopper-medium-v2"
 
 
@@ -63,10 +65,8 @@ def draw(folder: Path) -> Figure:
     finding = f"{int((gaps <= 0.0).sum())} of {len(gaps)} deep critics promise at most what their policy earns"
     left_out = f"{len(every) - len(rows)} rows are left out, the last by name." if len(every) > len(rows) else ""
     subtitle = "Means over each seed's last evaluations; values and returns are of the same starts."
-    entropy = "Values of AlgaeDICE, DAMO, MOPO, MOReL and RAMBO include the entropy that training pays for."
-    headline(
-        figure, finding, subtitle, entropy, left_out, _largest(seeds, gaps), provenance(seed.run for seed in seeds)
-    )
+    notes = (_entropy(seeds), left_out, _largest(seeds, gaps), provenance(seed.run for seed in seeds))
+    headline(figure, finding, subtitle, *notes)
     return figure
 
 
@@ -81,6 +81,12 @@ def _row(run: Run) -> tuple[str, str, str]:
 def _relative_gap(seed: Seed) -> float:
     truth = recent(seed.truth)
     return (recent(seed.value) - truth) / max(abs(truth), np.finfo(np.float64).tiny)
+
+
+def _entropy(seeds: Sequence[Seed]) -> str:
+    """Whose values are not of rewards alone, in a sentence; empty if nobody's."""
+    soft = sorted({METHOD_NAMES[seed.run.algorithm] for seed in seeds if seed.run.algorithm in _SOFT})
+    return f"These methods' values include the entropy that training pays for: {', '.join(soft)}." if soft else ""
 
 
 def _largest(seeds: Sequence[Seed], gaps: np.ndarray) -> str:

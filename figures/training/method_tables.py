@@ -1,7 +1,7 @@
 """Tables `table1` and `damo-table2`: algorithms side by side, published scores above ours.
 
 A cell without a run is empty, and so is one that was never published. Source: AMPL, Table 1; DAMO, Table 2;
-OfflineRL-Kit's benchmark (`figures.inputs.paper_results`, `figures.inputs.other_results`).
+OfflineRL-Kit's and CORL's benchmarks (`figures.inputs.paper_results`, `figures.inputs.other_results`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ampl.errors import InvalidFileError
-from figures.inputs.other_results import DAMO_TABLE_2, OFFLINERL_KIT, TASKS
+from figures.inputs.other_results import CORL, DAMO_TABLE_2, OFFLINERL_KIT, TASKS
 from figures.inputs.paper_results import TABLE_1, Score
 from figures.inputs.runs import Run
 from figures.inputs.scores import (
@@ -69,7 +69,7 @@ def damo_table2(folder: Path) -> Table:
 
     Raises InvalidFileError if no run has a score.
     """
-    published = {"DAMO's paper": DAMO_TABLE_2, "OfflineRL-Kit": OFFLINERL_KIT}
+    published = {"DAMO's paper": DAMO_TABLE_2, "OfflineRL-Kit": OFFLINERL_KIT, "CORL": CORL}
     lost = "Cells that the text of DAMO's paper has lost are empty."
     return _table("DAMO, Table 2: normalized scores", folder, TASKS, DAMO_TABLE_2_METHODS, published, lost)
 

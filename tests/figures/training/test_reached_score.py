@@ -73,3 +73,5 @@ def test_published_scores_are_those_of_the_variant() -> None:
     assert list(published_scores(TASK, "mopo", "main")) == sources
     assert published_scores(TASK, "ampl", "nw") == {"AMPL's paper": (75.4, None)}
     assert published_scores(TASK, "mopo", "disagreement") == {}
+    assert published_scores("hopper-medium-v2", "bc", "main") == {"CORL": (53.51, 1.76)}
+    assert published_scores("hopper-medium-v2", "bc", "best-tenth") == {"CORL": (55.48, 7.3)}
