@@ -22,6 +22,7 @@ from continuous.algorithms.offline import AnyAlgorithm, Measured, Surroundings
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.dataset import load_dataset
 from continuous.data.episodes import episode_returns
+from continuous.data.own_problem import check_rule_is_known
 from continuous.data.transitions import transition_table
 from continuous.environments.oracle import Oracle
 from continuous.environments.registry import kept_simulator, robot_for
@@ -105,8 +106,9 @@ def assemble(
     data = load_dataset(task, path)
     table = transition_table(data, task, config.transitions, device)
     rule, scaled = model_rule(task), config != published
-    if isinstance(config, ModelBasedConfig) and config.largest_state is not None:
-        rule = bounded(rule, config.largest_state)
+    if isinstance(config, ModelBasedConfig):
+        check_rule_is_known(task, data)
+        rule = rule if config.largest_state is None else bounded(rule, config.largest_state)
     surroundings = Surroundings(
         termination=rule,
         start_states=None if task.own else partial(start_states_of, task),

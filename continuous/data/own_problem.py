@@ -17,10 +17,10 @@ from continuous.data.d4rl_data import D4RLData
 from continuous.data.episodes import find_episodes
 from continuous.data.own_data import MINARI, read_own
 from continuous.data.transitions import model_rows
-from continuous.environments.own import Survey, environment_text, survey, text_of_spec
+from continuous.environments.own import Survey, environment_text, shown, survey, text_of_spec
 from continuous.tasks.own import Portable, name_of, scaled
 from continuous.tasks.registry import Family, Own, Task
-from continuous.tasks.termination import TERMINATIONS, own_rule
+from continuous.tasks.termination import TERMINATIONS, UNKNOWN, own_rule
 
 _FUNCTION = "MODULE:FUNCTION, a function of states [N, D], actions [N, A] and next states [N, D] that gives bool [N]"
 
@@ -34,8 +34,7 @@ def open_own(given: GivenData, name: str) -> Task:
 
     Raises:
         InvalidFileError: the data cannot be used, or do not fit the environment.
-        InvalidArgumentError: no environment is named, it cannot be made or has other than Box spaces, or no rule of
-            termination is known where the data have terminal rows.
+        InvalidArgumentError: no environment is named, it cannot be made or has other than Box spaces.
         MissingPackageError: a Minari dataset without the package.
     """
     text, made, found = _environment(given)
@@ -74,6 +73,22 @@ def open_own(given: GivenData, name: str) -> Task:
         url="",
         own=replace(own, notes=tuple(notes)),
     )
+
+
+def check_rule_is_known(task: Task, data: D4RLData) -> None:
+    """For algorithms that follow paths of a model, whose ends the data's terminal flags do not tell.
+
+    Raises:
+        InvalidArgumentError: data of the user's own have terminal rows, and no rule is known.
+    """
+    own = task.own
+    if own is not None and own.termination == UNKNOWN:
+        where = "these data" if own.environment is None else shown(own.environment)
+        raise InvalidArgumentError(
+            f"{own.data}: {data.terminals.sum()} of {data.n_rows} rows are terminal, first row "
+            f"{data.terminals.argmax()}, and no rule is known that ends paths of a model of {where}. Give "
+            f"--termination {_FUNCTION}, or --termination never to let paths run on."
+        )
 
 
 def record(task: Task) -> dict[str, Any]:
@@ -181,12 +196,7 @@ def _bounds(data: D4RLData, found: Survey | None) -> tuple[tuple[float, ...], tu
 
 
 def _termination(given: GivenData, found: Survey | None, data: D4RLData) -> tuple[str, Callable[..., Any] | None]:
-    """The rule as a text, and the function where one is given.
-
-    Raises:
-        InvalidArgumentError: no rule is known, and the data have terminal rows.
-        UnknownNameError: no such rule.
-    """
+    """The rule as a text, and the function where one is given.  Raises UnknownNameError: no such rule."""
     asked = given.termination
     if callable(asked):
         return name_of(asked), Portable(asked)
@@ -196,14 +206,7 @@ def _termination(given: GivenData, found: Survey | None, data: D4RLData) -> tupl
         return asked, None
     if found is not None and found.termination is not None:
         return found.termination, None
-    if data.terminals.any():
-        where = "these data" if found is None else found.name
-        raise InvalidArgumentError(
-            f"{given.data}: {data.terminals.sum()} of {data.n_rows} rows are terminal, first row "
-            f"{data.terminals.argmax()}, and no rule is known that ends paths of a model of {where}. Give "
-            f"--termination {_FUNCTION}, or --termination never to let paths run on."
-        )
-    return "never", None
+    return UNKNOWN if data.terminals.any() else "never", None
 
 
 def _references(data: D4RLData) -> tuple[float, float]:
@@ -249,6 +252,8 @@ def _disagreement(own: Own, data: D4RLData) -> Iterator[str]:
     lost[rows] = False
     if lost.any():
         yield f"{lost.sum()} terminal rows are left out: they have no next observation (store next_observations)"
+    if own.termination == UNKNOWN:
+        return
     following = data.observations[rows + 1] if data.next_observations is None else data.next_observations[rows]
     says = own_rule(own)(data.observations[rows], scaled(own, data.actions[rows]).astype(np.float32), following)
     wrong = (says != data.terminals[rows]) & ~data.timeouts[rows]  # a fall at the time limit may count as time-out

@@ -28,6 +28,9 @@ Flags: TypeAlias = Any  # of the same kind, [...] of bool
 Termination: TypeAlias = Callable[[States], Flags]
 Rule: TypeAlias = Callable[[States, States, States], Flags]  # of states, actions and next states, [..., D] or [..., A]
 
+UNKNOWN = "unknown"
+"""In place of a rule's name where data have ends and nobody said when: for algorithms that have no model."""
+
 PEN_DROP_HEIGHT = 0.075  # m: below it the pen has fallen out of the hand
 _PEN_HEIGHT = 26  # where pen observations hold the height of the pen
 
@@ -47,9 +50,10 @@ def model_rule(task: Task) -> Rule:
 
 
 def own_rule(own: Own) -> Rule:
-    """The rule that goes with data of the user's own; raises like `model_rule`."""
+    """The rule that goes with data of the user's own, `never` where none is known; raises like `model_rule`."""
     if own.rule is None and ":" not in own.termination:
-        return of_next_state(never if own.termination == "never" else robot_termination(own.termination))
+        endless = own.termination in ("never", UNKNOWN)
+        return of_next_state(never if endless else robot_termination(own.termination))
     return GivenRule(own.rule or find_function(own.termination, "--termination"), own)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 import torch
 from gymnasium.spaces import flatten
 
+import ampl
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from ampl.own_data import GivenData
 from continuous.data.dataset import load_dataset
 from continuous.data.own_problem import open_own, recall, record
 from continuous.environments.registry import environment_for
-from continuous.tasks.termination import model_rule
+from continuous.tasks.termination import UNKNOWN, model_rule
 from tests.continuous.data.d4rl_samples import arrays_of, hopper_data, write_plain
 from tests.continuous.data.own_samples import Slide, fallen, of_actions, pendulum_file, slide_file
 
@@ -70,8 +72,7 @@ def test_the_rules_of_gymnasiums_robots_are_known_unless_arguments_change_them(t
     assert task.own.termination == "hopper"
     assert not any("disagrees" in note for note in task.own.notes)
     changed = gymnasium.make("Hopper-v5", terminate_when_unhealthy=False)
-    with pytest.raises(InvalidArgumentError, match="no rule is known"):
-        opened(path, changed)
+    assert opened(path, changed).own.termination == UNKNOWN
 
 
 def test_a_rule_that_contradicts_the_datas_flags_is_told_with_the_share_of_rows(tmp_path: Path) -> None:
@@ -226,6 +227,15 @@ def test_every_mistake_is_one_line(
 ) -> None:
     assert words in mistake("train", "mopo", *arguments(tmp_path / "mine.hdf5"), "--out", tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_only_an_algorithm_with_a_model_needs_to_know_when_its_paths_end(tmp_path: Path) -> None:
+    data = pendulum_file(tmp_path / "mine.hdf5", terminals=np.arange(450) == 7)
+    own = {"data": str(data), "env": "Pendulum-v1", "out": tmp_path / "runs", "eval_episodes": 1}
+    (result,) = ampl.train("bc", **own, epochs=1, steps_per_epoch=4)
+    assert json.loads((result.path / "config.json").read_text())["problem"]["termination"] == UNKNOWN
+    with pytest.raises(InvalidArgumentError, match="no rule is known that ends paths of a model of Pendulum-v1"):
+        ampl.train("mopo", **own, epochs=1, steps_per_epoch=4)
 
 
 def test_functions_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
