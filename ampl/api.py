@@ -75,8 +75,8 @@ def load_problem(
         UnknownNameError: there is no such task; the message has the nearest name, and all.
         MissingPackageError: no problem is installed, or a package that the data need.
         InvalidFileError: the data cannot be used, or do not fit the environment; the message says why.
-        InvalidArgumentError: both or neither of `name` and `data`, an environment that cannot be made or has other
-            than Box spaces, or no rule of termination where the data have terminal rows.
+        InvalidArgumentError: both or neither of `name` and `data`, or an environment that cannot be made or has other
+            than Box spaces.
     """
     found = named_or_own(name, data=data, env=env, termination=termination, references=references)
     if isinstance(found, str):
@@ -178,8 +178,8 @@ def train(
 
     Raises:
         UnknownNameError: no such algorithm, problem, variant or setting; the message has the nearest name.
-        InvalidArgumentError: a value of the wrong type or out of its range, or an algorithm that is not for this kind
-            of problem.
+        InvalidArgumentError: a value of the wrong type or out of its range, an algorithm that is not for this kind of
+            problem, or one with a model where data have terminal rows and no rule of termination is known.
         BrokenEntryPointError: the algorithm's package cannot be used; the message names it.
         InvalidFileError: the dataset is not there, or damaged; the message says how to get it.
         ExistingRunError, ForeignFileError: a run directory cannot be used; the message says why.
