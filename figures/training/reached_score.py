@@ -112,8 +112,8 @@ def _draw_scores(axes: Axes, runs: Sequence[Run]) -> set[str]:
         axes.axhline(score.mean, color=BLACK, linestyle=":", linewidth=1.4)
         shown.add(_PUBLISHED)
         axes.annotate(
-            f"{source}: {score.mean:.1f}", (0.99, score.mean), (0, 3), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", size=8.5,
+            f"{source}: {score.mean:.1f}", (0.01, score.mean), (0, 3), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="left", size=8.5,  # where curves are mostly lower
             bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
         )  # fmt: skip
     return shown
