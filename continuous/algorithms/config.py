@@ -43,7 +43,7 @@ class OfflineConfig:
     """Hyperparameters of any algorithm; as they are here, of one without a model."""
 
     schedule: UpdateSchedule = field(default_factory=UpdateSchedule)
-    transitions: TransitionMode = TransitionMode.EXACT  # which rows of the data; see continuous.data.transitions
+    transitions: TransitionMode = TransitionMode.EXACT  # exact: as D4RL's loader; model: only steps that were made
     evaluation_episodes: int = 10  # of each evaluation
 
     def __post_init__(self) -> None:
@@ -87,8 +87,9 @@ class OfflineConfig:
     def scale_note(self, published: Self) -> str:
         """How much shorter than published a run is."""
         before, after = published.schedule, self.schedule
+        epochs = "epoch" if after.epochs == 1 else "epochs"
         return (
-            f"scaled: {after.epochs} epochs of {after.steps_per_epoch} steps instead of {before.epochs} of "
+            f"scaled: {after.epochs} {epochs} of {after.steps_per_epoch} steps instead of {before.epochs} of "
             f"{before.steps_per_epoch}"
         )
 
