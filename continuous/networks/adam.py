@@ -51,8 +51,7 @@ class StackedAdam(nn.Module):
         weight_decay: Mapping[str, float] | None = None,
         flat: bool | None = None,
     ) -> None:
-        if not all(0.0 <= beta < 1.0 for beta in betas):
-            raise InvalidArgumentError(f"betas are {betas}; expected two numbers in [0, 1).")
+        check_betas(betas)
         super().__init__()
         device = parameters.values.device
         self._learning_rate = torch.tensor(learning_rate, device=device)  # [], read by recorded steps
@@ -117,6 +116,12 @@ class StackedAdam(nn.Module):
                 amsgrad=False,
                 maximize=False,
             )
+
+
+def check_betas(betas: tuple[float, float]) -> None:
+    """Raises InvalidArgumentError unless both are in [0, 1)."""
+    if not all(0.0 <= beta < 1.0 for beta in betas):
+        raise InvalidArgumentError(f"betas is {betas}; expected two numbers in [0, 1).")
 
 
 def flat_step(

@@ -86,10 +86,19 @@ def draw(folder: Path) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
     finding, subtitle, origin = _finding(runs, tasks[0])
-    missing = f"Not drawn, beyond {_MOST_METHODS} methods: {', '.join(map(' '.join, left_out))}. --runs with a folder "
-    missing = f"{missing}that holds only some of the runs draws those." if left_out else ""
-    headline(figure, finding, subtitle, missing, origin)
+    headline(figure, finding, subtitle, _not_drawn(left_out), origin)
     return figure
+
+
+def _not_drawn(methods: Sequence[tuple[str, str]]) -> str:
+    """Which methods found no place, and how to see them; nothing if all did."""
+    if not methods:
+        return ""
+    names = ", ".join(map(" ".join, methods))
+    return (
+        f"Not drawn, beyond {_MOST_METHODS} methods: {names}. --runs with a folder that holds only some of the runs "
+        "draws those."
+    )
 
 
 def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ampl.errors import check_at_least, check_fraction
-from continuous.networks.adam import StackedAdam
+from continuous.networks.adam import StackedAdam, check_betas
 from continuous.networks.stacks import HIDDEN, Gradient, StackedMLP, check_hidden, leaky_relu
 from continuous.networks.streams import cpu_generator
 
@@ -49,6 +49,7 @@ class RegularizerConfig:
         """Checks the ranges."""
         check_hidden(self.hidden)
         check_at_least("learning_rate", self.learning_rate, 0.0)
+        check_betas(self.betas)
         check_at_least("discriminator_scale", self.discriminator_scale, 0.0)
         check_fraction("smallest_true_label", self.smallest_true_label)
 

@@ -18,7 +18,7 @@ from continuous.algorithms.ampl.discriminator import Discriminator, Pairs, raw_a
 from continuous.algorithms.ampl.policy import StackedPolicy
 from continuous.algorithms.learner import ValueLearner
 from continuous.model.ensemble import EnsembleDynamics
-from continuous.networks.adam import StackedAdam
+from continuous.networks.adam import StackedAdam, check_betas
 from continuous.networks.stacks import StackedMLP, frozen
 from continuous.replay.buffers import Batch
 
@@ -47,6 +47,7 @@ class PolicyUpdateConfig:
         """Checks the ranges."""
         for name in ("value_weight", "value_scale_rate", "target_rate", "learning_rate"):
             check_at_least(name, getattr(self, name), 0.0)
+        check_betas(self.betas)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,12 @@ from collections import Counter
 
 import pytest
 
+from ampl.errors import InvalidArgumentError
 from ampl.scale import Scale
 from continuous.algorithms.ampl.config import PUBLISHED, VARIANTS, main_config, preset
+from continuous.algorithms.ampl.discriminator import RegularizerConfig
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
+from continuous.algorithms.ampl.update import PolicyUpdateConfig
 from continuous.tasks.find import find_task
 from continuous.tasks.registry import Family
 from continuous.weights.q_moment import QMomentConfig
@@ -92,3 +95,10 @@ def test_only_what_is_retrained_is_said_to_be(variant: str, rest: str) -> None:
     published = VARIANTS[variant](main_config(task))
     config = published.scaled(Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
     assert config.scale_note(published) == f"scaled: 50 epochs of 104 steps instead of 1000 of 1000{rest}"
+
+
+@pytest.mark.parametrize("config", [PolicyUpdateConfig, RegularizerConfig])
+def test_decays_are_checked_where_they_are_set(config: type[PolicyUpdateConfig | RegularizerConfig]) -> None:
+    """So that the command line can name the setting, and nothing is loaded before."""
+    with pytest.raises(InvalidArgumentError, match=r"betas is \(0.4, 1.0\)"):
+        config(betas=(0.4, 1.0))

@@ -115,7 +115,7 @@ def test_a_state_put_back_continues_bit_for_bit(flat: bool) -> None:
 
 @pytest.mark.parametrize("betas", [(-0.1, 0.9), (0.9, 1.0)])
 def test_decays_outside_their_range_are_refused(betas: tuple[float, float]) -> None:
-    with pytest.raises(InvalidArgumentError, match="betas are"):
+    with pytest.raises(InvalidArgumentError, match="betas is"):
         StackedAdam(stacked(0), learning_rate=0.05, betas=betas)
 
 
