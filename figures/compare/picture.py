@@ -1,13 +1,16 @@
 """A comparison as a picture: every seed, interquartile means, and their intervals. A pair of panels for each task.
 
-Left: the mean of the last evaluations, right: the last one. Rows have the numbers that they have in the tables.
+Left: the mean of the last evaluations, right: the last one. Rows have the numbers that they have in the tables. Scores
+below -100, as of a policy that drives off, are triangles at the edge, so that the others can be told apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,10 +20,12 @@ from ampl.statistics import CONFIDENCE
 from figures.compare.results import Compared, Comparison
 from figures.compare.rows import Measure, Policies
 from figures.drawing.style import BLUE, GRAY, headline, literal, new_figure, panel_title
+from figures.inputs.records import Numbers
 from figures.inputs.scores import provenance
 
 _MOST_ROWS = 40
 _LABEL_WIDTH = 44  # letters
+_LOWEST = -100.0  # score; what lies below is drawn there
 _LINE, _BETWEEN, _AROUND = 0.19, 0.15, 1.25  # inches: for a line of a label, between rows, and around a panel
 _UNITS = {
     Measure.SCORE: "score (0-100)",
@@ -49,6 +54,7 @@ def draw(comparison: Comparison) -> Figure:
     n_tasks = len({task for each in drawn for task in each.row.tasks})
     more = len(comparison.rows) - len(drawn)
     missing = f"Not drawn: the {more} rows after the first {_MOST_ROWS}." if more else "All rows of the tables."
+    missing += f" Triangles are scores below {_LOWEST:g}." if any(map(_goes_below, drawn)) else ""
     finding = f"{n_runs} runs on {n_tasks} {'task' if n_tasks == 1 else 'tasks'}"
     headline(figure, finding, missing, provenance([run for each in drawn for run in each.row.runs]))
     return figure
@@ -59,18 +65,37 @@ def _draw_rows(axes: Axes, there: Sequence[Compared], policies: Policies, *, nam
     for each in there:
         places.append(top + _height(each) / 2)
         top += _height(each)
-        result = each.results[policies]
+        result, lowest = each.results[policies], _lowest(each)
         for scores in result.scores:
-            axes.plot(scores, [places[-1]] * len(scores), "o", color=GRAY, markersize=4, alpha=0.6)
+            _mark(axes, np.asarray(scores), places[-1], lowest, "o", color=GRAY, markersize=4, alpha=0.6)
         value, interval = result.interquartile_mean
         if interval is not None:
-            axes.plot(interval, [places[-1]] * 2, color=BLUE, linewidth=4, alpha=0.35, solid_capstyle="butt")
-        axes.plot(value, places[-1], "D", color=BLUE, markersize=6, markerfacecolor=BLUE if interval else "white")
+            ends = np.maximum(interval, lowest)
+            axes.plot(ends, [places[-1]] * 2, color=BLUE, linewidth=4, alpha=0.35, solid_capstyle="butt")
+        fill_color = BLUE if interval else "white"
+        _mark(axes, np.array([value]), places[-1], lowest, "D", color=BLUE, markersize=6, markerfacecolor=fill_color)
     axes.set_ylim(top, 0.0)
     axes.set_yticks(places, [_label(each) for each in there] if named else [""] * len(there))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _mark(axes: Axes, values: Numbers, place: float, lowest: float, marker: str, **look: Any) -> None:
+    """Draws values of a row, those below the lowest as triangles there."""
+    inside = values[values >= lowest]
+    outside = len(values) - len(inside)
+    axes.plot(inside, [place] * len(inside), marker, **look)
+    axes.plot([lowest] * outside, [place] * outside, "<", **look)
+
+
+def _lowest(each: Compared) -> float:
+    """What is drawn of a row at the least: returns have no scale of their own."""
+    return _LOWEST if each.row.measure is Measure.SCORE else -np.inf
+
+
+def _goes_below(each: Compared) -> bool:
+    return any(min(scores) < _lowest(each) for result in each.results.values() for scores in result.scores)
 
 
 def _label(each: Compared) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
 from figures.compare.command import Compare
@@ -159,6 +160,26 @@ def test_the_picture_can_be_read(tmp_path: Path) -> None:
     write_run(tmp_path / "longer", settings=longer)
     with look():
         check_text_is_readable(draw(compared(tmp_path)))
+
+
+def test_a_policy_that_drives_off_does_not_flatten_the_others(tmp_path: Path) -> None:
+    for seed, last in enumerate((60.0, 80.0, -1e6)):
+        write_run(tmp_path, seed=seed, score=[50.0] * 14 + [last])
+    figure = draw(compared(tmp_path))
+    for axes in figure.axes:
+        assert -150.0 < axes.get_xlim()[0] < -100.0
+        triangles = [np.asarray(line.get_xdata()) for line in axes.lines if line.get_marker() == "<"]
+        assert [-100.0] in [places.tolist() for places in triangles]
+    assert any("Triangles are scores below -100." in text.get_text() for text in figure.findobj(Text))
+    check_text_is_readable(figure)
+
+
+def test_returns_are_drawn_wherever_they_lie(tmp_path: Path) -> None:
+    for seed, last in enumerate((60.0, -1e6)):
+        write_returns(tmp_path, "hiv-treatment", [last], exact=False, seed=seed)
+    figure = draw(compared(tmp_path))
+    assert all(axes.get_xlim()[0] < -1e6 for axes in figure.axes)
+    assert not any("Triangles" in text.get_text() for text in figure.findobj(Text))
 
 
 def test_ticks_of_the_picture_say_their_whole_values(tmp_path: Path) -> None:
