@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ampl.files import write_bytes
 from ampl.printing import print_line
+from figures.compare import picture
+from figures.compare.results import compare
+from figures.drawing.render import render
+from figures.inputs.runs import find_nested_runs
 from figures.registry import find_figure
 from figures.training.ampl_figure2 import Selection
 
 IMAGES, RECORDS = Path("docs/images"), Path("docs")
+_COMPARE = "compare"
 
 
 def committed_pictures() -> Mapping[str, Mapping[str, Any]]:
@@ -29,9 +35,11 @@ def draw(name: str, runs: Path = RECORDS, figure: str | None = None, task: str |
     Args:
         name: of the picture.
         runs: folder of its runs; of records the one that has `records`.
-        figure: as `ampl figure` knows it; the picture's own name if not given.
+        figure: as `ampl figure` knows it, or `compare`, which is `ampl compare`'s; the picture's own name if not given.
         task: for figures that show one.
     """
+    if figure == _COMPARE:
+        return render(partial(picture.draw, compare(find_nested_runs([Path(runs)]))), [".png"])[".png"]
     product = find_figure(figure or name)
     return product.make(Path(runs), Selection(task=task, seed=None, paper=False), [".png"]).files[".png"]
 
