@@ -174,10 +174,10 @@ def find_all_runs(folder: Path, metrics: Sequence[str] = (SCORE,)) -> list[Run]:
     """The runs of every algorithm below a folder, in the order algorithm, task, variant, seed; see `find_runs`.
 
     Args:
-        folder: folder of all runs, or of one task's.
+        folder: folder of all runs, of one task's, or of one algorithm's on a task.
         metrics: what `Run.score` holds: the first of these that a run has.
     """
-    places = (path for pattern in ("*/*/*/seed*", "*/*/seed*") for path in folder.glob(pattern))
+    places = (path for pattern in ("*/*/*/seed*", "*/*/seed*", "*/seed*") for path in folder.glob(pattern))
     return _read_runs(sorted(places, key=lambda path: (path.absolute().parts[-3], *_order(path))), metrics)
 
 

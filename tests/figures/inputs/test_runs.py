@@ -100,9 +100,10 @@ def test_a_run_whose_place_says_other_settings_is_left_out(tmp_path: Path, caplo
     assert "has the settings of 'main,rollout_length=5'; its place says 'main'" in caplog.text
 
 
-def test_runs_of_every_algorithm_are_found_below_the_folder_of_all_or_of_a_task(tmp_path: Path) -> None:
+def test_runs_are_found_below_the_folder_of_all_of_a_task_or_of_an_algorithm(tmp_path: Path) -> None:
     for algorithm in ("mopo", "bc"):
         write_run(tmp_path, algorithm=algorithm)
+    assert [run.algorithm for run in find_all_runs(tmp_path / UMAZE / "bc")] == ["bc"]
     for folder in (tmp_path, tmp_path / UMAZE):
         assert [(run.algorithm, run.task) for run in find_all_runs(folder)] == [("bc", UMAZE), ("mopo", UMAZE)]
 
