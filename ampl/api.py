@@ -17,6 +17,7 @@ from ampl.interfaces import ProblemKind
 from ampl.interruption import resumable, saving_first
 from ampl.own_data import GivenData
 from ampl.processes import limit_spinning
+from ampl.runs.given_models import find_models
 from ampl.runs.recorded_arithmetic import choose_arithmetic
 from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import run_path
@@ -129,6 +130,7 @@ def train(
     steps_per_epoch: int | None = None,
     miw_steps: int | None = None,
     model_steps: int | None = None,
+    model_from: str | Path | None = None,
     eval_every: int | None = None,
     eval_episodes: int | None = None,
     certificates_every: int | None = None,
@@ -162,6 +164,7 @@ def train(
         steps_per_epoch: this and all below: the options of `ampl train`, see its `--help`. Updates, >= 1.
         miw_steps: updates in each estimation of the weights, >= 1.
         model_steps: updates in each fit of the model at most, >= 1.
+        model_from: a run directory, or a folder of seedK, whose fitted models take the place of a first fit.
         eval_every: epochs, >= 1.
         eval_episodes: of each evaluation, >= 1.
         certificates_every: epochs, >= 1.
@@ -203,8 +206,9 @@ def train(
         raise InvalidArgumentError(f"record is {record!r}; expected one of {', '.join(_RECORD)}.")
     if not isinstance(variant, str | None):
         raise InvalidArgumentError(f"variant is {variant!r}; expected a name, or None.")
-    if not isinstance(out, str | PathLike):
-        raise InvalidArgumentError(f"out is {out!r}; expected a folder.")
+    for name, place in {"out": out, "model_from": "" if model_from is None else model_from}.items():
+        if not isinstance(place, str | PathLike):
+            raise InvalidArgumentError(f"{name} is {place!r}; expected a folder.")
     if settings is not None and not isinstance(settings, Mapping):
         raise InvalidArgumentError(f"settings are {settings!r}; expected a mapping like {{'penalty_weight': 2.5}}.")
     choice = catalog.choose(algorithm, found, variant)
@@ -221,6 +225,7 @@ def train(
         settings=changed,
     )
     chosen_seeds, folder = _integers(seeds), Path(out)
+    models = None if model_from is None else find_models(Path(model_from), chosen_seeds)
     if device not in _DEVICES:
         raise InvalidArgumentError(f"device is {device!r}; expected one of {', '.join(_DEVICES)}.")
     places = [run_path(folder, choice.task, algorithm, choice.variant, seed, changed) for seed in chosen_seeds]
@@ -241,6 +246,7 @@ def train(
                 scale=scale,
                 evaluation_workers=eval_workers,
                 problem=None if choice.own is None else choice.own.record,
+                models=models,
             )
 
 

@@ -127,6 +127,31 @@ class Sampled(Protocol):
 
 
 @runtime_checkable
+class TakesModels(Protocol):
+    """An algorithm whose model can be that of another run, fitted to the same data, in place of its first fit.
+
+    Attributes:
+        takes_models_of: names of algorithms whose fitted models predict what its own does.
+    """
+
+    takes_models_of: Sequence[str]
+
+    def take_model(self, index: int, state: State, metrics: Metrics) -> None:
+        """Gives seed `seeds[index]` the model in `state`, and the random numbers of its fits.
+
+        Once every seed has one, the first `fit_model` fits nothing, and does all else that it does.
+
+        Args:
+            index: of the seed.
+            state: of a seed of the other run, as its `state` gave it; what is not of the model may be missing.
+            metrics: what that model's `fit_model` returned.
+
+        Raises:
+            KeyError, ValueError, RuntimeError, InvalidShapeError: that model is another kind of network.
+        """
+
+
+@runtime_checkable
 class KnowsExactWeights(Protocol):
     """An algorithm whose estimated weights can be set beside the exact ones, on problems where these are known."""
 

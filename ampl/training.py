@@ -1,6 +1,6 @@
 """The driver: AMPL's Algorithm 1 around any algorithm of either wing, written down once.
 
-    Initialize the model by maximum likelihood                                     (Eq. 4)
+    Initialize the model by maximum likelihood, or take that of another run        (Eq. 4)
     for every epoch:
         if epochs so far are a multiple of the retraining period:
             estimate the weights of the current policy                             (Eq. 11)
@@ -30,6 +30,7 @@ from ampl.interruption import stop_if_requested, stop_requested
 from ampl.pauses import at_pauses
 from ampl.progress import progress
 from ampl.runs.checkpoint_clock import CheckpointClock
+from ampl.runs.given_models import GivenModel, take_models
 from ampl.runs.headline import headline
 from ampl.runs.recorder import Recorder, SeedResult
 from ampl.scale import AS_PUBLISHED, Scale
@@ -50,6 +51,7 @@ def train(
     scale: Scale = AS_PUBLISHED,
     evaluation_workers: int | None = None,
     problem: Mapping[str, Any] | None = None,
+    models: Sequence[GivenModel] | None = None,
 ) -> list[SeedResult]:
     """Trains all seeds of an algorithm and records everything; an interrupted run continues bit for bit.
 
@@ -69,13 +71,14 @@ def train(
         evaluation_workers: processes that evaluate while training goes on, >= 0; None: see `choose_workers`. Nothing
             that is recorded depends on it.
         problem: see `Recorder`.
+        models: one a seed, in place of the first fit; None: fit them.
 
     Returns:
         One result a seed, in the order of `algorithm.seeds`.
 
     Raises:
-        InvalidArgumentError: epochs < 1, fewer epochs than already trained, seeds that repeat, or evaluations that
-            cannot be.
+        InvalidArgumentError: epochs < 1, fewer epochs than already trained, seeds that repeat, evaluations that
+            cannot be, or models for an algorithm that takes none.
         ExistingRunError, ForeignFileError, InvalidFileError: a run directory cannot be used; the message says why.
         DivergedError: every seed produced a metric that is not finite.
         LostWorkerError: a worker was killed.
@@ -85,6 +88,8 @@ def train(
     check_seeds(algorithm.seeds)
     if algorithm.retrain_period is not None:
         check_at_least("retrain_period", algorithm.retrain_period, 1, "None switches retraining off.")
+    if models is not None:
+        take_models(algorithm, task, models)
     clock = CheckpointClock(checkpoint_seconds, checkpoint_share)
     schedule = evaluation_schedule(scale, epochs, exact=algorithm.evaluates_exactly)
     workers = choose_workers(evaluation_workers, algorithm)
@@ -100,6 +105,7 @@ def train(
             scale=scale,
             evaluation=evaluation,
             problem=problem,
+            models=models,
         ) as recorder,
         evaluation_queue(recorder, workers) as rows,
     ):

@@ -17,6 +17,7 @@ from ampl.interfaces import Algorithm, Array, KnowsExactWeights, Metrics, Sample
 from ampl.runs.checkpoint_clock import CheckpointClock
 from ampl.runs.checkpoints import Checkpoint, Place
 from ampl.runs.common_place import common_place, newest_whole
+from ampl.runs.given_models import GivenModel
 from ampl.runs.metrics_table import joined
 from ampl.runs.recorded_arithmetic import tell_arithmetic
 from ampl.runs.run_directory import Result, RunDirectory, Status, run_path
@@ -65,6 +66,7 @@ class Recorder:
         scale: what the algorithm was built with.
         evaluation: how this session evaluates, for the manifest.
         problem: the record of a problem on data of the user's own, for config.json; None on other tasks.
+        models: of other runs, one a seed, for config.json; None: the models are fitted here.
 
     Raises:
         ExistingRunError, ForeignFileError, InvalidFileError: see RunDirectory.
@@ -82,6 +84,7 @@ class Recorder:
         scale: Scale,
         evaluation: Mapping[str, Any],
         problem: Mapping[str, Any] | None = None,
+        models: Sequence[GivenModel] | None = None,
     ) -> None:
         self.algorithm = algorithm
         self._clock, self._task, self._variant, self._settings = clock, task, variant, scale.settings
@@ -90,12 +93,15 @@ class Recorder:
         self._newest: list[Metrics] = [{} for _ in algorithm.seeds]  # the newest value of every metric
         self._stopped: dict[int, Result] = {}  # by index of the seed
         self.directories: list[RunDirectory] = []
-        settings, notes = dict(algorithm.config()), algorithm.notes()
+        settings = dict(algorithm.config())
         own = {} if problem is None else {"problem": dict(problem)}
+        given = [None] * len(algorithm.seeds) if models is None else models
+        self._notes = [(*algorithm.notes(), *([] if model is None else [model.note])) for model in given]
         try:
-            for seed in algorithm.seeds:
+            for seed, model, notes in zip(algorithm.seeds, given, self._notes, strict=True):
                 path = run_path(out, task, algorithm.name, variant, seed, scale.settings)
                 names = {"task": task, "algorithm": algorithm.name, "variant": variant, "seed": seed, **own}
+                names |= {} if model is None else {"model_from": model.record()}
                 self.directories.append(
                     RunDirectory(
                         path,
@@ -247,7 +253,7 @@ class Recorder:
                 path=self.directories[index].path,
                 variant=self._variant,
                 settings=self._settings,
-                notes=tuple(self.algorithm.notes()),
+                notes=self._notes[index],
                 result=(results | self._stopped)[index],
             )
             for index, seed in enumerate(self.algorithm.seeds)

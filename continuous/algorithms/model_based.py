@@ -21,7 +21,7 @@ from continuous.algorithms.config import ModelBasedConfig, Schedule
 from continuous.algorithms.offline import LearnerT, OfflineAlgorithm, Surroundings
 from continuous.algorithms.sac.learner import SoftActorCritic
 from continuous.algorithms.sac.policy import saved_best_action
-from continuous.model.ensemble import EnsembleDynamics
+from continuous.model.ensemble import FIT_METRICS, EnsembleDynamics
 from continuous.model.loss import LikelihoodLoss, ModelLoss
 from continuous.model.rollout import Model, paths_at_once, roll_out
 from continuous.networks.acting import BestAction
@@ -51,6 +51,7 @@ class ModelBased(OfflineAlgorithm[LearnerT, ModelBasedConfigT]):
     """
 
     stream_names: ClassVar[Sequence[str]] = ("model", "rollouts", "updates")
+    takes_models_of: ClassVar[Sequence[str]]
     charge_waits: bool = False  # whether `charged_step` waits for the host, as a simulator's does
     shares_rollout_action: bool = False  # a defect of AMPL's released code; see `continuous.model.rollout`
 
@@ -81,6 +82,7 @@ class ModelBased(OfflineAlgorithm[LearnerT, ModelBasedConfigT]):
             )
         self.buffer = ReplayBuffer(len(seeds), self.schedule.buffer_capacity, table.layout, device)
         self.real_rows = self.schedule.real_rows(1)
+        self._taken: dict[int, Metrics] = {}  # what is known of the fits of models of other runs, until the first fit
 
     @abstractmethod
     def charged_step(
@@ -117,10 +119,21 @@ class ModelBased(OfflineAlgorithm[LearnerT, ModelBasedConfigT]):
         return self.settings.schedule
 
     def fit_model(self, weights: Sequence[Array] | None) -> Sequence[Metrics]:
-        """(Weighted) maximum likelihood of the ensemble, from where the last fit ended."""
+        """(Weighted) maximum likelihood of the ensemble, from where the last fit ended; not of one that was taken."""
+        if weights is None and self._taken:
+            taken, self._taken = self._taken, {}
+            return [taken[index] for index in range(len(self.seeds))]
         with self.computing():
             stacked = None if weights is None else torch.from_numpy(np.stack(weights)).float().to(self._device)
             return self.model.fit(self.table, stacked, self.streams["model"], self.model_loss(stacked))
+
+    def take_model(self, index: int, state: State, metrics: Metrics) -> None:
+        """Gives one seed the model of another run; see `ampl.interfaces.TakesModels`."""
+        self._taken[index] = {name: value for name, value in metrics.items() if name in FIT_METRICS}
+        self.model.load_state(index, without_prefix("model", state))
+        fits, taken = self.streams["model"], state["streams/model"]
+        if taken.shape == fits.state(index).shape:  # of the same kind of device
+            fits.load_state(index, taken)
 
     def run_epoch(self, epoch: int) -> Mapping[str, Tensor]:
         """Rollouts, and after each its share of the updates."""
@@ -158,13 +171,19 @@ class ModelBased(OfflineAlgorithm[LearnerT, ModelBasedConfigT]):
 
     def load_state(self, index: int, state: State) -> None:
         """Puts one seed back to where `state` was taken."""
+        self._taken.pop(index, None)
         super().load_state(index, state)
         self.model.load_state(index, without_prefix("model", state))
         self.buffer.load_state(index, without_prefix("buffer", state))
 
 
 class ModelBasedSAC(ModelBased[SACT, ModelBasedConfigT]):
-    """Base of those whose learner is soft actor-critic: all but AMPL. As it is, nothing is charged for uncertainty."""
+    """Base of those whose learner is soft actor-critic: all but AMPL. As it is, nothing is charged for uncertainty.
+
+    Their models are fitted alike, to rewards as the data have them; RAMBO's goes on changing.
+    """
+
+    takes_models_of: ClassVar[Sequence[str]] = ("mopo", "damo", "combo", "mobile", "morel")
 
     @staticmethod
     def saved_actor(sizes: tuple[int, int], settings: Mapping[str, Any], state: State) -> BestAction:

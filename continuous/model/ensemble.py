@@ -30,6 +30,7 @@ from continuous.networks.stacks import StackedMLP
 from continuous.networks.streams import SeedStreams, cpu_generator
 from continuous.replay.buffers import TransitionTable
 
+FIT_METRICS = ("model/holdout_loss", "model/training_loss", "model/epochs")  # of `EnsembleDynamics.fit`, one a seed
 _TRIFLE = 1e-6  # units of the state
 
 
@@ -114,13 +115,11 @@ class EnsembleDynamics:
         best = holdout_loss.sort(dim=-1, stable=True)
         self.elites.copy_(best.indices[:, : self.config.elites])
         self.copy_elites()
+        elites_loss = best.values[:, : self.config.elites].mean(-1).tolist()
+        found = zip(elites_loss, results, strict=True)
         return [
-            {
-                "model/holdout_loss": float(best.values[index, : self.config.elites].mean()),
-                "model/training_loss": result.training_loss,
-                "model/epochs": float(result.looks),
-            }
-            for index, result in enumerate(results)
+            dict(zip(FIT_METRICS, (loss, result.training_loss, float(result.looks)), strict=True))
+            for loss, result in found
         ]
 
     @torch.no_grad()

@@ -42,6 +42,9 @@ class Train(DataOptions):
     """Updates in each estimation of the marginal importance weights; as published if not given (deep tasks only)."""
     model_steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Updates in each fit of the model at most; until it no longer improves if not given (deep tasks only)."""
+    model_from: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """A run directory, or a folder of seedK, of MOPO or another algorithm on the same data: its fitted model is taken,
+    and none is fitted at first (deep tasks only)."""
     eval_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Evaluate every N epochs, and each of the last ten; if not given, every tenth epoch of runs of 100 and more, and
     every epoch of shorter ones (deep tasks only, like the next four)."""
@@ -98,6 +101,7 @@ class Train(DataOptions):
             steps_per_epoch=self.steps_per_epoch,
             miw_steps=self.miw_steps,
             model_steps=self.model_steps,
+            model_from=self.model_from,
             eval_every=self.eval_every,
             eval_episodes=self.eval_episodes,
             certificates_every=self.certificates_every,

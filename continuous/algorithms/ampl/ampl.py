@@ -59,6 +59,7 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
 
     name = "ampl"
     stream_names = ("model", "weights", "rollouts", "updates")
+    takes_models_of = ("ampl",)  # the rewards that it is fitted to are rescaled
 
     def __init__(
         self,
