@@ -17,8 +17,6 @@ from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.algorithms.small_model_based import BUILDERS
 from tests.continuous.algorithms.small_run import small_run
 
-TAKERS = [name for name in BUILDERS if name != "rambo"]  # whose model goes on changing
-
 
 def train_with(algorithm: str, folder: Path, models: Path, *, epochs: int = 2) -> Path:
     """Trains seeds 0 and 1 of a small algorithm with the models of runs; returns the folder of its seeds."""
@@ -28,22 +26,29 @@ def train_with(algorithm: str, folder: Path, models: Path, *, epochs: int = 2) -
     return folder / "line" / algorithm / "main"
 
 
-@pytest.mark.parametrize("algorithm", TAKERS)
-def test_a_run_with_its_own_model_from_elsewhere_has_the_same_bytes(algorithm: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The seeds of MOPO, which fits the same model as the other small algorithms."""
+    folder = tmp_path_factory.mktemp("fitted")
+    small_run("mopo", folder, 2)
+    return folder / "line" / "mopo" / "main"
+
+
+@pytest.mark.parametrize("algorithm", BUILDERS)
+def test_a_run_with_its_own_model_from_elsewhere_has_the_same_bytes(
+    algorithm: str, fitted: Path, tmp_path: Path
+) -> None:
     """The model and the random numbers of its fit are all that is taken, and nothing else depends on a fit."""
     small_run(algorithm, tmp_path / "whole", 2)
-    whole = tmp_path / "whole" / "line" / algorithm / "main"
-    taken = train_with(algorithm, tmp_path / "taken", whole)
+    taken = train_with(algorithm, tmp_path / "taken", fitted)
     for seed in ("seed0", "seed1"):
-        assert run_bytes(taken / seed, 2) == run_bytes(whole / seed, 2)
-    config = read_json(taken / "seed1" / "config.json")
-    assert config["model_from"]["run"] == f"line/{algorithm}/main/seed1"
-    assert read_json(taken / "seed1" / "manifest.json")["notes"][-1].endswith("main/seed1, not fitted here")
+        assert run_bytes(taken / seed, 2) == run_bytes(tmp_path / "whole" / "line" / algorithm / "main" / seed, 2)
+    assert read_json(taken / "seed1" / "config.json")["model_from"]["run"] == "line/mopo/main/seed1"
+    assert read_json(taken / "seed1" / "manifest.json")["notes"][-1].endswith("mopo/main/seed1, not fitted here")
 
 
-def test_the_model_of_one_seed_serves_all(tmp_path: Path) -> None:
-    small_run("mopo", tmp_path, 1)
-    seed1 = tmp_path / "line" / "mopo" / "main" / "seed1"
+def test_the_model_of_one_seed_serves_all(fitted: Path, tmp_path: Path) -> None:
+    seed1 = fitted / "seed1"
     damo = train_with("damo", tmp_path / "damo", seed1)
     records = [read_json(damo / seed / "config.json")["model_from"] for seed in ("seed0", "seed1")]
     assert records[0] == records[1]
@@ -51,12 +56,10 @@ def test_the_model_of_one_seed_serves_all(tmp_path: Path) -> None:
     assert losses[0] == losses[1]
 
 
-def test_a_run_with_a_taken_model_is_resumed_with_it_alone(tmp_path: Path) -> None:
-    small_run("mopo", tmp_path, 3)
-    models = tmp_path / "line" / "mopo" / "main"
-    whole = train_with("mopo", tmp_path / "whole", models, epochs=3)
-    train_with("mopo", tmp_path / "parts", models, epochs=1)
-    parts = train_with("mopo", tmp_path / "parts", models, epochs=3)
+def test_a_run_with_a_taken_model_is_resumed_with_it_alone(fitted: Path, tmp_path: Path) -> None:
+    whole = train_with("mopo", tmp_path / "whole", fitted, epochs=3)
+    train_with("mopo", tmp_path / "parts", fitted, epochs=1)
+    parts = train_with("mopo", tmp_path / "parts", fitted, epochs=3)
     assert run_bytes(whole / "seed0", 3) == run_bytes(parts / "seed0", 3)
     with pytest.raises(ExistingRunError, match="model_from"):
         small_run("mopo", tmp_path / "parts", 4, resume=True)
