@@ -19,13 +19,12 @@ from matplotlib.ticker import MaxNLocator
 from ampl.statistics import CONFIDENCE
 from figures.compare.results import Compared, Comparison
 from figures.compare.rows import Measure, Policies
-from figures.drawing.style import BLUE, GRAY, headline, literal, new_figure, panel_title
+from figures.drawing.style import BLUE, GRAY, LOWEST_SCORE, headline, literal, new_figure, panel_title
 from figures.inputs.records import Numbers
 from figures.inputs.scores import provenance
 
 _MOST_ROWS = 40
 _LABEL_WIDTH = 44  # letters
-_LOWEST = -100.0  # score; what lies below is drawn there
 _LINE, _BETWEEN, _AROUND = 0.19, 0.15, 1.25  # inches: for a line of a label, between rows, and around a panel
 _UNITS = {
     Measure.SCORE: "score (0-100)",
@@ -46,38 +45,44 @@ def draw(comparison: Comparison) -> Figure:
     grid = figure.subplots(len(panels), len(Policies), squeeze=False, height_ratios=heights, sharex="row")
     for row, ((tasks, measure), there) in zip(grid, panels.items(), strict=True):
         for axes, policies, title in zip(row, Policies, (tasks, ""), strict=True):
-            _draw_rows(axes, there, policies, named=axes is row[0])
+            _name_rows(axes, there, named=axes is row[0])
             axes.set_xlabel(_UNITS[measure])
+            if measure is Measure.EXACT and policies is Policies.RECENT:  # nothing to average over
+                panel_title(axes, title, ("exact returns: see the last evaluation", GRAY))
+                axes.set_xticks([])
+                continue
+            _draw_rows(axes, there, policies)
             panel_title(axes, title, (policies, GRAY))
     figure.legend(handles=_legend(), loc="outside lower center", ncols=3)
     n_runs = sum(len(each.row.runs) for each in drawn if len(each.row.tasks) == 1)
     n_tasks = len({task for each in drawn for task in each.row.tasks})
     more = len(comparison.rows) - len(drawn)
     missing = f"Not drawn: the {more} rows after the first {_MOST_ROWS}." if more else "All rows of the tables."
-    missing += f" Triangles are scores below {_LOWEST:g}." if any(map(_goes_below, drawn)) else ""
+    missing += f" Triangles are scores below {LOWEST_SCORE:g}." if any(map(_goes_below, drawn)) else ""
     finding = f"{n_runs} runs on {n_tasks} {'task' if n_tasks == 1 else 'tasks'}"
     headline(figure, finding, missing, provenance([run for each in drawn for run in each.row.runs]))
     return figure
 
 
-def _draw_rows(axes: Axes, there: Sequence[Compared], policies: Policies, *, named: bool) -> None:
-    places, top = [], 0.0
-    for each in there:
-        places.append(top + _height(each) / 2)
-        top += _height(each)
-        result, lowest = each.results[policies], _lowest(each)
-        for scores in result.scores:
-            _mark(axes, np.asarray(scores), places[-1], lowest, "o", color=GRAY, markersize=4, alpha=0.6)
-        value, interval = result.interquartile_mean
-        if interval is not None:
-            ends = np.maximum(interval, lowest)
-            axes.plot(ends, [places[-1]] * 2, color=BLUE, linewidth=4, alpha=0.35, solid_capstyle="butt")
-        fill_color = BLUE if interval else "white"
-        _mark(axes, np.array([value]), places[-1], lowest, "D", color=BLUE, markersize=6, markerfacecolor=fill_color)
-    axes.set_ylim(top, 0.0)
+def _name_rows(axes: Axes, there: Sequence[Compared], *, named: bool) -> None:
+    places = _places(there)
+    axes.set_ylim(sum(map(_height, there)), 0.0)
     axes.set_yticks(places, [_label(each) for each in there] if named else [""] * len(there))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
+
+
+def _draw_rows(axes: Axes, there: Sequence[Compared], policies: Policies) -> None:
+    for place, each in zip(_places(there), there, strict=True):
+        result, lowest = each.results[policies], _lowest(each)
+        for scores in result.scores:
+            _mark(axes, np.asarray(scores), place, lowest, "o", color=GRAY, markersize=4, alpha=0.6)
+        value, interval = result.interquartile_mean
+        if interval is not None:
+            ends = np.maximum(interval, lowest)
+            axes.plot(ends, [place] * 2, color=BLUE, linewidth=4, alpha=0.35, solid_capstyle="butt")
+        fill_color = BLUE if interval else "white"
+        _mark(axes, np.array([value]), place, lowest, "D", color=BLUE, markersize=6, markerfacecolor=fill_color)
     axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
@@ -91,7 +96,7 @@ def _mark(axes: Axes, values: Numbers, place: float, lowest: float, marker: str,
 
 def _lowest(each: Compared) -> float:
     """What is drawn of a row at the least: returns have no scale of their own."""
-    return _LOWEST if each.row.measure is Measure.SCORE else -np.inf
+    return LOWEST_SCORE if each.row.measure is Measure.SCORE else -np.inf
 
 
 def _goes_below(each: Compared) -> bool:
@@ -100,6 +105,12 @@ def _goes_below(each: Compared) -> bool:
 
 def _label(each: Compared) -> str:
     return fill(literal(f"{each.number}  {each.row.method}"), _LABEL_WIDTH, break_on_hyphens=False)
+
+
+def _places(there: Sequence[Compared]) -> list[float]:
+    """The middle of each row, from the top, in inches where the panel has the room that it asks for."""
+    heights = [_height(each) for each in there]
+    return [float(end) - height / 2 for end, height in zip(np.cumsum(heights), heights, strict=True)]
 
 
 def _height(each: Compared) -> float:

@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.typing import LineStyleType
 
 from ampl.runs.metrics_table import Curve
+from figures.drawing.style import LOWEST_SCORE
 from figures.inputs.records import Numbers
 
 _FAR = 5.0  # times the reference: beyond it the axis becomes logarithmic
@@ -42,6 +43,13 @@ def draw_seeds(
     axes.plot(epochs, stacked.mean(axis=0), color=color, linestyle=line, linewidth=width)
     if band and len(stacked) > 1:
         axes.fill_between(epochs, stacked.min(axis=0), stacked.max(axis=0), color=to_rgba(color, 0.13), linewidth=0)
+
+
+def leave_out_low_scores(axes: Axes) -> None:
+    """Ends a panel of scores at the lowest that is shown, unless all lie below."""
+    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [np.zeros(1)])
+    if drawn.min() < LOWEST_SCORE < drawn.max():
+        axes.set_ylim(LOWEST_SCORE, drawn.max() + 0.05 * (drawn.max() - LOWEST_SCORE))
 
 
 def fold_far_values(axes: Axes, values: Sequence[Numbers], reference: Sequence[Numbers]) -> bool:

@@ -32,6 +32,8 @@ SERIES_LINES: tuple[LineStyleType, ...] = (
 )  # fmt: skip
 """As many as a panel has lines: they are told apart without their colors."""
 MOST_LINES = len(SERIES_LINES)
+LOWEST_SCORE = -100.0
+"""What lies below, as of a policy that drives off, is left out of panels of scores, which it would make flat."""
 
 _MARGIN = 0.12  # inches left of the headline
 _SMALL, _SMALL_LINE = 7.5, 0.135  # of the notes: size in points, height of a line in inches

@@ -1,6 +1,6 @@
 """Figure `conservatism-deep`: what deep critics promise against what the policy earns, one row a method and task.
 
-The gap is `certificate/value_estimate` less `evaluation/discounted_return_mean`, of the same starts, divided by the
+The gap is `certificate/value_estimate` less the true discounted return (`figures.training.damo_runs`), divided by the
 magnitude of the latter: below zero the promise is a lower bound. A point is a seed's mean over its last evaluations.
 """
 
@@ -64,7 +64,7 @@ def draw(folder: Path) -> Figure:
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     finding = f"{int((gaps <= 0.0).sum())} of {len(gaps)} deep critics promise at most what their policy earns"
     left_out = f"{len(every) - len(rows)} rows are left out, the last by name." if len(every) > len(rows) else ""
-    subtitle = "Means over each seed's last evaluations; values and returns are of the same starts."
+    subtitle = "Means over each seed's last evaluations; returns are of the same starts, on lqr tasks of endless paths."
     notes = (_entropy(seeds), left_out, _largest(seeds, gaps), provenance(seed.run for seed in seeds))
     headline(figure, finding, subtitle, *notes)
     return figure

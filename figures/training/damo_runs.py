@@ -1,7 +1,9 @@
 """Runs of DAMO as its figures see them: what its variants are called, and values beside true discounted returns.
 
 `certificate/value_estimate` and `evaluation/discounted_return_mean` belong to the same starts, those of an evaluation's
-episodes. Runs of older versions recorded neither: they have no values here.
+episodes. Where the truth is known, `truth/discounted_return` takes the latter's place: critics value paths that never
+end, and 0.99^100 of such a path lies beyond an episode of 100 steps. Runs of older versions recorded none of them: they
+have no values here.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 ALGORITHM = "damo"
 VALUE = "certificate/value_estimate"  # the critics', in reward units, discounted
 TRUTH = "evaluation/discounted_return_mean"  # of the policy's best actions in the simulator, likewise
+WHOLE_TRUTH = "truth/discounted_return"  # of paths that are not cut after an episode's length, from any start
 SAMPLE_TASK = "hopper-medium-expert-v2"  # the paper's example, where nothing was run
 
 LABELS: Mapping[str, str] = {
@@ -65,7 +68,8 @@ class Seed:
         run: it, with its scores, 0-100.
         epochs: [M] those that both were measured at; none where the run does not record both.
         value: [M] the critics' value of the starts, in reward units.
-        truth: [M] discounted return from the starts in the simulator, likewise.
+        truth: [M] discounted return, likewise: the whole one where it is known, otherwise from the starts in the
+            simulator.
     """
 
     run: Run
@@ -103,7 +107,8 @@ def find_seeds(folder: Path, variants: Collection[str], tasks: Collection[str] |
 
 def read_seed(run: Run) -> Seed:
     """What a run promised and earned; nothing, with a line of warning, where that is not finite."""
-    value, truth = (read_curve(run.path / "metrics.csv", name) for name in (VALUE, TRUTH))
+    value, truth, whole = (read_curve(run.path / "metrics.csv", name) for name in (VALUE, TRUTH, WHOLE_TRUTH))
+    truth = whole if whole.values.size else truth
     epochs, of_value, of_truth = np.intersect1d(value.epochs, truth.epochs, assume_unique=True, return_indices=True)
     if not (np.isfinite(value.values).all() and np.isfinite(truth.values).all()):
         logger.warning("%s: its values are left out: '%s' or '%s' is not finite.", run.path, VALUE, TRUTH)

@@ -2,7 +2,7 @@
 
 Upper row: normalized score, lower row: what the critic says (of the starts of the evaluation's episodes where a run
 records a certificate, otherwise over its batches). Lines are means over seeds, bands reach from the lowest to the
-highest seed. A panel has room for six variants, those that were published first.
+highest seed. A panel has room for six variants, those that were published first. Scores below -100 lie outside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
-from figures.drawing.seed_curves import draw_seeds
+from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
 from figures.drawing.style import MOST_LINES, headline, literal, new_figure, panel_title, series_line, series_look
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.runs import Run, find_all_runs
@@ -31,6 +31,7 @@ _PUBLISHED = ("main", "mbpo", "nw")
 _CERTIFICATE, _BATCH = "certificate/value_estimate", "critic/value_mean"
 _MOST_TASKS = 6
 _LABEL_WIDTH = 32  # letters
+_LOOKS = 24  # pairs of a color and a line style
 _Method: TypeAlias = tuple[str, str]  # algorithm, and variant with what differs from its settings
 _Curves: TypeAlias = dict[tuple[str, _Method], list[Run]]
 """The seeds of each task and method."""
@@ -48,22 +49,22 @@ def draw(folder: Path) -> Figure:
         raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
     drawn = _with_room(curves)
     tasks = sorted({task for task, _ in drawn})
-    methods = list(dict.fromkeys(method for _, method in drawn))
+    looks = _looks(drawn)
     figure = new_figure(max(9.0, 4.2 * len(tasks)), 7.4)
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
     for (task, method), runs in drawn.items():
-        column, (color, line) = tasks.index(task), _look(methods.index(method))
+        column, (color, line) = tasks.index(task), looks[method]
         draw_seeds(grid[0, column], [run.curve for run in runs], color, line=line)
         draw_seeds(grid[1, column], _values(runs), color, line=line)
     for column, task in enumerate(tasks):
         grid[1, column].set_xlabel("epoch")
         grid[1, column].xaxis.set_major_locator(MaxNLocator(integer=True))
         panel_title(grid[0, column], task)
+        leave_out_low_scores(grid[0, column])
     grid[0, 0].set_ylabel("normalized score   (0-100)")
     grid[1, 0].set_ylabel("critic's value   (reward units)")
     handles = [
-        Line2D([], [], color=_look(index)[0], linestyle=_look(index)[1], label=_label(method))
-        for index, method in enumerate(methods)
+        Line2D([], [], color=color, linestyle=line, label=_label(method)) for method, (color, line) in looks.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
     headline(figure, *_finding(drawn, [place for place in curves if place not in drawn]))
@@ -100,9 +101,17 @@ def _certified(runs: Sequence[Run]) -> bool:
     return all(len(read_curve(run.path / "metrics.csv", _CERTIFICATE).values) for run in runs)
 
 
-def _look(index: int) -> tuple[str, LineStyleType]:
-    """Color and line style; six in a row differ in both."""
-    return series_look(index)[0], series_line(index)
+def _looks(drawn: _Curves) -> dict[_Method, tuple[str, LineStyleType]]:
+    """Color and line style of each method: no two in a panel have either in common, as long as there are enough."""
+    looks: dict[_Method, tuple[str, LineStyleType]] = {}
+    every = [(series_look(index)[0], series_line(index)) for index in range(_LOOKS)]
+    for method in dict.fromkeys(method for _, method in drawn):
+        tasks = {task for task, other in drawn if other == method}
+        beside = [looks[other] for task, other in drawn if task in tasks and other in looks]
+        free = [look for look in every if look not in looks.values()] or every
+        apart = [look for look in free if all(look[0] != other[0] and look[1] != other[1] for other in beside)]
+        looks[method] = (apart or free)[0]
+    return looks
 
 
 def _label(method: _Method) -> str:

@@ -2,9 +2,10 @@
 
 Left: scores, 0 being the return of the policy that collected the data (dotted) and 100 the optimum's (dashed), both
 exact. Then what models and, beside them, critics promise of the discounted return, minus the true one; above zero they
-promise too much. These axes leave out what lies far off, as before an algorithm has learned anything. Lines are means
-over seeds, bands reach from the lowest to the highest seed. Right, where runs have them: the weights of the last
-retraining of the first seed beside the exact ones, one point a transition.
+promise too much. Paths of a model are as long as an episode and are set beside episodes from the same starts; critics
+value paths that never end, as the exact return does. These axes leave out what lies far off, as before an algorithm has
+learned anything. Lines are means over seeds, bands reach from the lowest to the highest seed. Right, where runs have
+them: the weights of the last retraining of the first seed beside the exact ones, one point a transition.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds
-from figures.drawing.style import headline, literal, new_figure, panel_title, series_line, series_look
+from figures.drawing.style import LOWEST_SCORE, headline, literal, new_figure, panel_title, series_line, series_look
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
 from figures.inputs.runs import Run, find_all_runs
@@ -33,9 +34,12 @@ from figures.inputs.weights import read_exact_weights, read_weights
 _PREFIX = "lqr-"
 _FIRST = ("ampl", "damo", "mopo")  # algorithms; the others follow
 _MOST_TASKS, _MOST_METHODS = 3, 6
-_TRUTH = "truth/discounted_return"
-_PROMISES = {"the model": "certificate/model_return", "the critics": "certificate/value_estimate"}
-_LOWEST = -100.0  # score; what lies below is left out of the picture
+_PROMISES = {
+    "the model, an episode": ("certificate/model_return", "evaluation/discounted_return_mean"),
+    "the critics, for ever": ("certificate/value_estimate", "truth/discounted_return"),
+}
+"""Who promises over which horizon; columns of the promise, and of the truth over as many steps."""
+
 _MOST_POINTS = 2000  # of a method's weights
 _LEAST_WEIGHT = 1e-6  # what is below is drawn there
 _GRAY = "#777777"
@@ -67,8 +71,8 @@ def draw(folder: Path) -> Figure:
             for method in methods
         }
         _draw_scores(grid[row, 0], drawn)
-        for axes, (who, column) in zip(grid[row, 1:3], _PROMISES.items(), strict=True):
-            _draw_promises(axes, drawn, column)
+        for axes, (who, columns_of) in zip(grid[row, 1:3], _PROMISES.items(), strict=True):
+            _draw_promises(axes, drawn, *columns_of)
             panel_title(axes, f"Promised by {who}")
         panel_title(grid[row, 0], task, *_never_shown(drawn))
         if columns == 4:
@@ -107,7 +111,7 @@ def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
     for index, there in enumerate(drawn.values()):
         if there:
             draw_seeds(axes, [run.curve for run in there], series_look(index)[0], line=series_line(index))
-    axes.set_ylim(_LOWEST, 110.0)
+    axes.set_ylim(LOWEST_SCORE, 110.0)
     axes.set_ylabel("score (behavior 0, optimum 100)")
 
 
@@ -116,16 +120,16 @@ def _never_shown(drawn: dict[tuple[str, str], list[Run]]) -> list[tuple[str, str
     return [
         (line, series_look(index)[0])
         for index, (method, runs) in enumerate(drawn.items())
-        if runs and all((run.curve.values < _LOWEST).all() for run in runs)
+        if runs and all((run.curve.values < LOWEST_SCORE).all() for run in runs)
         for line in wrap(f"{' '.join(method)}: below, {runs[0].curve.values[-1]:,.0f} at the end", _PANEL_WIDTH)
     ]
 
 
-def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]], column: str) -> None:
+def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]], promise: str, truth: str) -> None:
     axes.axhline(0.0, color=_GRAY, linewidth=1.2)
     every = []
     for index, there in enumerate(drawn.values()):
-        if curves := [_difference(run, column) for run in there]:
+        if curves := [_difference(run, promise, truth) for run in there]:
             draw_seeds(axes, curves, series_look(index)[0], line=series_line(index))
             every += [curve.values for curve in curves]
     size = max((float(np.abs(values[-1])) for values in every if len(values)), default=1.0)
@@ -174,9 +178,9 @@ def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
     panel_title(axes, title, *notes)
 
 
-def _difference(run: Run, name: str) -> Curve:
+def _difference(run: Run, promise: str, truth: str) -> Curve:
     """A promise minus the truth, where both were measured."""
-    promised, true = (read_curve(run.path / "metrics.csv", column) for column in (name, _TRUTH))
+    promised, true = (read_curve(run.path / "metrics.csv", column) for column in (promise, truth))
     epochs = np.intersect1d(promised.epochs, true.epochs)
     values = [curve.values[np.isin(curve.epochs, epochs)] for curve in (promised, true)]
     return Curve(epochs, values[0] - values[1])
@@ -189,5 +193,5 @@ def _finding(runs: list[Run], task: str) -> tuple[str, str, str]:
         if run.task == task:
             scores.setdefault(" ".join((run.algorithm, run.label)), []).append(float(run.curve.values[-1]))
     came = ", ".join(f"{name} {np.mean(last):,.0f}" for name, last in sorted(scores.items()))
-    subtitle = "Last scores; 100 is the optimum. Returns are discounted and start where an evaluation's episodes start."
+    subtitle = "Last scores; 100 is the optimum. Returns are discounted; a model's are of an episode's length."
     return f"On {task}: {came}", subtitle, provenance(runs)

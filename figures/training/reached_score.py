@@ -2,7 +2,7 @@
 
 Upper row: the score of every seed over the updates, with the level of the data and what was published. Lower row: what
 the policy earns, discounted, and what is promised before it is tried: by the critics, and by the penalized model where
-there is one (means over seeds). Each task shows one method, that of the most updates.
+there is one (means over seeds). Each task shows one method: of those with the most updates that of the highest score.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve, read_curves
-from figures.drawing.seed_curves import draw_seeds
+from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
 from figures.drawing.style import BLACK, BLUE, GRAY, ORANGE, SKY, headline, new_figure, panel_title
 from figures.inputs.names import train_command
 from figures.inputs.published import published_scores
@@ -34,10 +34,11 @@ _PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
 }
 """Column of metrics.csv; label, color and line."""
 
-_SCORE, _DATA, _PUBLISHED = "score, a seed", "the data: mean, best episode", "published"
+_SCORE, _DATA, _BEST, _PUBLISHED = "score, a seed", "the data's mean", "the data's best episode", "published"
 _LINES: Mapping[str, tuple[str, LineStyleType]] = {
     _SCORE: (SKY, "-"),
     _DATA: (GRAY, "-"),
+    _BEST: (GRAY, (0, (6, 3))),
     _PUBLISHED: (BLACK, ":"),
     **{label: (color, line) for label, color, line in _PROMISES.values()},
 }
@@ -63,6 +64,10 @@ def draw(folder: Path) -> Figure:
         panel_title(grid[0, column], task, (f"{runs[0].algorithm} {runs[0].label}", GRAY))
         shown |= _draw_scores(grid[0, column], runs) | _draw_promises(grid[1, column], runs)
         grid[1, column].set_xlabel("updates   (thousands)")
+        leave_out_low_scores(grid[0, column])
+        if not grid[1, column].lines:
+            grid[1, column].set_axis_off()
+            panel_title(grid[1, column], "", ("no discounted returns recorded", GRAY))
     grid[0, 0].set_ylabel("normalized score   (0-100)")
     grid[1, 0].set_ylabel("discounted return   (reward units)")
     handles = [
@@ -76,8 +81,8 @@ def draw(folder: Path) -> Figure:
     headline(
         figure,
         _finding({task: by_task[task] for task in tasks}),
-        "Each line above is a seed, each line below a mean over seeds; of each task its method of the most updates.",
-        "Gray lines: mean and best episode of the data, if recorded; dotted: published, full length, original data.",
+        "Above, a line is a seed; below, a mean of seeds. Of each task the method of the most updates, then the best.",
+        "Gray lines: the data's mean and best episode, if recorded; dotted: published, full length, original data.",
         f"Not drawn: {', '.join(left_out)}." if left_out else "",
         provenance(drawn),
     )
@@ -85,19 +90,19 @@ def draw(folder: Path) -> Figure:
 
 
 def _longest(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """The seeds of one method on each task: that of the most updates, the first found among equals."""
+    """The seeds of one method on each task: that of the most updates, among equals that of the highest score."""
     methods: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         methods.setdefault((run.task, run.algorithm, run.label), []).append(run)
     longest: dict[str, list[Run]] = {}
     for (task, *_), there in methods.items():
-        if task not in longest or _updates(there) > _updates(longest[task]):
+        if task not in longest or _rank(there) > _rank(longest[task]):
             longest[task] = there
     return longest
 
 
-def _updates(runs: Sequence[Run]) -> int:
-    return max(run.steps or 0 for run in runs)
+def _rank(runs: Sequence[Run]) -> tuple[int, float]:
+    return max(run.steps or 0 for run in runs), float(np.mean([run.recent_score for run in runs]))
 
 
 def _draw_scores(axes: Axes, runs: Sequence[Run]) -> set[str]:
@@ -105,9 +110,9 @@ def _draw_scores(axes: Axes, runs: Sequence[Run]) -> set[str]:
     shown = {_SCORE}
     for run in runs:
         draw_seeds(axes, [_in_updates(run, run.curve)], SKY, width=1.3)
-    for level in data_levels(runs[0]):
-        axes.axhline(level, color=GRAY, linewidth=1.2)
-        shown.add(_DATA)
+    for label, level in zip((_DATA, _BEST), data_levels(runs[0]), strict=False):
+        axes.axhline(level, color=GRAY, linestyle=_LINES[label][1], linewidth=1.2)
+        shown.add(label)
     for source, score in list(published_scores(runs[0].task, runs[0].algorithm, runs[0].variant).items())[:1]:
         axes.axhline(score.mean, color=BLACK, linestyle=":", linewidth=1.4)
         shown.add(_PUBLISHED)

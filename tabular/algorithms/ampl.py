@@ -29,7 +29,7 @@ from tabular.weights.estimators.problem import EstimationProblem
 from tabular.weights.operator import exact_weights
 
 VARIANTS = {
-    "main": "AMPL: refits of the model are weighted (Eq. 6)",
+    "main": "AMPL: refits are weighted (Eq. 6) by the fixed point of Eq. 9 on the data; deep AMPL is one-moment",
     "nw": "refits of the model have no weights (Eq. 4)",
     "one-moment": "the weights nearest to one that solve Eq. 10, with the critic as its one test function",
     "exact-weights": "the weights are those of the true MDP, which no algorithm knows",
