@@ -41,8 +41,9 @@ class Algorithm(Protocol):
     """An algorithm of either wing, with several independent seeds trained side by side.
 
     `ampl.training.train` owns the order of the calls (Algorithm 1), the records and the checkpoints. Every method that
-    returns a sequence has one entry a seed, in the order of `seeds`. Seeds never influence each other: seed 3 alone
-    gives the same bytes as seed 3 among others, so each seed draws only from its own `ampl.randomness.stream`s.
+    returns a sequence has one entry a seed, in the order of `seeds`. Seeds never influence each other: each draws only
+    from its own `ampl.randomness.stream`s, and seed 3 alone is seed 3 among others, up to the rounding of products that
+    are stacked with the others'.
     Metric names do not change from epoch to epoch, and no two of the three methods that give metrics share one. Those
     of evaluations begin with `evaluation/` or `certificate/`, those of the others do not.
 

@@ -28,8 +28,8 @@ class Figure:
     return-gap, theorem1-deep, weights-help, table1, table2, mopo-table1, mopo-table2, mopo-table3, damo-table2,
     damo-alignment, damo-training, damo-alpha, damo-values, conservatism-deep"""
     runs: Annotated[Path, tyro.conf.arg(metavar="DIR")] = _DEFAULT_RUNS
-    """folder of the runs, or of those on one task; what experiments found is in `records` in it; the default is made if it
-    is not there"""
+    """folder of the runs, or of those on one task; what experiments found is in `records` in it; the default is made if
+    it is not there"""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """file to write: .png (with a .pdf beside it), .pdf or .svg; for a table .md (with a .csv beside it) or .csv; by
     default in RUNS/figures"""

@@ -200,7 +200,12 @@ def _numbers(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -
             )
         except ValueError as error:
             raise InvalidFileError(f"{path}, line {line}: expected {len(header)} numbers, as in the header.") from error
-    return np.array(found, dtype=np.float64).reshape(len(rows), len(header))
+    table = np.array(found, dtype=np.float64).reshape(len(rows), len(header))
+    wrong = np.flatnonzero(table[:, 0] != np.arange(1, len(rows) + 1))
+    if wrong.size:
+        place = int(wrong[0])
+        raise InvalidFileError(f"{path}, line {place + 2}: the epoch is {rows[place][0]}; expected {place + 1}.")
+    return table
 
 
 def _group(name: str) -> str:

@@ -14,6 +14,8 @@ _EPOCHS = "settings.schedule.epochs"
 _LENGTH = ("scale.epochs", _EPOCHS, "settings.data.scaled")  # how long it is asked to be, and whether that is shorter
 _DATA = "problem.data"  # where the user has the file; its checksum tells which it is
 _SCALE = "scale."  # what was asked for; what it changed stands in the settings
+_MEASURED = {"scale.evaluation_episodes": None, "scale.common_starts": False}
+"""What no setting shows, and makes evaluations of a run unlike each other; and what a run has that says nothing."""
 
 
 def difference_between_runs(there: Any, here: Any) -> str | None:
@@ -53,7 +55,8 @@ def first_difference(there: Any, here: Any) -> str | None:
 
 def _without_length(flat: Mapping[str, Any]) -> dict[str, Any]:
     outside = (*_LENGTH, _DATA)
-    return {name: value for name, value in flat.items() if name not in outside and not name.startswith(_SCALE)}
+    kept = {name: value for name, value in flat.items() if name not in outside and not name.startswith(_SCALE)}
+    return kept | {name: flat.get(name, usual) for name, usual in _MEASURED.items()}
 
 
 def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:

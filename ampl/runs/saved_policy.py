@@ -19,6 +19,7 @@ from ampl.runs.checkpoints import Checkpoint
 from ampl.runs.run_evaluation import newest_checkpoint, read_config
 
 _SHOWN_RUNS = 5  # below a folder that is none
+_SHOWN_LETTERS = 80  # of an observation that is none
 _DEPTH = 4  # of runs below the folder of all
 
 
@@ -63,11 +64,13 @@ class SavedPolicy:
             raise InvalidShapeError(
                 f"the observation has shape {list(rows.shape)}; expected [{one}], or [{many}] for E at once."
             )
-        if rows.dtype.kind not in ("fiu" if size else "iu") or not np.isfinite(rows).all():
-            wanted = "finite numbers" if size else "the number of a state, an integer"
-            raise InvalidArgumentError(f"the observation is {observation!r}; expected {wanted}.")
-        if size:
-            rows = rows.astype(np.float32)
+        numeric = rows.dtype.kind in ("fiu" if size else "iu")
+        if size and numeric:
+            with np.errstate(over="ignore"):  # what is beyond float32 is infinite then
+                rows = rows.astype(np.float32)
+        if not numeric or not np.isfinite(rows).all():
+            wanted = "finite numbers within float32" if size else "the number of a state, an integer"
+            raise InvalidArgumentError(f"the observation is {str(observation)[:_SHOWN_LETTERS]}; expected {wanted}.")
         take = getattr(self.actor, "draw", self.actor) if sample else self.actor
         actions = take(rows if rows.ndim > size else rows[None], self.generator)
         return actions if rows.ndim > size else actions[0]

@@ -256,6 +256,8 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
         raise InvalidFileError(f"its metrics.csv has a value of '{metric}' that is not finite.")
     exact = curves[RETURN].values.size > 0 and not curves[_RETURN_SPREAD].values.size
     epochs = len(curves[EPOCH].values)
+    if epochs < (recorded := _find(result, int, "epochs") or 0):
+        raise InvalidFileError(f"its metrics.csv has {epochs} epochs; its result.json says {recorded}.")
     steps_per_epoch = _find(config, int, "settings.schedule.steps_per_epoch")
     commit = _find(manifest, str, "git.commit")
     dirty = "+" if _find(manifest, bool, "git.dirty") else ""

@@ -166,7 +166,7 @@ def _finding(
     note = f"Violins of {record.log_weights.shape[2]:,} rows, quartiles dashed, thin tails cut."
     widths = [_width(violins) for violins in estimated]
     spans = "; ".join(
-        f"{name} spans {width:.2g} nats of log w where the exact weights span {_width(exact):.2g} (median retrainings)"
+        f"{name} spans {width:.2g} nats of log w where the exact weights span {_width(exact):.2g} (their medians)"
         for name, width in zip(errors, widths, strict=True)
         if _OURS in name
     )

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ampl.errors import check_at_least
+from ampl.errors import InvalidArgumentError, check_at_least
 from ampl.interfaces import State
 from continuous.algorithms.config import recorded_fields
 from continuous.networks.acting import TanhAction
@@ -44,6 +44,13 @@ class TanhPolicyConfig:
         check_hidden(self.hidden)
         check_at_least("smallest_std", self.smallest_std, 1e-12)
         check_at_least("highest_log_std", self.highest_log_std, self.lowest_log_std, "It is above lowest_log_std.")
+
+    def check_gaussian(self, algorithm: str) -> None:
+        """Raises InvalidArgumentError unless it is a Gaussian at observations as they are."""
+        if not self.gaussian or self.standardized:
+            raise InvalidArgumentError(
+                f"policy.gaussian and policy.standardized are other than {algorithm}'s; expected true and false."
+            )
 
 
 class StateScaling(nn.Module):

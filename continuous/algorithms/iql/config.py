@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ampl.errors import InvalidArgumentError, check_at_least, check_fraction, check_positive
+from ampl.errors import check_at_least, check_fraction, check_positive
 from continuous.algorithms.bc.policy import TanhPolicyConfig
 from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, small_settings
 from continuous.algorithms.learner import Decay
@@ -51,10 +51,7 @@ class IQLConfig(OfflineConfig):
             check_at_least(name, getattr(self, name), 0.0)
         if self.return_range is not None:
             check_positive("return_range", self.return_range, "None: rewards as they are.")
-        if not self.policy.gaussian or self.policy.standardized:
-            raise InvalidArgumentError(
-                "policy.gaussian and policy.standardized are other than IQL's; expected true and false."
-            )
+        self.policy.check_gaussian("IQL")
 
 
 def main_config(task: Task) -> IQLConfig:

@@ -67,6 +67,7 @@ class ODICELearnerConfig:
         check_at_least("backward_weight", self.backward_weight, 0.0, "0 leaves the forward gradient alone.")
         for name in ("value_learning_rate", "policy_learning_rate", "policy_weight_decay"):
             check_at_least(name, getattr(self, name), 0.0)
+        self.policy.check_gaussian("O-DICE")
 
 
 class ODICELearner(Learner):

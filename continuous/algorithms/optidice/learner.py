@@ -178,12 +178,13 @@ class OptiDICELearner(Learner):
         """What e_phi minimizes, and one minus the slope in lambda_phi of the Lagrangian at its weights, [K] each."""
         alpha = self.config.alpha
         predicted = self.advantage(torch.cat((batch.state, batch.action), dim=-1))[..., 0]
-        weight = conjugate_slope((predicted - multiplier) / alpha)
+        slope = (predicted - multiplier) / alpha
+        weight = conjugate_slope(slope)
         off = residual - predicted
-        slope = (weight + off * weight.clamp(max=1.0) / alpha).detach().mean(-1)  # dw/dy is min(w, 1)
+        by_multiplier = (weight + off * weight.clamp(max=1.0) / alpha).detach().mean(-1)  # dw/dy is min(w, 1)
         if self.config.advantage_loss is AdvantageLoss.SQUARED:
-            return off.square().mean(-1), slope
-        return (alpha * generator(weight) - weight * (residual - multiplier)).mean(-1), slope
+            return off.square().mean(-1), by_multiplier
+        return (alpha * generator_at(slope) - weight * (residual - multiplier)).mean(-1), by_multiplier
 
     def _projection(
         self, state: Tensor, noise: Tensor, multiplier: Tensor, data_heads: tuple[Tensor, Tensor, Tensor]
@@ -199,10 +200,14 @@ class OptiDICELearner(Learner):
         return (divergence - log_weight).mean(-1) - weight * entropy, entropy.detach()
 
 
-def generator(ratio: Tensor) -> Tensor:
-    """f(x) = (x - 1)^2 / 2 for x >= 1, x log x - x + 1 below: soft chi-squared, x > 0.  Source: section 3.2."""
-    low, high = ratio.clamp(max=1.0), ratio.clamp(min=1.0)
-    return low * low.log() - low + 1.0 + (high - 1.0).square() / 2.0
+def generator_at(slope: Tensor) -> Tensor:
+    """f at x = f*'(y), of y; f(x) = (x - 1)^2 / 2 for x >= 1, x log x - x + 1 below: soft chi-squared.
+
+    As x, which is exp(y) below one, vanishes in float32, f goes to one and its slope in y to zero, where that of
+    x log x is infinite in x.  Source: section 3.2.
+    """
+    low, high = slope.clamp(max=0.0), slope.clamp(min=0.0)
+    return low.exp() * (low - 1.0) + 1.0 + high.square() / 2.0
 
 
 def conjugate_value(slope: Tensor) -> Tensor:

@@ -28,6 +28,17 @@ def test_a_longer_run_is_the_same_one() -> None:
     assert difference_between_runs({"task": "maze"}, {"task": "maze", "scale": {"epochs": 3}}) is None  # an exact run
 
 
+def test_evaluations_of_one_run_are_alike_but_as_frequent_as_one_likes() -> None:
+    plain, asked = config(10), config(10)
+    asked["scale"] |= {"evaluation_period": 3, "evaluation_episodes": None, "common_starts": False}
+    assert difference_between_runs(plain, asked) is None
+    asked["scale"] |= {"evaluation_episodes": 3}
+    assert difference_between_runs(plain, asked) == "scale.evaluation_episodes is None there and 3 here"
+    starts = config(10)
+    starts["scale"] |= {"common_starts": True}
+    assert difference_between_runs(starts, plain) == "scale.common_starts is True there and False here"
+
+
 def test_what_follows_from_the_length_is_named() -> None:
     found = difference_between_runs(config(10), config(20, warm_start=2))
     assert found is not None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ampl.errors import InvalidArgumentError
 from continuous.algorithms.algaedice.learner import AlgaeDICEDraws, AlgaeDICELearner, AlgaeDICELearnerConfig, overlap
+from continuous.algorithms.bc.policy import TanhPolicyConfig
 from continuous.algorithms.odice.learner import ODICELearner, ODICELearnerConfig, ValueGradient, add_orthogonal
 from continuous.algorithms.odice.learner import conjugate_value as chi_squared_conjugate
 from continuous.algorithms.offline import AnyAlgorithm
@@ -19,7 +20,7 @@ from continuous.algorithms.optidice.learner import (
     OptiDICELearnerConfig,
     conjugate_slope,
     conjugate_value,
-    generator,
+    generator_at,
     log_conjugate_slope,
 )
 from continuous.algorithms.optidice.mixture import SquashedMixture, log_probability
@@ -47,8 +48,19 @@ def rows() -> tuple[Batch, Tensor]:
 def test_soft_chi_squareds_weights_attain_the_conjugate() -> None:
     slope = torch.linspace(-4.0, 4.0, 41)
     weight = conjugate_slope(slope)
-    torch.testing.assert_close(weight * slope - generator(weight), conjugate_value(slope))
+    torch.testing.assert_close(weight * slope - generator_at(slope), conjugate_value(slope))
     torch.testing.assert_close(log_conjugate_slope(slope), weight.log())
+    below, above = weight < 1.0, weight > 1.0
+    torch.testing.assert_close(generator_at(slope)[below], (weight * weight.log() - weight + 1.0)[below])
+    torch.testing.assert_close(generator_at(slope)[above], ((weight - 1.0).square() / 2.0)[above])
+
+
+def test_weights_that_vanish_in_float32_leave_a_finite_loss_and_slope() -> None:
+    """As an advantage far below lambda / alpha gives them."""
+    slope = torch.tensor([-90.0, -104.0, -1e6], requires_grad=True)
+    found = generator_at(slope)
+    assert found.tolist() == [1.0, 1.0, 1.0]
+    assert torch.autograd.grad(found.sum(), slope)[0].abs().max() < 1e-30
 
 
 def test_optidices_dual_and_both_multipliers_go_down_the_lagrangian() -> None:
@@ -69,10 +81,17 @@ def test_optidices_dual_and_both_multipliers_go_down_the_lagrangian() -> None:
 
     _, mean_slope = learner._advantage_loss(batch, residual.detach(), multiplier.detach())
     predicted = learner.advantage(torch.cat((batch.state, batch.action), dim=-1))[..., 0].detach()
-    weight = conjugate_slope((predicted - multiplier) / config.alpha)
-    lagrangian = weight * (residual.detach() - multiplier) - config.alpha * generator(weight) + multiplier
+    slope = (predicted - multiplier) / config.alpha
+    lagrangian = conjugate_slope(slope) * (residual.detach() - multiplier) - config.alpha * generator_at(slope)
+    lagrangian = lagrangian + multiplier
     by_lambda = torch.autograd.grad(lagrangian.mean(-1).sum(), multiplier)[0]
     torch.testing.assert_close(by_lambda[:, 0], 1.0 - mean_slope)
+
+
+@pytest.mark.parametrize("policy", [TanhPolicyConfig(standardized=False), TanhPolicyConfig(gaussian=True)])
+def test_odices_policy_is_a_gaussian_at_states_as_they_are(policy: TanhPolicyConfig) -> None:
+    with pytest.raises(InvalidArgumentError, match="other than O-DICE's; expected true and false"):
+        ODICELearnerConfig(policy=policy)
 
 
 def test_optidices_policy_waits_for_the_warm_up() -> None:

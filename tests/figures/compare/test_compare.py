@@ -182,6 +182,13 @@ def test_returns_are_drawn_wherever_they_lie(tmp_path: Path) -> None:
     assert not any("Triangles" in text.get_text() for text in figure.findobj(Text))
 
 
+def test_exact_returns_are_drawn_where_the_tables_have_them(tmp_path: Path) -> None:
+    write_returns(tmp_path, "gridworld-5x5", [0.5, 0.25], exact=True)
+    recent, last = draw(compared(tmp_path)).axes
+    assert last.lines
+    assert not recent.lines
+
+
 def test_ticks_of_the_picture_say_their_whole_values(tmp_path: Path) -> None:
     for seed in range(3):
         write_run(tmp_path, seed=seed, score=[1234.5 + seed / 1000])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from figures.training.damo_runs import WHOLE_TRUTH
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts
 from tests.figures.training.damo_runs import HOPPER, WALKER2D, write_damo_run
 
@@ -20,3 +21,12 @@ def test_a_point_is_the_relative_gap_of_a_seed(tmp_path: Path) -> None:
     assert "2 of 3 deep critics promise at most what their policy earns" in found
     assert any("The most too much: 6 for 4 (damo main hopper" in text for text in found)
     check_text_is_readable(figure)
+
+
+def test_where_the_whole_truth_is_known_it_takes_the_place_of_episodes(tmp_path: Path) -> None:
+    path = write_damo_run(tmp_path, HOPPER, value=[3.0] * 3, truth=[2.0] * 3)
+    lines = (path / "metrics.csv").read_text().splitlines()
+    rows = [f"{lines[0]},{WHOLE_TRUTH}", *(f"{line},4.0" for line in lines[1:])]
+    (path / "metrics.csv").write_text("\n".join(rows) + "\n")
+    (_, points) = draw("conservatism-deep", tmp_path).axes[0].lines[:2]
+    np.testing.assert_allclose(points.get_xydata(), [[-0.25, 0.0]])

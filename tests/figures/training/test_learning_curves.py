@@ -83,6 +83,21 @@ def test_where_everything_is_drawn_nothing_is_said_to_be_missing(tmp_path: Path)
     assert "Not drawn" not in words(figure)
 
 
+def test_a_panel_has_no_color_twice(tmp_path: Path) -> None:
+    """Nine methods of two tasks are more than there are colors."""
+    for variant in VARIANTS[:6]:
+        write(tmp_path, variant, value_mean=1.0)
+    for variant in (*VARIANTS[6:], VARIANTS[0]):
+        write_run(tmp_path, "walker2d-medium-v2", variant, algorithm="damo")
+    for axes in drawn(tmp_path).axes[:2]:
+        assert len({line.get_color() for line in axes.lines}) == len(axes.lines)
+
+
+def test_a_policy_that_drives_off_does_not_flatten_the_others(tmp_path: Path) -> None:
+    write_run(tmp_path, HOPPER, score=[-1e6, 50.0], algorithm="damo")
+    assert draw("learning-curves", tmp_path).axes[0].get_ylim() == pytest.approx((-100.0, 57.5))
+
+
 def test_a_seventh_task_is_named(tmp_path: Path) -> None:
     tasks: Sequence[str] = ("ant", "halfcheetah", "hammer", "hopper", "pen", "relocate", "walker2d")
     for task in tasks:

@@ -11,8 +11,8 @@ from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts
 from tests.figures.inputs.synthetic_runs import write_run
 
 METRICS = (
-    "epoch,evaluation/score_mean,certificate/model_return,certificate/value_estimate,truth/discounted_return\n"
-    "1,-900,-3,-1,-400\n2,99.5,-6.5,-9,-4\n"
+    "epoch,evaluation/score_mean,evaluation/discounted_return_mean,certificate/model_return,"
+    "certificate/value_estimate,truth/discounted_return\n1,-900,-300,-3,-1,-400\n2,99.5,-2.5,-6.5,-9,-4\n"
 )
 
 
@@ -36,6 +36,14 @@ def test_the_weights_of_the_last_retraining_stand_beside_the_exact_ones(tmp_path
     assert "weights after epoch 10" in texts(figure)
     assert any("w is worth 99% of the rows, w* 56%" in text for text in texts(figure))
     check_text_is_readable(figure)
+
+
+def test_each_promise_is_set_beside_the_truth_of_its_own_horizon(tmp_path: Path) -> None:
+    """A model's paths are as long as an episode; what critics value never ends."""
+    write_lqr_run(tmp_path, "mopo")
+    _, model, critics = draw("lqr-learning", tmp_path).axes
+    assert list(model.lines[-1].get_ydata()) == [297.0, -4.0]
+    assert list(critics.lines[-1].get_ydata()) == [399.0, -5.0]
 
 
 @pytest.mark.parametrize("exact", [np.ones(2), np.array([1.0, -1.0, 3.0])])

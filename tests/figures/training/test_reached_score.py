@@ -52,13 +52,23 @@ def test_scores_levels_and_promises_are_drawn_over_the_updates(tmp_path: Path) -
     assert levels == pytest.approx([20.0, 100.0, 92.7])
     assert [list(line.get_ydata()) for line in below.lines] == [[31.0, 32.0], [20.0, 20.0], [10.0, 10.0]]
     assert f"{TASK} 25 (data 20)" in words(figure)
-    assert legend(figure) == ["score, a seed", "the data: mean, best episode", "published", *PROMISED]
+    assert legend(figure) == ["score, a seed", "the data's mean", "the data's best episode", "published", *PROMISED]
     check_text_is_readable(figure)
 
 
 def test_the_legend_names_what_is_drawn_only(tmp_path: Path) -> None:
     write_run(tmp_path, TASK, "gaussian", algorithm="bc")  # nothing published of it, nothing promised
-    assert legend(draw("reached-score", tmp_path)) == ["score, a seed"]
+    figure = draw("reached-score", tmp_path)
+    assert legend(figure) == ["score, a seed"]
+    assert "no discounted returns recorded" in words(figure)
+
+
+def test_of_as_many_updates_the_highest_score_is_drawn_and_no_drive_off_flattens_it(tmp_path: Path) -> None:
+    write_run(tmp_path, TASK, "alpha-1", score=[-1e6, 40.0], algorithm="damo")
+    write_run(tmp_path, TASK, "alpha-3", score=[-1e6, 60.0], algorithm="damo")
+    above = draw("reached-score", tmp_path).axes[0]
+    assert list(above.lines[0].get_ydata()) == [-1e6, 60.0]
+    assert above.get_ylim() == pytest.approx((-100.0, 68.0))
 
 
 def legend(figure: Figure) -> list[str]:
