@@ -63,13 +63,17 @@ def draw(folder: Path) -> Figure:
         runs = by_task[task]
         panel_title(grid[0, column], task, (f"{runs[0].algorithm} {runs[0].label}", GRAY))
         shown |= _draw_scores(grid[0, column], runs) | _draw_promises(grid[1, column], runs)
-        grid[1, column].set_xlabel("updates   (thousands)")
         leave_out_low_scores(grid[0, column])
-        if not grid[1, column].lines:
-            grid[1, column].set_axis_off()
-            panel_title(grid[1, column], "", ("no discounted returns recorded", GRAY))
+        lowest = grid[1, column]
+        if not lowest.lines:
+            lowest.set_axis_off()
+            panel_title(lowest, "", ("no discounted returns recorded", GRAY))
+            lowest = grid[0, column]
+            lowest.tick_params(labelbottom=True)
+        lowest.set_xlabel("updates   (thousands)")
     grid[0, 0].set_ylabel("normalized score   (0-100)")
-    grid[1, 0].set_ylabel("discounted return   (reward units)")
+    for axes in [axes for axes in grid[1] if axes.lines][:1]:
+        axes.set_ylabel("discounted return   (reward units)")
     handles = [
         Line2D([], [], color=color, linestyle=line, label=label)
         for label, (color, line) in _LINES.items()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ampl.errors import InvalidArgumentError, InvalidFileError
+from ampl.errors import ExistingRunError, InvalidArgumentError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest, evaluation_schedule
 from ampl.interfaces import Metrics
 from ampl.runs.metrics_table import MetricsTable, read_curve, read_metrics
@@ -96,17 +96,20 @@ def test_which_epochs_are_evaluated_changes_nothing_in_the_training(tmp_path: Pa
     assert 0 < measured.sum() < 20
 
 
-def test_a_resumed_run_may_be_evaluated_otherwise_and_each_session_says_how(tmp_path: Path) -> None:
+def test_a_resumed_run_may_be_evaluated_at_other_epochs_but_not_otherwise(tmp_path: Path) -> None:
     run(tmp_path, 20, scale=Scale(evaluation_period=10))
+    for other in (Scale(common_starts=True), Scale(evaluation_episodes=3)):
+        with pytest.raises(ExistingRunError, match=r"scale\.(common_starts|evaluation_episodes) is"):
+            run(tmp_path, 40, scale=other, resume=True)
     manifest = directory(tmp_path) / "manifest.json"
     assert json.loads(manifest.read_text())["evaluation"]["every"] == 10
-    run(tmp_path, 40, scale=Scale(evaluation_period=20, common_starts=True), resume=True)
+    run(tmp_path, 40, scale=Scale(evaluation_period=20), resume=True)
     assert json.loads(manifest.read_text())["evaluation"] == {
         "every": 20,
         "certificates_every": 20,
         "last_epochs": 10,
         "episodes": None,
-        "common_starts": True,
+        "common_starts": False,
         "workers": 0,
     }
     curve = read_curve(directory(tmp_path) / "metrics.csv", RETURN)
