@@ -90,6 +90,9 @@ class OfflineAlgorithm(ABC, Generic[LearnerT, ConfigT]):
 
     Attributes:
         streams: random numbers, by what they are for.
+
+    Raises:
+        InvalidArgumentError: an epoch is no whole number of rounds of updates.
     """
 
     name: ClassVar[str]
@@ -102,6 +105,7 @@ class OfflineAlgorithm(ABC, Generic[LearnerT, ConfigT]):
     def __init__(
         self, table: TransitionTable, settings: ConfigT, seeds: Sequence[int], surroundings: Surroundings
     ) -> None:
+        settings.check_whole_epochs()
         self.table, self.settings, self.seeds = table, settings, tuple(seeds)
         self.surroundings, self.arithmetic = surroundings, surroundings.arithmetic
         self._device = table.rows.device

@@ -76,4 +76,6 @@ def test_an_epoch_has_whole_periods() -> None:
     refused = small_config("td3-bc", **{"schedule.steps_per_epoch": 7, "policy_period": 3})
     with pytest.raises(InvalidArgumentError, match=r"is 7; expected a multiple of 3,.* Use --steps-per-epoch 6"):
         refused.check_whole_epochs()
+    with pytest.raises(InvalidArgumentError, match=r"is 7; expected a multiple of 3"):  # a class built by hand
+        small_model_free("td3-bc", **{"schedule.steps_per_epoch": 7, "policy_period": 3})
     small_config("td3-bc", policy_period=3).scaled(Scale(steps_per_epoch=21)).check_whole_epochs()
