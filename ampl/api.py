@@ -19,9 +19,9 @@ from ampl.own_data import GivenData
 from ampl.processes import limit_spinning
 from ampl.runs.given_models import find_models
 from ampl.runs.recorded_arithmetic import choose_arithmetic
-from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import run_path
 from ampl.runs.saved_policy import load_policy
+from ampl.runs.seed_result import SeedResult
 from ampl.scale import Scale
 from ampl.settings import requested_settings
 from ampl.step_recording import step_recording

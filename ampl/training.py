@@ -32,7 +32,8 @@ from ampl.progress import progress
 from ampl.runs.checkpoint_clock import CheckpointClock
 from ampl.runs.given_models import GivenModel, take_models
 from ampl.runs.headline import headline
-from ampl.runs.recorder import Recorder, SeedResult
+from ampl.runs.recorder import Recorder
+from ampl.runs.seed_result import SeedResult
 from ampl.scale import AS_PUBLISHED, Scale
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,34 +21,12 @@ from ampl.runs.given_models import GivenModel
 from ampl.runs.metrics_table import joined
 from ampl.runs.recorded_arithmetic import tell_arithmetic
 from ampl.runs.run_directory import Result, RunDirectory, Status, run_path
+from ampl.runs.seed_result import SeedResult
 from ampl.scale import Scale
 
 logger = logging.getLogger(__name__)
 
 _MEAN_TOLERANCE = 1e-3  # of weights, which may be float32 over millions of transitions
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeedResult:
-    """What became of one seed.
-
-    Attributes:
-        seed: it.
-        task: what it was trained on.
-        path: its run directory.
-        variant: of the algorithm.
-        settings: by key, those that differ from the variant's own.
-        notes: what readers of the result must know, such as how the run was scaled down; mostly none.
-        result: how it ended, after how many epochs, with the metrics of the last one.
-    """
-
-    seed: int
-    task: str
-    path: Path
-    variant: str
-    settings: Mapping[str, Any]
-    notes: tuple[str, ...]
-    result: Result
 
 
 class Recorder:

@@ -2,7 +2,9 @@
 
 Upper row: the score of every seed over the updates, with the level of the data and what was published. Lower row: what
 the policy earns, discounted, and what is promised before it is tried: by the critics, and by the penalized model where
-there is one (means over seeds). Each task shows one method: of those with the most updates that of the highest score.
+there is one (means over seeds). Critics value paths that never end; where the exact return of these is known, as on
+linear-Gaussian problems, it has a line of its own. Each task shows one method: of those with the most updates that of
+the highest score.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from matplotlib.typing import LineStyleType
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve, read_curves
 from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
-from figures.drawing.style import BLACK, BLUE, GRAY, ORANGE, SKY, headline, new_figure, panel_title
+from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, SKY, headline, new_figure, panel_title
 from figures.inputs.names import train_command
 from figures.inputs.published import published_scores
 from figures.inputs.runs import RETURN, Run, find_all_runs
@@ -29,6 +31,7 @@ _MOST_TASKS = 4
 _TRUE = "evaluation/discounted_return_mean"
 _PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
     _TRUE: ("true discounted return", BLACK, "-"),
+    "truth/discounted_return": ("the same of paths that never end", GREEN, (0, (1, 1))),
     "certificate/model_return": ("promised by the model, less its penalty", ORANGE, "--"),
     "certificate/value_estimate": ("promised by the critics", BLUE, "-."),
 }

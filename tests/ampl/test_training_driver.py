@@ -19,7 +19,7 @@ from ampl.errors import (
 from ampl.files import read_npz
 from ampl.interfaces import State
 from ampl.runs.metrics_table import read_metrics
-from ampl.runs.recorder import SeedResult
+from ampl.runs.seed_result import SeedResult
 from ampl.training import train
 from tests.ampl.fake_algorithm import N_TRANSITIONS, FakeAlgorithm
 from tests.ampl.runs.interruption import kill_after_checkpoint, run_bytes

@@ -14,8 +14,8 @@ import torch
 from ampl.errors import DivergedError, InvalidArgumentError
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.interfaces import Metrics
-from ampl.runs.recorder import SeedResult
 from ampl.runs.run_directory import Status
+from ampl.runs.seed_result import SeedResult
 from ampl.setting_values import settings_as_json
 from ampl.training import train
 from continuous.algorithms.ampl.ampl import AMPL

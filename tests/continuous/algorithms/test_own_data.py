@@ -16,7 +16,7 @@ import torch
 import ampl
 from ampl.command_line.main import main
 from ampl.errors import ExistingRunError, InvalidArgumentError
-from ampl.runs.recorder import SeedResult
+from ampl.runs.seed_result import SeedResult
 from tests.continuous.data.own_samples import Slide, fallen, of_actions, pendulum_file, slide_file
 
 SMALL: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 8, "model_steps": 4, "eval_episodes": 2, "device": "cpu"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from matplotlib.figure import Figure
@@ -18,7 +20,7 @@ TASK = "hopper-medium-replay-v2"
 PROMISED = ["true discounted return", "promised by the model, less its penalty", "promised by the critics"]
 
 
-def kit_run(folder: Path, seed: int) -> Path:
+def kit_run(folder: Path, seed: int, more: Mapping[str, float] = MappingProxyType({})) -> Path:
     """Two evaluations; a score of 0 is a return of 100, one of 50 of 600; the data's episodes earn 300 and 1100."""
     data = SETTINGS["data"] | {"episode_return_mean": 300.0, "episode_return_max": 1100.0}
     path = write_run(folder, TASK, "kit", seed, score=[], algorithm="mopo", settings={**SETTINGS, "data": data})
@@ -26,7 +28,7 @@ def kit_run(folder: Path, seed: int) -> Path:
     table = MetricsTable(path / "metrics.csv")
     for epoch, score in ((1, 0.0), (2, 50.0)):
         values = {"score_mean": score, "return_mean": 100.0 + 10.0 * score, "discounted_return_mean": 30.0 + epoch}
-        promised = {"certificate/model_return": 20.0, "certificate/value_estimate": 10.0}
+        promised = {"certificate/model_return": 20.0, "certificate/value_estimate": 10.0, **more}
         table.append(epoch, {f"evaluation/{name}": value for name, value in values.items()} | promised)
     return path
 
@@ -54,6 +56,13 @@ def test_scores_levels_and_promises_are_drawn_over_the_updates(tmp_path: Path) -
     assert f"{TASK} 25 (data 20)" in words(figure)
     assert legend(figure) == ["score, a seed", "the data's mean", "the data's best episode", "published", *PROMISED]
     check_text_is_readable(figure)
+
+
+def test_the_value_of_paths_that_never_end_is_drawn_where_it_is_known(tmp_path: Path) -> None:
+    kit_run(tmp_path, 0, {"truth/discounted_return": 45.0})
+    figure = draw("reached-score", tmp_path)
+    assert list(figure.axes[1].lines[1].get_ydata()) == [45.0, 45.0]
+    assert "the same of paths that never end" in legend(figure)
 
 
 def test_the_legend_names_what_is_drawn_only(tmp_path: Path) -> None:
