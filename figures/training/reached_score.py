@@ -28,6 +28,7 @@ from figures.inputs.runs import RETURN, Run, find_all_runs
 from figures.inputs.scores import provenance
 
 _MOST_TASKS = 4
+_FAR_BELOW = 5.0  # times the range of the later returns
 _TRUE = "evaluation/discounted_return_mean"
 _PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
     _TRUE: ("true discounted return", BLACK, "-"),
@@ -140,7 +141,20 @@ def _draw_promises(axes: Axes, runs: Sequence[Run]) -> set[str]:
         if all(curve.values.size for curve in curves):
             draw_seeds(axes, curves, color, line=line, band=False)
             shown.add(label)
+    _leave_out_the_untrained(axes)
     return shown
+
+
+def _leave_out_the_untrained(axes: Axes) -> None:
+    """Ends a panel of returns where the later half of the curves ends, if early policies lie far below."""
+    returns = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines]
+    if not returns:
+        return
+    later = np.concatenate([values[len(values) // 2 :] for values in returns])
+    height = np.ptp(later)
+    if np.concatenate(returns).min() < later.min() - _FAR_BELOW * height:
+        axes.set_ylim(later.min() - height, later.max() + height)
+        panel_title(axes, "", ("lower returns of the first policies are left out", GRAY))
 
 
 def data_levels(run: Run) -> tuple[float, ...]:

@@ -80,6 +80,17 @@ def test_of_as_many_updates_the_highest_score_is_drawn_and_no_drive_off_flattens
     assert above.get_ylim() == pytest.approx((-100.0, 68.0))
 
 
+def test_what_the_first_policies_earn_does_not_flatten_the_returns(tmp_path: Path) -> None:
+    path = write_run(tmp_path, TASK, "kit", score=[], algorithm="mopo")
+    (path / "metrics.csv").unlink(missing_ok=True)
+    table = MetricsTable(path / "metrics.csv")
+    for epoch, earned in enumerate((-1e6, 40.0, 41.0, 42.0), start=1):
+        table.append(epoch, {"evaluation/score_mean": 50.0, "evaluation/discounted_return_mean": earned})
+    figure = draw("reached-score", tmp_path)
+    assert figure.axes[1].get_ylim() == pytest.approx((40.0, 43.0))
+    assert "lower returns of the first policies are left out" in words(figure)
+
+
 def legend(figure: Figure) -> list[str]:
     """What the legend says."""
     (found,) = figure.legends
