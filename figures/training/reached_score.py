@@ -28,7 +28,7 @@ from figures.inputs.runs import RETURN, Run, find_all_runs
 from figures.inputs.scores import provenance
 
 _MOST_TASKS = 4
-_FAR_BELOW = 5.0  # times the range of the later returns
+_FAR_BELOW = 5.0  # zero, times the largest of the later returns
 _TRUE = "evaluation/discounted_return_mean"
 _PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
     _TRUE: ("true discounted return", BLACK, "-"),
@@ -151,8 +151,8 @@ def _leave_out_the_untrained(axes: Axes) -> None:
     if not returns:
         return
     later = np.concatenate([values[len(values) // 2 :] for values in returns])
-    height = np.ptp(later)
-    if np.concatenate(returns).min() < later.min() - _FAR_BELOW * height:
+    if np.concatenate(returns).min() < -_FAR_BELOW * np.abs(later).max():
+        height = np.ptp(later)
         axes.set_ylim(later.min() - height, later.max() + height)
         panel_title(axes, "", ("lower returns of the first policies are left out", GRAY))
 
