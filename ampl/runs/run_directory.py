@@ -118,13 +118,18 @@ class RunDirectory:
         self._arithmetic = arithmetic
         self._length_changes = True  # for a run that is not there yet
         self._earlier: Mapping[str, Any] = NO_COUNTS  # of the manifest of earlier sessions
-        if _holds_run(path):
-            self._check_same_run()
-            if not resume:
-                raise ExistingRunError(
-                    f"{path} already holds a run. Add --resume to continue it, or choose another --out."
-                )
+        _holds_run(path)  # before a lock is put into a folder of something else
         self._lock = FolderLock(path)
+        try:
+            if _holds_run(path):
+                self._check_same_run()
+                if not resume:
+                    raise ExistingRunError(
+                        f"{path} already holds a run. Add --resume to continue it, or choose another --out."
+                    )
+        except BaseException:
+            self._lock.release()
+            raise
         self._start_time = time.monotonic()
         self._events: EventFile | None = None
 
@@ -147,10 +152,7 @@ class RunDirectory:
 
     def result(self) -> Result | None:
         """How the run ended; None if it has not."""
-        path = self.path / "result.json"
-        if not path.exists():
-            return None
-        return _result(path)
+        return read_result(self.path)
 
     def check_records(self, epoch: int) -> None:
         """Whether the run can go on after `epoch` epochs; changes nothing.  Raises InvalidFileError."""
@@ -276,8 +278,11 @@ def _holds_run(path: Path) -> bool:
     return False
 
 
-def _result(path: Path) -> Result:
-    """The result of a run.  Raises InvalidFileError."""
+def read_result(run: Path) -> Result | None:
+    """How the run in a run directory ended; None if it has not.  Raises InvalidFileError."""
+    path = run / "result.json"
+    if not path.exists():
+        return None
     hint = "Remove it and add --resume."
     found = read_json(path, hint)
     kinds: dict[str, Any] = {"status": str, "epochs": int, "metrics": dict, "message": str}

@@ -8,9 +8,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from ampl.errors import AmplError
-from ampl.files import read_json
 from ampl.runs.metrics_table import EPOCH, read_metrics
-from ampl.runs.run_directory import Status
+from ampl.runs.run_directory import Result, Status, read_result
 from ampl.sweeps.plan import Job
 
 _SCORES = ("evaluation/score_mean", "evaluation/return_mean", "return")
@@ -73,7 +72,9 @@ class JobState:
             measured = (table[name][table[name] == table[name]] for name in _SCORES if name in table)  # without nan
             self.score = next((float(column[-1]) for column in measured if len(column)), None)
         if self.handle is None and self.phase is Phase.WAITING:
-            self._look_at_result()
+            found = self._result()
+            if found is not None and found.status is Status.FINISHED and self.epoch >= self.job.epochs:
+                self.phase = Phase.FINISHED
 
     def begin(self, handle: Handle) -> None:
         """A process has started on it."""
@@ -84,16 +85,15 @@ class JobState:
         """The process has ended."""
         self.handle = None
         self.look()
+        self._result()
+        if self.phase is not Phase.RUNNING:
+            return
         if code == 0:
             self.phase = Phase.FINISHED
-        elif code == 1:
-            self.phase, self.message = Phase.DIVERGED, "a metric was no longer finite"
-        else:
-            killed = f"its process was ended by signal {-code}" if code < 0 else ""
-            self.phase, self.message = (
-                Phase.FAILED,
-                killed or self._last_words() or f"its process ended with code {code}",
-            )
+            return
+        killed = f"its process was ended by signal {-code}" if code < 0 else ""
+        why = killed or self._last_words() or f"its process ended with code {code}"
+        self.phase, self.message = Phase.FAILED, why
 
     @property
     def seconds_left(self) -> float | None:
@@ -103,20 +103,22 @@ class JobState:
             return None
         return (self.job.epochs - self.epoch) * (time.monotonic() - self._started) / done
 
-    def _look_at_result(self) -> None:
-        path = self.job.path / "result.json"
-        if not path.exists():
-            return
-        found = read_json(path, "Remove it to train on.")
-        if found.get("status") == Status.STOPPED:
-            self.phase, self.message = Phase.DIVERGED, str(found.get("message", ""))
-        elif self.epoch >= self.job.epochs:
-            self.phase = Phase.FINISHED
+    def _result(self) -> Result | None:
+        """What its run left; the job has diverged if the run says so, and failed if nobody can read it."""
+        try:
+            found = read_result(self.job.path)
+        except AmplError as error:
+            self.phase, self.message = Phase.FAILED, str(error)
+            return None
+        if found is not None and found.status is Status.STOPPED:
+            self.phase, self.message = Phase.DIVERGED, found.message
+        return found
 
     def _last_words(self) -> str:
-        """The last error in the training's log."""
+        """The last error in the training's log; without one its last line, as of a traceback."""
         try:
             lines = self.job.log.read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return next((line.removeprefix(_ERROR) for line in reversed(lines) if line.startswith(_ERROR)), "")
+        errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+        return next(reversed(errors or [line.strip() for line in lines if line.strip()]), "")

@@ -34,13 +34,21 @@ class FakeTraining:
         if self.looks < 3:
             return None
         FakeTraining.running -= 1
-        return {"finishes": 0, "diverges": 1, "crashes": -9, "refused": 2}.get(self.job.name, 0)
+        if self.job.name == "diverges":
+            leave_result(self.job, "stopped", 1)
+        return {"finishes": 0, "diverges": 2, "crashes": -9, "refused": 2, "breaks": 1}.get(self.job.name, 0)
 
     def end(self) -> None:
         FakeTraining.ended += (self.job.name,)
 
     def kill(self) -> None:
         raise AssertionError("it ended when it was asked to")
+
+
+def leave_result(job: Job, status: str, epochs: int) -> None:
+    job.path.mkdir(parents=True)
+    result = {"status": status, "epochs": epochs, "metrics": {}, "message": "loss is nan"}
+    (job.path / "result.json").write_text(json.dumps(result))
 
 
 @pytest.fixture(autouse=True)
@@ -58,21 +66,18 @@ def jobs(folder: Path, *names: str) -> list[JobState]:
 
 
 def test_what_ends_one_job_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    states = jobs(tmp_path, "diverges", "crashes", "refused", "no folder", "finishes", "finishes")
-    states[2].job.log.parent.mkdir(parents=True)
-    states[2].job.log.write_text("note\nampl: error: no such file\n")
+    states = jobs(tmp_path, "diverges", "crashes", "refused", "breaks", "no folder", "finishes", "finishes")
+    logs = {2: "ampl: error: no such file\n", 3: 'Traceback:\n  File "x.py", line 3\nKeyError: 7\n\n'}
+    for index, text in logs.items():
+        states[index].job.log.parent.mkdir(parents=True)
+        states[index].job.log.write_text(f"note\n{text}")
     run_jobs(states, 2, FakeTraining, Display())
-    assert [state.phase for state in states] == [
-        Phase.DIVERGED,
-        Phase.FAILED,
-        Phase.FAILED,
-        Phase.FAILED,
-        Phase.FINISHED,
-        Phase.FINISHED,
-    ]
-    assert [state.message for state in states[1:4]] == [
+    assert [state.phase for state in states] == [Phase.DIVERGED, *[Phase.FAILED] * 4, *[Phase.FINISHED] * 2]
+    assert [state.message for state in states[:5]] == [
+        "loss is nan",
         "its process was ended by signal 9",
         "no such file",
+        "KeyError: 7",
         "not allowed",
     ]
     assert FakeTraining.most == 2
@@ -93,9 +98,7 @@ def test_what_has_ended_before_is_not_started_again(tmp_path: Path) -> None:
     for job, status, epochs in zip(
         (state.job for state in states), ("finished", "stopped", "finished"), (3, 1, 2), strict=True
     ):
-        job.path.mkdir(parents=True)
-        result = {"status": status, "epochs": epochs, "metrics": {}, "message": "loss is nan"}
-        (job.path / "result.json").write_text(json.dumps(result))
+        leave_result(job, status, epochs)
         rows = "".join(f"{epoch},{epoch / 2}\n" for epoch in range(1, epochs + 1))
         (job.path / "metrics.csv").write_text(f"epoch,evaluation/score_mean\n{rows}")
     run_jobs(states, 3, FakeTraining, Display())
@@ -103,3 +106,13 @@ def test_what_has_ended_before_is_not_started_again(tmp_path: Path) -> None:
     assert [state.phase for state in states] == [Phase.FINISHED, Phase.DIVERGED, Phase.FINISHED]
     assert [state.score for state in states] == [1.5, 0.5, 1.0]
     assert states[1].message == "loss is nan"
+
+
+@pytest.mark.parametrize("result", ["[]", '{"status": "great", "epochs": 3}'])
+def test_a_result_that_nobody_can_read_fails_its_job_alone(tmp_path: Path, result: str) -> None:
+    states = jobs(tmp_path, "spoiled", "finishes")
+    states[0].job.path.mkdir(parents=True)
+    (states[0].job.path / "result.json").write_text(result)
+    run_jobs(states, 2, FakeTraining, Display())
+    assert [state.phase for state in states] == [Phase.FAILED, Phase.FINISHED]
+    assert "is not the result of a run" in states[0].message
