@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from ampl.errors import InvalidArgumentError, check_at_least, check_fraction, check_positive
 from ampl.scale import Scale
 from continuous.model.network import DynamicsConfig
-from continuous.tasks.registry import TransitionMode
+from continuous.tasks.registry import Family, Task, TransitionMode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +164,11 @@ class ModelBasedConfig(OfflineConfig):
         if self.dynamics.max_steps < published.dynamics.max_steps:
             line += f", at most {self.dynamics.max_steps:,} steps in each fit of the model"
         return line
+
+
+def published_transitions(task: Task) -> TransitionMode:
+    """For codes that read data by D4RL's loader: as it does, but every step of data of a user's own."""
+    return TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT
 
 
 def small_settings(config: OfflineConfig, steps_per_epoch: int = 100) -> dict[str, Any]:

@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from continuous.algorithms.algaedice.learner import UPDATES, AlgaeDICELearnerConfig
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings
+from continuous.algorithms.config import (
+    OWN_SETTINGS,
+    OfflineConfig,
+    UpdateSchedule,
+    published_transitions,
+    small_settings,
+)
 from continuous.algorithms.sac.learner import small_learner
 from continuous.tasks.registry import Family, Task
 
@@ -36,7 +42,7 @@ VARIANTS: Mapping[str, Callable[[AlgaeDICEConfig], AlgaeDICEConfig]] = {
 
 def published_config(task: Task, variant: str) -> AlgaeDICEConfig:
     """The settings of a variant on a task."""
-    config = AlgaeDICEConfig()
+    config = AlgaeDICEConfig(transitions=published_transitions(task))
     if task.family is Family.LINEAR_GAUSSIAN:
         learner = replace(config.learner, alpha=3.0, learner=small_learner(config.learner.learner))
         config = replace(config, learner=learner, **small_settings(config))

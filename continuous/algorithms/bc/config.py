@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_at_least, check_fraction, check_positive
 from continuous.algorithms.bc.policy import TanhPolicyConfig
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, small_settings
-from continuous.tasks.registry import Family, Task, TransitionMode
+from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, published_transitions, small_settings
+from continuous.tasks.registry import Family, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class BCConfig(OfflineConfig):
 
 def main_config(task: Task) -> BCConfig:
     """The same on all of D4RL; small on the tasks lqr-...."""
-    config = BCConfig(transitions=TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT)
+    config = BCConfig(transitions=published_transitions(task))
     if task.family is not Family.LINEAR_GAUSSIAN:
         return config
     return replace(config, learning_rate=1e-3, policy=replace(config.policy, hidden=(64, 64)), **small_settings(config))

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_at_least
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, published_transitions, small_settings
 from continuous.algorithms.cql.learner import ConservativeConfig
 from continuous.algorithms.sac.learner import small_learner
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
-from continuous.tasks.registry import Family, Task, TransitionMode
+from continuous.tasks.registry import Family, Task
 
 _HIDDEN = (256, 256, 256)
 
@@ -49,7 +49,7 @@ class CQLConfig(OfflineConfig):
 
 def main_config(task: Task) -> CQLConfig:
     """The same on all of D4RL; small on the tasks lqr-...."""
-    config = CQLConfig(transitions=TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT)
+    config = CQLConfig(transitions=published_transitions(task))
     if task.family is not Family.LINEAR_GAUSSIAN:
         return config
     return replace(config, learner=small_learner(config.learner), **small_settings(config))

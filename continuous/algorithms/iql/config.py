@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_at_least, check_fraction, check_positive
 from continuous.algorithms.bc.policy import TanhPolicyConfig
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, published_transitions, small_settings
 from continuous.algorithms.learner import Decay
 from continuous.networks.stacks import check_hidden
-from continuous.tasks.registry import LOCOMOTION, Family, Task, TransitionMode
+from continuous.tasks.registry import LOCOMOTION, Family, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,7 @@ class IQLConfig(OfflineConfig):
 
 def main_config(task: Task) -> IQLConfig:
     """The official settings of a task's family."""
-    transitions = TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT
-    config = IQLConfig(transitions=transitions, return_range=published_return_range(task))
+    config = IQLConfig(transitions=published_transitions(task), return_range=published_return_range(task))
     if task.family is Family.ADROIT:
         return replace(config, inverse_temperature=0.5)
     if task.family is Family.LINEAR_GAUSSIAN:

@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_positive
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings, unchanged_settings
+from continuous.algorithms.config import (
+    OWN_SETTINGS,
+    OfflineConfig,
+    UpdateSchedule,
+    published_transitions,
+    small_settings,
+    unchanged_settings,
+)
 from continuous.algorithms.iql.config import published_return_range
 from continuous.algorithms.odice.learner import ODICELearnerConfig, ValueGradient
 from continuous.tasks.registry import Family, Task
@@ -46,7 +53,7 @@ VARIANTS: Mapping[str, Callable[[ODICEConfig], ODICEConfig]] = {
 
 def published_config(task: Task, variant: str) -> ODICEConfig:
     """The settings of a variant on a task."""
-    config = ODICEConfig(return_range=published_return_range(task))
+    config = ODICEConfig(transitions=published_transitions(task), return_range=published_return_range(task))
     return VARIANTS[variant](_small(config) if task.family is Family.LINEAR_GAUSSIAN else config)
 
 

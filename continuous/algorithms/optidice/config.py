@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ampl.errors import check_positive
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, UpdateSchedule, small_settings, unchanged_settings
+from continuous.algorithms.config import (
+    OWN_SETTINGS,
+    OfflineConfig,
+    UpdateSchedule,
+    published_transitions,
+    small_settings,
+    unchanged_settings,
+)
 from continuous.algorithms.optidice.learner import AdvantageLoss, OptiDICELearnerConfig
 from continuous.tasks.registry import Family, Task
 
@@ -46,7 +53,7 @@ VARIANTS: Mapping[str, Callable[[OptiDICEConfig], OptiDICEConfig]] = {
 
 def published_config(task: Task, variant: str) -> OptiDICEConfig:
     """The settings of a variant on a task."""
-    config = OptiDICEConfig()
+    config = OptiDICEConfig(transitions=published_transitions(task))
     if task.family is Family.LINEAR_GAUSSIAN:
         return VARIANTS[variant](_small(config))
     learner = replace(config.learner, alpha=ALPHAS.get(task.name, config.learner.alpha))

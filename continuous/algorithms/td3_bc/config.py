@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from ampl.errors import InvalidArgumentError, check_at_least, check_fraction
 from continuous.algorithms.bc.policy import TanhPolicyConfig
-from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, small_settings
+from continuous.algorithms.config import OWN_SETTINGS, OfflineConfig, published_transitions, small_settings
 from continuous.networks.stacks import check_hidden
-from continuous.tasks.registry import Family, Task, TransitionMode
+from continuous.tasks.registry import Family, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class TD3BCConfig(OfflineConfig):
 
 def main_config(task: Task) -> TD3BCConfig:
     """The same on all of D4RL; small on the tasks lqr-...."""
-    config = TD3BCConfig(transitions=TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT)
+    config = TD3BCConfig(transitions=published_transitions(task))
     if task.family is not Family.LINEAR_GAUSSIAN:
         return config
     return replace(

@@ -17,6 +17,7 @@ import ampl
 from ampl.command_line.main import main
 from ampl.errors import ExistingRunError, InvalidArgumentError
 from ampl.runs.seed_result import SeedResult
+from tests.continuous.algorithms.factories import FACTORIES
 from tests.continuous.data.own_samples import Slide, fallen, of_actions, pendulum_file, slide_file
 
 SMALL: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 8, "model_steps": 4, "eval_episodes": 2, "device": "cpu"}
@@ -150,9 +151,21 @@ def test_environments_and_rules_may_be_python_objects(tmp_path: Path) -> None:
     assert ampl.load_policy(local.path).act([0.0, 0.0]).shape == (2,)
 
 
+def settings_of(algorithm: str, pendulum: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """As they are listed."""
+    assert main(["settings", algorithm, "--data", str(pendulum), "--env", "Pendulum-v1", "--json"]) == 0
+    return {row["key"]: row["value"] for row in json.loads(capsys.readouterr().out)["settings"]}
+
+
 def test_the_settings_of_data_of_ones_own_are_listed(pendulum: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["settings", "ampl", "--data", str(pendulum), "--env", "Pendulum-v1", "--json"]) == 0
-    settings = {row["key"]: row["value"] for row in json.loads(capsys.readouterr().out)["settings"]}
-    assert settings["transitions"] == "model"
+    settings = settings_of("ampl", pendulum, capsys)
     assert settings["schedule.rollout_length"] == 3
     assert settings["policy.noise_size"] == 1
+
+
+@pytest.mark.parametrize("algorithm", FACTORIES)
+def test_every_algorithm_takes_all_steps_of_data_of_ones_own(
+    algorithm: str, pendulum: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that time out, too, whose next states the file has."""
+    assert settings_of(algorithm, pendulum, capsys)["transitions"] == "model"
