@@ -50,6 +50,12 @@ def return_of_rows(data: D4RLData) -> NDArray[np.float64]:
     return _returns(data, episodes).repeat(episodes.length)
 
 
+def completeness_of_rows(data: D4RLData) -> NDArray[np.bool_]:
+    """Whether each row's episode is complete, [N]."""
+    episodes = find_episodes(data)
+    return episodes.complete.repeat(episodes.length)
+
+
 def start_states(data: D4RLData) -> Floats:
     """The first observation of every episode, the incomplete one included: draws from mu0, [E, D]."""
     starts: Floats = data.observations[find_episodes(data).start]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from continuous.data.d4rl_data import D4RLData, Flags
-from continuous.data.episodes import return_of_rows, start_states
+from continuous.data.episodes import completeness_of_rows, return_of_rows, start_states
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.registry import Family, Task, TransitionMode
 
@@ -49,6 +49,7 @@ def transition_table(
         "terminal": data.terminals[rows],  # a time-out is no end
         "start_state": start_states(data),
         "episode_return": return_of_rows(data)[rows].astype(np.float32),
+        "episode_complete": completeness_of_rows(data)[rows],
     }
     try:
         return TransitionTable(**{name: torch.from_numpy(column).to(device) for name, column in columns.items()})

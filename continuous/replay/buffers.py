@@ -52,6 +52,7 @@ class TransitionTable:
         state, action, reward, next_state, terminal: columns as in `Batch`, with B = N.
         start_state: draws from mu0, [M, D].
         episode_return: undiscounted return of the episode that each transition belongs to, [N]; None: not known.
+        episode_complete: whether an end closes that episode, bool, [N]; None: not known.
 
     Raises:
         InvalidShapeError: the columns differ in length.
@@ -67,6 +68,7 @@ class TransitionTable:
         terminal: Tensor,
         start_state: Tensor,
         episode_return: Tensor | None = None,
+        episode_complete: Tensor | None = None,
     ) -> None:
         columns = Batch(state, action, reward, next_state, terminal)
         if len(set(map(len, columns))) != 1:
@@ -75,12 +77,12 @@ class TransitionTable:
         self.layout = Layout(state.shape[1], action.shape[1])
         self.rows = self.layout.pack(columns)  # [N, W]
         self.state, self.action, self.reward, self.next_state, self.terminal = self.layout.unpack(self.rows)
-        self.start_state, self.episode_return = start_state, episode_return
+        self.start_state = start_state
+        self.episode_return, self.episode_complete = episode_return, episode_complete
 
     def changed(self, **columns: Tensor) -> TransitionTable:
         """The same data with other columns or start states."""
-        kept = {"start_state": self.start_state, "episode_return": self.episode_return}
-        own = self.layout.unpack(self.rows)._asdict() | kept
+        own = self.layout.unpack(self.rows)._asdict() | self._of_episodes() | {"start_state": self.start_state}
         return TransitionTable(**own | columns)
 
     def selected(self, rows: Tensor) -> TransitionTable:
@@ -89,8 +91,8 @@ class TransitionTable:
         Args:
             rows: which, int64, [M].
         """
-        returns = None if self.episode_return is None else self.episode_return[rows]
-        return TransitionTable(**self.gather(rows)._asdict(), start_state=self.start_state, episode_return=returns)
+        episodes = {name: None if column is None else column[rows] for name, column in self._of_episodes().items()}
+        return TransitionTable(**self.gather(rows)._asdict() | episodes, start_state=self.start_state)
 
     @property
     def n_transitions(self) -> int:
@@ -107,11 +109,18 @@ class TransitionTable:
         """A."""
         return self.layout.action_size
 
-    @property
-    def return_range(self) -> float | None:
-        """Best minus worst return of the episodes; None: not known."""
-        returns = self.episode_return
-        return None if returns is None else float(returns.max() - returns.min())
+    def return_range(self, *, only_complete: bool = False) -> float | None:
+        """Best minus worst return of the episodes; None: not known.
+
+        Args:
+            only_complete: leaves out the episode that the data cut off, unless there is no other.
+        """
+        returns, complete = self.episode_return, self.episode_complete
+        if returns is None:
+            return None
+        if only_complete and complete is not None and complete.any():
+            returns = returns[complete]
+        return float(returns.max() - returns.min())
 
     def gather(self, index: Tensor) -> Batch:
         """The transitions at `index`, int64 of any shape."""
@@ -133,6 +142,9 @@ class TransitionTable:
     def sample_starts(self, batch_size: int, streams: SeedStreams) -> Tensor:
         """Start states drawn uniformly with replacement, [K, B, D]."""
         return self.start_state[streams.integers(len(self.start_state), batch_size)]
+
+    def _of_episodes(self) -> dict[str, Tensor | None]:
+        return {"episode_return": self.episode_return, "episode_complete": self.episode_complete}
 
 
 class ReplayBuffer:

@@ -5,7 +5,8 @@
     pi:  max  E[f*'(delta) delta] + alpha (1 - gamma) E[Q(s0, pi)], f*' held fixed and not below zero
 
 Q' is a twentieth of the twin itself and the rest the smaller target twin, so that a share of the gradient goes through
-the target. As f* is a power, the code's alpha stands for alpha^2 in the paper's alpha f*(delta / alpha).
+the target. As f* is a power, the code's alpha is not that of the paper's alpha f*(delta / alpha), but for the exponent
+1.5 its square root.
 
 Source: Nachum et al. 2019 and its code. The exact counterpart is `tabular.dice.regularized_return`.
 """
@@ -42,7 +43,7 @@ UPDATES = 2
 class AlgaeDICELearnerConfig:
     """Hyperparameters of one update, those of the published code, with which D4RL's benchmark was run."""
 
-    alpha: float = 0.01  # coefficient of the divergence from the data, whose square it is in the paper's formula
+    alpha: float = 0.01  # coefficient of the divergence from the data; for exponent 1.5, the paper's is its square
     exponent: float = 1.5  # of f*, above 1
     online_share: float = 0.05  # of Q' that is the twin itself
     orthogonality: float = 1e-4  # weight of the squared products of different columns of the policy's layers

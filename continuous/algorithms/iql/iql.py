@@ -139,13 +139,18 @@ class IQL(OfflineAlgorithm[IQLLearner, IQLConfig]):
         self.learner.update(self.real_batch())
 
 
-def reward_scale(table: TransitionTable, return_range: float) -> float:
+def reward_scale(table: TransitionTable, return_range: float, *, only_complete: bool = False) -> float:
     """What makes the episodes' returns span `return_range`; 1 where all are equal.
+
+    Args:
+        table: the data.
+        return_range: best minus worst scaled return.
+        only_complete: leaves out the episode that the data cut off, as O-DICE's code does and IQL's does not.
 
     Raises:
         InvalidArgumentError: the returns are not known.
     """
-    span = table.return_range
+    span = table.return_range(only_complete=only_complete)
     if span is None:
         raise InvalidArgumentError("return_range is given, but the returns of the data's episodes are not known.")
     return return_range / span if span > 0.0 else 1.0

@@ -55,12 +55,15 @@ KIT: Mapping[str, tuple[int, float]] = {
 }
 """h and beta by dataset."""
 
+RELEASED = ("pen-human-v1", "pen-cloned-v1")
+"""Other tasks that the paper's release has settings for; docs/baselines_model_based.md has them."""
+
 COMMON = (5, 0.5)
 _FIXED_TEMPERATURE = {"hopper-medium-v2": 0.2}
 
 
 def main_config(task: Task) -> MOBILEConfig:
-    """The authors' settings of a task; targets are bounded by 0 on D4RL's locomotion only, where it was published."""
+    """OfflineRL-Kit's settings of a task; targets are bounded by 0 on D4RL's locomotion only."""
     length, weight = KIT.get(task.name, COMMON)
     config = MOBILEConfig(penalty_weight=weight, largest_state=largest_state(task))
     learner = config.learner
@@ -83,7 +86,7 @@ def published_config(task: Task, variant: str) -> MOBILEConfig:
 
 
 def preset_notes(task: Task, variant: str, config: MOBILEConfig) -> list[str]:
-    """One line if no source gives h and beta of a task."""
+    """One line if OfflineRL-Kit gives no h and beta of a task."""
     if task.family is Family.LINEAR_GAUSSIAN:
         return [OWN_SETTINGS.format(task=task.name)]
     if task.name in KIT:
@@ -93,4 +96,7 @@ def preset_notes(task: Task, variant: str, config: MOBILEConfig) -> list[str]:
         h=(config.schedule.rollout_length, ours.schedule.rollout_length),
         beta=(config.penalty_weight, ours.penalty_weight),
     )
-    return [f"MOBILE gives no settings for {task.name}: {kept} reconstructed"] if kept else []
+    if not kept:
+        return []
+    others = "; the paper's release has others" if task.name in RELEASED else ""
+    return [f"OfflineRL-Kit gives no settings of MOBILE for {task.name}: {kept} reconstructed{others}"]

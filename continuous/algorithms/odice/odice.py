@@ -53,7 +53,8 @@ class ODICE(OfflineAlgorithm[ODICELearner, ODICEConfig]):
         cls, table: TransitionTable, settings: ODICEConfig, seeds: Sequence[int], surroundings: Surroundings
     ) -> Self:
         """With rewards scaled so that the episodes' returns span what the settings say."""
-        scale = 1.0 if settings.return_range is None else reward_scale(table, settings.return_range)
+        span = settings.return_range
+        scale = 1.0 if span is None else reward_scale(table, span, only_complete=True)
         return cls(table.changed(reward=scale * table.reward), settings, seeds, surroundings)
 
     def update(self) -> None:

@@ -132,11 +132,16 @@ class OptiDICELearner(Learner):
 
     def settings_of_length(self, epochs: int) -> Mapping[str, Any]:
         """How long the warm-up is."""
-        return {"warm_up_epochs": math.ceil(self.config.warm_up * epochs)}
+        return {"warm_up_epochs": self._warm_up_epochs(epochs)}
 
     def begin_epoch(self, done: int, epochs: int) -> None:
         """Whether the policy is trained in the epoch after `done` of `epochs`."""
-        self.trains_policy = done >= math.ceil(self.config.warm_up * epochs)
+        self.trains_policy = done >= self._warm_up_epochs(epochs)
+
+    def _warm_up_epochs(self, epochs: int) -> int:
+        """Rounded up, but however short the run is, its last epoch trains the policy, unless the share is one."""
+        share = self.config.warm_up
+        return epochs if share == 1.0 else min(math.ceil(share * epochs), epochs - 1)
 
     def update(self, batch: Batch, start_state: Tensor, noise: Tensor) -> None:
         """One update of everything.

@@ -19,8 +19,8 @@ from continuous.model.network import DynamicsConfig
 from continuous.tasks.registry import Family, Task, TransitionMode
 
 RAMBO_DYNAMICS = replace(MOPO_DYNAMICS, learning_rate=3e-4, holdout_share=0.1, patience=11, bounds_weight=0.001)
-"""The published code's, whose fit ends when more than ten looks in a row found no improvement; the learning rate is the
-adversary's, too."""
+"""The published code's but for the bounds on log standard deviations, which are MOPO's; a fit ends when more than ten
+looks in a row found no improvement, and the learning rate is the adversary's, too."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,6 +94,16 @@ def test_a_setting_that_the_user_gives_is_not_said_to_be_reconstructed() -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "released"), [("pen-human-v1", True), ("pen-cloned-v1", True), ("pen-expert-v1", False)]
+)
+def test_mobiles_note_says_where_the_papers_release_has_other_settings(name: str, released: bool) -> None:
+    task, mobile = find_task(name), FACTORIES["mobile"]
+    (note,) = mobile.presets.preset_notes(task, "main", mobile.settings(task, "main"))
+    assert note.startswith(f"OfflineRL-Kit gives no settings of MOBILE for {name}: ")
+    assert note.endswith("; the paper's release has others") is released
+
+
+@pytest.mark.parametrize(
     ("algorithm", "setting", "changed", "both", "one"),
     [
         ("combo", "learner.conservative_weight", 7.0, "h = 5 and beta = 0.5 are", "h = 5 is"),

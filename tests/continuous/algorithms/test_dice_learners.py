@@ -106,6 +106,15 @@ def test_optidices_policy_waits_for_the_warm_up() -> None:
     assert learner.settings_of_length(10) == {"warm_up_epochs": 3}
 
 
+@pytest.mark.parametrize(("share", "epochs", "expected"), [(1 / 6, 1, 0), (0.9, 3, 2), (0.25, 20, 5), (1.0, 3, 3)])
+def test_the_last_epoch_of_a_short_run_trains_optidices_policy(share: float, epochs: int, expected: int) -> None:
+    """Unless the whole run is asked to be warm-up."""
+    learner = OptiDICELearner(*SIZES, OptiDICELearnerConfig(hidden=(12,), policy=POLICY, warm_up=share), SEEDS)
+    assert learner.settings_of_length(epochs) == {"warm_up_epochs": expected}
+    learner.begin_epoch(epochs - 1, epochs)
+    assert learner.trains_policy is (share < 1.0)
+
+
 def test_the_mixtures_density_integrates_to_one() -> None:
     mixture = SquashedMixture(3, 1, (8,), 5, SEEDS)
     raw = torch.linspace(-20.0, 20.0, 4001)[:, None]

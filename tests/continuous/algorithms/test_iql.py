@@ -9,7 +9,7 @@ from continuous.algorithms.iql.iql import IQL, IQLLearner, expectile_loss, rewar
 from continuous.networks.streams import SeedStreams
 from continuous.tasks.find import find_task
 from tests.continuous.algorithms.factories import FACTORIES
-from tests.continuous.algorithms.small_ampl import line_table
+from tests.continuous.algorithms.small_ampl import line_table, surroundings
 from tests.continuous.algorithms.small_model_free import small_config, small_model_free
 
 
@@ -57,6 +57,20 @@ def test_rewards_are_scaled_so_that_returns_span_a_thousand_and_values_are_given
     torch.testing.assert_close(algorithm.table.reward, scale * table.reward)
     torch.testing.assert_close(algorithm.in_reward_units(torch.tensor(scale), torch.tensor(7.0)), torch.tensor(1.0))
     assert reward_scale(table.changed(episode_return=torch.ones(400)), 1000.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "complete", "span"),
+    [("iql", (True, True, False), 98.0), ("o-dice", (True, True, False), 10.0), ("o-dice", (False,) * 3, 98.0)],
+)
+def test_the_episode_that_the_data_cut_off_counts_for_iql_and_not_for_o_dice(
+    name: str, complete: tuple[bool, ...], span: float
+) -> None:
+    """Unless no episode is whole."""
+    of_episode = {"episode_return": torch.tensor([90.0, 100.0, 2.0]), "episode_complete": torch.tensor(complete)}
+    table = line_table(30).changed(**{column: values.repeat_interleave(10) for column, values in of_episode.items()})
+    algorithm = FACTORIES[name].algorithm.on_data(table, small_config(name), (0,), surroundings())
+    torch.testing.assert_close(algorithm.table.reward, 1000.0 / span * table.reward)
 
 
 @pytest.mark.parametrize("name", ["iql", "o-dice"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -168,6 +169,16 @@ def test_episodes_end_at_terminals_and_timeouts_and_the_last_may_be_incomplete()
     ]
     assert episode_returns(data).tolist() == [10.0, 50.0]
     assert start_states(data)[:, 0].tolist() == [0.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("mode", list(TransitionMode))
+def test_transitions_know_their_episodes_return_and_whether_it_is_complete(mode: TransitionMode) -> None:
+    """Also where some of the transitions are selected or other columns are changed."""
+    table = transition_table(flagged([0, 0, 1, 0, 0, 0], [0] * 6), HOPPER, mode)
+    for found in (table, table.changed(reward=-table.reward), table.selected(torch.arange(1, 4))):
+        whole = found.state[:, 0] < 3.0  # the first three rows, which are numbered
+        torch.testing.assert_close(found.episode_complete, whole)
+        torch.testing.assert_close(found.episode_return, torch.where(whole, 30.0, 120.0))
 
 
 @given(flags=flags)
