@@ -185,7 +185,8 @@ class ActorCritic(ValueLearner):
         next_raw = self.policy.sample(next_state, draws.second_noise)[1]
         fake = torch.cat((next_state, next_raw), -1)
         true = torch.cat((second.state, raw_action(second.action)), -1)
-        weight = draws.true_weight * ~first.terminal
+        weighted = self.discriminator.config.weighted
+        weight = draws.true_weight * ~first.terminal if weighted else draws.true_weight
         return (
             Pairs(pair=fake, weight=weight, present=~terminal),
             Pairs(pair=true, weight=weight, present=~terminal),

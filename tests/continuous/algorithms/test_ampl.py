@@ -94,6 +94,24 @@ def test_variants_differ_from_main_in_what_they_are_named_for() -> None:
     assert not configs["no-regularizer"].policy_update.regularized
 
 
+@pytest.mark.parametrize(("variant", "masked"), [("wpr", True), ("kl-dual-wpr", True), ("kl-dual", False)])
+def test_weighted_terms_of_the_regularizer_leave_out_terminal_rows_and_others_do_not(
+    variant: str, masked: bool
+) -> None:
+    table = line_table()
+    table = table.changed(terminal=torch.arange(table.n_transitions) % 2 == 0)
+    algorithm = AMPL(table, small_config(variant), (0, 1), surroundings())
+    algorithm.fit_model(None)
+    assert algorithm._row_weights is not None or not masked
+    if algorithm._row_weights is not None:
+        algorithm._row_weights.fill_(3.0)
+    draws = algorithm.draws()
+    assert 0 < int(draws.true.terminal.sum()) < draws.true.terminal.numel()
+    for pairs in algorithm.learner._pairs(draws):
+        expected = 3.0 * ~draws.true.terminal if masked else torch.ones_like(draws.true.reward)
+        torch.testing.assert_close(pairs.weight, expected, rtol=0.0, atol=0.0)
+
+
 @pytest.mark.parametrize("parts", [(EPOCHS,), (EPOCHS // 2, EPOCHS)])
 def test_the_same_seed_gives_the_same_bytes_at_once_and_in_two_halves(
     whole: Path, tmp_path: Path, parts: Sequence[int]
