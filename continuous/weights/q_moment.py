@@ -75,15 +75,20 @@ class CriticTest:
 
 
 class RewardTest:
-    """The model's sampled reward on both sides: the ablation "reward test function"."""
+    """The model's sampled reward on both sides: the ablation "reward test function".
+
+    It is the reward as it is drawn, whether or not the step leaves the model's bounds; one that is not a number is 0.
+    """
 
     def __init__(self, model: Any, streams: SeedStreams) -> None:
         self._model, self._streams = model, streams
 
     def left(self, state: Tensor, action: Tensor) -> Tensor:
         """The reward that the model draws, [K, B]."""
-        reward: Tensor = self._model.step(state, action, self._streams)[1]
-        return reward
+        shift = self._streams.integers(self._model.config.elites, 1)
+        noise = self._streams.normal(state.shape[1], state.shape[2] + 1)
+        reward: Tensor = self._model.predict(state, action, noise, shift)[1]
+        return reward.where(~reward.isnan(), 0.0)
 
     right = left
 

@@ -7,12 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from continuous.model.ensemble import DynamicsConfig, EnsembleDynamics
 from continuous.networks.streams import SeedStreams
+from continuous.tasks.termination import never, of_next_state
 from continuous.weights.q_moment import (
     CriticTest,
     MomentLoss,
     QMoment,
     QMomentConfig,
+    RewardTest,
     RewardTestConfig,
 )
 from tests.continuous.model.small_table import A, D, LinearPolicy, SmallCritic, small_table
@@ -104,10 +107,11 @@ def test_the_reward_of_the_model_can_be_the_test_function() -> None:
         """Pays the first coordinate of the state."""
 
         calls = 0
+        config = DynamicsConfig()
 
-        def step(self, state: Tensor, action: Tensor, generator: SeedStreams) -> tuple[Tensor, Tensor, Tensor]:
+        def predict(self, state: Tensor, action: Tensor, noise: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
             self.calls += 1
-            return state, state[..., 0], torch.zeros_like(state[..., 0], dtype=torch.bool)
+            return state, state[..., 0]
 
     model = Model()
     config = QMomentConfig(
@@ -120,3 +124,27 @@ def test_the_reward_of_the_model_can_be_the_test_function() -> None:
     torch.testing.assert_close(left, batch.state[..., 0])
     estimator.estimate(TABLE, POLICY, SmallCritic([0]), SeedStreams([0], "weights"))
     assert model.calls == 2 + 3 * 2
+
+
+def test_a_reward_as_the_test_function_is_what_the_model_draws_even_beyond_its_bounds() -> None:
+    """There a step of the model costs the largest reward; what is not a number is 0."""
+    model = EnsembleDynamics(
+        D,
+        A,
+        DynamicsConfig(hidden=8),
+        [0, 1],
+        termination=of_next_state(never),
+        state_bound=torch.full((D,), 1e-6),
+        reward_bound=torch.tensor(7.0),
+    )
+    state, action = TABLE.state[:20].repeat(2, 1, 1), TABLE.action[:20].repeat(2, 1, 1)
+    state[0, 3] = torch.nan
+    streams = SeedStreams([0, 1], "x")
+    shift, noise = streams.integers(5, 1), streams.normal(20, D + 1)
+    drawn = model.predict(state, action, noise, shift)[1]
+    assert (model.step(state, action, SeedStreams([0, 1], "x"))[1][1] == -7.0).all()
+    assert drawn[0, 3].isnan()
+    drawn[0, 3] = 0.0
+    found = RewardTest(model, SeedStreams([0, 1], "x")).left(state, action)
+    torch.testing.assert_close(found, drawn, rtol=0.0, atol=0.0)
+    assert found.abs().max() < 7.0
