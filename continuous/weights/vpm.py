@@ -1,7 +1,8 @@
 """VPM, the variational power method: the weights as the fixed point of a power iteration with small inner problems.
 
 Source: Wen et al. 2020, "Batch Stationary Distribution Estimation"; numbers as in AMPL's released code, which runs 2000
-updates whatever it is asked for.
+updates whatever it is asked for. Two details differ: the released code copies the network after updates 1, 11, 21, ...,
+and its multiplier's step sees the network after the network's own step; here it sees it before.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class VPM(WeightEstimator):
             multiplier_gradient = self.multiplier.gradient(multiplier_objective.sum())
             self.optimizer.step(gradient)
             self.multiplier_optimizer.step(multiplier_gradient)
-            ends = count % self.config.inner_steps == 0  # after update 10, 20, ..., as in the released code
+            ends = count % self.config.inner_steps == 0  # after update 10, 20, ...
             current, previous = self.network.values, self.previous.values
             previous.copy_(torch.where(ends, current, previous))
 

@@ -33,7 +33,7 @@ class DAMOConfig(ModelBasedConfig):
 
     learner: DAMOLearnerConfig
     starts: Starts = Starts.DATA
-    transitions: TransitionMode = TransitionMode.MODEL  # as in OfflineRL-Kit, whose loader DAMO inherits
+    transitions: TransitionMode = TransitionMode.MODEL  # true next states, as OfflineRL-Kit, on which DAMO builds
     dynamics: DynamicsConfig = KIT_DYNAMICS
     schedule: Schedule = field(default_factory=lambda: Schedule(epochs=3000))
 
