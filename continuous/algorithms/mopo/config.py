@@ -148,16 +148,21 @@ def preset_notes(task: Task, variant: str, config: MOPOConfig) -> list[str]:
 
 
 def _kit(config: MOPOConfig, task: Task) -> MOPOConfig:
-    """OfflineRL-Kit's h and lambda, learner, transitions, length, and end of the model's paths."""
-    length = replace(config.schedule, epochs=3000)
+    """OfflineRL-Kit's h and lambda, learner, transitions, length, and end of the model's paths.
+
+    Tasks lqr-... keep main's h, lambda, sizes, length and learning rates.
+    """
     kit = replace(
         config,
         learner=KIT_LEARNER,
-        schedule=length,
         dynamics=replace(config.dynamics, patience=KIT_DYNAMICS.patience),
         transitions=TransitionMode.MODEL,
         largest_state=largest_state(task),
     )
+    if task.family is Family.LINEAR_GAUSSIAN:
+        rate = config.learner.temperature_learning_rate
+        return replace(kit, learner=replace(small_learner(KIT_LEARNER), temperature_learning_rate=rate))
+    kit = replace(kit, schedule=replace(config.schedule, epochs=3000))
     return _with(kit, KIT.get(task.name, _paper_preset(_key(task))))
 
 

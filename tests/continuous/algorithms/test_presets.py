@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 
@@ -11,6 +12,7 @@ import pytest
 
 from continuous.algorithms.config import Schedule
 from continuous.algorithms.damo import config as damo_presets
+from continuous.algorithms.learner import Decay
 from continuous.algorithms.mopo import config as mopo_presets
 from continuous.algorithms.mopo.config import MOPOConfig
 from continuous.model.network import DynamicsConfig, HoldoutCriterion
@@ -162,6 +164,19 @@ def test_constants_of_offline_rl_kit() -> None:
     assert (learner.discount, learner.target_rate) == (0.99, 0.005)
     assert learner.hidden == learner.policy.hidden == (256, 256)
     assert (learner.policy.lowest_log_std, learner.policy.highest_log_std) == (-5.0, 2.0)
+
+
+def test_the_kit_on_a_small_task_has_mains_size_length_and_rates() -> None:
+    main, kit = mopo("lqr-pointmass"), mopo("lqr-pointmass", "kit")
+    assert (kit.schedule, kit.penalty_weight, kit.transitions) == (main.schedule, main.penalty_weight, main.transitions)
+    assert kit.dynamics == replace(main.dynamics, patience=5)
+    learner = replace(
+        main.learner,
+        policy_learning_rate_decay=Decay.COSINE,
+        highest_temperature=1.0,
+        policy=replace(main.learner.policy, lowest_log_std=-5.0),
+    )
+    assert kit == replace(main, learner=learner, dynamics=kit.dynamics)
 
 
 def test_constants_of_damo() -> None:
