@@ -86,8 +86,11 @@ class AMPLConfig(ModelBasedConfig):
         return replace(super().scaled(replace(scale, weight_steps=None)), weights=weights)
 
     def scale_note(self, published: Self) -> str:
-        """How much shorter than published a run is, its retraining included."""
+        """How much shorter than published a run is, its rollouts and its retraining included."""
         line = super().scale_note(published)
+        kept, usual = self.schedule.epochs_in_buffer, published.schedule.epochs_in_buffer
+        if self.schedule.real_fraction < 1.0 and kept < usual:
+            line += f", model transitions of the last {kept:.1f} epochs instead of {usual:.1f}"
         if self.weights is not None:
             line += f", retraining every {self.schedule.retrain_period} epochs"
             if published.weights is not None:
@@ -202,6 +205,19 @@ def _exact_weights(config: AMPLConfig) -> AMPLConfig:
     return replace(config, weights=None, known_weights=KnownWeights.EXACT)
 
 
+def _estimated_by(
+    estimator: type[VPMConfig | GenDICEConfig | DualDICEConfig],
+) -> Callable[[AMPLConfig], AMPLConfig]:
+    """Another estimator with its own rates, networks as large as main's, and no more updates than main's."""
+
+    def change(config: AMPLConfig) -> AMPLConfig:
+        assert config.weights is not None
+        steps = min(estimator.steps, config.weights.steps)
+        return replace(config, weights=estimator(steps=steps, hidden=config.weights.hidden))
+
+    return change
+
+
 def _multi_moment(config: AMPLConfig) -> AMPLConfig:
     """Our own: several test functions at once."""
     assert isinstance(config.weights, QMomentConfig)
@@ -232,7 +248,7 @@ def _released_rollouts(config: AMPLConfig) -> AMPLConfig:
 
 
 def _gaussian_policy(config: AMPLConfig) -> AMPLConfig:
-    return replace(config, policy=GaussianPolicyConfig())
+    return replace(config, policy=GaussianPolicyConfig(hidden=config.policy.hidden))
 
 
 def _no_regularizer(config: AMPLConfig) -> AMPLConfig:
@@ -250,9 +266,9 @@ def _value_discriminator(config: AMPLConfig) -> AMPLConfig:
 VARIANTS: Mapping[str, Callable[[AMPLConfig], AMPLConfig]] = {
     "main": lambda config: config,
     "nw": _without_retraining,
-    "vpm": lambda config: replace(config, weights=VPMConfig()),
-    "gendice": lambda config: replace(config, weights=GenDICEConfig()),
-    "dualdice": lambda config: replace(config, weights=DualDICEConfig()),
+    "vpm": _estimated_by(VPMConfig),
+    "gendice": _estimated_by(GenDICEConfig),
+    "dualdice": _estimated_by(DualDICEConfig),
     "wpr": _weighted_policy,
     "kl-dual-wpr": _linear_weighted_policy,
     "kl-dual": _linear,

@@ -44,13 +44,22 @@ class AMPLSchedule(Schedule):
 
     @property
     def paths(self) -> int:
-        """Paths of one rollout that give as many transitions as the released code's loop collects."""
+        """Paths of one rollout that give as many transitions as the released code's loop collects.
+
+        That is up to h times what it should at least collect: its batches of 2048 starts, which all take h steps, do
+        not shrink with an epoch.
+        """
         return published_paths(self.rollout_length, self.rollout_transitions)
 
     @property
     def buffer_capacity(self) -> int:
         """Model transitions kept: 640,000 in the published runs."""
         return self.starts_per_step * self.steps_per_epoch * self.retained_epochs
+
+    @property
+    def epochs_in_buffer(self) -> float:
+        """Of how many epochs it holds the rollouts, at most `retained_epochs`: see `paths`."""
+        return self.buffer_capacity / (self.rollouts_per_epoch * self.paths * self.rollout_length)
 
     def real_rows(self, epoch: int) -> int:
         """How many rows of a batch come from the data in `epoch`; the others come from the model."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from ampl.errors import InvalidArgumentError
 from ampl.scale import Scale
-from continuous.algorithms.ampl.config import PUBLISHED, VARIANTS, main_config, preset
+from ampl.setting_values import settings_as_json
+from continuous.algorithms.ampl.config import PUBLISHED, VARIANTS, main_config, preset, published_config
 from continuous.algorithms.ampl.discriminator import RegularizerConfig
 from continuous.algorithms.ampl.policy import ImplicitPolicyConfig
 from continuous.algorithms.ampl.update import PolicyUpdateConfig
@@ -87,14 +89,40 @@ def test_scaling_changes_only_counts_and_never_lengthens_an_estimation() -> None
     assert unchanged == vpm
 
 
+ROLLOUTS = ", model transitions of the last 2.7 epochs instead of 4.6"
+
+
 @pytest.mark.parametrize(
-    ("variant", "rest"), [("main", ", retraining every 5 epochs, 500 weight steps instead of 100,000"), ("nw", "")]
+    ("variant", "rest"),
+    [
+        ("main", f"{ROLLOUTS}, retraining every 5 epochs, 500 weight steps instead of 100,000"),
+        ("nw", ROLLOUTS),
+        ("no-rollouts", ", retraining every 5 epochs, 500 weight steps instead of 100,000"),
+    ],
 )
-def test_only_what_is_retrained_is_said_to_be(variant: str, rest: str) -> None:
+def test_only_what_is_retrained_or_rolled_out_is_said_to_be(variant: str, rest: str) -> None:
     task = find_task("maze2d-umaze-v1")
     published = VARIANTS[variant](main_config(task))
     config = published.scaled(Scale(epochs=50, steps_per_epoch=104, weight_steps=500))
     assert config.scale_note(published) == f"scaled: 50 epochs of 104 steps instead of 1000 of 1000{rest}"
+
+
+def leaves(settings: Any, path: str = "") -> dict[str, Any]:
+    """Every setting by its name with dots."""
+    if not isinstance(settings, dict):
+        return {path: settings}
+    return {name: leaf for key, value in settings.items() for name, leaf in leaves(value, f"{path}.{key}").items()}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_on_a_small_task_is_as_small_as_main_and_changes_one_part(variant: str) -> None:
+    task = find_task("lqr-pointmass")
+    main, changed = (leaves(settings_as_json(published_config(task, name))) for name in ("main", variant))
+    hidden = [value for name, value in changed.items() if name.endswith(".hidden")]
+    assert all(value in (64, [64, 64]) for value in hidden)
+    assert changed.get(".weights.steps", 0) <= (1500 if variant == "multi-moment" else 300)
+    parts = {name.split(".")[1] for name in main.keys() | changed.keys() if main.get(name) != changed.get(name)}
+    assert len(parts - {"known_weights"}) == (variant != "main")
 
 
 @pytest.mark.parametrize("config", [PolicyUpdateConfig, RegularizerConfig])
