@@ -13,6 +13,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from ampl.shared_change import SharedChange
+
 _SETTERS = (
     "scipy_openblas_set_num_threads64_",
     "scipy_openblas_set_num_threads",
@@ -21,20 +23,30 @@ _SETTERS = (
 )
 
 
+def _to_one() -> int | None:
+    functions = _openblas()
+    if functions is None:
+        return None
+    set_threads, get_threads = functions
+    before: int = get_threads()
+    set_threads(1)
+    return before
+
+
+def _back(before: int | None) -> None:
+    functions = _openblas()
+    if functions is not None and before is not None:
+        functions[0](before)
+
+
+_one_thread = SharedChange(_to_one, _back)
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Inside, numpy's products use one thread; nothing happens where numpy was built with another library."""
-    functions = _openblas()
-    if functions is None:
+    with _one_thread.made():
         yield
-        return
-    set_threads, get_threads = functions
-    before = get_threads()
-    set_threads(1)
-    try:
-        yield
-    finally:
-        set_threads(before)
 
 
 @cache

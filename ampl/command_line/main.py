@@ -22,6 +22,7 @@ from ampl.processes import limit_spinning
 
 USER_ERROR = 2
 _BROKEN_PIPE = 141
+_SHORT_OF_MEMORY = ("allocate memory", "out of memory")  # of PyTorch's on a CPU and on a GPU
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def _exit_code(words: list[str]) -> int:
     except BrokenPipeError:
         return _BROKEN_PIPE
     except (MemoryError, RuntimeError) as error:  # numpy's and PyTorch's way to say that memory is short
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _SHORT_OF_MEMORY):
             raise
         return _fail(f"error: not enough memory: {error}. Ask for less.", USER_ERROR)
     except OSError as error:  # a full disk, a folder without permission
