@@ -63,7 +63,7 @@ def main() -> int:
                 for file in sorted(options.data.glob("*.hdf5")):
                     shutil.copyfile(file, out / "data" / file.name)
             _save(results, out, options.copy_to)
-        if name == "device" and results["stages"][name]["exit_code"] != 0:
+        if name == "device" and results["stages"].get(name, {}).get("exit_code", 0) != 0:
             print("gpu: error: no usable GPU; --device cpu --quick rehearses on a CPU.", file=sys.stderr)
             return 2
     _watch(results, out, options, environment, end)

@@ -115,7 +115,7 @@ def _cost(runs: Sequence[Run]) -> str:
 def _recorded(run: Run, name: str, episodes: int, *keys: str) -> float | None:
     """A number in a file beside a run, of so many episodes at least; None where there is none."""
     found: Any = _read(run, name)
-    if found.get("episodes", 0) < episodes:
+    if (found.get("episodes") or 0) < episodes:
         return None
     for key in keys:
         found = found[key]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ampl.interfaces import Metrics
 
-_SCORE = "evaluation/score_mean"
+SCORE = "evaluation/score_mean"  # normalized, 0-100; the mean of the episodes of one evaluation
 _LOSSES = 3  # the last ones of a row: an epoch's own stand behind those of the model's fit
 
 
@@ -21,7 +21,7 @@ def headline(rows: Sequence[Metrics], steps_per_second: float) -> str:
         steps_per_second: updates of critics and policy, per seed.
     """
     names = list(rows[0]) if rows else []
-    score = next((name for name in names if name == _SCORE), None)
+    score = next((name for name in names if name == SCORE), None)
     score = score or next((name for name in names if name.startswith("evaluation/return")), None)
     losses = [name for name in names if "loss" in name and not name.startswith("evaluation/")]
     chosen = [name for name in (score, *losses[-_LOSSES:]) if name is not None]

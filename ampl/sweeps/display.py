@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ampl.printing import literal_console, print_note
-from ampl.progress import LINE_SECONDS
+from ampl.progress import LINE_SECONDS, duration
 from ampl.sweeps.job_state import JobState, Phase
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def row(state: JobState) -> tuple[str, str, str, str, str, str]:
         state.phase.value,
         f"{state.epoch}/{state.job.epochs}" if state.epoch else "",
         "" if state.score is None else f"{state.score:.4g}",
-        "" if left is None else _duration(left),
+        "" if left is None else duration(left),
         state.message,
     )
 
@@ -112,8 +112,3 @@ def _nearest(states: Sequence[JobState], count: int) -> list[JobState]:
     order = (Phase.RUNNING, Phase.FAILED, Phase.DIVERGED, Phase.WAITING, Phase.FINISHED)
     chosen = sorted(range(len(states)), key=lambda index: order.index(states[index].phase))[: max(count, 1)]
     return [states[index] for index in sorted(chosen)]
-
-
-def _duration(seconds: float) -> str:
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
-    return f"{seconds:.0f} s" if seconds < 100 else f"{minutes} min" if minutes < 100 else f"{hours} h"

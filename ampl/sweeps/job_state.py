@@ -8,11 +8,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from ampl.errors import AmplError
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import EPOCH, read_metrics
 from ampl.runs.run_directory import Result, Status, read_result
 from ampl.sweeps.plan import Job
 
-_SCORES = ("evaluation/score_mean", "evaluation/return_mean", "return")
+_SCORES = (SCORE, "evaluation/return_mean", "return")
 _ERROR = "ampl: error: "  # how the line begins that a training ends with
 
 

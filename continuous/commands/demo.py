@@ -13,6 +13,7 @@ from ampl.printing import print_line
 from ampl.processes import available_cores, map_in_processes
 from ampl.progress import progress
 from ampl.randomness import stream
+from ampl.runs.headline import SCORE
 from ampl.scale import Scale
 from ampl.training import train
 from continuous.algorithms.ampl.ampl import AMPL
@@ -59,7 +60,7 @@ def _learn(task: tuple[str, Path]) -> str:
     algorithm, out = task
     with redirect_stderr(io.StringIO()):
         (seed,) = ampl.train(algorithm, _LEARNED, out=out, resume=True, certificates_every=4)  # and of the last ten
-    score = seed.result.metrics.get("evaluation/score_mean")
+    score = seed.result.metrics.get(SCORE)
     if score is None:
         return f"stopped: {seed.result.message}"
     return f"{score:.0f} % of the way from the behavior policy's return to the optimum"
@@ -104,7 +105,7 @@ def _trained_scores(task: Task, path: Path, out: Path) -> list[tuple[str, str]]:
         config = published.scaled(_SCALE)
         algorithm = assemble(AMPL, task, published, config, [0], path=path)
         (seed,) = train(algorithm, task=task.name, variant=variant, epochs=config.schedule.epochs, out=out, resume=True)
-        score = seed.result.metrics.get("evaluation/score_mean")
+        score = seed.result.metrics.get(SCORE)
         outcome = (
             f"stopped: {seed.result.message}" if score is None else f"{score:.1f}, {config.schedule.epochs} epochs"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ampl.errors import InvalidFileError
+from ampl.errors import InvalidArgumentError, InvalidFileError
 from continuous.data.alignment import describe_alignment, measure_alignment, shifted_actions
 from continuous.data.d4rl_data import D4RLData, Provenance
 from continuous.data.d4rl_file import read_d4rl, read_provenance
@@ -38,10 +38,15 @@ def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
 
     Raises:
         InvalidFileError: it cannot be read as a dataset at all.
+        InvalidArgumentError: a task is given for a Minari dataset.
     """
-    if str(path).startswith(MINARI):
-        return _judge(path, read_own(str(path), None), None, None)
-    if path.is_dir():
+    if str(path).startswith(MINARI) or path.is_dir():
+        if task is not None:
+            raise InvalidArgumentError(
+                f"--task is given, but {path} is a Minari dataset, of no task of D4RL; leave it out."
+            )
+        if not path.is_dir():
+            return _judge(path, read_own(str(path), None), None, None)
         from continuous.data.minari_data import read_minari
 
         return _judge(path, read_minari(path), None, None)

@@ -2,10 +2,9 @@
 
 Minari stores one more observation than actions in each episode, so nothing has to be dropped. Its environments differ
 from D4RL's, equal names or not: the maze has other coordinates, goals and radii, and the `mujoco` sets come from other
-policies. PointMaze and other goal environments have dict observations; their part "observation" is the state, and the
-goal can be appended, or all parts are joined as `gymnasium.spaces.flatten` does. The optional package `minari` tells
-the spaces and the episodes; the arrays are read as those of any other HDF5 file, under the same guards. Source: Minari
-0.5's storage layout.
+policies. PointMaze and other goal environments have dict observations, whose parts are joined as
+`gymnasium.spaces.flatten` does. The optional package `minari` tells the spaces and the episodes; the arrays are read as
+those of any other HDF5 file, under the same guards. Source: Minari 0.5's storage layout.
 """
 
 from __future__ import annotations
@@ -24,18 +23,14 @@ from continuous.data.d4rl_data import D4RLData, Floats
 from continuous.data.file_guard import check_unpacked
 from continuous.data.hdf5_arrays import find_datasets, find_group, open_hdf5, read_array, unpacked_size
 
-STATE_KEY = "observation"
-GOAL_KEY = "desired_goal"
 _KEPT = ("ref_min_score", "ref_max_score", "env_spec", "eval_env_spec")  # of the metadata
 
 
-def read_minari(dataset: str | Path, *, append_goal: bool = False, whole: bool = False) -> D4RLData:
+def read_minari(dataset: str | Path) -> D4RLData:
     """A local Minari dataset as N rows, episodes one after the other.
 
     Args:
         dataset: its id ("D4RL/pointmaze/umaze-v2"), or its folder.
-        append_goal: put the desired goal behind the state where observations have one.
-        whole: take every part of dict observations instead.
 
     Raises:
         MissingPackageError: `minari` is not installed.
@@ -48,7 +43,7 @@ def read_minari(dataset: str | Path, *, append_goal: bool = False, whole: bool =
         if not 0 <= metadata["total_episodes"] <= len(file):
             raise InvalidFileError(f"{path} has {len(file)} episodes, not the {metadata['total_episodes']} announced.")
         source = _open(place, dataset)
-        parts = _observation_parts(source, dataset, append_goal, whole)
+        parts = dict(_leaves(source.observation_space, "observations"))
         _check_spaces(source, parts, dataset)
         sizes = {key: part.shape[0] for key, part in parts.items()}
         action_size = source.action_space.shape[0]
@@ -111,27 +106,8 @@ def _open(place: Path, dataset: str | Path) -> Any:
         raise InvalidFileError(f"Minari dataset {dataset} cannot be read ({type(error).__name__}: {why}).") from error
 
 
-def _observation_parts(source: Any, dataset: str | Path, append_goal: bool, whole: bool) -> dict[str, Any]:
-    """The spaces that make up an observation, by the keys of their arrays."""
-    from gymnasium.spaces import Dict
-
-    space = source.observation_space
-    if not isinstance(space, Dict):
-        if append_goal:
-            raise InvalidFileError(f"Minari dataset {dataset} has no goals in its observations; load it without them.")
-        return {"observations": space}
-    if whole:
-        return dict(_leaves(space, "observations"))
-    keys = [STATE_KEY, GOAL_KEY] if append_goal else [STATE_KEY]
-    for key in keys:
-        if key not in space.spaces:
-            raise InvalidFileError(
-                f"Minari dataset {dataset} has observations {sorted(space.spaces)}; expected '{key}'."
-            )
-    return {f"observations/{key}": space.spaces[key] for key in keys}
-
-
 def _leaves(space: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """The spaces that make up an observation, by the keys of their arrays."""
     from gymnasium.spaces import Dict
 
     if isinstance(space, Dict):

@@ -80,7 +80,7 @@ def _read(data: str, place: Path, stamp: tuple[int, int], episode_limit: int | N
     if data.startswith(MINARI):
         from continuous.data.minari_data import read_minari
 
-        found = read_minari(data.removeprefix(MINARI), whole=True)
+        found = read_minari(data.removeprefix(MINARI))
         return replace(found, sha256=file_sha256(place))
     found = read_d4rl(place, episode_limit=episode_limit)
     return replace(found, sha256=file_sha256(place), provenance=read_provenance(place))

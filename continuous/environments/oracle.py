@@ -8,9 +8,8 @@ Ant's largest difference; the others' was 3e-12.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import mujoco
@@ -18,6 +17,7 @@ import numpy as np
 
 from ampl.errors import InvalidShapeError, check_at_least
 from ampl.processes import available_cores
+from ampl.shared_change import SharedChange
 from continuous.environments.robot import Flags, Floats, Robot, Snapshot
 
 LARGEST = 100.0  # m, rad, m/s, rad/s: several times what the robots reach
@@ -86,7 +86,7 @@ class Oracle:
     def _step(self, snapshot: Snapshot, control: Floats) -> Flags:
         """Moves states in place, split evenly over the threads; returns which of them MuJoCo could move."""
         parts = np.array_split(np.arange(len(control)), len(self._data))
-        with _without_warnings():
+        with _without_warnings.made():
             if len(parts) == 1:
                 return self._step_part(self._data[0], parts[0], snapshot, control)
             with ThreadPoolExecutor(len(parts)) as pool:
@@ -114,12 +114,11 @@ def _plausible(observations: Floats) -> Flags:
     return np.asarray((np.abs(observations) <= LARGEST).all(axis=1))  # false where not a number
 
 
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Steps that diverge are in the answers; MuJoCo's own handler would write each to a file in the current folder."""
-    earlier = mujoco.get_mju_user_warning()
+def _silence() -> Callable[[str], None] | None:
+    earlier: Callable[[str], None] | None = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda message: None)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(earlier)
+    return earlier
+
+
+_without_warnings = SharedChange(_silence, mujoco.set_mju_user_warning)
+"""Steps that diverge are in the answers; MuJoCo's own handler would write each to a file in the current folder."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ampl.blas_threads import one_blas_thread
 from ampl.errors import InvalidShapeError, check_at_least, check_fraction
 from ampl.randomness import stream
+from ampl.runs.headline import SCORE
 from ampl.statistics import spread
 from continuous.environments.registry import kept_simulator
 from continuous.environments.robot import Flags, Floats
@@ -62,7 +63,7 @@ class Evaluation:
         if discounted:
             metrics["evaluation/discounted_return_mean"] = float(self.discounted_returns.mean())
         if task is not None and task.has_scores:
-            metrics["evaluation/score_mean"] = normalize_score(task, mean)
+            metrics[SCORE] = normalize_score(task, mean)
             metrics["evaluation/score_spread"] = normalize_spread(task, deviation)
         return metrics
 
@@ -71,7 +72,7 @@ class Evaluator:
     """Runs policies in one task.
 
     Args:
-        simulator: of the task, from `simulators.registry`; closed with the evaluator in a `with` statement.
+        simulator: of the task (`continuous.environments.registry`); closed with the evaluator in a `with` statement.
         episodes: E, for each seed.
         discount: gamma of `Evaluation.discounted_returns`.
 

@@ -120,6 +120,11 @@ class _Frames:
         try:
             picture: Any = self._environment.render()
         except (mujoco.FatalError, ImportError, AttributeError, RuntimeError) as error:
+            of_mujoco = hasattr(self._environment.unwrapped, "mujoco_renderer")
+            if not of_mujoco and not isinstance(error, mujoco.FatalError | ImportError):
+                raise InvalidArgumentError(
+                    f"the environment cannot be drawn ({type(error).__name__}: {error})."
+                ) from error
             _silence_viewer(error)
             raise InvalidArgumentError(
                 "MuJoCo finds no OpenGL to render with; set MUJOCO_GL=egl or MUJOCO_GL=osmesa and start again."

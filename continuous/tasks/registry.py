@@ -16,7 +16,6 @@ from typing import Any
 
 URL_PREFIX = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 GYM_MUJOCO_DATASETS = ("random", "medium", "medium-replay", "medium-expert", "expert", "full-replay")
-MAZE2D_DATASETS = ("sparse", "dense")
 ADROIT_DATASETS = ("human", "cloned", "expert")
 _V0_FILES = {"medium-replay": "mixed"}  # as the files call it
 ANT_ANGLES = (30, 45, 60, 90)  # degrees to the x axis

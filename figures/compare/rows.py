@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ampl.runs.headline import SCORE
 from ampl.setting_values import value_text
 from ampl.statistics import Scores
-from figures.inputs.runs import SCORE, SCORE_WINDOW, Ending, Run
+from figures.inputs.runs import SCORE_WINDOW, Ending, Run
 from figures.inputs.scores import Cell, distinct
 
 _ABSENT = "absent"  # a setting that runs of another version do not have

@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
+from ampl.evaluation_schedule import LAST
 from ampl.files import read_json
+from ampl.runs.headline import SCORE
 from ampl.runs.kept_weights import SUMMARY, kept_weights
 from ampl.runs.metrics_table import EPOCH, Curve, read_curves
 from ampl.runs.run_identity import flat_settings, recorded_settings
@@ -29,9 +31,8 @@ from ampl.settings import variant_folder, variant_label
 
 logger = logging.getLogger(__name__)
 
-SCORE = "evaluation/score_mean"  # normalized, 0-100; the mean of the episodes of one evaluation
 RETURN = "evaluation/return_mean"  # the same undiscounted, in the task's reward units; exact on finite MDPs
-SCORE_WINDOW = 10  # evaluations that a run's score is the mean of; the paper logs several windows and names none
+SCORE_WINDOW = LAST  # evaluations that a run's score is the mean of; the paper logs several windows and names none
 UNKNOWN = "unknown"
 
 _T = TypeVar("_T")

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
+from ampl.runs.headline import SCORE
 from ampl.statistics import over_seeds
 from figures.inputs.names import ALGORITHM, MAIN, train_command
-from figures.inputs.runs import SCORE, SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
+from figures.inputs.runs import SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
 from figures.inputs.table import Value
 
 SPREAD_NOTE = "± is the standard deviation over seeds (divisor n - 1 for ours), left out for a single seed."

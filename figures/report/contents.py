@@ -21,11 +21,12 @@ from typing import TypeVar
 from matplotlib.figure import Figure
 
 from ampl.errors import AmplError, InvalidFileError
+from ampl.runs.headline import SCORE
 from figures.compare.results import compare
 from figures.compare.tables import tables as comparison_tables
 from figures.drawing.render import render
 from figures.drawing.style import CaptionedFigure
-from figures.inputs.runs import RETURN, SCORE, check_is_folder, find_all_runs
+from figures.inputs.runs import RETURN, check_is_folder, find_all_runs
 from figures.inputs.table import Table
 from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns, Product, TableFromRuns
 from figures.report.facts import caution, claim_table, facts, find_claims, run_table, settings_table

@@ -165,7 +165,7 @@ def claim_table(folder: Path) -> Table:
     ]
     surprises = sum(record.verdict is not record.expected for record in records)
     notes = (
-        f"From {path}: {len(records)} claims on up to {max(record.cases for record in records):,} finite MDPs each; "
+        f"From {path}: {len(records)} claims on up to {max(record.cases for record in records):,} cases each; "
         f"{surprises or 'none'} with another verdict than theory gives.",
         _WORST,
         _CONDITIONAL,

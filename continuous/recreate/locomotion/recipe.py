@@ -183,7 +183,12 @@ def _make_medium_replay(task: Task, options: MakeOptions) -> tuple[D4RLData, Pro
     run = find_training(task.name, [task.robot], options, Level.MEDIUM if options.steps is None else None)
     if options.steps is not None:
         return _first_steps(task, options, run, options.steps)
-    _, about = load_policy(run.folder / policy_file_name(task.robot, Level.MEDIUM))
+    policy = run.folder / policy_file_name(task.robot, Level.MEDIUM)
+    _, about = load_policy(policy)
+    if not {"evaluation", "command"} <= about.keys():
+        raise InvalidFileError(
+            f"{policy} does not say when it became medium; take the first steps of the training with --steps."
+        )
     if not about.get("reached"):
         found, target = about["evaluation"]["return_mean"], LEVEL_RETURNS[task.robot][Level.MEDIUM]
         raise InvalidFileError(
@@ -238,7 +243,7 @@ def _find_policy(task: Task, options: MakeOptions) -> tuple[SquashedGaussian, di
 
 
 def _policy_note(path: Path, about: Mapping[str, Any]) -> str:
-    if "evaluation" not in about:
+    if not {"evaluation", "seed", "level_return"} <= about.keys():
         return f"sampled actions of {path.name}"
     found = about["evaluation"]
     return (

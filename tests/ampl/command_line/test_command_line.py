@@ -177,6 +177,18 @@ def test_train_says_that_a_run_was_scaled(
     assert main([*arguments[:-2], "--steps-per-epoch", "20", "--epochs", "3", "--resume"]) == 0
 
 
+@pytest.mark.parametrize("words", ["CUDA out of memory. Tried to allocate 2 GiB", "can't allocate memory: 8 bytes"])
+def test_too_little_memory_is_one_line(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def play(self: Play) -> int:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(Play, "run", play)
+    assert main(["play"]) == 2
+    assert capsys.readouterr().err == f"ampl: error: not enough memory: {words}. Ask for less.\n"
+
+
 def test_train_ends_with_1_if_a_seed_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FACTORY, "build", lambda *_: FakeAlgorithm([0, 1], diverging={0: 2}))
     assert main(["train", "fake", "maze-small", "--seeds", "0,1", "--out", str(tmp_path)]) == 1

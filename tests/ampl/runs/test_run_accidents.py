@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from ampl.errors import InvalidFileError
+from ampl.errors import ExistingRunError, InvalidFileError
 from ampl.evaluation_schedule import EvaluationRequest
+from ampl.file_lock import FolderLock
 from ampl.interfaces import Evaluation
+from ampl.runs import run_directory
 from ampl.runs.checkpoints import Checkpoint, is_whole, read_checkpoint, write_checkpoint
 from ampl.runs.event_file import EventFile
 from ampl.runs.metrics_table import read_metrics
@@ -170,3 +172,21 @@ def test_a_pipe_as_configuration_is_refused(tmp_path: Path, caplog: pytest.LogCa
     os.mkfifo(directory(tmp_path) / "config.json")
     with pytest.raises(InvalidFileError, match="a pipe"):
         run(tmp_path, 1)
+
+
+def test_a_run_that_appears_while_its_folder_is_locked_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path / "other", 2)
+
+    class Late(FolderLock):
+        def __init__(self, folder: Path) -> None:
+            shutil.copytree(directory(tmp_path / "other"), folder, dirs_exist_ok=True)
+            super().__init__(folder)
+
+    monkeypatch.setattr(run_directory, "FolderLock", Late)
+    with pytest.raises(ExistingRunError, match="already holds a run"):
+        run(tmp_path, 1)
+    assert (directory(tmp_path) / "result.json").read_bytes() == (
+        directory(tmp_path / "other") / "result.json"
+    ).read_bytes()

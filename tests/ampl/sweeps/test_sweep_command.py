@@ -39,6 +39,7 @@ def wait_for(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert happened()
 
 
 def recorded(run: Path) -> int:

@@ -97,12 +97,11 @@ def test_a_dataset_is_found_by_its_folder(root: Path) -> None:
     assert read_minari(root / "test" / "vectors-v0").n_rows == sum(LENGTHS)
 
 
-def test_goal_observations_give_the_state_with_or_without_the_goal() -> None:
+def test_the_parts_of_goal_observations_are_joined_by_name() -> None:
     create("test/goals-v0", GOALS, goals)
-    assert read_minari("test/goals-v0").observations.shape == (11, 4)
-    with_goal = read_minari("test/goals-v0", append_goal=True).observations
-    assert with_goal.shape == (11, 6)
-    assert (with_goal[:, 4:] == 7.0).all()
+    found = read_minari("test/goals-v0").observations
+    assert found.shape == (11, 8)  # achieved goal, desired goal, observation
+    assert (found[:, 2:4] == 7.0).all()
 
 
 def test_the_goal_observations_of_point_maze_itself() -> None:
@@ -114,38 +113,25 @@ def test_the_goal_observations_of_point_maze_itself() -> None:
         spaces = environment.observation_space, environment.action_space
     create("test/maze-v0", spaces[0], lambda rng, rows: columns, spaces[1], lengths=(5,))
     data = read_minari("test/maze-v0")
-    np.testing.assert_array_equal(data.observations, columns["observation"][:5].astype(np.float32))
+    joined = [gymnasium.spaces.flatten(spaces[0], state) for state in seen[:5]]
+    np.testing.assert_array_equal(data.observations, np.array(joined, dtype=np.float32))
 
 
 @pytest.mark.parametrize(
-    ("observations", "observe", "actions", "append_goal", "words"),
+    ("observations", "observe", "actions", "words"),
     [
-        (box(3), vectors, Discrete(3), False, "actions in Discrete"),
-        (box(3), vectors, None, True, "no goals"),
-        (
-            Dict({"state": box(3)}),
-            lambda rng, rows: {"state": vectors(rng, rows)},
-            None,
-            False,
-            "expected 'observation'",
-        ),
-        (
-            Box(0, 255, (3,), np.uint8),
-            lambda rng, rows: np.zeros((rows, 3), np.uint8),
-            None,
-            False,
-            "vectors of floats",
-        ),
-        (Box(-1, 1, (3, 3)), lambda rng, rows: np.zeros((rows, 3, 3), np.float32), None, False, "vectors of floats"),
-        (box(3), lambda rng, rows: np.full((rows, 3), np.nan), None, False, "not finite"),
+        (box(3), vectors, Discrete(3), "actions in Discrete"),
+        (Box(0, 255, (3,), np.uint8), lambda rng, rows: np.zeros((rows, 3), np.uint8), None, "vectors of floats"),
+        (Box(-1, 1, (3, 3)), lambda rng, rows: np.zeros((rows, 3, 3), np.float32), None, "vectors of floats"),
+        (box(3), lambda rng, rows: np.full((rows, 3), np.nan), None, "not finite"),
     ],
 )
 def test_what_is_not_vectors_of_finite_floats_is_refused(
-    observations: Any, observe: Any, actions: Any, append_goal: bool, words: str
+    observations: Any, observe: Any, actions: Any, words: str
 ) -> None:
     create("test/odd-v0", observations, observe, actions)
     with pytest.raises(InvalidFileError, match=words):
-        read_minari("test/odd-v0", append_goal=append_goal)
+        read_minari("test/odd-v0")
 
 
 def test_a_dataset_that_is_not_there_names_the_command() -> None:

@@ -66,3 +66,14 @@ def test_without_opengl_the_error_says_what_to_set(tmp_path: Path, monkeypatch: 
     gc.collect()
     assert not complaints
     assert not list(tmp_path.iterdir())
+
+
+def test_an_environment_that_cannot_draw_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = environment_for(find_task("maze2d-umaze-v1"), render_mode="rgb_array")
+
+    def fail(*_: object) -> np.ndarray:
+        raise AttributeError("no brush")
+
+    monkeypatch.setattr(type(environment.unwrapped), "render", fail)
+    with pytest.raises(InvalidArgumentError, match=r"cannot be drawn \(AttributeError: no brush\)"):
+        record_video(tmp_path / "film.gif", environment, uniform_policy(2), 0)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampl.files import write_npz
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import MetricsTable
-from figures.inputs.runs import SCORE
 from figures.training.damo_runs import TRUTH, VALUE
 from tests.figures.inputs.synthetic_runs import SETTINGS, write_run
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import Curve, MetricsTable
 from figures.drawing.seed_curves import draw_seeds
-from figures.inputs.runs import RETURN, SCORE, find_runs, recent
+from figures.inputs.runs import RETURN, find_runs, recent
 from figures.training.damo_runs import TRUTH, VALUE, find_seeds
 from tests.figures.inputs.synthetic_runs import write_run
 from tests.figures.training.damo_runs import HOPPER, write_damo_run

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import MetricsTable
-from figures.inputs.runs import SCORE
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
 from tests.figures.inputs.synthetic_runs import write_run
 

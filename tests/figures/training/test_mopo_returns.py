@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from ampl.errors import InvalidFileError
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import MetricsTable
-from figures.inputs.runs import RETURN, SCORE, find_runs
+from figures.inputs.runs import RETURN, find_runs
 from figures.inputs.table import Table
 from figures.training.mopo_returns import ABLATION_TASKS, METHODS, MOPO_TABLE_2, MOPO_TABLE_3, mopo_table2, mopo_table3
 from figures.training.mopo_tables import mopo_table1
