@@ -65,7 +65,7 @@ def _drift(index: int, generator: np.random.Generator) -> Parts:
     With pi = pi_b the policy part of D_pi is zero. Under s' = s + noise the mean of s_t moves by t times the shift and
     its variance grows like t, so the last state says as much about the shift as the whole path: nothing is lost in the
     data processing that the proof uses. Near discount 0 only the first step counts, and the reward's flank is put where
-    half of the sharp bound is met up to the factor exp(-1/2), the most that a bell-shaped reward can reach.
+    half of the sharp bound is met up to the factor exp(-1/2), the most that a small shift can reach with such a reward.
     """
     discount = (0.01, *DISCOUNTS[1:])[index % len(DISCOUNTS)]
     decay = float(generator.choice([0.0, 1.0])) if index >= len(DISCOUNTS) else 1.0

@@ -42,7 +42,7 @@ VARIANTS = {
 class MOPOConfig(OfflineConfig):
     """Hyperparameters of tabular MOPO."""
 
-    penalty_share: float = 0.1  # lambda as a share of discount * c; 1 is what the guarantee needs
+    penalty_share: float = 0.1  # lambda as a share of discount * c, c of the model's best policy; below the guarantee's
     n_members: int = 7  # of the ensemble, as in the paper
     temperature: float = 0.02  # of the policy, in units of the largest advantage
 

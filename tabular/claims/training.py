@@ -155,7 +155,7 @@ CLAIMS = (
         relation=Relation.BELOW,
         measure=_weighting_helps,
         expected=Verdict.HOLDS_WITH_CONDITION,
-        condition="a tied model class, and pairs that share a row differ in both dynamics and weights",
+        condition="a tied model class in which the weighted and the plain fit differ where π goes",
         tolerance=1e-12,
     ),
 )

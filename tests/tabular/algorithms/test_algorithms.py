@@ -116,7 +116,7 @@ def test_mopo_without_penalty_solves_the_model(tmp_path: Path) -> None:
     assert in_model == pytest.approx(expected_return(model, optimal_policy(model)), abs=1e-6)
 
 
-def test_mopos_true_penalty_gives_a_lower_bound_at_the_full_coefficient(tmp_path: Path) -> None:
+def test_mopos_true_penalty_gives_a_lower_bound_at_twice_the_models_coefficient(tmp_path: Path) -> None:
     algorithm = MOPO.make(small_mdp(), [0], MOPOConfig(penalty_share=2.0), "true-penalty")
     run = train(algorithm, task="t", variant="v", epochs=5, out=tmp_path)[0]
     columns = read_metrics(run.path / "metrics.csv")
