@@ -119,7 +119,7 @@ def test_claims_stand_with_verdict_cases_and_worst_and_a_surprise_is_marked(writ
         *("occupancy-flow", "holds", "1,234", "0.25", "AMPL, Eq. 1"),
         *("theorem1-printed", "fails as printed (expected: holds)", "1,234", "1.88", "AMPL, Eq. 1"),
     ]
-    assert "2 claims on up to 1,234 finite MDPs each; 1 with another verdict than theory gives." in page.text
+    assert "2 claims on up to 1,234 cases each; 1 with another verdict than theory gives." in page.text
 
 
 def test_the_page_needs_nothing_from_elsewhere(written: Path) -> None:
