@@ -16,6 +16,18 @@ from ampl.files import SIGNATURE, check_replaceable, write_text
 from ampl.printing import one_line, print_note
 
 _USAGE = "usage: python -m ampl.claims.page CLAIMS.json PAGE.md"
+_LEGEND = [
+    "*worst* is, over all cases, the largest ratio left/right of an inequality (above 1: contradicted; 1e+12: right is",
+    "not positive) or the largest difference of an equality's sides, divided by the larger side where that exceeds 1.",
+    "Where a claim says that a value of either sign is at least another, and does not name its sides, left is 1 and",
+    "right is 1 plus the first less the second, in a unit of the case's own (r_max + α, say).",
+    "",
+    "*cases* are all that were decided, those included where an inequality says nothing because its right side is",
+    "infinite, as D_π can be; `ampl verify` prints how many these are.",
+    "",
+    "The statements of CQL, COMBO, MOReL, RAMBO, OptiDICE and AlgaeDICE are given as remembered, for no copy of these",
+    "papers was at hand: *as printed* means, of theirs, as written here.",
+]
 
 
 def claims_markdown(records: Sequence[ClaimRecord], claims: Mapping[str, Claim]) -> str:
@@ -51,8 +63,7 @@ def claims_markdown(records: Sequence[ClaimRecord], claims: Mapping[str, Claim])
             "",
             "## All claims",
             "",
-            "*worst* is the largest left/right ratio of an inequality (above 1: contradicted) or the largest relative",
-            "difference of an equality, over all cases.",
+            *_LEGEND,
             "",
             "| claim | statement | source | on | verdict | worst | cases |",
             "|---|---|---|---|---|---|---|",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ampl.claims.cases import CaseSpec, find_cases
+from ampl.claims.cases import CaseSource, CaseSpec, find_cases
 from ampl.claims.claim import Claim, Measurement, Size, Tally, Undecided
 from ampl.claims.record import ClaimRecord
 from ampl.claims.registry import find_claims
@@ -141,18 +141,21 @@ def _chunks(specs: Sequence[CaseSpec]) -> Iterator[tuple[int, int]]:
 def _measure_chunk(task: tuple[Path | None, tuple[str, ...], int, tuple[CaseSpec, ...]]) -> Tallies:
     file, names, start, specs = task
     claims: Mapping[str, Claim] = {name: find_claims(file)[name] for name in names}
+    sources = {kind: find_cases(kind) for kind in {spec.kind for spec in specs}}  # a look-up takes longer than a case
     tallies: Tallies = {name: Tally() for name in names}
     for offset, spec in enumerate(specs):
-        for name, (measurement, size) in _assessed(claims, spec).items():
+        for name, (measurement, size) in _assessed(claims, spec, sources[spec.kind]).items():
             tallies[name] = tallies[name].add(claims[name], measurement, start + offset, size)
     return tallies
 
 
-def _assessed(claims: Mapping[str, Claim], spec: CaseSpec) -> dict[str, tuple[Measurement | Undecided, Size]]:
+def _assessed(
+    claims: Mapping[str, Claim], spec: CaseSpec, source: CaseSource
+) -> dict[str, tuple[Measurement | Undecided, Size]]:
     """What the case says about each claim that applies to it."""
     applicable = {name: claim for name, claim in claims.items() if claim.kind == spec.kind}
     try:
-        case = find_cases(spec.kind).build(spec)
+        case = source.build(spec)
     except AmplError as error:  # of finite MDPs: their policies come from an optimal one
         return {name: (Undecided(reason=str(error)), ()) for name in applicable}
     found = {name: claim.assess(case) for name, claim in applicable.items()}

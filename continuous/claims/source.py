@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ampl.claims.cases import CaseSpec
 from ampl.claims.claim import Claim
 from continuous.claims.case import Case, load_case, save_case
-from continuous.claims.families import build_case
+from continuous.claims.families import N_WIDE, build_case
 
 
 class LinearGaussianCases:
@@ -23,7 +23,7 @@ class LinearGaussianCases:
     def specs(self, *, seed: int, quick: bool, count: int | None) -> list[CaseSpec]:
         """Random problems and each adversarial family; `count` is of the random ones."""
         n_random, n_each = (120, 20) if quick else (2000, 250)
-        families = [("drift", n_each), ("runaway", n_each), ("scalar", n_each), ("exact", n_each)]
+        families = [("drift", n_each), ("wide", N_WIDE), ("runaway", n_each), ("scalar", n_each), ("exact", n_each)]
         return [
             CaseSpec(family=name, index=index, seed=seed, kind="continuous")
             for name, number in [*families, ("random", count or n_random)]

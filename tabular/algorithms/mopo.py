@@ -6,8 +6,9 @@ for the deep components:
 
 - u, as `VARIANTS` says. In the mean the L1 error of n-sample frequencies is at most the u of main, which does not see
   what the tied class cannot represent; that of true-penalty is admissible.
-- lambda: a share of discount * c, c half the range of the optimal values in the model. Section 4's guarantee needs the
-  whole of it and an admissible u.
+- lambda: a share of discount * c, c half the range of the optimal values in the model, which is known without the
+  truth. Section 4's guarantee needs an admissible u and a c that serves the true values of every policy, as
+  r_max / (1 - discount) does; c may be smaller than that, and then the guarantee is not given at any share up to 1.
 - policy: one step of exact soft policy iteration an epoch, the limit of SAC at a small temperature.
 """
 
@@ -42,7 +43,7 @@ VARIANTS = {
 class MOPOConfig(OfflineConfig):
     """Hyperparameters of tabular MOPO."""
 
-    penalty_share: float = 0.1  # lambda as a share of discount * c, c of the model's best policy; below the guarantee's
+    penalty_share: float = 0.1  # lambda as a share of discount * c, c half the range of the model's optimal values
     n_members: int = 7  # of the ensemble, as in the paper
     temperature: float = 0.02  # of the policy, in units of the largest advantage
 

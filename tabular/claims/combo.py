@@ -77,18 +77,19 @@ def _mixed(case: Case) -> _Mixed:
     )
 
 
-def _proposition_41(drawn: _Mixed) -> Measurement | None:
-    """At ten times the beta that could be needed: the estimate is J in the mixed dynamics - beta * mean penalty."""
+def _proposition_41(drawn: _Mixed) -> Measurement:
+    """At ten times the beta that could be needed: the estimate is J in the mixed dynamics - beta * mean penalty.
+
+    Where the mean penalty is zero, as for pi = pi_b, beta changes nothing, and the one drawn for the case is taken.
+    """
     mixed, ratio = drawn.parts(drawn.model, drawn.real_fraction)
     mean_penalty = float(np.vdot(occupancy(mixed, drawn.case.policy), ratio))
-    if abs(mean_penalty) < _NO_PENALTY:
-        return None
     without = expected_return(mixed, drawn.case.policy)
     missing = abs(without - drawn.case.expected_return) + 0.1 * drawn.mdp.reward_bound
-    beta = 10.0 * missing / abs(mean_penalty)
+    beta = 10.0 * missing / abs(mean_penalty) if abs(mean_penalty) > _NO_PENALTY else drawn.beta
     estimate = drawn.estimate(mixed, ratio, beta)
     scale = missing + drawn.mdp.reward_bound
-    found = at_least(drawn.case.expected_return, estimate, max(scale, 1e-3), mean_penalty > 0.0)
+    found = at_least(drawn.case.expected_return, estimate, max(scale, 1e-3), mean_penalty > _NO_PENALTY)
     return replace(found, settings=f"f = {drawn.real_fraction:g}, β = {beta:.3g}")
 
 

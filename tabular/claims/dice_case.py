@@ -1,5 +1,7 @@
 """A case as the claims of OptiDICE and AlgaeDICE see it: with alpha and f.  Source: theory.md, section 6.
 
+The papers' statements are given as remembered: no copy of the papers was at hand.
+
 The data are the behavior policy's occupancy; alpha, from 0.01 to 10 times the rewards' scale, and f are drawn for each
 case. Values of either sign are compared in units of r_max + alpha.
 """
@@ -17,7 +19,7 @@ from tabular.dice.regularized_return import DualMinimum, RegularizedReturn
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats, StateValue
 
-FIRST_ORDER = 1e-4  # tolerance of weights and gradients, which are as good as the square root of the duality gap
+FIRST_ORDER = 1e-4  # tolerance of weights, which are as good as the square root of the duality gap
 _KINDS: tuple[Divergence, ...] = (ChiSquared(), KullbackLeibler(), SoftChiSquared())
 
 

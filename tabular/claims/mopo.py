@@ -246,7 +246,8 @@ CLAIMS = (
     Claim(
         name="mopo-theorem44",
         source="MOPO, Theorem 4.4",
-        statement="J(π̂,P*) >= sup_π {J(π,P*) - 2λ ε_u(π)} (left: J(π) - J(π̂), right: 2λ ε_u(π), at the worst π)",
+        statement="J(π̂,P*) >= sup_π {J(π,P*) - 2λ ε_u(π)} over the case's two policies and all deterministic ones "
+        "(left: J(π) - J(π̂), right: 2λ ε_u(π), at the worst π)",
         relation=Relation.AT_MOST,
         measure=_theorem44,
         expected=Verdict.HOLDS,
@@ -254,7 +255,8 @@ CLAIMS = (
     Claim(
         name="mopo-eq11",
         source="MOPO, Eq. 11",
-        statement="J(π̂,P*) >= J(π^δ,P*) - 2λδ for every δ (left: J(π^δ) - J(π̂), right: 2λδ, at the worst δ)",
+        statement="J(π̂,P*) >= J(π^δ,P*) - 2λδ for every δ, π^δ the best deterministic policy within δ "
+        "(left: J(π^δ) - J(π̂), right: 2λδ, at the worst δ)",
         relation=Relation.AT_MOST,
         measure=_eq11,
         expected=Verdict.HOLDS,

@@ -82,7 +82,8 @@ CLAIMS = (
     Claim(
         name="operator-keeps-mean",
         source="finding on AMPL, Eq. 9",
-        statement="E_{d_b}[T w] = γ E_{d_b}[w] + 1 - γ for every w, so mean-one weights stay mean-one",
+        statement="E_{d_b}[T w] = γ E_{d_b}[w] + 1 - γ for every w, if π takes only actions of π_b in all states that "
+        "the data visit; so mean-one weights stay mean-one",
         relation=Relation.EQUAL,
         measure=_mean_preserved,
         expected=Verdict.HOLDS,

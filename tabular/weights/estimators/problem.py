@@ -214,7 +214,8 @@ class PlugIn:
     """The occupancy of the policy in the MDP that the data describe, divided by d_D: model-based, without a class.
 
     With exact expectations it is w*. In tabular classes T iteration, variational power iteration, the Lagrangians whose
-    flow constraint is exact, and minimax weight learning with a full-rank kernel all end here, on samples too.
+    flow constraint is exact, and minimax weight learning with a full-rank kernel all end here, also on samples that
+    cover the policy.
     """
 
     def estimate(self, problem: EstimationProblem) -> WeightEstimate:

@@ -83,6 +83,12 @@ def test_bars_do_not_split_cells() -> None:
     assert {line.count("|") for line in rows} == {4, 8}
 
 
+def test_the_page_says_of_which_papers_no_copy_was_at_hand() -> None:
+    page = " ".join(claims_markdown([record("chain-rule")], CLAIMS).splitlines())
+    sentence = next(each for each in page.split(". ") if "as remembered" in each)
+    assert [paper for paper in PAPERS if paper not in sentence] == ["AMPL", "MOPO", "DAMO"]
+
+
 def test_a_record_of_an_unknown_claim_is_refused() -> None:
     known = record("chain-rule")
     stranger = ClaimRecord(

@@ -23,11 +23,12 @@ from tabular.algorithms.combo import COMBO, COMBOConfig
 from tabular.algorithms.cql import CQL, CQLConfig
 from tabular.algorithms.damo import DAMO, DAMOConfig
 from tabular.algorithms.exact_algorithm import ExactAlgorithm, ExactFactory
-from tabular.algorithms.mopo import MOPO, MOPOConfig
+from tabular.algorithms.mopo import MOPO, MOPOConfig, MOPOLearner
 from tabular.algorithms.morel import MOREL, MOReLConfig
-from tabular.algorithms.offline_learner import OfflineConfig, behavior_policy
+from tabular.algorithms.offline_learner import OfflineConfig, OfflineLearner, behavior_policy
 from tabular.algorithms.optidice import OPTIDICE, OptiDICEConfig
 from tabular.algorithms.rambo import RAMBO, RAMBOConfig
+from tabular.bounds.penalized_mdp import penalized_return
 from tabular.exact.occupancy import expected_return
 from tabular.exact.policy import optimal_policy
 from tabular.mdps.generators import random_mdp
@@ -116,11 +117,29 @@ def test_mopo_without_penalty_solves_the_model(tmp_path: Path) -> None:
     assert in_model == pytest.approx(expected_return(model, optimal_policy(model)), abs=1e-6)
 
 
-def test_mopos_true_penalty_gives_a_lower_bound_at_twice_the_models_coefficient(tmp_path: Path) -> None:
+def test_mopos_true_penalty_at_twice_the_share_gives_a_lower_bound_on_a_random_mdp(tmp_path: Path) -> None:
     algorithm = MOPO.make(small_mdp(), [0], MOPOConfig(penalty_share=2.0), "true-penalty")
     run = train(algorithm, task="t", variant="v", epochs=5, out=tmp_path)[0]
     columns = read_metrics(run.path / "metrics.csv")
     assert np.all(columns["evaluation/penalized_return"] <= columns["evaluation/return_mean"] + 1e-12)
+
+
+def test_mopos_true_penalty_at_share_one_can_promise_more_than_is_earned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model stays where reward is, so its values say little of the true ones: c is 1/2, where 0.91 is needed."""
+    mdp = FiniteMDP([[[0.5, 0.5]], [[0.0, 1.0]]], [[1.0], [0.0]], [1.0, 0.0], 0.9)
+    model = mdp.with_dynamics(np.array([[[1.0, 0.0]], [[1.0, 0.0]]]))
+
+    def fit_the_model(learner: OfflineLearner, weights: None) -> dict[str, float]:
+        learner.model = model
+        return {}
+
+    monkeypatch.setattr(OfflineLearner, "fit_model", fit_the_model)
+    learner = MOPOLearner(mdp, MOPOConfig(penalty_share=1.0, n_transitions=10), "true-penalty", seed=0)
+    learner.fit_model(None)
+    promised = penalized_return(learner.model, learner.uncertainty, learner.penalty_weight, learner.policy)
+    assert learner.penalty_weight == pytest.approx(0.45)
+    assert promised == pytest.approx(0.55)
+    assert expected_return(mdp, learner.policy) == pytest.approx(0.1 / 0.55)
 
 
 def test_behavior_cloning_earns_what_its_data_did(tmp_path: Path) -> None:
