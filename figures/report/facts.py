@@ -22,8 +22,8 @@ _RUN_PACKAGES = (SIGNATURE, "torch", "numpy", "gymnasium", "mujoco")
 _PAGE_PACKAGES = ("numpy", "matplotlib")
 _SCALED: Mapping[bool | None, str] = {True: "scaled down", False: "full length", None: UNKNOWN}
 _WORST = (
-    "worst: the largest ratio of left to right side of an inequality (above 1: contradicted), or the largest relative "
-    "difference of an equality, over all cases."
+    "worst, over all cases: the largest ratio of left to right side of an inequality (above 1: contradicted), or the "
+    "largest difference of an equality's sides, by the larger one where that exceeds 1; docs/claims.md says more."
 )
 _CONDITIONAL = (
     "holds with condition: contradicted as printed, never where the condition is met. fails as printed: contradicted."

@@ -18,8 +18,8 @@ from continuous.algorithms.ampl.discriminator import Objective, RegularizerConfi
 from continuous.algorithms.ampl.policy import GaussianPolicyConfig, ImplicitPolicyConfig, default_noise_size
 from continuous.algorithms.ampl.schedule import AMPLSchedule
 from continuous.algorithms.ampl.update import PolicyUpdateConfig
-from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, small_settings
-from continuous.tasks.registry import LOCOMOTION, Family, Task, TransitionMode
+from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, published_transitions, small_settings
+from continuous.tasks.registry import LOCOMOTION, Family, Task
 from continuous.weights.dualdice import DualDICEConfig
 from continuous.weights.estimator import EstimatorConfig
 from continuous.weights.gendice import GenDICEConfig
@@ -169,7 +169,7 @@ def main_config(task: Task) -> AMPLConfig:
         policy=ImplicitPolicyConfig(noise_size=noise_size, noise_scale=chosen.noise_scale),
         weights=QMomentConfig(weight_power=chosen.weight_power),
         schedule=AMPLSchedule(rollout_length=chosen.rollout_length),
-        transitions=TransitionMode.MODEL if task.family is Family.OWN else TransitionMode.EXACT,
+        transitions=published_transitions(task),
     )
 
 
