@@ -33,7 +33,7 @@ from typing import Any
 
 from ampl.errors import InvalidFileError
 from ampl.files import read_json, write_json
-from ampl.runs.checkpoints import checkpoint_epochs, is_whole
+from ampl.runs.checkpoints import newest_whole_epoch
 from benchmarks.records import command_line
 
 MADE = ("halfcheetah-medium-v2", "hopper-medium-v2", "walker2d-medium-v2", "maze2d-umaze-v1")
@@ -178,7 +178,7 @@ def newest_policy(folder: Path) -> tuple[str, bytes]:
     from safetensors import safe_open
     from safetensors.numpy import save
 
-    epoch = next((epoch for epoch in checkpoint_epochs(folder) if is_whole(folder, epoch)), None)
+    epoch = newest_whole_epoch(folder)
     if epoch is None:
         return "", b""
     with safe_open(folder / f"epoch_{epoch:04d}" / "state.safetensors", "numpy") as file:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -175,9 +176,10 @@ def is_whole(folder: Path, epoch: int, pause: int = 0) -> bool:
     return True
 
 
-def read_checkpoints(folder: Path) -> dict[int, Checkpoint]:
-    """Every whole checkpoint that is not within a fit, by epoch, newest first; a warning names a damaged one."""
-    return {epoch: read_checkpoint(folder, epoch) for epoch in checkpoint_epochs(folder) if is_whole(folder, epoch)}
+def newest_whole_epoch(folder: Path, last: float = math.inf) -> int | None:
+    """Epoch, at most `last`, of the newest checkpoint that can be read and is not within a fit; None: there is none."""
+    epochs = (epoch for epoch in checkpoint_epochs(folder) if epoch <= last)
+    return next((epoch for epoch in epochs if is_whole(folder, epoch)), None)
 
 
 def remove_checkpoints_after(folder: Path, epoch: int, pause: int = 0) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from ampl.errors import ExistingRunError
@@ -24,7 +23,7 @@ def common_place(running: Mapping[int, RunDirectory]) -> Place | None:
         whole = [directory.is_whole(place) for directory in running.values()]  # with a warning for each damaged one
         if all(whole):
             return place
-    newest = {seed: newest_whole(directory, math.inf) for seed, directory in running.items()}
+    newest = {seed: directory.newest_whole() for seed, directory in running.items()}
     beyond = any(place is not None and place.epoch > 0 for place in newest.values())
     folders = [directory.path for directory in running.values()]
     if not beyond and not any((folder / "metrics.csv").exists() for folder in folders):
@@ -34,9 +33,3 @@ def common_place(running: Mapping[int, RunDirectory]) -> Place | None:
         f"the seeds have no checkpoint of the same epoch that can be read ({epochs}). Resume them one at a time; "
         f"to begin one again, remove its folder below {folders[0].parent}."
     )
-
-
-def newest_whole(directory: RunDirectory, last: float) -> Place | None:
-    """The newest whole checkpoint of a seed after at most `last` epochs, not within a fit."""
-    places = (place for place in directory.checkpoint_places() if place.epoch <= last and not place.pause)
-    return next((place for place in places if directory.is_whole(place)), None)

@@ -16,7 +16,7 @@ from ampl.errors import DivergedError, InvalidArgumentError, InvalidDistribution
 from ampl.interfaces import Algorithm, Array, KnowsExactWeights, Metrics, Sampled
 from ampl.runs.checkpoint_clock import CheckpointClock
 from ampl.runs.checkpoints import Checkpoint, Place
-from ampl.runs.common_place import common_place, newest_whole
+from ampl.runs.common_place import common_place
 from ampl.runs.given_models import GivenModel
 from ampl.runs.metrics_table import joined
 from ampl.runs.recorded_arithmetic import tell_arithmetic
@@ -257,7 +257,7 @@ class Recorder:
     def _load(self, index: int, place: Place) -> None:
         """Puts a seed back to `place`; one that has stopped, to its last good checkpoint until then, if any."""
         directory = self.directories[index]
-        found = newest_whole(directory, place.epoch) if index in self._stopped else place
+        found = directory.newest_whole(place.epoch) if index in self._stopped else place
         if found is not None:
             checkpoint = directory.read_checkpoint(found)
             checkpoint.put_into(self.algorithm, index)

@@ -20,6 +20,7 @@ the number of epochs may change, which then stands in config.json.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,6 +38,7 @@ from ampl.runs.checkpoints import (
     Place,
     checkpoint_places,
     is_whole,
+    newest_whole_epoch,
     read_checkpoint,
     remove_checkpoints_after,
     write_checkpoint,
@@ -145,6 +147,11 @@ class RunDirectory:
     def is_whole(self, place: Place) -> bool:
         """Whether the checkpoint of a place can be read; a warning names a damaged one."""
         return is_whole(self.path / "checkpoint", *place)
+
+    def newest_whole(self, last: float = math.inf) -> Place | None:
+        """The newest whole checkpoint after at most `last` epochs that is not within a fit, if any."""
+        epoch = newest_whole_epoch(self.path / "checkpoint", last)
+        return None if epoch is None else Place(epoch)
 
     def read_checkpoint(self, place: Place) -> Checkpoint:
         """The checkpoint of a place; InvalidFileError if it is damaged."""

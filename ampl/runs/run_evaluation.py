@@ -19,7 +19,7 @@ from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidArgum
 from ampl.evaluation_schedule import EvaluationRequest
 from ampl.files import SIGNATURE, check_output, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics
-from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, is_whole, read_checkpoint
+from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, newest_whole_epoch, read_checkpoint
 from ampl.runs.manifest import describe_session
 from ampl.runs.recorded_arithmetic import recorded_arithmetic
 from ampl.runs.run_identity import first_difference
@@ -176,10 +176,10 @@ def read_config(path: Path) -> dict[str, Any]:
 def newest_checkpoint(path: Path) -> Checkpoint:
     """The newest whole one of a run directory, not within a fit.  Raises InvalidFileError."""
     folder = path / "checkpoint"
-    epochs = checkpoint_epochs(folder)
-    newest = next((epoch for epoch in epochs if is_whole(folder, epoch)), None)
+    newest = newest_whole_epoch(folder)
     if newest is not None:
         return read_checkpoint(folder, newest)
+    epochs = checkpoint_epochs(folder)
     if not epochs and not (path / "result.json").exists():
         raise InvalidFileError(
             f"{path} has no policy yet: the first fit of its model has not ended. To go on, add --resume to the "

@@ -41,7 +41,8 @@ from ampl.randomness import stream
 from ampl.runs.checkpoints import (
     Checkpoint,
     checkpoint_epochs,
-    read_checkpoints,
+    newest_whole_epoch,
+    read_checkpoint,
     remove_checkpoints_after,
     write_checkpoint,
 )
@@ -261,22 +262,22 @@ class _Training:
 
     def _resume(self) -> None:
         """Continues from the newest whole checkpoint, if there is one."""
-        checkpoints = read_checkpoints(self.out / CHECKPOINT)
-        if not checkpoints:
+        newest = newest_whole_epoch(self.out / CHECKPOINT)
+        if newest is None:
             if checkpoint_epochs(self.out / CHECKPOINT):
                 raise InvalidFileError(f"every checkpoint in {self.out} is damaged. Remove the folder to start anew.")
             if (self.out / CURVE).exists() and len(read_curve(self.out / CURVE)) > 1:
                 raise InvalidFileError(f"{self.out} has results but no checkpoint to go on from. Choose another --out.")
             return
-        newest = max(checkpoints)
+        checkpoint = read_checkpoint(self.out / CHECKPOINT, newest)
         remove_checkpoints_after(self.out / CHECKPOINT, newest)
         try:
-            load_seed_state(self._sac.learner.state_dict(), 0, checkpoints[newest].state)
+            load_seed_state(self._sac.learner.state_dict(), 0, checkpoint.state)
         except InvalidShapeError as error:
             raise InvalidFileError(
                 f"the checkpoint in {self.out} is not of this version of the program ({error}). Choose another --out."
             ) from error
-        self._blocks, self._minutes = newest, checkpoints[newest].fit_metrics["minutes"]
+        self._blocks, self._minutes = newest, checkpoint.fit_metrics["minutes"]
         self._file = ReplayFile(self.out / REPLAY)
         self._sac.remember(self._file.read(newest * BLOCK))
         self.curve = [point for point in read_curve(self.out / CURVE) if point.steps <= newest * BLOCK]

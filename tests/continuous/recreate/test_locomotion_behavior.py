@@ -13,7 +13,7 @@ import pytest
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError, UnknownNameError
 from ampl.files import write_json
 from ampl.interruption import Interruption, saving_first
-from ampl.runs.checkpoints import Checkpoint, read_checkpoints, write_checkpoint
+from ampl.runs.checkpoints import Checkpoint, newest_whole_epoch, read_checkpoint, write_checkpoint
 from continuous.algorithms.sac.learner import SoftActorCritic, SoftActorCriticConfig
 from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.data.recipes import MakeOptions, find_recipe
@@ -47,8 +47,9 @@ def easy_medium(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def bytes_of(out: Path) -> Mapping[str, Any]:
     """Everything a run leaves, without the minutes it took."""
-    checkpoint = read_checkpoints(out / "checkpoint")
-    state = checkpoint[max(checkpoint)].state
+    newest = newest_whole_epoch(out / "checkpoint")
+    assert newest is not None
+    state = read_checkpoint(out / "checkpoint", newest).state
     files = {path.name: path.read_bytes() for path in (out / "replay.bin",)}
     curve = [replace(point, minutes=0.0) for point in read_curve(out / "curve.csv")]
     policies = {path.name: layers_of(load_policy(path)[0]) for path in sorted(out.glob("*.safetensors"))}
@@ -92,7 +93,7 @@ def test_a_signal_between_two_evaluations_gets_a_checkpoint_and_the_same_bytes(
         patch.setattr(SoftActorCritic, "update", signalled)
         with pytest.raises(Interruption), saving_first():
             train(tmp_path / "parts", 200)
-    assert max(read_checkpoints(tmp_path / "parts" / "checkpoint")) == 3
+    assert newest_whole_epoch(tmp_path / "parts" / "checkpoint") == 3
     train(tmp_path / "parts", 200)
     assert bytes_of(tmp_path / "whole") == bytes_of(tmp_path / "parts")
 
