@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+WIDE = 140  # columns of a table where standard output is no terminal, for `literal_console`
 _LONGEST_LINE = 20_000  # characters of a message
 _ENDLESS, _SHOWN = re.compile(r"[^\s/]{256,}"), 60
 

@@ -15,7 +15,7 @@ from ampl.claims.record import ClaimRecord, Verdict, check_claims_output, write_
 from ampl.claims.registry import verdict_in_words
 from ampl.claims.runner import Tallies, replay_command
 from ampl.files import check_output, write_text
-from ampl.printing import literal_console, print_line, styled
+from ampl.printing import WIDE, literal_console, print_line, styled
 
 _COLORS = {
     Verdict.HOLDS: "green",
@@ -24,7 +24,6 @@ _COLORS = {
     Verdict.NOT_DECIDED: "magenta",
 }
 _RECORDS, _PAGE = "claims.json", "claims.md"
-_PIPE_WIDTH = 140  # columns of a table that does not go to a terminal
 
 
 def print_table(
@@ -44,7 +43,7 @@ def print_table(
         worst = worst_in_words(claim, record.worst) if record.cases else ""
         undecided = [f"{record.undecided:,}"] if has_undecided else []
         table.add_row(record.claim, record.source, claim.kind, shown, worst, f"{record.cases:,}", *undecided)
-    literal_console(_PIPE_WIDTH).print(table)
+    literal_console(WIDE).print(table)
 
 
 def summarize(
@@ -65,7 +64,7 @@ def summarize(
         folder: where the worst cases are.
         file: where some of the claims are defined.
     """
-    out = literal_console(_PIPE_WIDTH)
+    out = literal_console(WIDE)
     skipped = [name for name in claims if name not in {record.claim for record in records}]
     if skipped:
         out.print(f"Not applicable to these cases (too large for it, or not what it speaks of): {', '.join(skipped)}.")

@@ -44,7 +44,7 @@ class Demo:
         from rich.table import Table
 
         from ampl.claims import Verdict, read_claims
-        from ampl.printing import literal_console
+        from ampl.printing import WIDE, literal_console
 
         records = read_claims(self.out / "claims.json")
         counts = Counter(record.verdict for record in records)
@@ -62,4 +62,4 @@ class Demo:
             table.add_row(f"picture: {name}", str(self.out / "figures" / f"{name}.png"))
         for what, outcome in rows:
             table.add_row(what, outcome)
-        literal_console(pipe_width=140).print(table)
+        literal_console(WIDE).print(table)

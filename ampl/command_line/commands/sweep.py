@@ -89,11 +89,11 @@ class Sweep:
             disconnect()
 
     def _report(self, states: list[JobState]) -> None:
-        from ampl.printing import literal_console, print_line
+        from ampl.printing import WIDE, literal_console, print_line
         from ampl.sweeps.display import states_table, summary
         from ampl.sweeps.job_state import Phase
 
-        literal_console(140).print(states_table(states, f"{len(states)} jobs: {summary(states)}"))
+        literal_console(WIDE).print(states_table(states, f"{len(states)} jobs: {summary(states)}"))
         for state in states:
             if state.phase is Phase.FAILED:
                 print_line(f"{state.job.name}: see {state.job.log}")
