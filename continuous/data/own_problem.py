@@ -162,14 +162,16 @@ def _recovered(data: str) -> str:
     for key in ("eval_env_spec", "env_spec"):
         try:
             spec = json.loads(metadata[key])
+            if spec.get("additional_wrappers"):
+                continue  # an id and its arguments would make another environment
             text = text_of_spec(spec["id"], spec.get("kwargs", {}), spec.get("max_episode_steps"))
         except (KeyError, TypeError, ValueError, AttributeError):
             continue
         if text is not None:
             return text
     raise InvalidArgumentError(
-        f"{data} names no environment that can be made again; give --env ENV_ID, or --env none to train without "
-        "evaluation."
+        f"{data} names no environment that can be made again (one with wrappers of its own cannot); give --env ENV_ID, "
+        "or --env none to train without evaluation."
     )
 
 

@@ -7,9 +7,9 @@ message for each step, and one message with what they led to comes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from weakref import finalize
 
@@ -114,17 +114,43 @@ class _Episodes:
         """First observations, [n, D]."""
         while len(self._environments) < len(seeds):
             self._environments.append(own_environment(self._task))
-        started = zip(self._environments, seeds.tolist(), strict=False)
-        return np.array([environment.reset(seed=seed)[0] for environment, seed in started], dtype=np.float64)
+        observations = np.zeros((len(seeds), self._task.observation_size))
+        for row, seed in enumerate(seeds.tolist()):
+            with self._blaming("reset"):
+                observations[row] = self._environments[row].reset(seed=seed)[0]
+        self._check_finite("observation", observations)
+        return observations
 
     def step(self, actions: Floats, running: Flags) -> tuple[Floats, Floats, Flags, Flags]:
         """Observations, rewards, which terminated and which ended in any way; zeros where not running."""
         observations = np.zeros((len(actions), self._task.observation_size))
         rewards, flags = np.zeros(len(actions)), np.zeros((2, len(actions)), dtype=np.bool_)
         for row in np.flatnonzero(running).tolist():
-            observations[row], reward, terminated, truncated, _ = self._environments[row].step(actions[row])
-            rewards[row], flags[:, row] = float(reward), (terminated, terminated or truncated)
+            with self._blaming("step"):
+                observations[row], reward, terminated, truncated, _ = self._environments[row].step(actions[row])
+                rewards[row], flags[:, row] = float(reward), (terminated, terminated or truncated)
+        self._check_finite("observation", observations)
+        self._check_finite("reward", rewards)
         return observations, rewards, flags[0], flags[1]
+
+    @contextmanager
+    def _blaming(self, method: str) -> Iterator[None]:
+        """Errors of the environment's own code in one line, which says whose they are."""
+        try:
+            yield
+        except Exception as error:
+            why = " ".join(str(error).split())[:300]
+            raise InvalidArgumentError(
+                f"the environment of {self._task.name} fails in {method} ({type(error).__name__}: {why}). Mend it, or "
+                "train without evaluation (--env none)."
+            ) from error
+
+    def _check_finite(self, what: str, values: Floats) -> None:
+        if not np.isfinite(values).all():
+            raise InvalidArgumentError(
+                f"the environment of {self._task.name} returned {'an' if what[0] == 'o' else 'a'} {what} that is not "
+                "finite: mend it, or see whether the policy has diverged."
+            )
 
 
 class _Lane:

@@ -19,6 +19,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Space, Tuple, flatten
+from gymnasium.wrappers import FlattenObservation, TimeLimit, TransformAction
 
 from ampl.errors import AmplError, InvalidArgumentError
 from continuous.environments.opengl import check_opengl
@@ -138,7 +139,8 @@ def _from_text(text: str, **options: Any) -> Any:
     if text.startswith("{"):
         named = json.loads(text)
         _registered(named["id"])
-        return gymnasium.make(named["id"], max_episode_steps=named["max_episode_steps"], **(named["kwargs"] | options))
+        limit = -1 if named["max_episode_steps"] is None else named["max_episode_steps"]  # -1: none, not the id's own
+        return gymnasium.make(named["id"], max_episode_steps=limit, **(named["kwargs"] | options))
     if ":" in text and not text.rpartition("-v")[2].isdigit():  # MODULE:ID-v0 is Gymnasium's own notation
         return find_function(text, "--env")()
     _registered(text)
@@ -165,7 +167,7 @@ def survey(text: str, made: Callable[[], Any] | None) -> Survey:
             observation_size=size,
             action_size=_size(actions, "actions", name),
             action_bounds=(tuple(bounds[0].tolist()), tuple(bounds[1].tolist())) if finite else None,
-            episode_limit=None if spec is None else spec.max_episode_steps,
+            episode_limit=_limit(environment),
             termination=_known_rule(spec),
             notes=tuple(notes),
         )
@@ -189,6 +191,16 @@ def _try_out(environment: Any, observations: Space[Any], size: int) -> None:
         flat: Any = flatten(observations, found)
         if np.size(flat) != size:
             raise ValueError(f"an observation has {np.size(flat)} numbers where its space has {size}")
+
+
+def _limit(environment: Any) -> int | None:
+    """Steps until it cuts an episode: of what is registered, or of a TimeLimit around it; None: no limit."""
+    found = [] if environment.spec is None else [environment.spec.max_episode_steps]
+    while isinstance(environment, gymnasium.Wrapper):
+        if isinstance(environment, TimeLimit):
+            found.append(environment._max_episode_steps)
+        environment = environment.env
+    return min((steps for steps in found if steps is not None), default=None)
 
 
 def _parts(space: Space[Any], path: str = "") -> Iterator[tuple[str, Space[Any]]]:
@@ -227,13 +239,11 @@ def _known_rule(spec: Any) -> str | None:
 
 
 def own_environment(task: Task, render_mode: str | None = None) -> Any:
-    """The environment of a task with flat observations, and actions in [-1, 1].
+    """The environment of a task with flat observations, and actions in [-1, 1], cut at the task's time limit.
 
     Raises:
         InvalidArgumentError: the task has none, or it cannot be made.
     """
-    from gymnasium.wrappers import FlattenObservation, TransformAction
-
     own = task.own
     if own is None or own.environment is None:
         raise InvalidArgumentError(f"{task.name} has no environment (--env none).")
@@ -246,4 +256,4 @@ def own_environment(task: Task, render_mode: str | None = None) -> Any:
     def in_units(action: Any) -> Any:
         return unscaled(own, np.clip(action, -1.0, 1.0)).reshape(inner.shape).astype(inner.dtype)
 
-    return TransformAction(environment, in_units, flat)
+    return TransformAction(TimeLimit(environment, task.episode_limit), in_units, flat)

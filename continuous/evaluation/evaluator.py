@@ -121,6 +121,7 @@ class Evaluator:
         observations = self._reset(seeds, name)  # [K * E, D]
         returns, discounted = np.zeros(len(observations)), np.zeros(len(observations))
         lengths = np.zeros(len(observations), dtype=np.int64)
+        terminated = np.zeros(len(observations), dtype=np.bool_)
         discount = 1.0
         for _ in range(self._simulator.episode_limit):
             running = self._simulator.running
@@ -137,8 +138,9 @@ class Evaluator:
             returns += step.rewards
             discounted += discount * step.rewards
             lengths += running
+            terminated |= step.terminated
             discount *= self._discount
-        columns = (array.reshape(shape) for array in (returns, discounted, lengths, ~self._simulator.running))
+        columns = (array.reshape(shape) for array in (returns, discounted, lengths, terminated))
         return [
             Evaluation(returns=returns, discounted_returns=discounted, lengths=lengths, terminated=terminated)
             for returns, discounted, lengths, terminated in zip(*columns, strict=True)

@@ -12,13 +12,16 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from gymnasium.spaces import flatten
+from gymnasium.wrappers import RescaleAction, TimeLimit
 
 import ampl
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from ampl.own_data import GivenData
 from continuous.data.dataset import load_dataset
 from continuous.data.own_problem import open_own, recall, record
+from continuous.environments.own import environment_text, survey
 from continuous.environments.registry import environment_for
 from continuous.tasks.termination import UNKNOWN, model_rule
 from tests.continuous.data.d4rl_samples import arrays_of, hopper_data, write_plain
@@ -139,6 +142,21 @@ def test_dict_observations_are_flattened_and_the_order_is_told(tmp_path: Path) -
     assert any("has no time limit" in note for note in task.own.notes)
 
 
+@pytest.mark.parametrize(
+    ("make", "limit"),
+    [
+        (lambda: gymnasium.make("Pendulum-v1"), 200),
+        (lambda: gymnasium.make("Pendulum-v1", max_episode_steps=90), 90),
+        (lambda: gymnasium.make("Pendulum-v1", max_episode_steps=-1), None),
+        (lambda: TimeLimit(PendulumEnv(), 70), 70),  # not registered
+    ],
+)
+def test_time_limits_are_those_of_the_environment_that_is_given(make: Any, limit: int | None) -> None:
+    text, made = environment_text(make())
+    assert text is not None
+    assert survey(text, made).episode_limit == limit
+
+
 def test_a_task_is_recalled_from_its_record_without_data_and_environment(tmp_path: Path) -> None:
     path = pendulum_file(tmp_path / "p.hdf5")
     task = opened(path, "Pendulum-v1", references=(-1500.0, -150.0))
@@ -172,6 +190,10 @@ def test_a_minari_dataset_brings_its_environment_its_references_and_all_parts_of
     made = environment_for(task)
     np.testing.assert_array_equal(made.reset(seed=0)[0], first)
     assert made.unwrapped.reward_type == "dense"
+    wrapped = RescaleAction(environment, -0.5, 0.5)  # its id alone makes an environment with other actions
+    minari.create_dataset_from_buffers("mine/wrapped-v0", [buffer], wrapped)
+    with pytest.raises(InvalidArgumentError, match="one with wrappers of its own cannot"):
+        open_own(GivenData(data="minari:mine/wrapped-v0"), "mine")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,17 @@ def test_an_environment_that_cuts_its_episodes_ends_them_without_a_terminal(tmp_
     assert not any(step.terminated.any() for step in steps)
     assert not simulator.running.any()
     assert not simulator.step(np.zeros((1, 1))).rewards.any()
+    with Evaluator(simulator, episodes=1) as evaluator:
+        found = evaluator.evaluate([lambda rows, _: np.zeros((len(rows), 1))], [0])[0]
+    assert (found.lengths.tolist(), found.terminated.tolist()) == ([200], [False])
+
+
+def test_an_environment_without_a_time_limit_is_cut_at_the_tasks(tmp_path: Path) -> None:
+    task = slide(tmp_path)
+    environment = environment_for(task)
+    environment.reset(seed=0)
+    truncated = [environment.step(np.zeros(2))[3] for _ in range(task.episode_limit)]
+    assert truncated == [False] * (task.episode_limit - 1) + [True]
 
 
 def test_one_environment_of_a_task_sees_flat_observations_and_actions_in_units(tmp_path: Path) -> None:
@@ -85,6 +97,39 @@ def test_an_action_that_is_not_finite_is_named(tmp_path: Path) -> None:
     simulator.reset([np.random.default_rng(0), np.random.default_rng(1)])
     with pytest.raises(InvalidArgumentError, match="episode 1"):
         simulator.step(np.array([[0.0, 0.0], [np.nan, 0.0]]))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        ("1 / 0", "the environment of slide fails in step (ZeroDivisionError: division by zero)"),
+        ("(found[0], float('nan'), *found[2:])", "returned a reward that is not finite"),
+        ("({k: v * np.nan for k, v in found[0].items()}, *found[1:])", "returned an observation that is not finite"),
+    ],
+)
+def test_what_goes_wrong_in_an_environment_is_not_blamed_on_the_policy(
+    tmp_path: Path, failure: str, words: str, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late.py").write_text(
+        "import numpy as np\n"
+        "from tests.continuous.data.own_samples import Slide\n"
+        "class Late(Slide):\n"
+        "    steps = 0\n"
+        "    def step(self, action):\n"
+        "        self.steps, found = self.steps + 1, super().step(action)\n"
+        f"        return found if self.steps < 2 else {failure}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "late", raising=False)
+    data = str(slide_file(tmp_path / "s.hdf5"))
+    task = open_own(GivenData(data=data, env="late:Late", termination=fallen), "slide")
+    simulator = simulator_maker(task, processes)()
+    simulator.reset([np.random.default_rng(seed) for seed in range(2)])
+    simulator.step(np.zeros((2, 2)))
+    with pytest.raises(InvalidArgumentError, match=re.escape(words)):
+        simulator.step(np.zeros((2, 2)))
 
 
 def test_simulators_that_are_kept_end_with_the_program_without_a_word(tmp_path: Path) -> None:
