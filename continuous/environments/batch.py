@@ -229,6 +229,4 @@ class _Worker:
             sensordata=self._sensors,
         )
         warm_start[0] = self.data.qacc_warmstart
-        if robot.external_forces:
-            mujoco.mj_rnePostConstraint(self.model, self.data)
         robot.read(self.data, readings)

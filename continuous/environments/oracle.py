@@ -102,8 +102,6 @@ class Oracle:
             position[:], velocity[:], inputs[:] = snapshot.position[row], snapshot.velocity[row], control[row]
             warm_start[:], data.time = 0.0, _BEFORE
             mujoco.mj_step(model, data, robot.frame_skip)  # the interpreter lock is free meanwhile
-            if robot.external_forces:
-                mujoco.mj_rnePostConstraint(model, data)
             robot.read(data, snapshot.readings[row])
             snapshot.position[row], snapshot.velocity[row] = position, velocity
             sound[place] = data.time > _BEFORE

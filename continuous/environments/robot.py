@@ -48,7 +48,6 @@ class Robot(ABC):
         observation_size: D.
         action_size: A; actions lie in [-1, 1].
         readings_size: R.
-        external_forces: whether `read` needs the external contact forces, which MuJoCo computes only on request.
     """
 
     model: Any
@@ -57,7 +56,6 @@ class Robot(ABC):
     observation_size: int
     action_size: int
     readings_size: int = 0
-    external_forces: bool = False
 
     @property
     def step_seconds(self) -> float:

@@ -152,7 +152,7 @@ def _gym_mujoco() -> Iterator[Task]:
 
 
 def _gym_mujoco_v0() -> Iterator[Task]:
-    """The five kinds of data that D4RL had first, without time-outs in the files."""
+    """The five kinds of data that D4RL had first."""
     for robot, body in _GYM_MUJOCO.items():
         for dataset in GYM_MUJOCO_DATASETS[:-1]:
             kind = _V0_FILES.get(dataset, dataset).replace("-", "_")

@@ -1,12 +1,14 @@
 """The four robots as Gymnasium environments with D4RL's dynamics, rewards and action range.
 
-Three things set them apart from a plain `gymnasium.make`:
+Four things set them apart from a plain `gymnasium.make`:
 
 * "-v4" ids. v5 withholds the healthy reward on the step that falls, gives Walker2d's right foot another friction and
   Ant other observations.
 * Contact margins. Up to MuJoCo 3.4 a contact's margin is the larger of the two geoms' margins, from 3.5 on their sum.
   Halving the geoms' margins after loading restores the old dynamics wherever all margins are equal, which holds for
   Hopper (0.001 m) and Ant (0.01 m). HalfCheetah and Walker2d have none.
+* Ant's contact forces are zero, and cost nothing. D4RL's MuJoCo 2.0 computes them on request only, and Gym did not ask:
+  the last 84 columns of its ant-medium-v2 are zero (github.com/Farama-Foundation/D4RL/issues/143).
 * Actions are clipped to [-1, 1] before the simulator and the control cost see them, as D4RL's wrapper does.
 """
 
@@ -16,7 +18,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -31,19 +32,10 @@ logger = logging.getLogger(__name__)
 _SUMMED_MARGINS = (3, 5)  # first MuJoCo release that adds the two margins
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Id:
-    name: str
-    contact_forces: bool = False  # Ant: 84 contact forces in the observation, and their cost in the reward
+CONTACT_FORCES = 84  # columns at the end of Ant's observations
 
-
-ROBOTS: Mapping[str, _Id] = MappingProxyType(
-    {
-        "hopper": _Id(name="Hopper-v4"),
-        "halfcheetah": _Id(name="HalfCheetah-v4"),
-        "walker2d": _Id(name="Walker2d-v4"),
-        "ant": _Id(name="Ant-v4", contact_forces=True),
-    }
+ROBOTS: Mapping[str, str] = MappingProxyType(
+    {"hopper": "Hopper-v4", "halfcheetah": "HalfCheetah-v4", "walker2d": "Walker2d-v4", "ant": "Ant-v4"}
 )
 
 
@@ -59,11 +51,10 @@ def make_environment(robot: str, render_mode: str | None = None) -> gymnasium.En
     """
     if robot not in ROBOTS:
         raise UnknownNameError("robot", robot, ROBOTS)
-    options: dict[str, Any] = {"use_contact_forces": True} if ROBOTS[robot].contact_forces else {}
     with _without_expected_warnings():
-        environment = gymnasium.make(ROBOTS[robot].name, render_mode=render_mode, disable_env_checker=True, **options)
+        environment = gymnasium.make(ROBOTS[robot], render_mode=render_mode, disable_env_checker=True)
     restore_margins(environment.unwrapped.model)  # type: ignore[attr-defined]
-    return ClippedActions(environment)
+    return ClippedActions(_WithoutForces(environment) if robot == "ant" else environment)
 
 
 def restore_margins(model: Any, version: str = mujoco.__version__) -> None:
@@ -75,6 +66,19 @@ def restore_margins(model: Any, version: str = mujoco.__version__) -> None:
     """
     if tuple(int(part) for part in version.split(".")[:2]) >= _SUMMED_MARGINS:
         model.geom_margin[:] *= 0.5
+
+
+class _WithoutForces(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Ends Ant's observations with the zeros that D4RL's have in place of contact forces."""
+
+    def __init__(self, environment: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(environment)
+        size = (environment.observation_space.shape or (0,))[0] + CONTACT_FORCES
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
+
+    def observation(self, observation: Any) -> Any:
+        """Positions, velocities, zeros."""
+        return np.pad(observation, (0, CONTACT_FORCES))
 
 
 class ClippedActions(gymnasium.ActionWrapper[Any, Any, Any]):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from continuous.environments.locomotion.gymnasium import make_environment
+from continuous.environments.locomotion.gymnasium import CONTACT_FORCES, make_environment
 from continuous.environments.robot import Flags, Floats, Robot, Snapshot, Start
 from continuous.tasks import termination
 from continuous.tasks.find import find_task
@@ -117,33 +117,24 @@ class Walker2d(PlanarWalker):
 
 
 class Ant(Locomotion):
-    """Four legs. D4RL's observations end with the 84 contact forces; their cost is part of the reward then."""
+    """Four legs. D4RL's observations end with 84 contact forces, which are always zero (see `gymnasium.py`)."""
 
     control_cost = 0.5
-    contact_cost = 5e-4  # reward units per squared unit of clipped force
     hidden_positions = 2
-    external_forces = True
+    readings_size = 2
     torso = 1  # index of the body
 
     def __init__(self) -> None:
         super().__init__("ant")
-        self._forces = 6 * self.model.nbody
-        self.readings_size = 2 + self._forces
-        self.observation_size += self._forces
+        self.observation_size += CONTACT_FORCES
 
     def read(self, data: Any, readings: Floats) -> None:
-        """The torso's x and y, then the external forces on every body."""
-        readings[:2] = data.xpos[self.torso, :2]
-        readings[2:] = data.cfrc_ext.ravel()
+        """The torso's x and y."""
+        readings[:] = data.xpos[self.torso, :2]
 
     def observe(self, snapshot: Snapshot) -> Floats:
-        """Positions, velocities, clipped contact forces."""
-        return np.concatenate([super().observe(snapshot), _contact_forces(snapshot)], axis=1)
-
-    def reward(self, before: Snapshot, after: Snapshot, actions: Floats) -> Floats:
-        """As for all, minus the contact cost."""
-        contact_cost = self.contact_cost * np.square(_contact_forces(after)).sum(axis=1)
-        return super().reward(before, after, actions) - contact_cost
+        """Positions, velocities, and zeros."""
+        return np.pad(super().observe(snapshot), ((0, 0), (0, CONTACT_FORCES)))
 
     def forward(self, before: Snapshot, after: Snapshot) -> Floats:
         """Mean velocity along x of the torso as MuJoCo last placed it, one substep behind the state, in m/s."""
@@ -151,15 +142,11 @@ class Ant(Locomotion):
 
     def torso_velocity(self, before: Snapshot, after: Snapshot) -> Floats:
         """Mean velocity along x and y, [n, 2], in m/s."""
-        return (after.readings[:, :2] - before.readings[:, :2]) / self.step_seconds
+        return (after.readings - before.readings) / self.step_seconds
 
     def terminated(self, snapshot: Snapshot) -> Flags:
         """The rule of `termination.ant`."""
         return np.asarray(termination.ant(np.concatenate([snapshot.position[:, 2:], snapshot.velocity], axis=1)))
-
-
-def _contact_forces(snapshot: Snapshot) -> Floats:
-    return np.clip(snapshot.readings[:, 2:], -1.0, 1.0)
 
 
 ROBOTS: Mapping[str, type[Any]] = {"hopper": Hopper, "halfcheetah": HalfCheetah, "walker2d": Walker2d, "ant": Ant}

@@ -25,7 +25,7 @@ _JUMP_REWARD = "min(v_x, 3) - 0.1 |a|^2 + 15 (z - z_init); MOPO prints max for m
 _BEHAVIORS = {"halfcheetah": ("halfcheetah-jump", "halfcheetah"), "ant": ("ant-angle", "ant")}  # MOPO's own first
 _UNLIKE_MOPO = {
     "halfcheetah": "its policy was paid for any speed, MOPO's for up to 3 m/s",
-    "ant": "its policy saw contact forces, MOPO's did not",
+    "ant": "its policy saw 84 columns of zeros, too",
 }
 
 

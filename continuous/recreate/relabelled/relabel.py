@@ -9,8 +9,8 @@ z is the height after the step; z_init is that of the default pose (0 in the rob
 noisy start, so that the reward stays a function of states and actions.
 
 ant-angle-30, -45, -60, -90: walk at an angle to the x axis, in degrees. In the data's reward, which is Ant's own, the
-forward velocity v_x becomes v_x cos(angle) + v_y sin(angle); what else Ant pays (control cost, contact cost, +1 for
-health) stays. Observations are the 27 without contact forces, as in MOPO.
+forward velocity v_x becomes v_x cos(angle) + v_y sin(angle); what else Ant pays (control cost, +1 for health)
+stays. Observations are the 27 without contact forces, as in MOPO.
 
 Both are evaluated in raw returns and end as their robots do: halfcheetah never, ant outside [0.2, 1] m of height.
 Source: MOPO, section 5.3 and appendix.

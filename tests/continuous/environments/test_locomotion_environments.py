@@ -80,6 +80,19 @@ def test_actions_are_clipped_before_the_simulator_and_the_control_cost(robot: st
     assert results[0][1] == results[1][1]
 
 
+def test_ants_contact_forces_are_zero_as_in_d4rls_files() -> None:
+    """MuJoCo 2.0 computed none, so that ant-medium-v2 has 84 columns of zeros."""
+    environment = make_environment("ant")
+    seen = environment.reset(seed=0)[0]
+    for _ in range(50):
+        assert not seen[27:].any()
+        seen, reward, _, _, info = environment.step(np.ones(8))
+        earned = info["reward_forward"] + info["reward_survive"] + info["reward_ctrl"]
+        assert float(reward) == pytest.approx(earned)
+    data = environment.unwrapped.data  # type: ignore[attr-defined]
+    assert data.ncon > 0  # it stands on the floor
+
+
 @pytest.mark.parametrize("robot", sorted(ROBOTS))
 def test_dimensions_and_time_limit_are_those_of_the_task(robot: str) -> None:
     task = find_task(f"{robot}-random-v2")
