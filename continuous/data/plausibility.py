@@ -58,10 +58,10 @@ def find_problems(data: D4RLData, task: Task | None, provenance: Provenance | No
 
 
 def check_plausible(data: D4RLData, task: Task | None, provenance: Provenance | None, path: Path | str) -> None:
-    """Raises InvalidFileError with the first of `find_problems`; numbers that are only suspect are logged."""
+    """Raises InvalidFileError with the first of `find_problems`; what is only suspect is logged."""
     for problem in find_problems(data, task, provenance):
         raise InvalidFileError(f"{path} cannot be {f'data of {task.name}' if task else 'used'}: {problem}.")
-    for oddity in suspect_numbers(data):
+    for oddity in (*suspect_numbers(data), *_long_episodes(data, task)):
         _logger.warning("%s: %s.", path, oddity)
 
 
@@ -69,7 +69,7 @@ def find_oddities(data: D4RLData, task: Task | None) -> list[str]:
     """What is worth knowing about a dataset, but no reason to refuse it."""
     oddities = [*suspect_numbers(data)]
     if task is None:
-        return [*_own_units(data), *oddities]
+        return [*_own_units(data), *_unmarked_cuts(data), *oddities]
     oddities += _odd_episodes(data, task)
     if task.family in (*LOCOMOTION, Family.TREATMENT):
         oddities += _odd_next_states(data)
@@ -222,11 +222,25 @@ def _odd_episodes(data: D4RLData, task: Task) -> Iterator[str]:
         yield f"time-outs are missing; they are counted from the limit of {task.episode_limit} steps"
     if _any(both := data.terminals & data.timeouts):
         yield f"{_rows(both)} have a terminal and a time-out"
-    longest = int(find_episodes(data).length.max())
-    if task.family is not Family.ADROIT and longest > task.episode_limit:
-        yield f"the longest episode has {longest} steps; the time limit is {task.episode_limit}"
+    yield from _long_episodes(data, task)
     if task.family is Family.MAZE2D and _any(data.terminals):
         yield f"{_rows(data.terminals)} are terminal; in the maze that marks targets reached, and no end"
+
+
+def _long_episodes(data: D4RLData, task: Task | None) -> Iterator[str]:
+    """D4RL's own files have them in Adroit, and in the maze, where a time-out is a target reached."""
+    if task is None or task.family in (Family.ADROIT, Family.MAZE2D):
+        return
+    longest = int(find_episodes(data).length.max())
+    if longest > task.episode_limit:
+        yield f"the longest episode has {longest} steps, the time limit is {task.episode_limit}: time-outs seem missing"
+
+
+def _unmarked_cuts(data: D4RLData) -> Iterator[str]:
+    """Without a task no limit tells whether time-outs are missing."""
+    if data.timeouts_stored and not data.timeouts.any():
+        longest = int(find_episodes(data).length.max())
+        yield f"no row has a time-out, and the longest episode has {longest} rows; mark those where one was cut"
 
 
 def _any(flags: Flags) -> bool:
