@@ -41,6 +41,7 @@ def open_own(given: GivenData, name: str) -> Task:
     data = read_own(given.data, None if found is None else found.episode_limit)
     if found is not None:
         _check_sizes(data, given.data, found)
+        _check_lengths(data, given.data, found)
     low, high, told_by = _bounds(data, found)
     rule, function = _termination(given, found, data)
     own = Own(
@@ -186,6 +187,20 @@ def _check_sizes(data: D4RLData, where: str, found: Survey) -> None:
                 f"{where}: '{what}' has {array.shape[1]} columns; {found.name} has {size}. Are they another "
                 "environment's data?"
             )
+
+
+def _check_lengths(data: D4RLData, where: str, found: Survey) -> None:
+    """Raises InvalidFileError where an episode of a file outlasts the time limit; Minari keeps each by itself."""
+    episodes = find_episodes(data)
+    longest = int(episodes.length.argmax())
+    length, limit = int(episodes.length[longest]), found.episode_limit
+    if limit is not None and length > limit and not where.startswith(MINARI):
+        raise InvalidFileError(
+            f"{where}: by its flags an episode has {length} rows, from row {episodes.start[longest]} on; {found.name} "
+            f"cuts episodes after {limit} steps. Time-outs seem to be missing: mark them in 'timeouts', or remove the "
+            "column of time-outs to have episodes cut at the limit; if they really are longer, name an environment "
+            "with their limit."
+        )
 
 
 def _bounds(data: D4RLData, found: Survey | None) -> tuple[tuple[float, ...], tuple[float, ...], str]:

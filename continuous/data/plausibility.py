@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from continuous.data.d4rl_data import D4RLData, Flags, Provenance
 from continuous.data.episodes import find_episodes
+from continuous.data.next_states import odd_next_states, wrong_next_states
 from continuous.environments.hiv.treatment import HivConfig, clipped_efficacy, treatment_reward
 from continuous.environments.maze2d.layouts import CELL_EDGE, find_layout
 from continuous.environments.maze2d.rewards import Reward
@@ -34,7 +35,6 @@ _logger = logging.getLogger(__name__)
 
 _ACTION_SLACK = 1e-3  # beyond [-1, 1]
 _REWARD_SLACK = 1e-4
-_STATE_SLACK = 1e-4
 _TOLERATED = 1000  # one row in so many may fail
 _HOPELESS = 1e6  # times its column's median; nothing else of the column survives in float32
 _SUSPECT = 1e3
@@ -45,9 +45,10 @@ _MEDIAN_ROWS = 10_000  # on which medians are measured
 
 def find_problems(data: D4RLData, task: Task | None, provenance: Provenance | None) -> list[str]:
     """Why a dataset cannot be used, as data of a task if one is named; empty if nothing speaks against it."""
+    problems = [*overlarge_numbers(data), *wrong_next_states(data)]
     if task is None:
-        return [*overlarge_numbers(data)]
-    problems = [*_wrong_recipe(task, provenance), *_wrong_actions(data), *overlarge_numbers(data)]
+        return problems
+    problems = [*_wrong_recipe(task, provenance), *_wrong_actions(data), *problems]
     if task.family in LOCOMOTION:
         problems += _wrong_robot(data, task)
     if task.family is Family.MAZE2D:
@@ -58,21 +59,21 @@ def find_problems(data: D4RLData, task: Task | None, provenance: Provenance | No
 
 
 def check_plausible(data: D4RLData, task: Task | None, provenance: Provenance | None, path: Path | str) -> None:
-    """Raises InvalidFileError with the first of `find_problems`; numbers that are only suspect are logged."""
+    """Raises InvalidFileError with the first of `find_problems`; what is only suspect is logged."""
     for problem in find_problems(data, task, provenance):
         raise InvalidFileError(f"{path} cannot be {f'data of {task.name}' if task else 'used'}: {problem}.")
-    for oddity in suspect_numbers(data):
+    for oddity in (*suspect_numbers(data), *odd_next_states(data), *_long_episodes(data, task)):
         _logger.warning("%s: %s.", path, oddity)
 
 
 def find_oddities(data: D4RLData, task: Task | None) -> list[str]:
     """What is worth knowing about a dataset, but no reason to refuse it."""
-    oddities = [*suspect_numbers(data)]
+    oddities = [*suspect_numbers(data), *odd_next_states(data)]
     if task is None:
-        return [*_own_units(data), *oddities]
+        return [*_own_units(data), *_unmarked_cuts(data), *oddities]
     oddities += _odd_episodes(data, task)
-    if task.family in (*LOCOMOTION, Family.TREATMENT):
-        oddities += _odd_next_states(data)
+    if task.family in (*LOCOMOTION, Family.TREATMENT) and data.next_observations is None:
+        oddities.append("next_observations are missing; D4RL's files of this family have them")
     if task.family is Family.MAZE2D:
         oddities += _repeated_rows(data)
     return oddities
@@ -169,17 +170,6 @@ def _wrong_treatment(data: D4RLData) -> Iterator[str]:
         yield f"{_rows(wrong)} have another reward than the treatment's; it may be another task's file"
 
 
-def _odd_next_states(data: D4RLData) -> Iterator[str]:
-    if data.next_observations is None:
-        yield "next_observations are missing; D4RL's files of this family have them"
-        return
-    inside = ~(data.terminals | data.timeouts)[:-1]
-    difference = np.abs(data.next_observations[:-1] - data.observations[1:]).max(axis=1, initial=0.0)
-    wrong = inside & (difference > _STATE_SLACK)
-    if wrong.any():
-        yield f"{_rows(wrong)} have a next observation that differs from the next row's observation"
-
-
 def _wrong_maze(data: D4RLData, task: Task) -> Iterator[str]:
     layout = find_layout(task.robot)
     n_rows, n_columns = layout.shape
@@ -222,11 +212,25 @@ def _odd_episodes(data: D4RLData, task: Task) -> Iterator[str]:
         yield f"time-outs are missing; they are counted from the limit of {task.episode_limit} steps"
     if _any(both := data.terminals & data.timeouts):
         yield f"{_rows(both)} have a terminal and a time-out"
-    longest = int(find_episodes(data).length.max())
-    if task.family is not Family.ADROIT and longest > task.episode_limit:
-        yield f"the longest episode has {longest} steps; the time limit is {task.episode_limit}"
+    yield from _long_episodes(data, task)
     if task.family is Family.MAZE2D and _any(data.terminals):
         yield f"{_rows(data.terminals)} are terminal; in the maze that marks targets reached, and no end"
+
+
+def _long_episodes(data: D4RLData, task: Task | None) -> Iterator[str]:
+    """D4RL's own files have them in Adroit, and in the maze, where a time-out is a target reached."""
+    if task is None or task.family in (Family.ADROIT, Family.MAZE2D):
+        return
+    longest = int(find_episodes(data).length.max())
+    if longest > task.episode_limit:
+        yield f"the longest episode has {longest} steps, the time limit is {task.episode_limit}: time-outs seem missing"
+
+
+def _unmarked_cuts(data: D4RLData) -> Iterator[str]:
+    """Without a task no limit tells whether time-outs are missing."""
+    if data.timeouts_stored and not data.timeouts.any():
+        longest = int(find_episodes(data).length.max())
+        yield f"no row has a time-out, and the longest episode has {longest} rows; mark those where one was cut"
 
 
 def _any(flags: Flags) -> bool:

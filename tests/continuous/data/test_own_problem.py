@@ -260,6 +260,20 @@ def test_only_an_algorithm_with_a_model_needs_to_know_when_its_paths_end(tmp_pat
         ampl.train("mopo", **own, epochs=1, steps_per_epoch=4)
 
 
+@pytest.mark.parametrize("following", [True, False])
+def test_time_outs_that_are_stored_but_never_marked_are_refused_where_episodes_outlast_the_limit(
+    tmp_path: Path, following: bool
+) -> None:
+    columns = {} if following else {"next_observations": None}
+    path = pendulum_file(tmp_path / "p.hdf5", timeouts=np.zeros(450, np.bool_), **columns)
+    with pytest.raises(InvalidFileError, match=r"has 450 rows, from row 0 on; Pendulum-v1 cuts .* 200 steps") as error:
+        opened(path, "Pendulum-v1")
+    assert "\n" not in str(error.value)
+    assert opened(path, gymnasium.make("Pendulum-v1", max_episode_steps=450)).episode_limit == 450
+    cut = opened(pendulum_file(tmp_path / "cut.hdf5", timeouts=None, **columns), "Pendulum-v1")
+    assert np.flatnonzero(load_dataset(cut).timeouts).tolist() == [199, 399]
+
+
 def test_functions_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_rules_of_today.py").write_text("def tipped(s, a, n):\n    return n[:, 0] < -2.0\n")
     monkeypatch.chdir(tmp_path)

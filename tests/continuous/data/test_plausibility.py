@@ -63,6 +63,29 @@ def test_a_number_that_widens_its_column_is_named_by_the_check_and_by_training(
     assert "column 10 of observations is 2e+04 in size in row 7" in caplog.text
 
 
+def test_episodes_beyond_the_time_limit_are_named_by_the_check_and_by_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = hopper_data(2000)
+    endless = replace(data, terminals=np.zeros_like(data.terminals), timeouts=np.zeros_like(data.timeouts))
+    path = stored(tmp_path, replace(endless, next_observations=None))
+    words = "the longest episode has 2000 steps, the time limit is 1000: time-outs seem missing"
+    assert words in diagnose(path, HOPPER).oddities
+    with caplog.at_level(logging.WARNING):
+        load_dataset(HOPPER, path=path)
+    assert words in caplog.text
+
+
+def test_without_a_task_the_check_notes_that_no_row_has_a_time_out(tmp_path: Path) -> None:
+    data = hopper_data()
+    unmarked = replace(data, timeouts=np.zeros_like(data.timeouts))
+    words = "no row has a time-out, and the longest episode has 14 rows"
+    assert any(words in note for note in diagnose(write_plain(tmp_path / "f", arrays_of(unmarked))).oddities)
+    assert not any(
+        "no row has a time-out" in note for note in diagnose(write_plain(tmp_path / "g", arrays_of(data))).oddities
+    )
+
+
 @pytest.mark.parametrize("scale", [1e5, 1e10])
 def test_rewards_in_very_large_units_are_mentioned(scale: float) -> None:
     data = hopper_data(2000)
