@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -25,7 +26,7 @@ from continuous.environments.own import environment_text, survey
 from continuous.environments.registry import environment_for
 from continuous.tasks.termination import UNKNOWN, model_rule
 from tests.continuous.data.d4rl_samples import arrays_of, hopper_data, write_plain
-from tests.continuous.data.own_samples import Slide, fallen, of_actions, pendulum_file, slide_file
+from tests.continuous.data.own_samples import Slide, collected, fallen, of_actions, pendulum_file, slide_file
 
 HERE = "tests.continuous.data.own_samples"
 
@@ -272,6 +273,16 @@ def test_time_outs_that_are_stored_but_never_marked_are_refused_where_episodes_o
     assert opened(path, gymnasium.make("Pendulum-v1", max_episode_steps=450)).episode_limit == 450
     cut = opened(pendulum_file(tmp_path / "cut.hdf5", timeouts=None, **columns), "Pendulum-v1")
     assert np.flatnonzero(load_dataset(cut).timeouts).tolist() == [199, 399]
+
+
+@pytest.mark.parametrize(("env", "name"), [("none", "--env none"), (Slide, "Slide")])
+def test_without_timeouts_an_environment_must_tell_a_time_limit(tmp_path: Path, env: Any, name: str) -> None:
+    path = write_plain(tmp_path / "s.hdf5", {**collected(Slide(), 90), "timeouts": np.zeros(90, np.bool_)})
+    assert opened(path, env, termination="never").episode_limit > 1
+    with h5py.File(path, "a") as file:
+        del file["timeouts"]
+    with pytest.raises(InvalidFileError, match=rf"lacks the key 'timeouts', and .*{name} has no time limit"):
+        opened(path, env, termination="never")
 
 
 def test_functions_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
