@@ -186,6 +186,10 @@ def test_a_minari_dataset_brings_its_environment_its_references_and_all_parts_of
     minari.create_dataset_from_buffers("mine/maze-v0", [buffer], environment, ref_min_score=-3.0, ref_max_score=9.0)
     task = open_own(GivenData(data="minari:mine/maze-v0"), "mine")
     assert (task.observation_size, task.episode_limit, task.reference_min, task.reference_max) == (8, 40, -3.0, 9.0)
+    assert opened("minari:mine/maze-v0", "none").reference_max == 9.0
+    metadata = tmp_path / "mine/maze-v0/data/metadata.json"
+    metadata.write_text(metadata.read_text().replace('"ref_max_score": 9.0', '"ref_max_score": 19.0'))
+    assert opened("minari:mine/maze-v0", "none").reference_max == 19.0  # what was read is not kept past the edit
     first = flatten(environment.observation_space, seen[0])
     np.testing.assert_array_equal(load_dataset(task).observations, first[None].astype(np.float32))
     made = environment_for(task)
