@@ -61,6 +61,7 @@ HINT = "Expected a D4RL file: HDF5 with the arrays observations, actions, reward
 CUTS = frozenset({Meaning.TIMEOUT, Meaning.END, Meaning.START, Meaning.NUMBER})  # tell where episodes are cut
 _REQUIRED = ("observations", "actions", "rewards")
 _APART = ("infos/", "metadata/")  # groups whose names are free, but for those of time-outs and ends
+_KINDS = ("action", "reward", "next")  # a key with such a word is no other name of a column without it
 _LAYOUTS = {
     "episode_0/": "It is a Minari dataset: name the folder that holds its data/metadata.json.",
     "data/demo_": "It is a robomimic file: join the demonstrations row after row, and the parts of obs into "
@@ -129,8 +130,8 @@ def _check_required(keys: Collection[str], found: Mapping[str, Meaning], path: P
 def _lacking(
     key: str, keys: Collection[str], unknown: Collection[str], path: Path, layout: str = ""
 ) -> InvalidFileError:
-    near = get_close_matches(key, unknown, n=1)
-    hint = layout or (f"Rename '{near[0]}'. {HINT}" if near else HINT)
+    near = _near(key, unknown)
+    hint = layout or (f"Rename '{near}'. {HINT}" if near else HINT)
     return InvalidFileError(f"{path} lacks the key '{key}'; it has {_listed(keys)}. {hint}")
 
 
@@ -141,14 +142,23 @@ def _check_near_misses(unknown: list[str], found: Mapping[str, Meaning], path: P
             raise InvalidFileError(
                 f"{path}: '{key}' is in a group, where it would not be read; store it as one array '{known}'."
             )
-    folded = {key.casefold(): key for key in unknown if not key.startswith(_APART)}
+    free = [key for key in unknown if not key.startswith(_APART)]
     missing = {Meaning.NEXT_OBSERVATION} - set(found.values()) | (CUTS if CUTS.isdisjoint(found.values()) else set())
     for name in (name for name, meaning in MEANINGS.items() if meaning in missing):
         cutoff = 0.6 if name in ("timeouts", "next_observations") else 0.8
-        if near := get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff):
+        if near := _near(name, free, cutoff):
             raise InvalidFileError(
-                f"{path} lacks the key '{name}' and has an unknown '{folded[near[0]]}'; rename it. {HINT}"
+                f"{path} lacks the key '{name}' and has an unknown '{near}'; rename it, or, if it is something else, "
+                f"move it to 'infos/{near}'. {HINT}"
             )
+
+
+def _near(name: str, keys: Collection[str], cutoff: float = 0.6) -> str | None:
+    """The key that may be this name in other letters or misspelled; None if there is none."""
+    others = [kind for kind in _KINDS if kind not in name]
+    folded = {key.casefold(): key for key in keys if not any(kind in key.casefold() for kind in others)}
+    near = get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
+    return folded[near[0]] if near else None
 
 
 def _listed(keys: Collection[str]) -> str:

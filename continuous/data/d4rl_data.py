@@ -57,7 +57,7 @@ class D4RLData:
     next_observations: Floats | None = None  # s_{t+1} of the same episode, at its last step too, [N, D]
     infos: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # "qpos", "goal", ...; first axis N
     metadata: Mapping[str, Any] = field(default_factory=dict)  # "algorithm", "policy/fc0/weight", ...
-    timeouts_stored: bool = True  # False: the file lacks the key, and `timeouts` was counted from the time limit
+    timeouts_stored: bool = True  # False: the file lacks the key, and `timeouts` was counted from the limit, if any
     provenance: Provenance | None = None  # None: nothing recorded, as in D4RL's own files
     sha256: str | None = None  # of the file; None: not computed, or not from a file
 

@@ -46,7 +46,7 @@ def read_d4rl(path: Path, task: Task | None = None, *, episode_limit: int | None
     Args:
         path: an HDF5 file.
         task: what the file should hold; its sizes are checked, and its time limit stands in for missing time-outs.
-        episode_limit: does so where no task is known.
+        episode_limit: does so where no task is known; without either a file that stores no time-outs has none.
 
     Raises:
         InvalidFileError: missing, damaged, foreign or of another task; a key is missing, misshapen, not finite, or a

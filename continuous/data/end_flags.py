@@ -73,24 +73,19 @@ def missing_timeouts(
     """Terminals and time-outs, [N] each, of a file that tells of no time-outs.
 
     In the maze they are those of D4RL's published files: there is no terminal, and a time-out where a target was
-    reached. D4RL's script leaves these marks in `terminals`, or none at all.
+    reached. D4RL's script leaves these marks in `terminals`, or none at all. Where no limit is known, there are none:
+    what follows the last terminal is one episode, and incomplete.
 
     Args:
         terminals: as the file has them, [N].
         observations: [N, D].
         task: whose data they are.
         path: the file, for messages.
-        episode_limit: the time limit where no task is given.
-
-    Raises:
-        InvalidFileError: neither is given.
+        episode_limit: the time limit where no task is given; None: not known.
     """
     limit = episode_limit if task is None else task.episode_limit
     if limit is None:
-        raise InvalidFileError(
-            f"{path} lacks the key 'timeouts', so where episodes are cut follows from the task's time limit; "
-            "name the task, or an environment that has one (--env)."
-        )
+        return terminals, np.zeros_like(terminals)
     if task is None or task.family is not Family.MAZE2D:
         _logger.warning("%s has no time-outs; episodes are cut every %d steps.", path, limit)
         return terminals, count_timeouts(terminals, limit)

@@ -61,8 +61,7 @@ def read_own(data: str, episode_limit: int | None) -> D4RLData:
         MissingPackageError: a Minari dataset without the package.
     """
     place = data_file(data)
-    stamp = (place.stat().st_size, place.stat().st_mtime_ns) if place.is_file() else (0, 0)
-    return _read(data, place, stamp, episode_limit)
+    return _read(data, place, (_stamp(place), _stamp(place.with_name("metadata.json"))), episode_limit)
 
 
 def data_file(data: str) -> Path:
@@ -74,9 +73,13 @@ def data_file(data: str) -> Path:
     return find_minari(data.removeprefix(MINARI)) / "main_data.hdf5"
 
 
+def _stamp(file: Path) -> tuple[int, int]:
+    return (file.stat().st_size, file.stat().st_mtime_ns) if file.is_file() else (0, 0)
+
+
 @lru_cache(maxsize=1)
-def _read(data: str, place: Path, stamp: tuple[int, int], episode_limit: int | None) -> D4RLData:
-    """Kept until it is asked for again; the stamp tells versions of the file apart."""
+def _read(data: str, place: Path, stamps: tuple[tuple[int, int], ...], episode_limit: int | None) -> D4RLData:
+    """Kept until it is asked for again; the stamps tell versions of the file, and of Minari's metadata, apart."""
     if data.startswith(MINARI):
         from continuous.data.minari_data import read_minari
 

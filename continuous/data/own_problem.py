@@ -41,7 +41,7 @@ def open_own(given: GivenData, name: str) -> Task:
     data = read_own(given.data, None if found is None else found.episode_limit)
     if found is not None:
         _check_sizes(data, given.data, found)
-        _check_lengths(data, given.data, found)
+    _check_cuts(data, given.data, found)
     low, high, told_by = _bounds(data, found)
     rule, function = _termination(given, found, data)
     own = Own(
@@ -189,12 +189,19 @@ def _check_sizes(data: D4RLData, where: str, found: Survey) -> None:
             )
 
 
-def _check_lengths(data: D4RLData, where: str, found: Survey) -> None:
-    """Raises InvalidFileError where an episode of a file outlasts the time limit; Minari keeps each by itself."""
-    episodes = find_episodes(data)
+def _check_cuts(data: D4RLData, where: str, found: Survey | None) -> None:
+    """Raises InvalidFileError where time-outs of a file seem to be missing; Minari keeps each episode by itself."""
+    if found is None or found.episode_limit is None:
+        if not data.timeouts_stored:
+            raise InvalidFileError(
+                f"{where} lacks the key 'timeouts', and {'--env none' if found is None else found.name} has no time "
+                "limit from which to count them; add them, or name an environment that has one (--env)."
+            )
+        return
+    episodes, limit = find_episodes(data), found.episode_limit
     longest = int(episodes.length.argmax())
-    length, limit = int(episodes.length[longest]), found.episode_limit
-    if limit is not None and length > limit and not where.startswith(MINARI):
+    length = int(episodes.length[longest])
+    if length > limit and not where.startswith(MINARI):
         raise InvalidFileError(
             f"{where}: by its flags an episode has {length} rows, from row {episodes.start[longest]} on; {found.name} "
             f"cuts episodes after {limit} steps. Time-outs seem to be missing: mark them in 'timeouts', or remove the "

@@ -228,8 +228,15 @@ def _long_episodes(data: D4RLData, task: Task | None) -> Iterator[str]:
 
 def _unmarked_cuts(data: D4RLData) -> Iterator[str]:
     """Without a task no limit tells whether time-outs are missing."""
-    if data.timeouts_stored and not data.timeouts.any():
-        longest = int(find_episodes(data).length.max())
+    episodes = find_episodes(data)
+    if not data.timeouts_stored:
+        rest = episodes.length[~episodes.complete].sum()
+        yield (
+            f"time-outs are missing, and no time limit is known here: the {rest} rows after the last terminal count as "
+            "one incomplete episode; training cuts at the limit of the environment (--env)"
+        )
+    elif not data.timeouts.any():
+        longest = episodes.length.max()
         yield f"no row has a time-out, and the longest episode has {longest} rows; mark those where one was cut"
 
 

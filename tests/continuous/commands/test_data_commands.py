@@ -220,6 +220,16 @@ def test_info_and_check_read_data_of_ones_own_without_a_task(run: Any, mistake: 
     assert "is empty" in mistake("info", path)
 
 
+@pytest.mark.parametrize(("fallen", "rows"), [(None, 450), (99, 350), (449, 0)])
+def test_info_and_check_read_data_of_ones_own_without_timeouts(
+    run: Any, tmp_path: Path, fallen: int | None, rows: int
+) -> None:
+    path = pendulum_file(tmp_path / "mine.hdf5", timeouts=None, terminals=np.arange(450) == fallen)
+    words = f"time-outs are missing, and no time limit is known here: the {rows} rows after the last terminal count as"
+    assert words in run("info", str(path))
+    assert f"note: {words}" in run("check", str(path))
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:minari")  # about authors and descriptions
 def test_info_and_check_read_minari_datasets_by_their_id(
     run: Any, mistake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ import pytest
 from ampl.errors import AmplError, ForeignFileError, InvalidArgumentError, InvalidFileError, InvalidShapeError
 from ampl.files import SIGNATURE
 from continuous.data.d4rl_file import Provenance, Source, read_d4rl, read_provenance, write_d4rl
+from continuous.data.episodes import find_episodes
 from tests.continuous.data.d4rl_samples import (
     HOPPER,
     UMAZE,
@@ -132,10 +133,15 @@ def test_d4rl_facts_2_missing_timeouts_are_counted_from_the_time_limit(tmp_path:
     assert np.flatnonzero(read.timeouts).tolist() == [4, 11, 16]
 
 
-def test_missing_timeouts_need_a_task(tmp_path: Path, arrays: dict[str, Any]) -> None:
+def test_without_timeouts_and_limit_what_follows_the_last_terminal_is_one_incomplete_episode(
+    tmp_path: Path, arrays: dict[str, Any]
+) -> None:
     del arrays["timeouts"]
-    with pytest.raises(InvalidFileError, match="name the task"):
-        read_d4rl(write_plain(tmp_path / "f", arrays))
+    read = read_d4rl(write_plain(tmp_path / "f", arrays))
+    assert not read.timeouts_stored
+    assert not read.timeouts.any()
+    episodes = find_episodes(read)
+    assert (episodes.start[-1], episodes.stop[-1], episodes.complete[-1]) == (49, 60, False)
 
 
 def test_a_foreign_file_is_never_replaced(tmp_path: Path, arrays: dict[str, Any]) -> None:

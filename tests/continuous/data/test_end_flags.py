@@ -133,6 +133,23 @@ def test_what_is_ambiguous_contradictory_or_nearly_known_is_refused_in_one_line(
     assert re.search(words, line), line
 
 
+@pytest.mark.parametrize("name", ["next_actions", "next_action", "next_rewards", "Observed_Actions"])
+def test_columns_of_actions_and_rewards_are_not_taken_for_next_observations(tmp_path: Path, name: str) -> None:
+    arrays = standing(timeouts=CUT, **{name: np.zeros((ROWS, 3), np.float32)})
+    assert len(loaded(tmp_path, arrays).state) == ROWS - 4
+    for lacking in ("observations", "actions", "rewards"):
+        line = refused(tmp_path, {key: array for key, array in arrays.items() if key != lacking})
+        assert ("Rename" in line) is (name == "Observed_Actions" and lacking == "actions"), line
+
+
+def test_a_column_that_only_looks_like_a_known_one_can_be_moved_below_infos(tmp_path: Path) -> None:
+    arrays = standing(timeouts=CUT, next_observed=np.zeros((ROWS, 4), np.float32))
+    line = refused(tmp_path, arrays)
+    assert "unknown 'next_observed'; rename it, or, if it is something else, move it to 'infos/next_observed'" in line
+    arrays["infos/next_observed"] = arrays.pop("next_observed")
+    assert len(loaded(tmp_path, arrays).state) == ROWS - 4
+
+
 def test_two_columns_of_next_observations_are_refused(tmp_path: Path) -> None:
     after = standing()["observations"]
     line = refused(tmp_path, standing(timeouts=CUT, next_obs=after, next_observations=after))

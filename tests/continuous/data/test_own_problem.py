@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -25,7 +26,7 @@ from continuous.environments.own import environment_text, survey
 from continuous.environments.registry import environment_for
 from continuous.tasks.termination import UNKNOWN, model_rule
 from tests.continuous.data.d4rl_samples import arrays_of, hopper_data, write_plain
-from tests.continuous.data.own_samples import Slide, fallen, of_actions, pendulum_file, slide_file
+from tests.continuous.data.own_samples import Slide, collected, fallen, of_actions, pendulum_file, slide_file
 
 HERE = "tests.continuous.data.own_samples"
 
@@ -185,6 +186,10 @@ def test_a_minari_dataset_brings_its_environment_its_references_and_all_parts_of
     minari.create_dataset_from_buffers("mine/maze-v0", [buffer], environment, ref_min_score=-3.0, ref_max_score=9.0)
     task = open_own(GivenData(data="minari:mine/maze-v0"), "mine")
     assert (task.observation_size, task.episode_limit, task.reference_min, task.reference_max) == (8, 40, -3.0, 9.0)
+    assert opened("minari:mine/maze-v0", "none").reference_max == 9.0
+    metadata = tmp_path / "mine/maze-v0/data/metadata.json"
+    metadata.write_text(metadata.read_text().replace('"ref_max_score": 9.0', '"ref_max_score": 19.0'))
+    assert opened("minari:mine/maze-v0", "none").reference_max == 19.0  # what was read is not kept past the edit
     first = flatten(environment.observation_space, seen[0])
     np.testing.assert_array_equal(load_dataset(task).observations, first[None].astype(np.float32))
     made = environment_for(task)
@@ -272,6 +277,16 @@ def test_time_outs_that_are_stored_but_never_marked_are_refused_where_episodes_o
     assert opened(path, gymnasium.make("Pendulum-v1", max_episode_steps=450)).episode_limit == 450
     cut = opened(pendulum_file(tmp_path / "cut.hdf5", timeouts=None, **columns), "Pendulum-v1")
     assert np.flatnonzero(load_dataset(cut).timeouts).tolist() == [199, 399]
+
+
+@pytest.mark.parametrize(("env", "name"), [("none", "--env none"), (Slide, "Slide")])
+def test_without_timeouts_an_environment_must_tell_a_time_limit(tmp_path: Path, env: Any, name: str) -> None:
+    path = write_plain(tmp_path / "s.hdf5", {**collected(Slide(), 90), "timeouts": np.zeros(90, np.bool_)})
+    assert opened(path, env, termination="never").episode_limit > 1
+    with h5py.File(path, "a") as file:
+        del file["timeouts"]
+    with pytest.raises(InvalidFileError, match=rf"lacks the key 'timeouts', and .*{name} has no time limit"):
+        opened(path, env, termination="never")
 
 
 def test_functions_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
