@@ -2,9 +2,9 @@
 
 Inside an episode a row's next observation is the observation of the row after it, to rounding. Where they differ in
 more than half of the rows that can be compared it is a problem, where they differ in fewer a note: an episode may end
-there that no flag ends. Rows that are plainly in no order of time get a note, however many differ: most of them move,
-and by less than half of what lies between neighbours, which are as far apart as any two rows. And where rows differ, or
-none can be compared since each is an episode of its own, next observations that equal the observations in every row
+there that no flag ends. Rows that are plainly shuffled, or from between which others were taken, get a note, however
+many differ: most of them move, and by less than three quarters of what lies between neighbours. And where rows differ,
+or none can be compared since each is an episode of its own, next observations that equal the observations in every row
 that is not terminal are a problem: nothing ever moves.
 """
 
@@ -20,7 +20,7 @@ from continuous.data.d4rl_data import D4RLData, Floats
 _SLACK = 1e-4  # of a column's standard deviation
 _ROUNDING = 1e-6  # of its largest number
 _SAMPLE = 10_000  # rows, on which distances are measured
-_AS_FAR = 0.8  # of the distance between any two rows, from which neighbours count as no nearer
+_NEARER = 0.75  # of the distance to the row after it: a next observation within lies before that row
 
 
 def wrong_next_states(data: D4RLData) -> Iterator[str]:
@@ -30,7 +30,7 @@ def wrong_next_states(data: D4RLData) -> Iterator[str]:
     compared, differing = _comparison(data, data.next_observations)
     if (len(differing) or not compared) and _nothing_moves(data, data.next_observations):
         yield "next_observations are equal to observations, though these change; store what each step led to"
-    elif 2 * len(differing) > compared and not _in_no_order(data.observations, data.next_observations):
+    elif 2 * len(differing) > compared and not _rows_between(data.observations, data.next_observations):
         yield (
             f"next_observations of {len(differing)} of {compared} rows are not the observation of the row after them, "
             f"first in row {differing[0]}; mend them, or set 'timeouts' in rows that their next step does not follow"
@@ -43,10 +43,10 @@ def odd_next_states(data: D4RLData) -> Iterator[str]:
         return
     compared, differing = _comparison(data, data.next_observations)
     many = 2 * len(differing) > compared
-    if many and _in_no_order(data.observations, data.next_observations):
+    if many and _rows_between(data.observations, data.next_observations):
         yield (
-            f"rows seem to be in no order of time: {len(differing)} of {compared} are not followed by their next "
-            "observation, so episodes, their returns and their starts mean nothing"
+            f"rows seem to be shuffled, or others to be left out: {len(differing)} of {compared} are not followed by "
+            "their next observation, so episodes, their returns and their starts mean nothing"
         )
     elif len(differing) and not many:
         yield (
@@ -72,14 +72,13 @@ def _nothing_moves(data: D4RLData, following: Floats) -> bool:
     return bool(going_on.any() and still.all() and (data.observations != data.observations[0]).any())
 
 
-def _in_no_order(observations: Floats, following: Floats) -> bool:
-    """Whether rows are plainly shuffled, by medians of the distances between them."""
+def _rows_between(observations: Floats, following: Floats) -> bool:
+    """Whether most next observations come before the row after them, by medians of distances."""
     rows = np.arange(len(observations) - 1)[:: -(-len(observations) // _SAMPLE)]
     scale = np.maximum(observations.std(axis=0, dtype=np.float64), np.finfo(np.float32).tiny)
     here = observations[rows]
-    moves, neighbours, others = (
-        np.abs((there - here) / scale).mean(axis=1)
-        for there in (following[rows], observations[rows + 1], np.random.default_rng(0).permutation(here))
+    move, neighbour = (
+        float(np.median(np.abs((there - here) / scale).mean(axis=1)))
+        for there in (following[rows], observations[rows + 1])
     )
-    move, neighbour, other = (float(np.median(distance)) for distance in (moves, neighbours, others))
-    return 0.0 < move < 0.5 * neighbour and neighbour > _AS_FAR * other
+    return 0.0 < move < _NEARER * neighbour

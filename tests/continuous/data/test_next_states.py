@@ -87,13 +87,19 @@ def test_sound_files_are_not_mentioned_nor_is_rounding() -> None:
         assert [*wrong_next_states(data), *odd_next_states(data)] == []
 
 
-def test_shuffled_rows_are_noted_and_where_each_is_an_episode_of_its_own_there_is_nothing_to_compare() -> None:
-    data = swinging()
-    shuffled = taken(data, np.random.default_rng(0).permutation(data.n_rows))
-    assert list(wrong_next_states(shuffled)) == []
-    (note,) = odd_next_states(shuffled)
-    assert note.startswith("rows seem to be in no order of time: 99")
-    alone = replace(shuffled, timeouts=np.ones(data.n_rows, np.bool_))
+@pytest.mark.parametrize(
+    "rows",
+    [np.random.default_rng(0).permutation(1000), np.arange(0, 1000, 2), np.arange(0, 1000, 10)],
+    ids=["shuffled", "every second", "every tenth"],
+)
+def test_rows_without_those_between_are_noted_and_where_each_is_an_episode_there_is_nothing_to_compare(
+    rows: Any,
+) -> None:
+    some = taken(swinging(), rows)
+    assert list(wrong_next_states(some)) == []
+    (note,) = odd_next_states(some)
+    assert note.startswith("rows seem to be shuffled, or others to be left out: ")
+    alone = replace(some, timeouts=np.ones(len(rows), np.bool_))
     assert [*wrong_next_states(alone), *odd_next_states(alone)] == []
 
 
