@@ -5,9 +5,11 @@ A message says what is wrong, where, what was expected and how to mend it.
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 _MANY_NAMES = 24  # of more a message shows the nearest
 
@@ -102,6 +104,10 @@ class UnknownNameError(AmplError):
             shown = within or sorted(get_close_matches(name, names, n=10, cutoff=0.0))
             more = f" and {len(names) - len(shown)} others"
         super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(shown)}{more}.")
+
+    def __reduce__(self) -> Any:
+        """For `pickle`, which would otherwise give the message to `__init__`."""
+        return copyreg.__newobj__, (type(self), *self.args)  # type: ignore[attr-defined]
 
 
 def check_fraction(name: str, value: float) -> None:

@@ -127,7 +127,12 @@ def _check_nothing_asked(scale: Scale) -> None:
     }
     option = next((option for option, value in asked.items() if value is not None), None)
     if option is not None:
-        raise InvalidArgumentError(
-            f"{option} is given; on a finite MDP evaluation is exact, runs no episodes, and every epoch has it. "
-            "Leave the option out."
-        )
+        raise nothing_to_ask(option)
+
+
+def nothing_to_ask(option: str) -> InvalidArgumentError:
+    """The error for an option of evaluation on a finite MDP."""
+    return InvalidArgumentError(
+        f"{option} is given; on a finite MDP evaluation is exact, runs no episodes, and every epoch has it. "
+        "Leave the option out."
+    )

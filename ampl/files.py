@@ -59,7 +59,6 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, replace
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
             if replace:
                 os.replace(temporary, path)
             else:

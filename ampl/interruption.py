@@ -5,12 +5,14 @@ Schedulers (Slurm, Kubernetes, systemd) end a job by SIGTERM and kill it some ti
 
 from __future__ import annotations
 
+import copyreg
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -34,6 +36,10 @@ class Interruption(KeyboardInterrupt):
         super().__init__(signal.Signals(number).name)
         self.number = number
         self.resume_with = resume_with
+
+    def __reduce__(self) -> Any:
+        """For `pickle`, which would otherwise give the signal's name to `__init__`."""
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
     @property
     def exit_code(self) -> int:
@@ -59,7 +65,10 @@ def ending_on_signals() -> Iterator[None]:
 
 @contextmanager
 def saving_first() -> Iterator[None]:
-    """Inside, the first signal only asks to stop (`stop_requested`); a second one, or the end of the grace, ends it.
+    """Inside, the first signal only asks to stop (`stop_requested`); another Ctrl-C, or the end of the grace, ends it.
+
+    Another SIGTERM does not, where there is an alarm: a scheduler may send one to every process of a job, and a sweep
+    among them sends its trainings one more.
 
     The work inside looks between its steps whether it is asked to, and then saves itself and calls `stop_if_requested`.
     Signals come to the main thread: in any other one this stops what is inside when the main thread is asked to stop.
@@ -73,18 +82,23 @@ def saving_first() -> Iterator[None]:
         stop_if_requested()
         return
 
+    def end(number: int, frame: FrameType | None) -> None:
+        stop_if_requested()
+
     def ask(number: int, frame: FrameType | None) -> None:
         global _requested
-        stop_if_requested()
+        if number == signal.SIGINT or _ALARM is None:
+            stop_if_requested()
+        if stop_requested():
+            return
         _requested = number
-        if _ALARM is not None:
-            signal.alarm(GRACE_SECONDS)
+        grace.enter_context(_alarm(end))
         if number == signal.SIGINT and sys.stderr.isatty():
             note = f"\nampl: stops where it can go on later, in {GRACE_SECONDS} s at the latest; Ctrl-C again: now.\n"
             os.write(2, note.encode())  # not by print, which the signal may have interrupted
 
     try:
-        with _handlers(ask, _SIGNALS if _ALARM is None else (*_SIGNALS, _ALARM)):
+        with ExitStack() as grace, _handlers(ask, _SIGNALS):
             yield
             stop_if_requested()
     finally:
@@ -112,6 +126,27 @@ def stop_if_requested() -> None:
 
 
 @contextmanager
+def _alarm(end: Handler) -> Iterator[None]:
+    """Inside, `end` is called when the grace is over; an alarm that was set before is set again afterwards."""
+    if _ALARM is None:
+        yield
+        return
+    seconds, interval = signal.getitimer(signal.ITIMER_REAL)
+    start = time.monotonic()
+    try:
+        with _handlers(end, (_ALARM,)):
+            signal.alarm(GRACE_SECONDS)
+            try:
+                yield
+            finally:
+                signal.alarm(0)
+    finally:
+        if seconds > 0.0:
+            left = max(seconds - (time.monotonic() - start), 1e-3)
+            signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+
+@contextmanager
 def _handlers(handler: Handler, numbers: Sequence[int]) -> Iterator[None]:
     """Inside, these signals are handled so; one that is ignored, as under nohup, stays so.
 
@@ -125,7 +160,5 @@ def _handlers(handler: Handler, numbers: Sequence[int]) -> Iterator[None]:
     try:
         yield
     finally:
-        if _ALARM in before:
-            signal.alarm(0)
         for number, earlier in before.items():
             signal.signal(number, signal.SIG_DFL if earlier is None else earlier)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
@@ -49,13 +49,17 @@ def remove_leftovers(folder: Path, targets: str) -> None:
 def _locked_file(target: Path) -> tuple[int | None, Path]:
     """A new file, and the descriptor that holds its lock, if there are locks."""
     while True:
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask, as any new file
+        except FileExistsError:
+            continue
         is_ours = lock(descriptor)
         if is_ours and os.fstat(descriptor).st_nlink:
-            return descriptor, Path(name)
+            return descriptor, path
         os.close(descriptor)
         if is_ours is None:
-            return None, Path(name)
+            return None, path
         # Another process took it for a leftover before it was locked: make another one.
 
 

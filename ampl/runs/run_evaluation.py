@@ -16,7 +16,7 @@ from typing import Any
 from ampl.arithmetic import DEFAULT, Precision
 from ampl.catalog import choose, recorded_task
 from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidArgumentError, InvalidFileError
-from ampl.evaluation_schedule import EvaluationRequest
+from ampl.evaluation_schedule import EvaluationRequest, nothing_to_ask
 from ampl.files import SIGNATURE, check_output, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics
 from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, newest_whole_epoch, read_checkpoint
@@ -100,7 +100,7 @@ def evaluate_run(
         ExistingRunError: the run has settings or data that cannot be had any more.
         ForeignFileError: an evaluation.json that is not ours.
         DivergedError: the policy's scores are not finite.
-        InvalidArgumentError: the run has no environment.
+        InvalidArgumentError: the run has no environment, or is on a finite MDP and episodes are asked for.
         AmplError: the algorithm cannot be built; the message says why.
     """
     target = path / "evaluation.json"
@@ -113,6 +113,8 @@ def evaluate_run(
     arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(threads, precision)
     algorithm = choice.build([seed], device, scale, arithmetic)
     _check_same(path, config, algorithm)
+    if algorithm.evaluates_exactly and episodes is not None:
+        raise nothing_to_ask("--episodes")
     without_streams(checkpoint, algorithm).put_into(algorithm, 0)
     request = EvaluationRequest(
         epoch=checkpoint.epoch,

@@ -61,6 +61,7 @@ class JobState:
     message: str = ""
     _started: float = 0.0
     _first_epoch: int = 0
+    _log_start: int = 0  # bytes of earlier sessions
 
     def look(self) -> None:
         """Reads how far the run has come, and whether it has ended in an earlier session."""
@@ -81,6 +82,10 @@ class JobState:
         """A process has started on it."""
         self.handle, self.phase = handle, Phase.RUNNING
         self._started, self._first_epoch = time.monotonic(), self.epoch
+
+    def before(self) -> None:
+        """Its process is about to start: what is in its log is of earlier ones."""
+        self._log_start = self.job.log.stat().st_size if self.job.log.exists() else 0
 
     def end_with(self, code: int) -> None:
         """The process has ended."""
@@ -116,9 +121,9 @@ class JobState:
         return found
 
     def _last_words(self) -> str:
-        """The last error in the training's log; without one its last line, as of a traceback."""
+        """The last error in this process's part of the log; without one its last line, as of a traceback."""
         try:
-            lines = self.job.log.read_text(errors="replace").splitlines()
+            lines = self.job.log.read_bytes()[self._log_start :].decode(errors="replace").splitlines()
         except OSError:
             return ""
         errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]

@@ -69,7 +69,7 @@ class RayTraining:
         try:
             return int(ray.get(self._task))
         except (ray.exceptions.RayError, KeyboardInterrupt):
-            return -1
+            return 1
 
     def end(self) -> None:
         """Asks it to save itself and stop."""

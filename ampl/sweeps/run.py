@@ -55,6 +55,7 @@ def _step(states: Sequence[JobState], at_once: int, start: Callable[[Job], Handl
     room = at_once - sum(state.phase is Phase.RUNNING for state in states)
     for state in [state for state in states if state.phase is Phase.WAITING][: max(room, 0)]:
         try:
+            state.before()
             state.begin(start(state.job))
         except (AmplError, OSError) as error:  # such as a folder that cannot be made
             state.phase, state.message = Phase.FAILED, str(error)

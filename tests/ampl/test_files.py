@@ -209,6 +209,16 @@ def test_a_write_that_fails_leaves_nothing_and_keeps_what_was_there(tmp_path: Pa
     assert (tmp_path / "a.txt").read_text() == "before"
 
 
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_files_are_as_open_to_others_as_the_user_wants_new_ones_to_be(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_json(tmp_path / "a.json", {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 def test_halves_of_characters_are_written_as_escapes(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "caf\udce9 γ")
     assert (tmp_path / "a.txt").read_bytes() == b"caf\\udce9 \xce\xb3"

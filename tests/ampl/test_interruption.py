@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shlex
 import signal
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pytest
 import ampl.interruption
 from ampl.arithmetic import Arithmetic
 from ampl.command_line.main import main
+from ampl.errors import UnknownNameError
 from ampl.interfaces import Metrics
 from ampl.interruption import Interruption, saving_first, stop_requested
 from ampl.runs.checkpoints import checkpoint_epochs
@@ -90,6 +92,41 @@ def test_a_second_signal_ends_it_at_once(
     assert main([*train_command(tmp_path), "--checkpoint-seconds", "1e6"]) == code  # the first one says what it was
     assert capsys.readouterr().err.startswith(f"ampl: {word}; to go on: ")
     assert checkpoint_epochs(tmp_path / RUN / "checkpoint") == [0]
+
+
+def test_a_second_sigterm_does_not_keep_it_from_saving_itself(factory: SignalledFactory, tmp_path: Path) -> None:
+    """A scheduler and a sweep may both send one."""
+    factory.signals = [signal.SIGTERM, signal.SIGTERM]
+    assert main([*train_command(tmp_path), "--checkpoint-seconds", "1e6"]) == 143
+    assert checkpoint_epochs(tmp_path / RUN / "checkpoint")[0] == 2
+
+
+def test_the_callers_alarm_is_not_lost() -> None:
+    def work() -> None:
+        with saving_first():
+            signal.raise_signal(signal.SIGTERM)
+
+    rung: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 600.0)
+    try:
+        with saving_first():
+            signal.raise_signal(signal.SIGALRM)
+        assert rung == [signal.SIGALRM]
+        with pytest.raises(Interruption):
+            work()
+        assert 500.0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 600.0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(
+    "error", [Interruption(signal.SIGTERM, resume_with=["--resume"]), UnknownNameError("task", "hoper", ["hopper"])]
+)
+def test_errors_cross_the_border_of_a_process(error: BaseException) -> None:
+    there = pickle.loads(pickle.dumps(error))
+    assert (type(there), str(there), vars(there)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no alarms")

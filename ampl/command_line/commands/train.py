@@ -77,9 +77,10 @@ class Train(DataOptions):
         """Trains, and prints where the results are.
 
         Returns:
-            The exit code: 0, or 1 if a seed stopped because a metric was not finite.
+            The exit code: 0, or 1 if some seeds stopped because a metric was not finite.
 
         Raises:
+            DivergedError: all of them did (the exit code is 2).
             AmplError: an argument is wrong, or a run directory cannot be used; the message says which.
         """
         from ampl.api import train
@@ -124,6 +125,6 @@ class Train(DataOptions):
                 )
                 for seed in results
             ],
-            results[0].notes,
+            list(dict.fromkeys(note for seed in results for note in seed.notes)),
         )
         return int(any(seed.result.status == "stopped" for seed in results))

@@ -197,6 +197,13 @@ def test_counts_below_one_are_named(variant: Path, mistake: Callable[..., str], 
     assert f"{option} is 0" in mistake(variant, option, 0)
 
 
+def test_episodes_are_not_asked_of_an_exact_evaluation(
+    variant: Path, mistake: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeAlgorithm, "evaluates_exactly", True)
+    assert "--episodes is given; on a finite MDP evaluation is exact" in mistake(variant, "--episodes", 7)
+
+
 def test_random_states_of_another_device_do_not_matter() -> None:
     """A GPU's generators have states of another size; an evaluation draws its own numbers."""
     checkpoint = Checkpoint(epoch=3, state={"streams/updates": np.zeros(16), "policy": np.ones(2)})

@@ -12,6 +12,11 @@ from ampl.sweeps.job_state import JobState, Phase
 from ampl.sweeps.plan import Job
 from ampl.sweeps.run import run_jobs
 
+LAST_WORDS = {
+    "refused": "ampl: error: no such file\n",
+    "breaks": 'Traceback:\n  File "x.py", line 3\nKeyError: 7\n\n',
+}
+
 
 class FakeTraining:
     """Ends at its third look with the code that its seed says."""
@@ -34,6 +39,9 @@ class FakeTraining:
         if self.looks < 3:
             return None
         FakeTraining.running -= 1
+        if self.job.name in LAST_WORDS:
+            with self.job.log.open("a") as log:
+                log.write(f"note\n{LAST_WORDS[self.job.name]}")
         if self.job.name == "diverges":
             leave_result(self.job, "stopped", 1)
         return {"finishes": 0, "diverges": 2, "crashes": -9, "refused": 2, "breaks": 1}.get(self.job.name, 0)
@@ -67,10 +75,9 @@ def jobs(folder: Path, *names: str) -> list[JobState]:
 
 def test_what_ends_one_job_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     states = jobs(tmp_path, "diverges", "crashes", "refused", "breaks", "no folder", "finishes", "finishes")
-    logs = {2: "ampl: error: no such file\n", 3: 'Traceback:\n  File "x.py", line 3\nKeyError: 7\n\n'}
-    for index, text in logs.items():
+    for index in (2, 3):
         states[index].job.log.parent.mkdir(parents=True)
-        states[index].job.log.write_text(f"note\n{text}")
+        states[index].job.log.write_text("ampl: error: what ended an earlier session\n")
     run_jobs(states, 2, FakeTraining, Display())
     assert [state.phase for state in states] == [Phase.DIVERGED, *[Phase.FAILED] * 4, *[Phase.FINISHED] * 2]
     assert [state.message for state in states[:5]] == [
