@@ -1,6 +1,7 @@
 """The command line `ampl`: finds subcommands through entry points, runs one, and turns mistakes into one line.
 
-Exit codes: what the command returns; 2 for a mistake of the user, and where every seed has diverged; 130 after Ctrl-C, 143 after SIGTERM.
+Exit codes: what the command returns; 2 for a mistake of the user, and where every seed has diverged; 130 after Ctrl-C,
+143 after SIGTERM.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ def test_episodes_are_not_asked_of_an_exact_evaluation(
     variant: Path, mistake: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeAlgorithm, "evaluates_exactly", True)
-    assert "--episodes is given; on a finite MDP evaluation is exact" in mistake(variant, "--episodes", 7)
+    assert "--episodes is given; on a finite MDP evaluation is exact" in mistake(variant / "seed0", "--episodes", 7)
 
 
 def test_random_states_of_another_device_do_not_matter() -> None:
