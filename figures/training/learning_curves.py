@@ -43,7 +43,8 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    curves = _curves([run for run in find_all_runs(folder) if run.scored])
+    found = find_all_runs(folder)
+    curves = _curves([run for run in found if run.scored])
     if not curves:
         command = train_command("hopper-medium-replay-v2", MAIN, algorithm="mopo", out=folder)
         raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
@@ -67,7 +68,8 @@ def draw(folder: Path) -> Figure:
         Line2D([], [], color=color, linestyle=line, label=_label(method)) for method, (color, line) in looks.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
-    headline(figure, *_finding(drawn, [place for place in curves if place not in drawn]))
+    origin = provenance([run for runs in drawn.values() for run in runs], found)
+    headline(figure, *_finding(drawn, [place for place in curves if place not in drawn]), origin)
     return figure
 
 
@@ -120,11 +122,10 @@ def _label(method: _Method) -> str:
 
 
 def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[str, ...]:
-    """The best mean score of the last evaluations, how to read the panels, and how all runs came about."""
+    """The best mean score of the last evaluations, how to read the panels, and what has no room in them."""
     scores = {place: float(np.mean([run.recent_score for run in runs])) for place, runs in drawn.items()}
     task, method = best = max(scores, key=lambda place: scores[place])
     finding = f"Highest mean of the last ten: {scores[best]:.1f}, {' '.join(method)} on {task}"
-    runs = [run for there in drawn.values() for run in there]
     batches = [
         place
         for place, there in drawn.items()
@@ -137,7 +138,7 @@ def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[s
         f"Not drawn, beyond {_MOST_TASKS} tasks and {MOST_LINES} variants a task: {_names(left_out)}. --runs with a "
     )
     missing += "folder that holds only some of the runs draws those."
-    return finding, subtitle, values, missing if left_out else "", provenance(runs)
+    return finding, subtitle, values, missing if left_out else ""
 
 
 def _names(places: Sequence[tuple[str, _Method]]) -> str:

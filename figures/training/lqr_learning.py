@@ -52,7 +52,8 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    runs = [run for run in find_all_runs(folder) if run.task.startswith(_PREFIX) and run.scored]
+    found = [run for run in find_all_runs(folder) if run.task.startswith(_PREFIX)]
+    runs = [run for run in found if run.scored]
     if not runs:
         command = train_command("lqr-pointmass", MAIN, algorithm="mopo", out=folder)
         raise InvalidFileError(f"no scored run on a task {_PREFIX}... below {folder}. `{command}` makes one.")
@@ -61,7 +62,7 @@ def draw(folder: Path) -> Figure:
     methods.sort(key=lambda method: method[0] not in _FIRST)
     methods, left_out = methods[:_MOST_METHODS], methods[_MOST_METHODS:]
     runs = [run for run in runs if run.task in tasks and (run.algorithm, run.label) in methods]
-    weighted = {(run.task, run.algorithm, run.label): found for run in reversed(runs) if (found := _weights(run))}
+    weighted = {(run.task, run.algorithm, run.label): kept for run in reversed(runs) if (kept := _weights(run))}
     columns = 4 if any(task in tasks for task, *_ in weighted) else 3
     figure = new_figure(4.0 * columns + 1.0, 1.8 + 3.4 * len(tasks))
     grid = figure.subplots(len(tasks), columns, squeeze=False)
@@ -89,8 +90,7 @@ def draw(folder: Path) -> Figure:
         Line2D([], [], color=_GRAY, linestyle=":", label="behavior"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
-    finding, subtitle, origin = _finding(runs, tasks[0])
-    headline(figure, finding, subtitle, _not_drawn(left_out), origin)
+    headline(figure, *_finding(runs, tasks[0]), _not_drawn(left_out), provenance(runs, found))
     return figure
 
 
@@ -186,12 +186,12 @@ def _difference(run: Run, promise: str, truth: str) -> Curve:
     return Curve(epochs, values[0] - values[1])
 
 
-def _finding(runs: list[Run], task: str) -> tuple[str, str, str]:
-    """How far each algorithm came on the first task, how to read it, and how the runs came about."""
+def _finding(runs: list[Run], task: str) -> tuple[str, str]:
+    """How far each algorithm came on the first task, and how to read it."""
     scores: dict[str, list[float]] = {}
     for run in runs:
         if run.task == task:
             scores.setdefault(" ".join((run.algorithm, run.label)), []).append(float(run.curve.values[-1]))
     came = ", ".join(f"{name} {np.mean(last):,.0f}" for name, last in sorted(scores.items()))
     subtitle = "Last scores; 100 is the optimum. Returns are discounted; a model's are of an episode's length."
-    return f"On {task}: {came}", subtitle, provenance(runs)
+    return f"On {task}: {came}", subtitle

@@ -21,8 +21,9 @@ from figures.inputs.runs import Run, find_all_runs
 ERRORS = 2.0  # standard errors to each side that bands show
 
 
-def find_lqr_runs(folder: Path, column: str, example: str) -> list[Run]:
-    """The runs below a folder that recorded a column, in the order algorithm, task, variant, seed.
+def find_lqr_runs(folder: Path, column: str, example: str) -> tuple[list[Run], list[Run]]:
+    """The runs below a folder that recorded a column, in the order algorithm, task, variant, seed; and those like them
+    that stopped or are not evaluated yet: they recorded it too, or are of a task of the others.
 
     Args:
         folder: of all runs.
@@ -32,11 +33,14 @@ def find_lqr_runs(folder: Path, column: str, example: str) -> list[Run]:
     Raises:
         InvalidFileError: there is none.
     """
-    runs = [run for run in find_all_runs(folder) if run.scored and len(curve_of(run, column).epochs)]
+    found = find_all_runs(folder)
+    recorded = [run for run in found if run.epochs and len(curve_of(run, column).epochs)]
+    runs = [run for run in recorded if run.scored]
     if not runs:
         command = train_command(example, MAIN, algorithm="mopo", out=folder)
         raise InvalidFileError(f"no run with {column} below {folder}. `{command}` makes one.")
-    return runs
+    tasks = {run.task for run in recorded}
+    return runs, [run for run in found if not run.scored and run.task in tasks]
 
 
 def curve_of(run: Run, column: str) -> Curve:

@@ -55,7 +55,8 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none with a normalized score.
     """
-    by_task = _longest([run for run in find_all_runs(folder) if run.scored])
+    found = find_all_runs(folder)
+    by_task = _longest([run for run in found if run.scored])
     if not by_task:
         command = train_command("hopper-medium-replay-v2", "kit", algorithm="mopo", out=folder)
         raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
@@ -92,7 +93,7 @@ def draw(folder: Path) -> Figure:
         "Above, a line is a seed; below, a mean of seeds. Of each task the method of the most updates, then the best.",
         "Gray lines: the data's mean and best episode, if recorded; dotted: published, full length, original data.",
         f"Not drawn: {', '.join(left_out)}." if left_out else "",
-        provenance(drawn),
+        provenance(drawn, found),
     )
     return figure
 

@@ -90,7 +90,8 @@ def draw(folder: Path) -> Figure:
         InvalidFileError: there is neither.
     """
     record = folder / "records" / "weights-help-finite.npz"
-    runs = [run for run in find_runs(folder, "ampl", variants=_DEEP) if run.scored]
+    found = find_runs(folder, "ampl", variants=_DEEP)
+    runs = [run for run in found if run.scored]
     columns = {
         "finite": _finite(record) if record.exists() else [],
         "lqr": _deep([run for run in runs if run.task.startswith(_LQR)]),
@@ -105,7 +106,7 @@ def draw(folder: Path) -> Figure:
         )
     drawn = {task.name for name in ("lqr", "d4rl") for task in columns[name]}
     sources = [record_source(record)] if columns["finite"] else []
-    sources += [provenance([run for run in runs if run.task in drawn])] if drawn else []
+    sources += [provenance([run for run in runs if run.task in drawn], found)] if drawn else []
     return _draw({name: tasks for name, tasks in columns.items() if tasks}, " ".join(sources))
 
 
