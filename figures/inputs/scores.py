@@ -137,7 +137,17 @@ def provenance(runs: Iterable[Run], found: Iterable[Run] = ()) -> str:
         f"gradient steps: {step_range(runs)}; "
         f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
     )
-    return " ".join([origin, *endings(runs, found)])
+    return " ".join([origin, *endings(runs, found), *lengths(runs)])
+
+
+def lengths(runs: Iterable[Run]) -> list[str]:
+    """Of which methods the seeds have come to different epochs, and what their lines are then, in a sentence."""
+    methods: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        methods.setdefault((run.task, run.algorithm, run.label), []).append(run)
+    uneven = [there for there in methods.values() if len({run.epochs for run in there}) > 1]
+    shown = "; ".join(f"{named(there)} ({distinct(f'{run.epochs:,}' for run in there)} epochs)" for there in uneven)
+    return [f"Of different lengths (lines: means of the seeds that go so far): {shown}."] if shown else []
 
 
 def endings(runs: Iterable[Run], found: Iterable[Run]) -> list[str]:

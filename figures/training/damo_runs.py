@@ -24,7 +24,7 @@ from figures.drawing.style import BLUE, GRAY, GREEN, OLIVE, ORANGE, PURPLE, SKY,
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
 from figures.inputs.runs import Ending, Run, find_runs
-from figures.inputs.scores import Cell, circumstance_notes
+from figures.inputs.scores import Cell, circumstance_notes, lengths
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +156,9 @@ def origin(seeds: Sequence[Seed], labels: Mapping[str, str]) -> tuple[str, str]:
     ]
     without = sum(not seed.has_values for seed in seeds)
     missing = f"{without} of {len(seeds)} runs recorded no value beside the true return: no line there."
-    return missing if without else "", " ".join(circumstance_notes(cells, labels))
+    return missing if without else "", " ".join(
+        [*circumstance_notes(cells, labels), *lengths(seed.run for seed in seeds)]
+    )
 
 
 def stopped_line(folder: Path, variants: Collection[str], tasks: Collection[str]) -> str:
