@@ -28,7 +28,8 @@ from figures.inputs.scores import provenance
 
 ONE_FIT, NONE, BETTER, EXACT = "one fit", "none", "better", "exact"
 AMPLS = "AMPL's"
-_KINDS = (ONE_FIT, NONE, AMPLS, BETTER, EXACT)
+_WEIGHTED = (AMPLS, BETTER, EXACT)
+_KINDS = (ONE_FIT, NONE, *_WEIGHTED)
 _FINITE = {"nw": NONE, "one-moment": AMPLS, MAIN: BETTER, "exact-weights": EXACT}
 _DEEP = {"nw": ONE_FIT, "unit-weights": NONE, MAIN: AMPLS, "multi-moment": BETTER, "exact-weights": EXACT}
 _LQR = "lqr-"
@@ -68,6 +69,11 @@ class _Task:
     error: _Values
     divergence: _Values
     earned: _Values
+
+    @property
+    def best(self) -> str:
+        """The kind of the best weights; empty if no refit has any."""
+        return next((kind for kind in reversed(_WEIGHTED) if kind in self.earned), "")
 
     def rows(self) -> list[_Values]:
         """What is drawn in each row: as it is, as a multiple of no weights, as a difference seed by seed."""
@@ -193,6 +199,7 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
         "Weights of the model's refits: none; AMPL's, by one equation (Eq. 10); better ones (finite: fixed point of "
         "Eq. 9 on the data; deep: 66 equations); the exact ones. One fit: no refits. All weights are of the policy at "
         "the last refit, which has moved since.",
+        _beside_one_fit(columns),
         source,
     )
     return figure
@@ -225,13 +232,27 @@ def _reference(axes: Axes, row: int, unit: str, kinds: Sequence[str]) -> None:
 
 
 def _finding(columns: Mapping[str, Sequence[_Task]]) -> str:
-    """By how much the best known weights change the return, on average over the tasks of each column."""
+    """By how much the best known weights change the return, on average over the tasks of each column.
+
+    Where no task has refits without weights to compare with, the refits are part of what is gained.
+    """
     parts = []
     for name, tasks in columns.items():
-        gained = [task.rows()[2] for task in tasks]
-        gains = [each[[kind for kind in _KINDS if kind in each][-1]] for each in gained]
-        parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} ({_COLUMNS[name][0]})")
+        weighted = [task for task in tasks if task.best]
+        alone = [task for task in weighted if NONE in task.earned]
+        gains = [task.rows()[2][task.best] for task in alone or weighted]
+        if gains:
+            what = "" if alone else "together with the refits "
+            parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} {what}({_COLUMNS[name][0]})")
+    if not parts:
+        return "No refit here has weights"
     return f"The best weights at hand change the return by {', '.join(parts)}"
+
+
+def _beside_one_fit(columns: Mapping[str, Sequence[_Task]]) -> str:
+    """Whose gains are no gains of weights alone, in a sentence; empty if all are."""
+    tasks = [task.name for there in columns.values() for task in there if NONE not in task.earned]
+    return f"Gained beside one fit, by refits and weights together: {', '.join(tasks)}." if tasks else ""
 
 
 def _mean_gain(gains: Sequence[Numbers]) -> str:
