@@ -24,7 +24,7 @@ from figures.drawing.style import BLACK, headline, literal, new_figure, panel_ti
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers, Record, Texts, record_source
 from figures.inputs.runs import Run, find_runs, recent
-from figures.inputs.scores import provenance
+from figures.inputs.scores import provenance, window_note
 
 ONE_FIT, NONE, BETTER, EXACT = "one fit", "none", "better", "exact"
 AMPLS = "AMPL's"
@@ -41,6 +41,11 @@ _COLUMNS = {
 }
 """Title of each column, and the unit of its last row."""
 _SHORT_UNITS = {"finite": "%", "lqr": "%", "d4rl": "points"}
+_RUNS_NOTES = (
+    f"{window_note()} Of each task only the seeds that runs of all its kinds have.",
+    "On linear-Gaussian problems the model's errors are estimated from samples: single seeds, and the mean that they "
+    "are divided by, are noisy, and can be negative.",
+)
 _Values: TypeAlias = dict[str, Numbers]
 """By kind of weights, a number a seed."""
 
@@ -69,6 +74,7 @@ class _Task:
     error: _Values
     divergence: _Values
     earned: _Values
+    runs: tuple[Run, ...] = ()
 
     @property
     def best(self) -> str:
@@ -110,9 +116,9 @@ def draw(folder: Path) -> Figure:
             f"no record weights-help-finite, and no scored run of AMPL without weights beside another variant's of the "
             f"same seed below {folder}. `{command}` makes one, `{record_command}` the record."
         )
-    drawn = {task.name for name in ("lqr", "d4rl") for task in columns[name]}
+    drawn = [run for tasks in columns.values() for task in tasks for run in task.runs]
     sources = [record_source(record)] if columns["finite"] else []
-    sources += [provenance([run for run in runs if run.task in drawn], found)] if drawn else []
+    sources += [provenance(drawn, found)] if drawn else []
     return _draw({name: tasks for name, tasks in columns.items() if tasks}, " ".join(sources))
 
 
@@ -152,6 +158,7 @@ def _deep(runs: Sequence[Run]) -> list[_Task]:
             error=_measured(kinds, "exact_weights/error"),
             divergence=_measured(kinds, "truth/model_divergence_nats"),
             earned={kind: np.array([run.recent_score for run in there]) for kind, there in kinds.items()},
+            runs=tuple(run for there in kinds.values() for run in there),
         )
         for task, kinds in shown.items()
     ]
@@ -200,6 +207,7 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
         "Eq. 9 on the data; deep: 66 equations); the exact ones. One fit: no refits. All weights are of the policy at "
         "the last refit, which has moved since.",
         _beside_one_fit(columns),
+        *(_RUNS_NOTES if any(task.runs for task in every) else ()),
         source,
     )
     return figure

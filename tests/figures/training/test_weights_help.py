@@ -52,7 +52,12 @@ def test_gains_are_means_over_the_seeds_that_all_have(tmp_path: Path) -> None:
     for seed, (without, with_weights) in enumerate(((10.0, 12.0), (50.0, 56.0))):
         write_run(tmp_path, UMAZE, "nw", seed=seed, score=[without])
         write_run(tmp_path, UMAZE, "main", seed=seed, score=[with_weights])
-    assert "+4.0 ± 2.0 points together with the refits (D4RL's tasks)" in words(draw("weights-help", tmp_path))
+    write_run(tmp_path, UMAZE, "main", seed=7, score=[0.0])
+    found = words(draw("weights-help", tmp_path))
+    assert "Seeds: 0, 1;" in found
+    assert "A score is the mean of a seed's last 10 evaluations" in found
+    assert "the model's errors are estimated from samples" in found
+    assert "+4.0 ± 2.0 points together with the refits (D4RL's tasks)" in found
 
 
 def test_the_headline_is_of_weights_alone_where_a_task_tells_them_from_the_refits(tmp_path: Path) -> None:
