@@ -70,12 +70,14 @@ class Seed:
         value: [M] the critics' value of the starts, in reward units.
         truth: [M] discounted return, likewise: the whole one where it is known, otherwise from the starts in the
             simulator.
+        endless: whether it is the whole one.
     """
 
     run: Run
     epochs: NDArray[np.int64]
     value: Numbers
     truth: Numbers
+    endless: bool
 
     @property
     def has_values(self) -> bool:
@@ -113,7 +115,21 @@ def read_seed(run: Run) -> Seed:
     if not (np.isfinite(value.values).all() and np.isfinite(truth.values).all()):
         logger.warning("%s: its values are left out: '%s' or '%s' is not finite.", run.path, VALUE, TRUTH)
         epochs, of_value, of_truth = epochs[:0], of_value[:0], of_truth[:0]
-    return Seed(run=run, epochs=epochs, value=value.values[of_value], truth=truth.values[of_truth])
+    return Seed(
+        run=run,
+        epochs=epochs,
+        value=value.values[of_value],
+        truth=truth.values[of_truth],
+        endless=whole.values.size > 0,
+    )
+
+
+def earned(seeds: Iterable[Seed]) -> str:
+    """Where the true returns of seeds were earned: in the simulator, or where the whole truth is known."""
+    endless = {seed.endless for seed in seeds if seed.has_values}
+    if endless == {True}:
+        return "earned on endless paths"
+    return "earned in the simulator" + ("; on lqr tasks, on endless paths" if True in endless else "")
 
 
 def read_alpha(run: Run) -> float:
