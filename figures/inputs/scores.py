@@ -165,6 +165,18 @@ def endings(runs: Iterable[Run], found: Iterable[Run]) -> list[str]:
     return [f"{reason}: {named(there)}." for reason, there in reasons.items() if there]
 
 
+def not_drawn(names: Iterable[str], room: str) -> str:
+    """What finds no room in a picture, and how to see it, in a sentence; empty if all does.
+
+    Args:
+        names: of what is left out.
+        room: what there is room for: "4 methods".
+    """
+    listed = ", ".join(names)
+    how = "--runs with a folder that holds only some of the runs draws those."
+    return f"Not drawn, beyond {room}: {listed}. {how}" if listed else ""
+
+
 def named(runs: Iterable[Run]) -> str:
     """Runs by task and method: "hopper-medium-v2 mopo main seed 0, 1; ..."."""
     seeds: dict[str, list[str]] = {}

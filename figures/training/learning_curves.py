@@ -24,7 +24,7 @@ from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
 from figures.drawing.style import MOST_LINES, headline, literal, new_figure, panel_title, series_line, series_look
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.runs import Run, find_all_runs
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance
 
 _FIRST = ("ampl", "mopo", "damo")  # algorithms; the others follow
 _PUBLISHED = ("main", "mbpo", "nw")
@@ -133,17 +133,14 @@ def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[s
     ]
     subtitle = "Lines: means over seeds; bands: lowest to highest seed."
     values = "Values: of the starts of evaluation episodes where runs recorded a certificate"
-    values += f"; otherwise means over batches: {_names(batches)}." if batches else "."
-    missing = (
-        f"Not drawn, beyond {_MOST_TASKS} tasks and {MOST_LINES} variants a task: {_names(left_out)}. --runs with a "
-    )
-    missing += "folder that holds only some of the runs draws those."
-    return finding, subtitle, values, missing if left_out else ""
+    values += f"; otherwise means over batches: {'; '.join(_by_task(batches))}." if batches else "."
+    missing = not_drawn(_by_task(left_out), f"{_MOST_TASKS} tasks and {MOST_LINES} variants a task")
+    return finding, subtitle, values, missing
 
 
-def _names(places: Sequence[tuple[str, _Method]]) -> str:
-    """Methods by task."""
+def _by_task(places: Sequence[tuple[str, _Method]]) -> list[str]:
+    """Each task with its methods."""
     tasks: dict[str, list[str]] = {}
     for task, method in places:
         tasks.setdefault(task, []).append(" ".join(method))
-    return "; ".join(f"{task}: {', '.join(methods)}" for task, methods in sorted(tasks.items()))
+    return [f"{task}: {', '.join(methods)}" for task, methods in sorted(tasks.items())]

@@ -28,7 +28,7 @@ from figures.drawing.style import LOWEST_SCORE, headline, literal, new_figure, p
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
 from figures.inputs.runs import Run, find_all_runs
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance
 from figures.inputs.weights import read_exact_weights, read_weights
 
 _PREFIX = "lqr-"
@@ -57,7 +57,8 @@ def draw(folder: Path) -> Figure:
     if not runs:
         command = train_command("lqr-pointmass", MAIN, algorithm="mopo", out=folder)
         raise InvalidFileError(f"no scored run on a task {_PREFIX}... below {folder}. `{command}` makes one.")
-    tasks = sorted({run.task for run in runs})[:_MOST_TASKS]
+    every = sorted({run.task for run in runs})
+    tasks = every[:_MOST_TASKS]
     methods = sorted({(run.algorithm, run.label) for run in runs if run.task in tasks})
     methods.sort(key=lambda method: method[0] not in _FIRST)
     methods, left_out = methods[:_MOST_METHODS], methods[_MOST_METHODS:]
@@ -90,19 +91,10 @@ def draw(folder: Path) -> Figure:
         Line2D([], [], color=_GRAY, linestyle=":", label="behavior"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
-    headline(figure, *_finding(runs, tasks[0]), _not_drawn(left_out), provenance(runs, found))
+    missing = not_drawn(every[_MOST_TASKS:], f"{_MOST_TASKS} tasks")
+    others = not_drawn(map(" ".join, left_out), f"{_MOST_METHODS} methods")
+    headline(figure, *_finding(runs, tasks[0]), missing, others, provenance(runs, found))
     return figure
-
-
-def _not_drawn(methods: Sequence[tuple[str, str]]) -> str:
-    """Which methods found no place, and how to see them; nothing if all did."""
-    if not methods:
-        return ""
-    names = ", ".join(map(" ".join, methods))
-    return (
-        f"Not drawn, beyond {_MOST_METHODS} methods: {names}. --runs with a folder that holds only some of the runs "
-        "draws those."
-    )
 
 
 def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:

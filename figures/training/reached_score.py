@@ -25,7 +25,7 @@ from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, SKY, headlin
 from figures.inputs.names import train_command
 from figures.inputs.published import published_scores
 from figures.inputs.runs import RETURN, Run, find_all_runs
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance
 
 _MOST_TASKS = 4
 _FAR_BELOW = 5.0  # zero, times the largest of the later returns
@@ -86,13 +86,12 @@ def draw(folder: Path) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
     drawn = [run for task in tasks for run in by_task[task]]
-    left_out = sorted(set(by_task) - set(tasks))
     headline(
         figure,
         _finding({task: by_task[task] for task in tasks}),
         "Above, a line is a seed; below, a mean of seeds. Of each task the method of the most updates, then the best.",
         "Gray lines: the data's mean and best episode, if recorded; dotted: published, full length, original data.",
-        f"Not drawn: {', '.join(left_out)}." if left_out else "",
+        not_drawn(sorted(set(by_task) - set(tasks)), f"{_MOST_TASKS} tasks"),
         provenance(drawn, found),
     )
     return figure

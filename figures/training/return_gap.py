@@ -31,7 +31,7 @@ from figures.drawing.style import (
     series_line,
 )
 from figures.inputs.runs import Run
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance
 from figures.training.lqr_runs import curve_of, draw_measured, find_lqr_runs
 
 _MOST, _COLUMNS = 9, 3  # panels
@@ -53,7 +53,9 @@ def draw(folder: Path) -> Figure:
         InvalidFileError: there is none.
     """
     runs, lost = find_lqr_runs(folder, _GAP, "lqr-pointmass")
-    panels = sorted({(run.task, run.algorithm, run.label) for run in runs})[:_MOST]
+    every = sorted({(run.task, run.algorithm, run.label) for run in runs})
+    panels = every[:_MOST]
+    runs = [run for run in runs if (run.task, run.algorithm, run.label) in panels]
     columns = 2 if len(panels) == 4 else min(len(panels), _COLUMNS)
     rows = -(-len(panels) // columns)
     figure = new_figure(max(8.0, 3.6 * columns), 2.0 + 3.0 * rows)
@@ -71,7 +73,8 @@ def draw(folder: Path) -> Figure:
     handles += [Line2D([], [], color=color, linestyle=line, label=name) for name, (_, color, line) in _PARTS.items()]
     handles += [Line2D([], [], color=PURPLE, linestyle=":", label="what the learned reward promises too much")]
     figure.legend(handles=handles, loc="outside lower center", ncols=3 if columns > 2 else 2)
-    headline(figure, *_finding(runs), provenance(runs, lost))
+    missing = not_drawn(map(" ".join, every[_MOST:]), f"{_MOST} methods")
+    headline(figure, *_finding(runs), missing, provenance(runs, lost))
     return figure
 
 

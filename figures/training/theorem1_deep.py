@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from ampl.runs.metrics_table import Curve
 from figures.drawing.style import BLACK, BLUE, GRAY, ORANGE, headline, new_figure, panel_title
 from figures.inputs.runs import Run
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance
 from figures.training.lqr_runs import ERRORS, curve_of, draw_measured, find_lqr_runs, measured
 
 _MOST = 4  # columns
@@ -35,7 +35,8 @@ def draw(folder: Path) -> Figure:
         InvalidFileError: there is none.
     """
     runs, lost = find_lqr_runs(folder, _GAP, "lqr-pointmass-bounded")
-    methods = sorted({(run.task, run.algorithm, run.label) for run in runs})[:_MOST]
+    every = sorted({(run.task, run.algorithm, run.label) for run in runs})
+    methods = every[:_MOST]
     figure = new_figure(max(8.0, 3.6 * len(methods)), 6.6)
     grid = figure.subplots(2, len(methods), squeeze=False, sharex=True, sharey="row", height_ratios=(2.0, 1.0))
     for (above, below), method in zip(grid.T, methods, strict=True):
@@ -62,7 +63,8 @@ def draw(folder: Path) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     drawn = [run for run in runs if (run.task, run.algorithm, run.label) in methods]
-    headline(figure, *_finding(drawn), provenance(drawn, lost))
+    missing = not_drawn(map(" ".join, every[_MOST:]), f"{_MOST} methods")
+    headline(figure, *_finding(drawn), missing, provenance(drawn, lost))
     return figure
 
 
