@@ -165,6 +165,18 @@ def endings(runs: Iterable[Run], found: Iterable[Run]) -> list[str]:
     return [f"{reason}: {named(there)}." for reason, there in reasons.items() if there]
 
 
+def with_scores(runs: Sequence[Run]) -> tuple[list[Run], str]:
+    """The runs with normalized scores, and a sentence on those with returns alone; empty if there are none.
+
+    Args:
+        runs: whose curves are scores or returns.
+    """
+    scored = [run for run in runs if run.scored]
+    returns = named(run for run in scored if run.metric != SCORE)
+    note = f"With returns and no scores, not drawn: {returns}." if returns else ""
+    return [run for run in scored if run.metric == SCORE], note
+
+
 def not_drawn(names: Iterable[str], room: str) -> str:
     """What finds no room in a picture, and how to see it, in a sentence; empty if all does.
 

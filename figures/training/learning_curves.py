@@ -19,12 +19,13 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
 from figures.drawing.style import MOST_LINES, headline, literal, new_figure, panel_title, series_line, series_look
 from figures.inputs.names import MAIN, train_command
-from figures.inputs.runs import Run, find_all_runs
-from figures.inputs.scores import not_drawn, provenance
+from figures.inputs.runs import RETURN, Run, find_all_runs
+from figures.inputs.scores import not_drawn, provenance, with_scores
 
 _FIRST = ("ampl", "mopo", "damo")  # algorithms; the others follow
 _PUBLISHED = ("main", "mbpo", "nw")
@@ -43,11 +44,14 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    found = find_all_runs(folder)
-    curves = _curves([run for run in found if run.scored])
+    found = find_all_runs(folder, (SCORE, RETURN))
+    scored, unscored = with_scores(found)
+    curves = _curves(scored)
     if not curves:
         command = train_command("hopper-medium-replay-v2", MAIN, algorithm="mopo", out=folder)
-        raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
+        raise InvalidFileError(
+            " ".join(filter(None, [f"no scored run below {folder}. `{command}` makes one.", unscored]))
+        )
     drawn = _with_room(curves)
     tasks = sorted({task for task, _ in drawn})
     looks = _looks(drawn)
@@ -69,7 +73,7 @@ def draw(folder: Path) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
     origin = provenance([run for runs in drawn.values() for run in runs], found)
-    headline(figure, *_finding(drawn, [place for place in curves if place not in drawn]), origin)
+    headline(figure, *_finding(drawn, [place for place in curves if place not in drawn]), unscored, origin)
     return figure
 
 

@@ -19,13 +19,14 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import Curve, read_curve, read_curves
 from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
 from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, SKY, headline, new_figure, panel_title
 from figures.inputs.names import train_command
 from figures.inputs.published import published_scores
 from figures.inputs.runs import RETURN, Run, find_all_runs
-from figures.inputs.scores import not_drawn, provenance
+from figures.inputs.scores import not_drawn, provenance, with_scores
 
 _MOST_TASKS = 4
 _FAR_BELOW = 5.0  # zero, times the largest of the later returns
@@ -55,11 +56,14 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none with a normalized score.
     """
-    found = find_all_runs(folder)
-    by_task = _longest([run for run in found if run.scored])
+    found = find_all_runs(folder, (SCORE, RETURN))
+    scored, unscored = with_scores(found)
+    by_task = _longest(scored)
     if not by_task:
         command = train_command("hopper-medium-replay-v2", "kit", algorithm="mopo", out=folder)
-        raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
+        raise InvalidFileError(
+            " ".join(filter(None, [f"no scored run below {folder}. `{command}` makes one.", unscored]))
+        )
     tasks = sorted(by_task)[:_MOST_TASKS]
     figure = new_figure(max(8.5, 4.2 * len(tasks)), 7.2)
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
@@ -92,6 +96,7 @@ def draw(folder: Path) -> Figure:
         "Above, a line is a seed; below, a mean of seeds. Of each task the method of the most updates, then the best.",
         "Gray lines: the data's mean and best episode, if recorded; dotted: published, full length, original data.",
         not_drawn(sorted(set(by_task) - set(tasks)), f"{_MOST_TASKS} tasks"),
+        unscored,
         provenance(drawn, found),
     )
     return figure

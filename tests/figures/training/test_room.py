@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ampl.errors import InvalidFileError
 from tests.figures.drawing.drawn_text import draw, words
-from tests.figures.inputs.synthetic_runs import write_lqr_run
+from tests.figures.inputs.synthetic_runs import write_lqr_run, write_run
 
 ALGORITHMS = ("algaedice", "bc", "combo", "cql", "damo", "iql", "mopo", "morel", "rambo", "td3-bc")
 METHODS = [("lqr-pointmass-bounded", algorithm) for algorithm in ALGORITHMS]
@@ -32,3 +33,14 @@ def test_what_has_no_room_is_named(name: str, written: list[tuple[str, str]], no
     fuller = draw(name, tmp_path)
     assert note in words(fuller)
     assert fuller.caption.finding == figure.caption.finding  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["learning-curves", "reached-score"])
+def test_runs_with_returns_alone_are_named_in_the_error_and_beside_scored_ones(name: str, tmp_path: Path) -> None:
+    path = write_run(tmp_path, "ant-angle-30", algorithm="mopo", score=[])
+    (path / "metrics.csv").write_text("epoch,evaluation/return_mean\n1,1234.5\n")
+    note = "With returns and no scores, not drawn: ant-angle-30 mopo main seed 0."
+    with pytest.raises(InvalidFileError, match=f"no scored run .*{note}"):
+        draw(name, tmp_path)
+    write_run(tmp_path)
+    assert note in words(draw(name, tmp_path))
