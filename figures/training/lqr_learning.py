@@ -10,7 +10,6 @@ them: the weights of the last retraining of the first seed beside the exact ones
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import NamedTuple
@@ -78,7 +77,7 @@ def draw(folder: Path) -> Figure:
             panel_title(axes, f"Promised by {who}")
         panel_title(grid[row, 0], task, *_never_shown(drawn))
         if columns == 4:
-            _draw_weights(grid[row, 3], [weighted.get((task, *method)) for method in methods])
+            _draw_weights(grid[row, 3], {method: weighted.get((task, *method)) for method in methods})
     for axes in grid[:, :3].flat:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -113,7 +112,10 @@ def _never_shown(drawn: dict[tuple[str, str], list[Run]]) -> list[tuple[str, str
         (line, series_look(index)[0])
         for index, (method, runs) in enumerate(drawn.items())
         if runs and all((run.curve.values < LOWEST_SCORE).all() for run in runs)
-        for line in wrap(f"{' '.join(method)}: below, {runs[0].curve.values[-1]:,.0f} at the end", _PANEL_WIDTH)
+        for line in wrap(
+            f"{' '.join(method)}: below, on average {np.mean([run.last_score for run in runs]):,.0f} at the end",
+            _PANEL_WIDTH,
+        )
     ]
 
 
@@ -144,13 +146,13 @@ def _weights(run: Run) -> _Weights | None:
     return None
 
 
-def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
+def _draw_weights(axes: Axes, found: dict[tuple[str, str], _Weights | None]) -> None:
     """Estimated against exact weights, each method's in its color and marker; without any there is no panel."""
-    if not any(found):
+    if not any(found.values()):
         axes.remove()
         return
-    low, high, title, notes = 1.0, 1.0, "", list[tuple[str, str]]()
-    for index, weights in enumerate(found):
+    low, high, notes = 1.0, 1.0, list[tuple[str, str]]()
+    for index, (method, weights) in enumerate(found.items()):
         if weights is not None:
             shown = slice(None, None, max(1, len(weights.exact) // _MOST_POINTS))
             exact, estimated = (np.maximum(each[shown], _LEAST_WEIGHT) for each in (weights.exact, weights.estimated))
@@ -158,16 +160,17 @@ def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
             axes.scatter(exact, estimated, s=4, color=color, marker=marker, alpha=0.4, linewidths=0)
             ends = np.percentile((exact, estimated), [0.5, 99.9])
             low, high = min(low, ends[0]), max(high, ends[1])
-            title = f"weights after epoch {weights.epoch}"
             worth = [each.sum() ** 2 / len(each) / np.square(each).sum() for each in (weights.estimated, weights.exact)]
-            notes = [(f"w is worth {worth[0]:.0%} of the rows, w* {worth[1]:.0%}", _GRAY)]
+            note = f"{' '.join(method)}: w worth {worth[0]:.0%} of the rows, w* {worth[1]:.0%}"
+            notes += [(line, color) for line in wrap(note, _PANEL_WIDTH)]
     low, high = 0.8 * low, 1.25 * high
     axes.plot([low, high], [low, high], color=_GRAY, linestyle="--", linewidth=1.2)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="exact weight w*  (dashed: w = w*)", ylabel="estimated weight w")
-    panel_title(axes, title, *notes)
+    epochs = sorted({weights.epoch for weights in found.values() if weights})
+    panel_title(axes, f"Weights after epoch {', '.join(map(str, epochs))}", *notes)
 
 
 def _difference(run: Run, promise: str, truth: str) -> Curve:
