@@ -29,6 +29,7 @@ from figures.inputs.runs import RETURN, Run, find_all_runs
 from figures.inputs.scores import not_drawn, provenance, with_scores
 
 _MOST_TASKS = 4
+_ABOVE = 0.12  # of a panel's height, as room for a label
 _FAR_BELOW = 5.0  # zero, times the largest of the later returns
 _TRUE = "evaluation/discounted_return_mean"
 _PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
@@ -72,7 +73,6 @@ def draw(folder: Path) -> Figure:
         runs = by_task[task]
         panel_title(grid[0, column], task, (f"{runs[0].algorithm} {runs[0].label}", GRAY))
         shown |= _draw_scores(grid[0, column], runs) | _draw_promises(grid[1, column], runs)
-        leave_out_low_scores(grid[0, column])
         lowest = grid[1, column]
         if not lowest.lines:
             lowest.set_axis_off()
@@ -119,21 +119,25 @@ def _rank(runs: Sequence[Run]) -> tuple[int, float]:
 
 
 def _draw_scores(axes: Axes, runs: Sequence[Run]) -> set[str]:
-    """Draws the scores and what they are compared with; the labels of what there is."""
-    shown = {_SCORE}
+    """Draws the scores and what they are compared with, with room above; the labels of what there is."""
+    shown, levels = {_SCORE}, list(data_levels(runs[0]))
     for run in runs:
         draw_seeds(axes, [_in_updates(run, run.curve)], SKY, width=1.3)
-    for label, level in zip((_DATA, _BEST), data_levels(runs[0]), strict=False):
+    for label, level in zip((_DATA, _BEST), levels, strict=False):
         axes.axhline(level, color=GRAY, linestyle=_LINES[label][1], linewidth=1.2)
         shown.add(label)
-    for source, score in list(published_scores(runs[0].task, runs[0].algorithm, runs[0].variant).items())[:1]:
+    for source, score in list(published_scores(runs[0].task, runs[0].algorithm, runs[0].label).items())[:1]:
         axes.axhline(score.mean, color=BLACK, linestyle=":", linewidth=1.4)
         shown.add(_PUBLISHED)
+        levels.append(score.mean)
         axes.annotate(
             f"{source}: {score.mean:.1f}", (0.01, score.mean), (0, 3), xycoords=("axes fraction", "data"),
             textcoords="offset points", ha="left", size=8.5,  # where curves are mostly lower
             bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
         )  # fmt: skip
+    leave_out_low_scores(axes)
+    low, high = axes.get_ylim()
+    axes.set_ylim(top=max([high, *(level + _ABOVE * (high - low) for level in levels)]))
     return shown
 
 
