@@ -75,7 +75,7 @@ def _cells(row: Row) -> Sequence[str]:
     generator = stream(0, f"results/{row.name}/{row.differs}")
     if interval := bootstrap_interval(mean_over_tasks, row.scores(Policies.RECENT), generator=generator):
         ours += f" [{interval.low:.1f}, {interval.high:.1f}]"
-    published = published_scores(first.task, first.algorithm, first.variant)
+    published = published_scores(first.task, first.algorithm, first.label)
     return (
         f"{first.task} (returns)" if row.measure is Measure.RETURN else first.task,
         f"{row.algorithm}/{row.variant}",

@@ -60,7 +60,8 @@ def draw(comparison: Comparison) -> Figure:
     missing = f"Not drawn: the {more} rows after the first {_MOST_ROWS}." if more else "All rows of the tables."
     missing += f" Triangles are scores below {LOWEST_SCORE:g}." if any(map(_goes_below, drawn)) else ""
     finding = f"{n_runs} runs on {n_tasks} {'task' if n_tasks == 1 else 'tasks'}"
-    headline(figure, finding, missing, provenance([run for each in drawn for run in each.row.runs]))
+    origin = provenance([run for each in drawn for run in each.row.runs], comparison.found)
+    headline(figure, finding, missing, origin)
     return figure
 
 

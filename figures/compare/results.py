@@ -71,11 +71,13 @@ class Comparison:
         rows: of single tasks, then those over tasks.
         against: the row that others are compared with, as it was chosen; empty if none was.
         notes: on what is left out.
+        found: all runs, in rows or not.
     """
 
     rows: Sequence[Compared]
     against: str
     notes: Sequence[str]
+    found: Sequence[Run]
 
 
 def compare(runs: Sequence[Run], against: str = "", seed: int = 0) -> Comparison:
@@ -102,7 +104,7 @@ def compare(runs: Sequence[Run], against: str = "", seed: int = 0) -> Comparison
         for number, row in enumerate(rows, start=1)
     ]
     name = f"row {against}" if against.isdecimal() else against
-    return Comparison(rows=compared, against=name, notes=[*missing, *ambiguous, *unclear])
+    return Comparison(rows=compared, against=name, notes=[*missing, *ambiguous, *unclear], found=runs)
 
 
 def _chosen(rows: Sequence[Row], text: str) -> tuple[list[Row], list[str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.typing import LineStyleType
+from numpy.typing import NDArray
 
 from ampl.runs.metrics_table import Curve
 from figures.drawing.style import LOWEST_SCORE
@@ -26,7 +27,7 @@ def draw_seeds(
     width: float = 1.6,
     band: bool = True,
 ) -> None:
-    """Draws the mean over seeds and the range, at the epochs that all seeds were measured at; nothing without any.
+    """Draws the mean over seeds and the range, at the epochs that `stacked` says; nothing without any.
 
     Args:
         axes: the panel.
@@ -36,13 +37,28 @@ def draw_seeds(
         width: of the line, in points.
         band: whether the range is drawn.
     """
-    epochs = reduce(np.intersect1d, [curve.epochs for curve in curves])
+    epochs, values = stacked(curves)
     if not len(epochs):
         return
-    stacked = np.stack([curve.values[np.isin(curve.epochs, epochs)] for curve in curves])  # [seeds, epochs]
-    axes.plot(epochs, stacked.mean(axis=0), color=color, linestyle=line, linewidth=width)
-    if band and len(stacked) > 1:
-        axes.fill_between(epochs, stacked.min(axis=0), stacked.max(axis=0), color=to_rgba(color, 0.13), linewidth=0)
+    axes.plot(epochs, np.nanmean(values, axis=0), color=color, linestyle=line, linewidth=width)
+    if band and len(values) > 1:
+        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        axes.fill_between(epochs, low, high, color=to_rgba(color, 0.13), linewidth=0)
+
+
+def stacked(curves: Sequence[Curve]) -> tuple[NDArray[Any], Numbers]:
+    """Curves of several seeds side by side, at the epochs that all seeds which go so far were measured at.
+
+    Returns:
+        [epochs] them, and [seeds, epochs] the values, NaN beyond the end of a shorter curve.
+    """
+    every = np.unique(np.concatenate([curve.epochs for curve in curves]))
+    there = np.array([np.isin(every, curve.epochs) for curve in curves])
+    ended = np.array([every > curve.epochs.max(initial=-1) for curve in curves])
+    values = np.full(there.shape, np.nan)
+    values[there] = np.concatenate([curve.values for curve in curves])
+    kept = (there | ended).all(axis=0)
+    return every[kept], values[:, kept]
 
 
 def leave_out_low_scores(axes: Axes) -> None:

@@ -31,7 +31,13 @@ METHOD_NAMES: Mapping[str, str] = {
 
 
 def published_scores(task: str, algorithm: str, variant: str) -> dict[str, Score]:
-    """Published normalized scores by source, the most comparable first; mostly none for variants."""
+    """Published normalized scores by source, the most comparable first; mostly none for variants.
+
+    Args:
+        task: of the runs.
+        algorithm: theirs.
+        variant: their label: with settings that differ from the variant's own nothing was published.
+    """
     return {source: score for source, score in _found(task, algorithm, variant) if score is not None}
 
 

@@ -124,14 +124,77 @@ def step_range(runs: Iterable[Run]) -> str:
     return (low if low == high else f"{low} to {high}") + scaled
 
 
-def provenance(runs: Iterable[Run]) -> str:
-    """One sentence: seeds, data, steps, device and commit."""
+def provenance(runs: Iterable[Run], found: Iterable[Run] = ()) -> str:
+    """Seeds, data, steps, device and commit in one sentence, and what `endings` says.
+
+    Args:
+        runs: those that are drawn.
+        found: all that would have been if nothing had stopped them.
+    """
     runs = list(runs)
-    return (
+    origin = (
         f"Seeds: {distinct(str(run.seed) for run in runs)}; data: {distinct(run.data for run in runs)}; "
         f"gradient steps: {step_range(runs)}; "
         f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
     )
+    return " ".join([origin, *endings(runs, found), *lengths(runs)])
+
+
+def lengths(runs: Iterable[Run]) -> list[str]:
+    """Of which methods the seeds have come to different epochs, and what their lines are then, in a sentence."""
+    methods: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        methods.setdefault((run.task, run.algorithm, run.label), []).append(run)
+    uneven = [there for there in methods.values() if len({run.epochs for run in there}) > 1]
+    shown = "; ".join(f"{named(there)} ({distinct(f'{run.epochs:,}' for run in there)} epochs)" for there in uneven)
+    return [f"Of different lengths (lines: means of the seeds that go so far): {shown}."] if shown else []
+
+
+def endings(runs: Iterable[Run], found: Iterable[Run]) -> list[str]:
+    """Which runs are drawn although they are not finished, and which are not drawn: a sentence for each reason."""
+    runs = list(runs)
+    drawn = {run.path for run in runs}
+    others = [run for run in found if run.path not in drawn]
+    reasons = {
+        "Unfinished": [run for run in runs if run.ending is Ending.UNFINISHED],
+        "Stopped, not drawn": [run for run in others if run.ending is Ending.STOPPED],
+        "Not evaluated yet, not drawn": [
+            run for run in others if run.ending is Ending.UNFINISHED and not run.score.size
+        ],
+    }
+    return [f"{reason}: {named(there)}." for reason, there in reasons.items() if there]
+
+
+def with_scores(runs: Sequence[Run]) -> tuple[list[Run], str]:
+    """The runs with normalized scores, and a sentence on those with returns alone; empty if there are none.
+
+    Args:
+        runs: whose curves are scores or returns.
+    """
+    scored = [run for run in runs if run.scored]
+    returns = named(run for run in scored if run.metric != SCORE)
+    note = f"With returns and no scores, not drawn: {returns}." if returns else ""
+    return [run for run in scored if run.metric == SCORE], note
+
+
+def not_drawn(names: Iterable[str], room: str) -> str:
+    """What finds no room in a picture, and how to see it, in a sentence; empty if all does.
+
+    Args:
+        names: of what is left out.
+        room: what there is room for: "4 methods".
+    """
+    listed = ", ".join(names)
+    how = "--runs with a folder that holds only some of the runs draws those."
+    return f"Not drawn, beyond {room}: {listed}. {how}" if listed else ""
+
+
+def named(runs: Iterable[Run]) -> str:
+    """Runs by task and method: "hopper-medium-v2 mopo main seed 0, 1; ..."."""
+    seeds: dict[str, list[str]] = {}
+    for run in runs:
+        seeds.setdefault(f"{run.task} {run.algorithm} {run.label}", []).append(str(run.seed))
+    return "; ".join(f"{method} seed {distinct(there)}" for method, there in seeds.items())
 
 
 def with_spread(mean: float, std: float | None, form: str = ".1f") -> str:

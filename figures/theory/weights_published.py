@@ -20,6 +20,7 @@ from figures.drawing.style import BLACK, BLUE, GRAY, SKY, WINE, headline, litera
 from figures.inputs.records import Numbers, Record, Texts, record_source
 
 _COLORS = (BLUE, SKY, WINE)
+_LEFT_OUT = 5.0  # percent of the exact weights, which reach down to nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +55,7 @@ def draw(path: Path) -> Figure:
     )):  # fmt: skip
         axes = figure.add_subplot(above[column])
         for index in range(count):
-            axes.plot(
-                record.step[index], values[index], color=_color(index), linestyle=series_line(index), linewidth=1.6
-            )
+            axes.plot(record.step[index], values[index], linewidth=1.6, **_look(index))
         axes.set_xlabel("updates")
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
@@ -71,10 +70,7 @@ def draw(path: Path) -> Figure:
     for index in range(count):
         _draw_rows(figure.add_subplot(below[index]), record, index)
     names = [literal(str(name)) for name in record.estimator]
-    handles = [
-        Line2D([], [], color=_color(index), linestyle=series_line(index), label=name)
-        for index, name in enumerate(names)
-    ]
+    handles = [Line2D([], [], label=name, **_look(index)) for index, name in enumerate(names)]
     figure.legend(handles=handles, loc="outside lower center", ncols=count)
     headline(figure, *_finding(record), record_source(path))
     return figure
@@ -83,7 +79,7 @@ def draw(path: Path) -> Figure:
 def _draw_rows(axes: Axes, record: WeightsPublishedRecord, index: int) -> None:
     """Estimated against exact weights of the data, one point a row."""
     axes.scatter(record.exact_weights, record.weights[index], s=4, color=_color(index), alpha=0.35, linewidths=0)
-    low, high = 0.007, 1.2 * float(max(record.exact_weights.max(), record.weights.max()))
+    low, high = _lowest(record), 1.2 * float(max(record.exact_weights.max(), record.weights.max()))
     axes.plot([low, high], [low, high], color=GRAY, linewidth=1.0)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), xlabel="exact w*")
     if index == 0:
@@ -93,6 +89,11 @@ def _draw_rows(axes: Axes, record: WeightsPublishedRecord, index: int) -> None:
     panel_title(
         axes, str(record.estimator[index]), (f"after {record.step[index, -1]:,.0f} updates", BLACK), (note, BLACK)
     )
+
+
+def _lowest(record: WeightsPublishedRecord) -> float:
+    """Where the axes of weights begin: all estimates are above, and all exact weights but the smallest."""
+    return 0.9 * float(min(np.percentile(record.exact_weights, _LEFT_OUT), record.weights.min()))
 
 
 def _look(index: int) -> dict[str, Any]:
@@ -112,8 +113,10 @@ def _finding(record: WeightsPublishedRecord) -> tuple[str, str, str]:
         f"As published, AMPL's weights move {moved:.2g} from one, {nearer}: mean |w − w*| {start:.4g}, then {end:.4g}"
     )
     subtitle = f"Exact weights are {float(record.exact_distance_from_one):.3g} from one. Gray: w = w*."
+    below = np.mean(record.exact_weights < _lowest(record))
     detail = (
         "Policy: the optimum's gain with half the behavior policy's noise; exact critic; one seed. "
-        "Weights have mean one over the data; Eq. 10 is measured before they are divided by their mean."
+        "Weights have mean one over the data; Eq. 10 is measured before they are divided by their mean. "
+        f"{below:.1%} of the rows have smaller exact weights than the lower panels show."
     )
     return finding, subtitle, detail

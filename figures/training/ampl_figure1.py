@@ -20,12 +20,11 @@ from figures.drawing.style import BLACK, GRAY, headline, new_figure, panel_title
 from figures.inputs.names import MAIN
 from figures.inputs.paper_results import DOMAIN_MEANS, DOMAINS, FIGURE_1, VARIANTS
 from figures.inputs.runs import SCORE_WINDOW, Run
-from figures.inputs.scores import Cell, distinct, read_scores, step_range
+from figures.inputs.scores import Cell, distinct, endings, read_scores, step_range
 from figures.training.variants import COLORS, LABELS
 
 _HEIGHT = 0.4  # of a bar; variants are 1 apart
 _OURS, _PAPER = -0.2, 0.2  # where the two bars of a variant are; the axis points down
-_SHOWN_STOPPED = 3  # stopped seeds that are named
 
 
 def draw(folder: Path) -> Figure:
@@ -99,11 +98,9 @@ def _finding(cells: Sequence[Cell]) -> str:
 def _detail(cells: Sequence[Cell], stopped: Sequence[Run]) -> str:
     """Where our bars come from."""
     runs = [run for cell in cells for run in cell.runs]
-    names = [f"{run.task} {run.variant} seed {run.seed}" for run in stopped]
-    more = [f"{len(names) - _SHOWN_STOPPED} more"] if len(names) > _SHOWN_STOPPED else []
-    lost = f"; stopped, not counted: {', '.join(names[:_SHOWN_STOPPED] + more)}" if names else ""
-    return (
+    origin = (
         f"Ours: {len(runs)} seeds of {len(cells)} cells; data: {distinct(run.data for run in runs) or 'none'}; "
         f"gradient steps: {step_range(runs)}; device: {distinct(run.device for run in runs) or 'none'}; "
-        f"commit: {distinct(run.commit for run in runs) or 'none'}{lost}"
+        f"commit: {distinct(run.commit for run in runs) or 'none'}."
     )
+    return " ".join([origin, *endings(runs, stopped)])

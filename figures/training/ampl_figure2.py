@@ -25,7 +25,7 @@ from figures.drawing.violins import Distribution, distribution, draw_violins, se
 from figures.inputs.names import ALGORITHM, MAIN, train_command
 from figures.inputs.paper_results import FIGURE_2, FIGURE_2_TASK, Quartiles
 from figures.inputs.runs import UNKNOWN, Ending, Run, find_runs
-from figures.inputs.scores import distinct
+from figures.inputs.scores import distinct, endings
 from figures.inputs.weights import read_summary
 from figures.training.variants import COLORS, ESTIMATORS, LABELS
 
@@ -194,8 +194,9 @@ def _detail(task: str, seed: int, runs: Sequence[Run]) -> str:
     steps = distinct(UNKNOWN if run.steps is None else f"{run.steps:,}" for run in runs)
     weight_steps = distinct(UNKNOWN if run.weight_steps is None else f"{run.weight_steps:,}" for run in runs)
     scaled = ", schedule scaled down" if any(run.scaled for run in runs) else ""
-    return (
+    origin = (
         f"{task}, seed {seed}; data: {distinct(run.data for run in runs)}; "
         f"gradient steps: {steps}; of the weights at each retraining: {weight_steps}{scaled}; "
-        f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}"
+        f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
     )
+    return " ".join([origin, *endings(runs, [])])

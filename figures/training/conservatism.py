@@ -34,7 +34,8 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    seeds = [seed for seed in map(read_seed, _counted(folder)) if seed.has_values]
+    found = find_all_runs(folder)
+    seeds = [seed for run in found if run.counts and (seed := read_seed(run)).has_values]
     if not seeds:
         command = train_command(_EXAMPLE, MAIN, algorithm="cql", out=folder)
         raise InvalidFileError(f"no run with a value and a true return below {folder}. `{command}` makes one.")
@@ -65,13 +66,9 @@ def draw(folder: Path) -> Figure:
     finding = f"{int((gaps <= 0.0).sum())} of {len(gaps)} deep critics promise at most what their policy earns"
     left_out = f"Rows left out, the last by name: {len(every) - len(rows)}." if len(every) > len(rows) else ""
     subtitle = "Means over each seed's last evaluations; returns are of the same starts, on lqr tasks of endless paths."
-    notes = (_entropy(seeds), left_out, _largest(seeds, gaps), provenance(seed.run for seed in seeds))
+    notes = (_entropy(seeds), left_out, _largest(seeds, gaps), provenance([seed.run for seed in seeds], found))
     headline(figure, finding, subtitle, *notes)
     return figure
-
-
-def _counted(folder: Path) -> list[Run]:
-    return [run for run in find_all_runs(folder) if run.counts]
 
 
 def _row(run: Run) -> tuple[str, str, str]:

@@ -28,6 +28,7 @@ from figures.inputs.records import Numbers
 from figures.inputs.runs import SCORE_WINDOW, recent
 from figures.training.damo_runs import (
     Seed,
+    earned,
     find_seeds,
     grouped,
     how_to_make,
@@ -82,14 +83,14 @@ def draw(folder: Path) -> Figure:
     for axes, (task, row) in zip(grid, rows.items(), strict=True):
         _draw_scores(axes[0], axes[1], task, row, looks)
         _draw_values(axes[2], axes[3], row, looks)
-    figure.legend(handles=_legend(looks), loc="outside lower center", ncols=6, columnspacing=1.6)
+    seeds = [seed for setting in settings for seed in setting.seeds]
+    figure.legend(handles=_legend(looks, seeds), loc="outside lower center", ncols=6, columnspacing=1.6)
     more = len({setting.task for setting in everything}) - len(tasks)
     subtitle = (
         f"Points: means over seeds of the last {SCORE_WINDOW} evaluations; bars: ± one standard deviation of them."
     )
     detail = "Lines by epoch: means over seeds, bands from the lowest to the highest; main: the task's own α, thick. "
     detail += f"{more} more tasks with runs are not drawn." if more else ""
-    seeds = [seed for setting in settings for seed in setting.seeds]
     headline(figure, _finding(rows), subtitle, detail, stopped_line(folder, _VARIANTS, tasks), *origin(seeds, _LABELS))
     return figure
 
@@ -194,14 +195,14 @@ def _width(setting: _Setting) -> float:
     return 2.6 if setting.variant == MAIN else 1.3
 
 
-def _legend(looks: Mapping[float, _Look]) -> list[Line2D]:
+def _legend(looks: Mapping[float, _Look], seeds: Sequence[Seed]) -> list[Line2D]:
     return [
         *(
             Line2D([], [], color=color, linestyle=line, label=f"α = {alpha:g}")
             for alpha, (color, line) in looks.items()
         ),
         Line2D([], [], color=BLUE, marker="o", markersize=5, linestyle="", label="score; claimed by the critics"),
-        Line2D([], [], color=BLACK, marker="s", markersize=5, linestyle="", label="earned in the simulator"),
+        Line2D([], [], color=BLACK, marker="s", markersize=5, linestyle="", label=earned(seeds)),
         Line2D([], [], color=BLUE, marker="o", markersize=11, markerfacecolor="none", linestyle="", label="main"),
     ]
 

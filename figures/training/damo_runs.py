@@ -24,7 +24,7 @@ from figures.drawing.style import BLUE, GRAY, GREEN, OLIVE, ORANGE, PURPLE, SKY,
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
 from figures.inputs.runs import Ending, Run, find_runs
-from figures.inputs.scores import Cell, circumstance_notes
+from figures.inputs.scores import Cell, circumstance_notes, lengths
 
 logger = logging.getLogger(__name__)
 
@@ -70,12 +70,14 @@ class Seed:
         value: [M] the critics' value of the starts, in reward units.
         truth: [M] discounted return, likewise: the whole one where it is known, otherwise from the starts in the
             simulator.
+        endless: whether it is the whole one.
     """
 
     run: Run
     epochs: NDArray[np.int64]
     value: Numbers
     truth: Numbers
+    endless: bool
 
     @property
     def has_values(self) -> bool:
@@ -113,7 +115,21 @@ def read_seed(run: Run) -> Seed:
     if not (np.isfinite(value.values).all() and np.isfinite(truth.values).all()):
         logger.warning("%s: its values are left out: '%s' or '%s' is not finite.", run.path, VALUE, TRUTH)
         epochs, of_value, of_truth = epochs[:0], of_value[:0], of_truth[:0]
-    return Seed(run=run, epochs=epochs, value=value.values[of_value], truth=truth.values[of_truth])
+    return Seed(
+        run=run,
+        epochs=epochs,
+        value=value.values[of_value],
+        truth=truth.values[of_truth],
+        endless=whole.values.size > 0,
+    )
+
+
+def earned(seeds: Iterable[Seed]) -> str:
+    """Where the true returns of seeds were earned: in the simulator, or where the whole truth is known."""
+    endless = {seed.endless for seed in seeds if seed.has_values}
+    if endless == {True}:
+        return "earned on endless paths"
+    return "earned in the simulator" + ("; on lqr tasks, on endless paths" if True in endless else "")
 
 
 def read_alpha(run: Run) -> float:
@@ -156,7 +172,9 @@ def origin(seeds: Sequence[Seed], labels: Mapping[str, str]) -> tuple[str, str]:
     ]
     without = sum(not seed.has_values for seed in seeds)
     missing = f"{without} of {len(seeds)} runs recorded no value beside the true return: no line there."
-    return missing if without else "", " ".join(circumstance_notes(cells, labels))
+    return missing if without else "", " ".join(
+        [*circumstance_notes(cells, labels), *lengths(seed.run for seed in seeds)]
+    )
 
 
 def stopped_line(folder: Path, variants: Collection[str], tasks: Collection[str]) -> str:

@@ -1,7 +1,7 @@
 """Figure `damo-training`: scores and value estimates of DAMO and its ablations, epoch by epoch. One column a task.
 
 Source: DAMO, Figure 4. From above: normalized score; the critics' value of the evaluation's starts, which they claim;
-the discounted return that the policy earns from these starts in the simulator.
+the discounted return that the policy earns, from these starts in the simulator or, on lqr tasks, on paths without end.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from figures.training.damo_runs import (
     COLORS,
     LABELS,
     Seed,
+    earned,
     find_seeds,
     grouped,
     most_complete_tasks,
@@ -92,12 +93,12 @@ def _draw_scores(
 
 
 def _draw_values(
-    claimed: Axes, earned: Axes, there: Mapping[str, Sequence[Seed]], lines: Mapping[str, LineStyleType]
+    claimed: Axes, true: Axes, there: Mapping[str, Sequence[Seed]], lines: Mapping[str, LineStyleType]
 ) -> None:
     found = {variant: [seed for seed in seeds if seed.has_values] for variant, seeds in there.items()}
     found = {variant: seeds for variant, seeds in found.items() if seeds}
     for variant, seeds in found.items():
-        for axes, name in ((claimed, "value"), (earned, "truth")):
+        for axes, name in ((claimed, "value"), (true, "truth")):
             curves = [seed.curve(getattr(seed, name)) for seed in seeds]
             draw_seeds(axes, curves, COLORS[variant], line=lines[variant])
     every = [seed for seeds in found.values() for seed in seeds]
@@ -111,10 +112,10 @@ def _draw_values(
     if folded:
         notes.append(("logarithmic beyond the largest true return", GRAY))
     panel_title(claimed, "Claimed by the critics", *notes)
-    panel_title(earned, "Earned in the simulator")
+    panel_title(true, earned(every).capitalize())
     if not found:
         claimed.set_axis_off()
-        earned.remove()
+        true.remove()
 
 
 def _mean(seeds: Sequence[Seed], name: str) -> float:

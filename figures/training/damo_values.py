@@ -89,7 +89,8 @@ def damo_values(folder: Path) -> Table:
     notes = (
         "Ours: the critics' value of the starts of an evaluation's episodes (certificate/value_estimate); true: the "
         "discounted return of the policy's best actions from the same starts in the simulator "
-        f"(evaluation/discounted_return_mean). Both are means of a seed's last {SCORE_WINDOW} measurements (all, if it "
+        "(evaluation/discounted_return_mean), or where it is known, as on lqr tasks, that of paths without end "
+        f"(truth/discounted_return). Both are means of a seed's last {SCORE_WINDOW} measurements (all, if it "
         "has fewer), in reward units.",
         "Bias: value minus true return of the same seed; above zero the critics claim more than is earned. The value "
         "is the smaller twin's and includes the entropy that training pays for; the true return does not.",

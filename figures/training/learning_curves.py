@@ -19,12 +19,13 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
 from figures.drawing.style import MOST_LINES, headline, literal, new_figure, panel_title, series_line, series_look
 from figures.inputs.names import MAIN, train_command
-from figures.inputs.runs import Run, find_all_runs
-from figures.inputs.scores import provenance
+from figures.inputs.runs import RETURN, Run, find_all_runs
+from figures.inputs.scores import not_drawn, provenance, with_scores
 
 _FIRST = ("ampl", "mopo", "damo")  # algorithms; the others follow
 _PUBLISHED = ("main", "mbpo", "nw")
@@ -43,10 +44,14 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    curves = _curves([run for run in find_all_runs(folder) if run.scored])
+    found = find_all_runs(folder, (SCORE, RETURN))
+    scored, unscored = with_scores(found)
+    curves = _curves(scored)
     if not curves:
         command = train_command("hopper-medium-replay-v2", MAIN, algorithm="mopo", out=folder)
-        raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
+        raise InvalidFileError(
+            " ".join(filter(None, [f"no scored run below {folder}. `{command}` makes one.", unscored]))
+        )
     drawn = _with_room(curves)
     tasks = sorted({task for task, _ in drawn})
     looks = _looks(drawn)
@@ -67,7 +72,8 @@ def draw(folder: Path) -> Figure:
         Line2D([], [], color=color, linestyle=line, label=_label(method)) for method, (color, line) in looks.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
-    headline(figure, *_finding(drawn, [place for place in curves if place not in drawn]))
+    origin = provenance([run for runs in drawn.values() for run in runs], found)
+    headline(figure, *_finding(drawn, [place for place in curves if place not in drawn]), unscored, origin)
     return figure
 
 
@@ -120,11 +126,10 @@ def _label(method: _Method) -> str:
 
 
 def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[str, ...]:
-    """The best mean score of the last evaluations, how to read the panels, and how all runs came about."""
+    """The best mean score of the last evaluations, how to read the panels, and what has no room in them."""
     scores = {place: float(np.mean([run.recent_score for run in runs])) for place, runs in drawn.items()}
     task, method = best = max(scores, key=lambda place: scores[place])
     finding = f"Highest mean of the last ten: {scores[best]:.1f}, {' '.join(method)} on {task}"
-    runs = [run for there in drawn.values() for run in there]
     batches = [
         place
         for place, there in drawn.items()
@@ -132,17 +137,14 @@ def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[s
     ]
     subtitle = "Lines: means over seeds; bands: lowest to highest seed."
     values = "Values: of the starts of evaluation episodes where runs recorded a certificate"
-    values += f"; otherwise means over batches: {_names(batches)}." if batches else "."
-    missing = (
-        f"Not drawn, beyond {_MOST_TASKS} tasks and {MOST_LINES} variants a task: {_names(left_out)}. --runs with a "
-    )
-    missing += "folder that holds only some of the runs draws those."
-    return finding, subtitle, values, missing if left_out else "", provenance(runs)
+    values += f"; otherwise means over batches: {'; '.join(_by_task(batches))}." if batches else "."
+    missing = not_drawn(_by_task(left_out), f"{_MOST_TASKS} tasks and {MOST_LINES} variants a task")
+    return finding, subtitle, values, missing
 
 
-def _names(places: Sequence[tuple[str, _Method]]) -> str:
-    """Methods by task."""
+def _by_task(places: Sequence[tuple[str, _Method]]) -> list[str]:
+    """Each task with its methods."""
     tasks: dict[str, list[str]] = {}
     for task, method in places:
         tasks.setdefault(task, []).append(" ".join(method))
-    return "; ".join(f"{task}: {', '.join(methods)}" for task, methods in sorted(tasks.items()))
+    return [f"{task}: {', '.join(methods)}" for task, methods in sorted(tasks.items())]

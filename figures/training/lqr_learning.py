@@ -10,7 +10,6 @@ them: the weights of the last retraining of the first seed beside the exact ones
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import NamedTuple
@@ -28,7 +27,7 @@ from figures.drawing.style import LOWEST_SCORE, headline, literal, new_figure, p
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
 from figures.inputs.runs import Run, find_all_runs
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance
 from figures.inputs.weights import read_exact_weights, read_weights
 
 _PREFIX = "lqr-"
@@ -52,16 +51,18 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    runs = [run for run in find_all_runs(folder) if run.task.startswith(_PREFIX) and run.scored]
+    found = [run for run in find_all_runs(folder) if run.task.startswith(_PREFIX)]
+    runs = [run for run in found if run.scored]
     if not runs:
         command = train_command("lqr-pointmass", MAIN, algorithm="mopo", out=folder)
         raise InvalidFileError(f"no scored run on a task {_PREFIX}... below {folder}. `{command}` makes one.")
-    tasks = sorted({run.task for run in runs})[:_MOST_TASKS]
+    every = sorted({run.task for run in runs})
+    tasks = every[:_MOST_TASKS]
     methods = sorted({(run.algorithm, run.label) for run in runs if run.task in tasks})
     methods.sort(key=lambda method: method[0] not in _FIRST)
     methods, left_out = methods[:_MOST_METHODS], methods[_MOST_METHODS:]
     runs = [run for run in runs if run.task in tasks and (run.algorithm, run.label) in methods]
-    weighted = {(run.task, run.algorithm, run.label): found for run in reversed(runs) if (found := _weights(run))}
+    weighted = {(run.task, run.algorithm, run.label): kept for run in reversed(runs) if (kept := _weights(run))}
     columns = 4 if any(task in tasks for task, *_ in weighted) else 3
     figure = new_figure(4.0 * columns + 1.0, 1.8 + 3.4 * len(tasks))
     grid = figure.subplots(len(tasks), columns, squeeze=False)
@@ -76,7 +77,7 @@ def draw(folder: Path) -> Figure:
             panel_title(axes, f"Promised by {who}")
         panel_title(grid[row, 0], task, *_never_shown(drawn))
         if columns == 4:
-            _draw_weights(grid[row, 3], [weighted.get((task, *method)) for method in methods])
+            _draw_weights(grid[row, 3], {method: weighted.get((task, *method)) for method in methods})
     for axes in grid[:, :3].flat:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -89,20 +90,10 @@ def draw(folder: Path) -> Figure:
         Line2D([], [], color=_GRAY, linestyle=":", label="behavior"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
-    finding, subtitle, origin = _finding(runs, tasks[0])
-    headline(figure, finding, subtitle, _not_drawn(left_out), origin)
+    missing = not_drawn(every[_MOST_TASKS:], f"{_MOST_TASKS} tasks")
+    others = not_drawn(map(" ".join, left_out), f"{_MOST_METHODS} methods")
+    headline(figure, *_finding(runs, tasks[0]), missing, others, provenance(runs, found))
     return figure
-
-
-def _not_drawn(methods: Sequence[tuple[str, str]]) -> str:
-    """Which methods found no place, and how to see them; nothing if all did."""
-    if not methods:
-        return ""
-    names = ", ".join(map(" ".join, methods))
-    return (
-        f"Not drawn, beyond {_MOST_METHODS} methods: {names}. --runs with a folder that holds only some of the runs "
-        "draws those."
-    )
 
 
 def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
@@ -121,7 +112,10 @@ def _never_shown(drawn: dict[tuple[str, str], list[Run]]) -> list[tuple[str, str
         (line, series_look(index)[0])
         for index, (method, runs) in enumerate(drawn.items())
         if runs and all((run.curve.values < LOWEST_SCORE).all() for run in runs)
-        for line in wrap(f"{' '.join(method)}: below, {runs[0].curve.values[-1]:,.0f} at the end", _PANEL_WIDTH)
+        for line in wrap(
+            f"{' '.join(method)}: below, on average {np.mean([run.last_score for run in runs]):,.0f} at the end",
+            _PANEL_WIDTH,
+        )
     ]
 
 
@@ -152,13 +146,13 @@ def _weights(run: Run) -> _Weights | None:
     return None
 
 
-def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
+def _draw_weights(axes: Axes, found: dict[tuple[str, str], _Weights | None]) -> None:
     """Estimated against exact weights, each method's in its color and marker; without any there is no panel."""
-    if not any(found):
+    if not any(found.values()):
         axes.remove()
         return
-    low, high, title, notes = 1.0, 1.0, "", list[tuple[str, str]]()
-    for index, weights in enumerate(found):
+    low, high, notes = 1.0, 1.0, list[tuple[str, str]]()
+    for index, (method, weights) in enumerate(found.items()):
         if weights is not None:
             shown = slice(None, None, max(1, len(weights.exact) // _MOST_POINTS))
             exact, estimated = (np.maximum(each[shown], _LEAST_WEIGHT) for each in (weights.exact, weights.estimated))
@@ -166,16 +160,17 @@ def _draw_weights(axes: Axes, found: Sequence[_Weights | None]) -> None:
             axes.scatter(exact, estimated, s=4, color=color, marker=marker, alpha=0.4, linewidths=0)
             ends = np.percentile((exact, estimated), [0.5, 99.9])
             low, high = min(low, ends[0]), max(high, ends[1])
-            title = f"weights after epoch {weights.epoch}"
             worth = [each.sum() ** 2 / len(each) / np.square(each).sum() for each in (weights.estimated, weights.exact)]
-            notes = [(f"w is worth {worth[0]:.0%} of the rows, w* {worth[1]:.0%}", _GRAY)]
+            note = f"{' '.join(method)}: w worth {worth[0]:.0%} of the rows, w* {worth[1]:.0%}"
+            notes += [(line, color) for line in wrap(note, _PANEL_WIDTH)]
     low, high = 0.8 * low, 1.25 * high
     axes.plot([low, high], [low, high], color=_GRAY, linestyle="--", linewidth=1.2)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="exact weight w*  (dashed: w = w*)", ylabel="estimated weight w")
-    panel_title(axes, title, *notes)
+    epochs = sorted({weights.epoch for weights in found.values() if weights})
+    panel_title(axes, f"Weights after epoch {', '.join(map(str, epochs))}", *notes)
 
 
 def _difference(run: Run, promise: str, truth: str) -> Curve:
@@ -186,12 +181,12 @@ def _difference(run: Run, promise: str, truth: str) -> Curve:
     return Curve(epochs, values[0] - values[1])
 
 
-def _finding(runs: list[Run], task: str) -> tuple[str, str, str]:
-    """How far each algorithm came on the first task, how to read it, and how the runs came about."""
+def _finding(runs: list[Run], task: str) -> tuple[str, str]:
+    """How far each algorithm came on the first task, and how to read it."""
     scores: dict[str, list[float]] = {}
     for run in runs:
         if run.task == task:
             scores.setdefault(" ".join((run.algorithm, run.label)), []).append(float(run.curve.values[-1]))
     came = ", ".join(f"{name} {np.mean(last):,.0f}" for name, last in sorted(scores.items()))
     subtitle = "Last scores; 100 is the optimum. Returns are discounted; a model's are of an episode's length."
-    return f"On {task}: {came}", subtitle, provenance(runs)
+    return f"On {task}: {came}", subtitle

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
+from figures.drawing.seed_curves import stacked
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
 from figures.inputs.runs import Run, find_all_runs
@@ -21,8 +21,9 @@ from figures.inputs.runs import Run, find_all_runs
 ERRORS = 2.0  # standard errors to each side that bands show
 
 
-def find_lqr_runs(folder: Path, column: str, example: str) -> list[Run]:
-    """The runs below a folder that recorded a column, in the order algorithm, task, variant, seed.
+def find_lqr_runs(folder: Path, column: str, example: str) -> tuple[list[Run], list[Run]]:
+    """The runs below a folder that recorded a column, in the order algorithm, task, variant, seed; and those like them
+    that stopped or are not evaluated yet: they recorded it too, or are of a task of the others.
 
     Args:
         folder: of all runs.
@@ -32,11 +33,14 @@ def find_lqr_runs(folder: Path, column: str, example: str) -> list[Run]:
     Raises:
         InvalidFileError: there is none.
     """
-    runs = [run for run in find_all_runs(folder) if run.scored and len(curve_of(run, column).epochs)]
+    found = find_all_runs(folder)
+    recorded = [run for run in found if run.epochs and len(curve_of(run, column).epochs)]
+    runs = [run for run in recorded if run.scored]
     if not runs:
         command = train_command(example, MAIN, algorithm="mopo", out=folder)
         raise InvalidFileError(f"no run with {column} below {folder}. `{command}` makes one.")
-    return runs
+    tasks = {run.task for run in recorded}
+    return runs, [run for run in found if not run.scored and run.task in tasks]
 
 
 def curve_of(run: Run, column: str) -> Curve:
@@ -64,17 +68,14 @@ def draw_measured(
 
 
 def measured(runs: Sequence[Run], column: str) -> tuple[NDArray[np.int64], Numbers, Numbers]:
-    """A column where all seeds have it: epochs, mean over seeds, and its standard error, each [epochs].
+    """A column where the seeds that go so far have it: epochs, mean over these, and its standard error, each [epochs].
 
     The error is zero where the runs record none in the column of the same name with `_error` at the end.
     """
     curves, errors = ([curve_of(run, f"{column}{end}") for run in runs] for end in ("", "_error"))
-    epochs = reduce(np.intersect1d, [curve.epochs for curve in curves])
-    mean = np.mean([_at(curve, epochs) for curve in curves], axis=0)
+    epochs, values = stacked(curves)
+    mean = np.nanmean(values, axis=0)
     if not all(len(error.epochs) for error in errors):
         return epochs, mean, np.zeros(len(epochs))
-    return epochs, mean, np.sqrt(np.sum([np.square(_at(error, epochs)) for error in errors], axis=0)) / len(runs)
-
-
-def _at(curve: Curve, epochs: NDArray[np.int64]) -> Numbers:
-    return curve.values[np.isin(curve.epochs, epochs)]
+    _, spread = stacked(errors)
+    return epochs, mean, np.sqrt(np.nansum(np.square(spread), axis=0)) / np.isfinite(values).sum(axis=0)

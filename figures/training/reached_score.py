@@ -19,15 +19,17 @@ from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
+from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import Curve, read_curve, read_curves
 from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
 from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, SKY, headline, new_figure, panel_title
 from figures.inputs.names import train_command
 from figures.inputs.published import published_scores
 from figures.inputs.runs import RETURN, Run, find_all_runs
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance, with_scores
 
 _MOST_TASKS = 4
+_ABOVE = 0.12  # of a panel's height, as room for a label
 _FAR_BELOW = 5.0  # zero, times the largest of the later returns
 _TRUE = "evaluation/discounted_return_mean"
 _PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
@@ -55,10 +57,14 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none with a normalized score.
     """
-    by_task = _longest([run for run in find_all_runs(folder) if run.scored])
+    found = find_all_runs(folder, (SCORE, RETURN))
+    scored, unscored = with_scores(found)
+    by_task = _longest(scored)
     if not by_task:
         command = train_command("hopper-medium-replay-v2", "kit", algorithm="mopo", out=folder)
-        raise InvalidFileError(f"no scored run below {folder}. `{command}` makes one.")
+        raise InvalidFileError(
+            " ".join(filter(None, [f"no scored run below {folder}. `{command}` makes one.", unscored]))
+        )
     tasks = sorted(by_task)[:_MOST_TASKS]
     figure = new_figure(max(8.5, 4.2 * len(tasks)), 7.2)
     grid = figure.subplots(2, len(tasks), squeeze=False, sharex="col")
@@ -67,7 +73,6 @@ def draw(folder: Path) -> Figure:
         runs = by_task[task]
         panel_title(grid[0, column], task, (f"{runs[0].algorithm} {runs[0].label}", GRAY))
         shown |= _draw_scores(grid[0, column], runs) | _draw_promises(grid[1, column], runs)
-        leave_out_low_scores(grid[0, column])
         lowest = grid[1, column]
         if not lowest.lines:
             lowest.set_axis_off()
@@ -85,14 +90,14 @@ def draw(folder: Path) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.6)
     drawn = [run for task in tasks for run in by_task[task]]
-    left_out = sorted(set(by_task) - set(tasks))
     headline(
         figure,
         _finding({task: by_task[task] for task in tasks}),
         "Above, a line is a seed; below, a mean of seeds. Of each task the method of the most updates, then the best.",
         "Gray lines: the data's mean and best episode, if recorded; dotted: published, full length, original data.",
-        f"Not drawn: {', '.join(left_out)}." if left_out else "",
-        provenance(drawn),
+        not_drawn(sorted(set(by_task) - set(tasks)), f"{_MOST_TASKS} tasks"),
+        unscored,
+        provenance(drawn, found),
     )
     return figure
 
@@ -114,21 +119,25 @@ def _rank(runs: Sequence[Run]) -> tuple[int, float]:
 
 
 def _draw_scores(axes: Axes, runs: Sequence[Run]) -> set[str]:
-    """Draws the scores and what they are compared with; the labels of what there is."""
-    shown = {_SCORE}
+    """Draws the scores and what they are compared with, with room above; the labels of what there is."""
+    shown, levels = {_SCORE}, list(data_levels(runs[0]))
     for run in runs:
         draw_seeds(axes, [_in_updates(run, run.curve)], SKY, width=1.3)
-    for label, level in zip((_DATA, _BEST), data_levels(runs[0]), strict=False):
+    for label, level in zip((_DATA, _BEST), levels, strict=False):
         axes.axhline(level, color=GRAY, linestyle=_LINES[label][1], linewidth=1.2)
         shown.add(label)
-    for source, score in list(published_scores(runs[0].task, runs[0].algorithm, runs[0].variant).items())[:1]:
+    for source, score in list(published_scores(runs[0].task, runs[0].algorithm, runs[0].label).items())[:1]:
         axes.axhline(score.mean, color=BLACK, linestyle=":", linewidth=1.4)
         shown.add(_PUBLISHED)
+        levels.append(score.mean)
         axes.annotate(
             f"{source}: {score.mean:.1f}", (0.01, score.mean), (0, 3), xycoords=("axes fraction", "data"),
             textcoords="offset points", ha="left", size=8.5,  # where curves are mostly lower
             bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
         )  # fmt: skip
+    leave_out_low_scores(axes)
+    low, high = axes.get_ylim()
+    axes.set_ylim(top=max([high, *(level + _ABOVE * (high - low) for level in levels)]))
     return shown
 
 

@@ -31,7 +31,7 @@ from figures.drawing.style import (
     series_line,
 )
 from figures.inputs.runs import Run
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance
 from figures.training.lqr_runs import curve_of, draw_measured, find_lqr_runs
 
 _MOST, _COLUMNS = 9, 3  # panels
@@ -52,8 +52,10 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    runs = find_lqr_runs(folder, _GAP, "lqr-pointmass")
-    panels = sorted({(run.task, run.algorithm, run.label) for run in runs})[:_MOST]
+    runs, lost = find_lqr_runs(folder, _GAP, "lqr-pointmass")
+    every = sorted({(run.task, run.algorithm, run.label) for run in runs})
+    panels = every[:_MOST]
+    runs = [run for run in runs if (run.task, run.algorithm, run.label) in panels]
     columns = 2 if len(panels) == 4 else min(len(panels), _COLUMNS)
     rows = -(-len(panels) // columns)
     figure = new_figure(max(8.0, 3.6 * columns), 2.0 + 3.0 * rows)
@@ -71,7 +73,8 @@ def draw(folder: Path) -> Figure:
     handles += [Line2D([], [], color=color, linestyle=line, label=name) for name, (_, color, line) in _PARTS.items()]
     handles += [Line2D([], [], color=PURPLE, linestyle=":", label="what the learned reward promises too much")]
     figure.legend(handles=handles, loc="outside lower center", ncols=3 if columns > 2 else 2)
-    headline(figure, *_finding(runs))
+    missing = not_drawn(map(" ".join, every[_MOST:]), f"{_MOST} methods")
+    headline(figure, *_finding(runs), missing, provenance(runs, lost))
     return figure
 
 
@@ -94,8 +97,8 @@ def _draw_parts(axes: Axes, runs: list[Run]) -> None:
     axes.set_ylim(min(3.0 * late.min(), -linear), max(10.0 * late.max(), linear))
 
 
-def _finding(runs: list[Run]) -> tuple[str, str, str, str]:
-    """How much of the last gaps is the error of the model, and how the runs came about."""
+def _finding(runs: list[Run]) -> tuple[str, str, str]:
+    """How much of the last gaps is the error of the model."""
     shown, small = [], 0
     for run in runs:
         gap, *error = (curve_of(run, column).values[-1] for column in (_GAP, "truth/gap_dense", "truth/gap_sparse"))
@@ -103,4 +106,4 @@ def _finding(runs: list[Run]) -> tuple[str, str, str, str]:
         shown.append(f"{sum(error):.2g} of {gap:.2g} ({run.algorithm} {run.label}, {run.task}, seed {run.seed})")
     finding = f"Model error is the smaller part of the last gap in {small} of {len(runs)} runs"
     subtitle = "The three parts add up to the gap J(π*) - J(π), π* the Riccati policy. Bands: two standard errors."
-    return finding, subtitle, f"The model's error in the last gap: {', '.join(shown)}.", provenance(runs)
+    return finding, subtitle, f"The model's error in the last gap: {', '.join(shown)}."

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from ampl.runs.metrics_table import Curve
 from figures.drawing.style import BLACK, BLUE, GRAY, ORANGE, headline, new_figure, panel_title
 from figures.inputs.runs import Run
-from figures.inputs.scores import provenance
+from figures.inputs.scores import not_drawn, provenance
 from figures.training.lqr_runs import ERRORS, curve_of, draw_measured, find_lqr_runs, measured
 
 _MOST = 4  # columns
@@ -34,8 +34,9 @@ def draw(folder: Path) -> Figure:
     Raises:
         InvalidFileError: there is none.
     """
-    runs = find_lqr_runs(folder, _GAP, "lqr-pointmass-bounded")
-    methods = sorted({(run.task, run.algorithm, run.label) for run in runs})[:_MOST]
+    runs, lost = find_lqr_runs(folder, _GAP, "lqr-pointmass-bounded")
+    every = sorted({(run.task, run.algorithm, run.label) for run in runs})
+    methods = every[:_MOST]
     figure = new_figure(max(8.0, 3.6 * len(methods)), 6.6)
     grid = figure.subplots(2, len(methods), squeeze=False, sharex=True, sharey="row", height_ratios=(2.0, 1.0))
     for (above, below), method in zip(grid.T, methods, strict=True):
@@ -61,7 +62,9 @@ def draw(folder: Path) -> Figure:
         Line2D([], [], color=GRAY, linestyle=":", label="trivial: r_max"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    headline(figure, *_finding([run for run in runs if (run.task, run.algorithm, run.label) in methods]))
+    drawn = [run for run in runs if (run.task, run.algorithm, run.label) in methods]
+    missing = not_drawn(map(" ".join, every[_MOST:]), f"{_MOST} methods")
+    headline(figure, *_finding(drawn), missing, provenance(drawn, lost))
     return figure
 
 
@@ -83,12 +86,12 @@ def _slack(runs: list[Run]) -> Curve:
     return Curve(epochs, sharp / np.maximum(gap + ERRORS * error, np.finfo(np.float64).tiny))
 
 
-def _finding(runs: list[Run]) -> tuple[str, str, str]:
-    """In how many evaluations each bound says more than nothing, and how the runs came about."""
+def _finding(runs: list[Run]) -> tuple[str, str]:
+    """In how many evaluations each bound says more than nothing, and how far the sharp one is from the gap."""
     sharp, bound = (np.concatenate([curve_of(run, column).values for run in runs]) for column in (_SHARP, _BOUND))
     slack = np.concatenate([_slack([run]).values for run in runs])
     finding = f"The sharp bound is below r_max in {np.sum(sharp < _R_MAX)} of {len(sharp)} evaluations"
     subtitle = (
         f"The one with √2: in {np.sum(bound < _R_MAX)}. The smallest slack of the sharp bound is {slack.min():.2g}."
     )
-    return finding, subtitle, provenance(runs)
+    return finding, subtitle

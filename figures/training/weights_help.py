@@ -24,11 +24,12 @@ from figures.drawing.style import BLACK, headline, literal, new_figure, panel_ti
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers, Record, Texts, record_source
 from figures.inputs.runs import Run, find_runs, recent
-from figures.inputs.scores import provenance
+from figures.inputs.scores import provenance, window_note
 
 ONE_FIT, NONE, BETTER, EXACT = "one fit", "none", "better", "exact"
 AMPLS = "AMPL's"
-_KINDS = (ONE_FIT, NONE, AMPLS, BETTER, EXACT)
+_WEIGHTED = (AMPLS, BETTER, EXACT)
+_KINDS = (ONE_FIT, NONE, *_WEIGHTED)
 _FINITE = {"nw": NONE, "one-moment": AMPLS, MAIN: BETTER, "exact-weights": EXACT}
 _DEEP = {"nw": ONE_FIT, "unit-weights": NONE, MAIN: AMPLS, "multi-moment": BETTER, "exact-weights": EXACT}
 _LQR = "lqr-"
@@ -40,6 +41,11 @@ _COLUMNS = {
 }
 """Title of each column, and the unit of its last row."""
 _SHORT_UNITS = {"finite": "%", "lqr": "%", "d4rl": "points"}
+_RUNS_NOTES = (
+    f"{window_note()} Of each task only the seeds that runs of all its kinds have.",
+    "On linear-Gaussian problems the model's errors are estimated from samples: single seeds, and the mean that they "
+    "are divided by, are noisy, and can be negative.",
+)
 _Values: TypeAlias = dict[str, Numbers]
 """By kind of weights, a number a seed."""
 
@@ -68,6 +74,12 @@ class _Task:
     error: _Values
     divergence: _Values
     earned: _Values
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def best(self) -> str:
+        """The kind of the best weights; empty if no refit has any."""
+        return next((kind for kind in reversed(_WEIGHTED) if kind in self.earned), "")
 
     def rows(self) -> list[_Values]:
         """What is drawn in each row: as it is, as a multiple of no weights, as a difference seed by seed."""
@@ -90,7 +102,8 @@ def draw(folder: Path) -> Figure:
         InvalidFileError: there is neither.
     """
     record = folder / "records" / "weights-help-finite.npz"
-    runs = [run for run in find_runs(folder, "ampl", variants=_DEEP) if run.scored]
+    found = find_runs(folder, "ampl", variants=_DEEP)
+    runs = [run for run in found if run.scored]
     columns = {
         "finite": _finite(record) if record.exists() else [],
         "lqr": _deep([run for run in runs if run.task.startswith(_LQR)]),
@@ -103,9 +116,9 @@ def draw(folder: Path) -> Figure:
             f"no record weights-help-finite, and no scored run of AMPL without weights beside another variant's of the "
             f"same seed below {folder}. `{command}` makes one, `{record_command}` the record."
         )
-    drawn = {task.name for name in ("lqr", "d4rl") for task in columns[name]}
+    drawn = [run for tasks in columns.values() for task in tasks for run in task.runs]
     sources = [record_source(record)] if columns["finite"] else []
-    sources += [provenance([run for run in runs if run.task in drawn])] if drawn else []
+    sources += [provenance(drawn, found)] if drawn else []
     return _draw({name: tasks for name, tasks in columns.items() if tasks}, " ".join(sources))
 
 
@@ -145,6 +158,7 @@ def _deep(runs: Sequence[Run]) -> list[_Task]:
             error=_measured(kinds, "exact_weights/error"),
             divergence=_measured(kinds, "truth/model_divergence_nats"),
             earned={kind: np.array([run.recent_score for run in there]) for kind, there in kinds.items()},
+            runs=tuple(run for there in kinds.values() for run in there),
         )
         for task, kinds in shown.items()
     ]
@@ -192,6 +206,8 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
         "Weights of the model's refits: none; AMPL's, by one equation (Eq. 10); better ones (finite: fixed point of "
         "Eq. 9 on the data; deep: 66 equations); the exact ones. One fit: no refits. All weights are of the policy at "
         "the last refit, which has moved since.",
+        _beside_one_fit(columns),
+        *(_RUNS_NOTES if any(task.runs for task in every) else ()),
         source,
     )
     return figure
@@ -224,13 +240,27 @@ def _reference(axes: Axes, row: int, unit: str, kinds: Sequence[str]) -> None:
 
 
 def _finding(columns: Mapping[str, Sequence[_Task]]) -> str:
-    """By how much the best known weights change the return, on average over the tasks of each column."""
+    """By how much the best known weights change the return, on average over the tasks of each column.
+
+    Where no task has refits without weights to compare with, the refits are part of what is gained.
+    """
     parts = []
     for name, tasks in columns.items():
-        gained = [task.rows()[2] for task in tasks]
-        gains = [each[[kind for kind in _KINDS if kind in each][-1]] for each in gained]
-        parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} ({_COLUMNS[name][0]})")
+        weighted = [task for task in tasks if task.best]
+        alone = [task for task in weighted if NONE in task.earned]
+        gains = [task.rows()[2][task.best] for task in alone or weighted]
+        if gains:
+            what = "" if alone else "together with the refits "
+            parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} {what}({_COLUMNS[name][0]})")
+    if not parts:
+        return "No refit here has weights"
     return f"The best weights at hand change the return by {', '.join(parts)}"
+
+
+def _beside_one_fit(columns: Mapping[str, Sequence[_Task]]) -> str:
+    """Whose gains are no gains of weights alone, in a sentence; empty if all are."""
+    tasks = [task.name for there in columns.values() for task in there if NONE not in task.earned]
+    return f"Gained beside one fit, by refits and weights together: {', '.join(tasks)}." if tasks else ""
 
 
 def _mean_gain(gains: Sequence[Numbers]) -> str:

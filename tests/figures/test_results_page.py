@@ -27,6 +27,12 @@ def test_a_row_has_scores_what_was_measured_again_and_what_was_published(tmp_pat
     ]  # fmt: skip
 
 
+def test_nothing_was_published_of_other_settings(tmp_path: Path) -> None:
+    write_run(tmp_path, TASK, algorithm="cql", changed={"value_weight": 0.1})
+    (row,) = [line for line in table(tmp_path).splitlines() if TASK in line]
+    assert "OfflineRL-Kit" not in row
+
+
 def test_a_policy_that_was_evaluated_again_in_few_episodes_leaves_its_cell_empty(tmp_path: Path) -> None:
     path = write_run(tmp_path, TASK, algorithm="cql")
     write_json(path / "evaluation.json", {"episodes": 99, "metrics": {"evaluation/score_mean": 1.0}})

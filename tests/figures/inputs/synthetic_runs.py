@@ -84,9 +84,9 @@ def write_walker_runs(out: Path, seeds: Sequence[int] = (0,), n_retrainings: int
             write_run(out, WALKER, variant, seed, score=np.linspace(5, 60, 40).tolist(), weights=weights)
 
 
-def write_lqr_run(out: Path, task: str, algorithm: str, epochs: int = 3) -> Path:
+def write_lqr_run(out: Path, task: str, algorithm: str, epochs: int = 3, seed: int = 0) -> Path:
     """A run on a task lqr-... with the truth's columns, which add up, and with Theorem 1's if the reward is bounded."""
-    path = write_run(out, task, algorithm=algorithm, score=[])
+    path = write_run(out, task, seed=seed, algorithm=algorithm, score=[])
     (path / "metrics.csv").unlink(missing_ok=True)
     table = MetricsTable(path / "metrics.csv")
     for epoch in range(1, epochs + 1):

@@ -12,7 +12,9 @@ from ampl.runs.metrics_table import Curve, MetricsTable
 from figures.drawing.seed_curves import draw_seeds
 from figures.inputs.runs import RETURN, find_runs, recent
 from figures.training.damo_runs import TRUTH, VALUE, find_seeds
-from tests.figures.inputs.synthetic_runs import write_run
+from figures.training.lqr_runs import measured
+from tests.figures.drawing.drawn_text import draw, words
+from tests.figures.inputs.synthetic_runs import write_lqr_run, write_run
 from tests.figures.training.damo_runs import HOPPER, write_damo_run
 
 LAST = tuple(range(91, 101))
@@ -51,14 +53,34 @@ def test_a_value_that_is_not_a_number_is_not_taken_for_an_empty_cell(tmp_path: P
     assert [run.score.tolist() for run in find_runs(tmp_path, "ampl", metric=RETURN)] == [[3.0]]
 
 
-def test_lines_stand_at_the_epochs_that_all_seeds_were_measured_at() -> None:
+def test_lines_stand_at_the_epochs_that_all_seeds_which_go_so_far_were_measured_at() -> None:
     axes = Figure().subplots()
     curves = [Curve(np.array([10, 20, 30]), np.array([1.0, 2.0, 3.0])), Curve(np.array([20, 30, 40]), np.ones(3))]
     draw_seeds(axes, curves, "black")
     (line,) = axes.lines
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([20, 30], [1.5, 2.0])
-    draw_seeds(axes, [curves[0], Curve(np.array([40]), np.ones(1))], "black")
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([20, 30, 40], [1.5, 2.0, 1.0])
+    draw_seeds(axes, [Curve(np.zeros(0, int), np.zeros(0))], "black")
     assert len(axes.lines) == 1
+
+
+def test_a_short_seed_ends_no_other_and_a_note_says_so(tmp_path: Path) -> None:
+    for seed, score in enumerate(([10.0], [30.0, 50.0])):
+        write_run(tmp_path, seed=seed, score=score)
+    for name in ("learning-curves", "reached-score"):
+        figure = draw(name, tmp_path)
+        assert "means of the seeds that go so far): maze2d-umaze-v1 ampl main seed 0, 1 (1, 2 epochs)." in words(figure)
+    assert list(draw("learning-curves", tmp_path).axes[0].lines[0].get_ydata()) == [20.0, 50.0]
+    for seed, score in enumerate(([10.0], [30.0, 50.0])):
+        write_damo_run(tmp_path / "damo", seed=seed, score=score)
+    assert "damo main seed 0, 1 (1, 2 epochs)" in words(draw("damo-training", tmp_path / "damo"))
+
+
+def test_a_measured_truth_goes_on_likewise_with_the_error_of_the_seeds_that_do(tmp_path: Path) -> None:
+    for seed, epochs in enumerate((2, 3)):
+        write_lqr_run(tmp_path, "lqr-pointmass", "mopo", epochs=epochs, seed=seed)
+    epochs, mean, error = measured(find_runs(tmp_path, "mopo"), "truth/reward_overestimation")
+    assert (epochs.tolist(), mean.tolist()) == ([1, 2, 3], [3.0, 3.0, 3.0])
+    assert error == pytest.approx([0.1 / 2**0.5, 0.1 / 2**0.5, 0.1])
 
 
 def test_values_and_truths_are_compared_where_both_were_measured(tmp_path: Path) -> None:

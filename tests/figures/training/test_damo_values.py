@@ -17,6 +17,7 @@ from figures.drawing.style import BLACK, BLUE
 from figures.training.damo_runs import COLORS
 from figures.training.damo_values import DAMO_TABLE_1, damo_values
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
+from tests.figures.inputs.synthetic_runs import SETTINGS, write_lqr_run
 from tests.figures.training.damo_runs import HOPPER, WALKER2D, write_damo_run
 
 EPOCHS = 12
@@ -185,3 +186,21 @@ def test_text_is_readable_where_coefficients_are_close_to_each_other(name: str, 
         write_curves(tmp_path, HOPPER, f"alpha-{alpha:g}", 0, 50, 300, 200, alpha=alpha)
     write_curves(tmp_path, HOPPER, "main", 2, 50, 300, 200, alpha=2.5)
     check_text_is_readable(draw(name, tmp_path))
+
+
+def test_where_the_truth_is_of_paths_without_end_titles_and_notes_say_so(tmp_path: Path) -> None:
+    write_lqr_run(tmp_path, "lqr-pointmass", "damo")
+    for name, found in ((TRAINING, "Earned on endless paths"), (ALPHA, "earned on endless paths")):
+        settings = {**SETTINGS, "learner": {"alpha": 1.0}}
+        path = tmp_path / "lqr-pointmass" / "damo" / "main" / "seed0" / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": settings}))
+        figure = draw(name, tmp_path)
+        assert found in words(figure)
+        assert "in the simulator" not in words(figure)
+        check_text_is_readable(figure)
+    assert "that of paths without end (truth/discounted_return)" in " ".join(damo_values(tmp_path).notes)
+    write_damo_run(tmp_path, HOPPER, value=[1.0] * 3, truth=[2.0] * 3)
+    assert "earned in the simulator; on lqr tasks, on endless paths" in words(draw(ALPHA, tmp_path))
+    check_text_is_readable(draw(ALPHA, tmp_path))
+    earned = [axes.get_title(loc="left") for axes in draw(TRAINING, tmp_path).axes[4:]]
+    assert earned == ["Earned in the simulator", "Earned on endless paths"]

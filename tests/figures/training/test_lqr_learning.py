@@ -7,7 +7,7 @@ import pytest
 
 from ampl.errors import InvalidFileError
 from ampl.files import write_npz
-from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts, words
 from tests.figures.inputs.synthetic_runs import write_run
 
 METRICS = (
@@ -33,9 +33,24 @@ def test_the_weights_of_the_last_retraining_stand_beside_the_exact_ones(tmp_path
     figure = draw("lqr-learning", tmp_path)
     (points,) = figure.axes[3].collections
     np.testing.assert_allclose(points.get_offsets(), np.stack((exact, estimated), 1))
-    assert "weights after epoch 10" in texts(figure)
-    assert any("w is worth 99% of the rows, w* 56%" in text for text in texts(figure))
+    assert {"Weights after epoch 10", "ampl main: w worth 99% of the rows, w* 56%"} <= set(texts(figure))
     check_text_is_readable(figure)
+
+
+def test_every_method_with_weights_has_its_note(tmp_path: Path) -> None:
+    for algorithm, estimated in (("ampl", [0.9, 1.1, 1.0]), ("mopo", [0.5, 0.5, 2.0])):
+        write_lqr_run(tmp_path, algorithm, weights=np.array(estimated, np.float32), exact_weights=np.ones(3))
+    figure = draw("lqr-learning", tmp_path)
+    notes = {"ampl main: w worth 99% of the rows, w* 100%", "mopo main: w worth 67% of the rows, w* 100%"}
+    assert notes <= set(texts(figure))
+    check_text_is_readable(figure)
+
+
+def test_scores_too_low_to_be_seen_are_a_mean_of_the_seeds(tmp_path: Path) -> None:
+    for seed, last in enumerate(("-1000", "-3000")):
+        path = write_run(tmp_path, "lqr-pointmass", algorithm="mopo", seed=seed, score=[])
+        (path / "metrics.csv").write_text(METRICS.replace("99.5", last))
+    assert "mopo main: below, on average -2,000 at the end" in words(draw("lqr-learning", tmp_path))
 
 
 def test_each_promise_is_set_beside_the_truth_of_its_own_horizon(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ampl.runs.metrics_table import MetricsTable
+from figures.drawing.style import look
 from figures.inputs.published import published_scores
 from figures.inputs.runs import find_runs
 from figures.training.reached_score import data_levels
@@ -63,6 +64,22 @@ def test_the_value_of_paths_that_never_end_is_drawn_where_it_is_known(tmp_path: 
     figure = draw("reached-score", tmp_path)
     assert list(figure.axes[1].lines[1].get_ydata()) == [45.0, 45.0]
     assert "the same of paths that never end" in legend(figure)
+
+
+def test_nothing_was_published_of_other_settings(tmp_path: Path) -> None:
+    write_run(tmp_path, TASK, algorithm="cql", changed={"value_weight": 0.1})
+    assert "OfflineRL-Kit" not in words(draw("reached-score", tmp_path))
+
+
+@pytest.mark.parametrize("scores", [[0.0, 50.0], [-1e6, 50.0], [99.0, 100.0]])
+def test_the_label_of_what_was_published_stays_in_its_panel(tmp_path: Path, scores: list[float]) -> None:
+    write_run(tmp_path, TASK, "kit", score=scores, algorithm="mopo")
+    figure = draw("reached-score", tmp_path)
+    with look():
+        figure.draw_without_rendering()
+    axes = figure.axes[0]
+    (label,) = [text for text in axes.texts if "OfflineRL-Kit" in text.get_text()]
+    assert label.get_window_extent().y1 < axes.get_window_extent().y1
 
 
 def test_the_legend_names_what_is_drawn_only(tmp_path: Path) -> None:

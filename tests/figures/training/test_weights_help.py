@@ -41,7 +41,9 @@ def test_returns_and_models_are_drawn_beside_those_without_weights(tmp_path: Pat
     assert (lqr[0], lqr[1], lqr[2]) == ([[0.5, 0.25]], [[0.5, 1.0, 0.25]], [[-2.0, 0.0, -3.0]])
     assert maze == [[], [], [[0.0, 3.0]]]
     found = words(figure)
-    assert "+17.5 ± 0.0 % (Finite MDPs), -3.0 % (Linear-Gaussian problems), +3.0 points (D4RL's tasks)" in found
+    assert "+17.5 ± 0.0 % (Finite MDPs), -3.0 % (Linear-Gaussian problems), " in found
+    assert "+3.0 points together with the refits (D4RL's tasks)" in found
+    assert f"beside one fit, by refits and weights together: {UMAZE}." in found
     assert found.count("not known here") == 2
     check_text_is_readable(figure)
 
@@ -50,7 +52,28 @@ def test_gains_are_means_over_the_seeds_that_all_have(tmp_path: Path) -> None:
     for seed, (without, with_weights) in enumerate(((10.0, 12.0), (50.0, 56.0))):
         write_run(tmp_path, UMAZE, "nw", seed=seed, score=[without])
         write_run(tmp_path, UMAZE, "main", seed=seed, score=[with_weights])
-    assert "+4.0 ± 2.0 points (D4RL's tasks)" in words(draw("weights-help", tmp_path))
+    write_run(tmp_path, UMAZE, "main", seed=7, score=[0.0])
+    found = words(draw("weights-help", tmp_path))
+    assert "Seeds: 0, 1;" in found
+    assert "A score is the mean of a seed's last 10 evaluations" in found
+    assert "the model's errors are estimated from samples" in found
+    assert "+4.0 ± 2.0 points together with the refits (D4RL's tasks)" in found
+
+
+def test_the_headline_is_of_weights_alone_where_a_task_tells_them_from_the_refits(tmp_path: Path) -> None:
+    for variant, score in (("nw", 10.0), ("unit-weights", 20.0), ("main", 21.0)):
+        write_run(tmp_path, UMAZE, variant, score=[score])
+    for variant, score in (("nw", 10.0), ("main", 60.0)):
+        write_run(tmp_path, "maze2d-large-v1", variant, score=[score])
+    found = words(draw("weights-help", tmp_path))
+    assert "change the return by +1.0 points (D4RL's tasks)" in found
+    assert "by refits and weights together: maze2d-large-v1." in found
+
+
+def test_refits_without_weights_are_not_the_best_weights(tmp_path: Path) -> None:
+    for variant in ("nw", "unit-weights"):
+        write_run(tmp_path, UMAZE, variant)
+    assert "No refit here has weights" in words(draw("weights-help", tmp_path))
 
 
 def test_kinds_that_nothing_has_get_no_place(tmp_path: Path) -> None:

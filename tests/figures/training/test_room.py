@@ -1,0 +1,46 @@
+"""What has no room in a picture of runs is named, and counts in no headline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ampl.errors import InvalidFileError
+from tests.figures.drawing.drawn_text import draw, words
+from tests.figures.inputs.synthetic_runs import write_lqr_run, write_run
+
+ALGORITHMS = ("algaedice", "bc", "combo", "cql", "damo", "iql", "mopo", "morel", "rambo", "td3-bc")
+METHODS = [("lqr-pointmass-bounded", algorithm) for algorithm in ALGORITHMS]
+TASKS = [(f"lqr-{name}", "mopo") for name in ("a", "b", "c", "d", "e")]
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "note"),
+    [
+        ("theorem1-deep", METHODS[:5], "Not drawn, beyond 4 methods: lqr-pointmass-bounded damo main. --runs"),
+        ("return-gap", METHODS, "Not drawn, beyond 9 methods: lqr-pointmass-bounded td3-bc main. --runs"),
+        ("lqr-learning", TASKS[:4], "Not drawn, beyond 3 tasks: lqr-d. --runs"),
+        ("reached-score", TASKS, "Not drawn, beyond 4 tasks: lqr-e. --runs"),
+    ],
+)
+def test_what_has_no_room_is_named(name: str, written: list[tuple[str, str]], note: str, tmp_path: Path) -> None:
+    for task, algorithm in written[:-1]:
+        write_lqr_run(tmp_path, task, algorithm)
+    figure = draw(name, tmp_path)
+    assert "Not drawn" not in words(figure)
+    write_lqr_run(tmp_path, *written[-1])
+    fuller = draw(name, tmp_path)
+    assert note in words(fuller)
+    assert fuller.caption.finding == figure.caption.finding  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["learning-curves", "reached-score"])
+def test_runs_with_returns_alone_are_named_in_the_error_and_beside_scored_ones(name: str, tmp_path: Path) -> None:
+    path = write_run(tmp_path, "ant-angle-30", algorithm="mopo", score=[])
+    (path / "metrics.csv").write_text("epoch,evaluation/return_mean\n1,1234.5\n")
+    note = "With returns and no scores, not drawn: ant-angle-30 mopo main seed 0."
+    with pytest.raises(InvalidFileError, match=f"no scored run .*{note}"):
+        draw(name, tmp_path)
+    write_run(tmp_path)
+    assert note in words(draw(name, tmp_path))
