@@ -66,8 +66,7 @@ class Run:
         metric: what the curve holds.
         curve: the metric that was asked for, where it was measured: normalized scores, 0-100, if nothing else was;
             empty if the run does not report it.
-        exact: whether its returns are expected values, computed rather than measured in episodes: (1 - discount) E[V],
-            discounted and normalized, in reward units a step.
+        exact: whether its returns are computed: (1 - discount) E[V], discounted and normalized, in reward units a step.
         data: "re-created", "original", "own: FILE", "sampled" (exact), another word of the run, or unknown.
         batch_mean, batch_max: return of the data's complete episodes, in reward units; None if unknown.
         steps: gradient steps so far; None if unknown.
