@@ -29,7 +29,7 @@ _LINE, _BETWEEN, _AROUND = 0.19, 0.15, 1.25  # inches: for a line of a label, be
 _UNITS = {
     Measure.SCORE: "score (0-100)",
     Measure.RETURN: "return (reward units)",
-    Measure.EXACT: "exact return (reward units)",
+    Measure.EXACT: "exact return, discounted (reward units a step)",
 }
 
 

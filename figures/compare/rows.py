@@ -29,8 +29,8 @@ class Measure(StrEnum):
     """What a run is judged by."""
 
     SCORE = "score"  # 0-100
-    RETURN = "return"  # in reward units
-    EXACT = "exact return"  # likewise, an expected value; finite MDPs
+    RETURN = "return"  # undiscounted, in reward units
+    EXACT = "exact return"  # (1 - discount) E[V], in reward units a step; finite MDPs
 
 
 class Policies(StrEnum):

@@ -20,7 +20,8 @@ _EXPLAINED = (
     "none, and from two or three it is too narrow.",
 )
 _UNSCORED = (
-    "Returns are in the task's reward units; exact returns are expected values on a finite MDP. Neither is a score."
+    "Returns are undiscounted, in the task's reward units; exact returns are (1 - γ) E[V] on a finite MDP: discounted "
+    "and normalized, in reward units a step. Neither is a score."
 )
 _OVER_TASKS = (
     "Over tasks: mean and median are of the tasks' means, the interquartile mean is over all runs; the optimality gap "

@@ -31,7 +31,7 @@ from ampl.settings import variant_folder, variant_label
 
 logger = logging.getLogger(__name__)
 
-RETURN = "evaluation/return_mean"  # the same undiscounted, in the task's reward units; exact on finite MDPs
+RETURN = "evaluation/return_mean"  # undiscounted, in reward units; on finite MDPs see `Run.exact`
 SCORE_WINDOW = LAST  # evaluations that a run's score is the mean of; the paper logs several windows and names none
 UNKNOWN = "unknown"
 
@@ -66,7 +66,7 @@ class Run:
         metric: what the curve holds.
         curve: the metric that was asked for, where it was measured: normalized scores, 0-100, if nothing else was;
             empty if the run does not report it.
-        exact: whether its returns are expected values, computed rather than measured in episodes.
+        exact: whether its returns are computed: (1 - discount) E[V], discounted and normalized, in reward units a step.
         data: "re-created", "original", "own: FILE", "sampled" (exact), another word of the run, or unknown.
         batch_mean, batch_max: return of the data's complete episodes, in reward units; None if unknown.
         steps: gradient steps so far; None if unknown.

@@ -23,7 +23,7 @@ from ampl.printing import printable
 from figures.drawing.style import BLACK, GRAY, VERMILLION, WINE, headline, new_figure, panel_title
 from figures.drawing.violins import Distribution, distribution, draw_violins, set_scale
 from figures.inputs.names import ALGORITHM, MAIN, train_command
-from figures.inputs.paper_results import FIGURE_2, FIGURE_2_TASK, Quartiles
+from figures.inputs.paper_results import FIGURE_2, FIGURE_2_EPOCHS, FIGURE_2_TASK, Quartiles
 from figures.inputs.runs import UNKNOWN, Ending, Run, find_runs
 from figures.inputs.scores import distinct, endings
 from figures.inputs.weights import read_summary
@@ -74,7 +74,9 @@ def draw(folder: Path, selection: Selection) -> Figure:
         for axes in [axes for axes in row if axes.axison][:1]:
             axes.set_ylabel("log w   (w of mean one; nats)")
     if selection.paper:
-        label = "paper, seed 2: first quartile, median, third quartile; thin line: drawn extent"
+        first, second, *_, last = FIGURE_2_EPOCHS
+        label = "paper, seed 2: first quartile, median, third quartile; thin line: drawn extent\n"
+        label += f"(by order; the paper's after {first}, {second}, ..., {last} epochs)"
         handle = Line2D([], [], color=WINE, linewidth=4.0, label=label)
         figure.legend(handles=[handle], loc="outside lower left", fontsize=9.5)
     reading = "Dashed: quartiles of all transitions. Every panel has its own scale."

@@ -19,7 +19,7 @@ from figures.drawing.style import look
 from figures.inputs.runs import find_nested_runs
 from figures.inputs.table import Table
 from figures.training.method_tables import table1
-from tests.figures.drawing.drawn_text import check_text_is_readable
+from tests.figures.drawing.drawn_text import check_text_is_readable, texts
 from tests.figures.inputs.synthetic_runs import SETTINGS, UMAZE, WALKER, write_run
 
 RECENT, LAST = 0, 1  # tables of single tasks, where none is over tasks
@@ -131,6 +131,11 @@ def test_without_scores_returns_are_compared_and_those_of_finite_problems_are_ca
     assert cells(table, "task") == ["ant-angle-30 (return)", "gridworld-5x5 (exact return)", UMAZE]
     assert cells(table, "each seed")[1] == "0: 0.25, 1: 1.25"
     assert cells(table, "interquartile mean")[::2] == ["-549.8 (one seed)", "10.0 (one seed)"]
+    assert "discounted and normalized, in reward units a step" in " ".join(table.notes)
+    with look():
+        figure = draw(compared(tmp_path))
+    assert "exact return, discounted (reward units a step)" in texts(figure)
+    check_text_is_readable(figure)
 
 
 def test_the_files_hold_all_numbers_and_are_the_same_for_the_same_seed(tmp_path: Path) -> None:

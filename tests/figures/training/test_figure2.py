@@ -18,7 +18,7 @@ from figures.drawing.violins import describe
 from figures.inputs.paper_results import FIGURE_2
 from figures.inputs.runs import find_runs
 from figures.inputs.weights import read_weights
-from tests.figures.drawing.drawn_text import check_text_is_readable, draw, drawn, texts
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, drawn, texts, words
 from tests.figures.inputs.synthetic_records import ESTIMATORS, figure2_truth
 from tests.figures.inputs.synthetic_runs import (
     SETTINGS,
@@ -183,6 +183,7 @@ def test_the_papers_quartiles_stand_beside_ours_by_their_order(tmp_path: Path) -
     assert low < min(violin.low for violin in FIGURE_2["vpm"][:4])
     assert high > max(violin.high for violin in FIGURE_2["vpm"][:4])
     assert figure.legends[0].get_texts()[0].get_text().startswith("paper")
+    assert "(by order; the paper's after 100, 200, ..., 900 epochs)" in words(figure)
     check_text_is_readable(figure)
     assert not draw("figure2", tmp_path).legends
 
