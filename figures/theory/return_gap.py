@@ -56,9 +56,9 @@ def draw(path: Path) -> Figure:
         axes.set_xscale("log")
         axes.set_xlabel("transitions")
         since = (
-            "never beats the behavior policy"
+            "never beats behavior on average"
             if needed[task] is None
-            else f"beats the behavior policy from {needed[task]:,.0f} on"
+            else f"beats behavior on average from {needed[task]:,.0f} on"
         )
         panel_title(axes, str(record.task[task]), (since, GRAY))
         if not task:
@@ -79,7 +79,7 @@ def _needed(record: ReturnGapRecord, gap: Numbers) -> list[float | None]:
 def _finding(record: ReturnGapRecord, gap: Numbers, needed: Sequence[float | None]) -> tuple[str, str, str]:
     """How much data the model's best policy needs to beat the behavior policy, and what the optimization part says."""
     found = [size for size in needed if size is not None]
-    finding = f"On {len(found)} of {len(needed)} tasks the model's best policy beats the behavior policy"
+    finding = f"On {len(found)} of {len(needed)} tasks the model's best policy beats the behavior policy on average"
     finding += f", with {max(found):,.0f} transitions at the latest" if found else ""
     detail = (
         "Optimization is at most zero: in its own model the policy is the best, so the gap is the model's error less "

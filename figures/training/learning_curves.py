@@ -24,7 +24,7 @@ from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
 from figures.drawing.style import MOST_LINES, headline, literal, new_figure, panel_title, series_line, series_look
 from figures.inputs.names import MAIN, train_command
-from figures.inputs.runs import RETURN, Run, find_all_runs
+from figures.inputs.runs import RETURN, SCORE_WINDOW, Run, find_all_runs
 from figures.inputs.scores import not_drawn, provenance, with_scores
 
 _FIRST = ("ampl", "mopo", "damo")  # algorithms; the others follow
@@ -129,7 +129,7 @@ def _finding(drawn: _Curves, left_out: Sequence[tuple[str, _Method]]) -> tuple[s
     """The best mean score of the last evaluations, how to read the panels, and what has no room in them."""
     scores = {place: float(np.mean([run.recent_score for run in runs])) for place, runs in drawn.items()}
     task, method = best = max(scores, key=lambda place: scores[place])
-    finding = f"Highest mean of the last ten: {scores[best]:.1f}, {' '.join(method)} on {task}"
+    finding = f"Highest mean of the last {SCORE_WINDOW}: {scores[best]:.1f}, {' '.join(method)} on {task}"
     batches = [
         place
         for place, there in drawn.items()

@@ -58,7 +58,6 @@ def mopo_table1(folder: Path) -> Table:
         COMPARABLE_NOTE,
         SPREAD_NOTE,
         "The columns of MOPO's paper are on v0 data and of the last iteration; a row says which data ours is on.",
-        COMPARABLE_NOTE,
         *stopped_notes(stopped),
     )
     return Table(title="MOPO, Table 1", columns=columns, rows=tuple(rows), notes=notes, values=tuple(values))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.figures.drawing.drawn_text import drawn, texts
+from tests.figures.drawing.drawn_text import drawn, texts, words
 from tests.figures.inputs.synthetic_records import BOUNDS, FAMILIES, proposition2, theorem1, theorem1_constant
 
 
@@ -79,6 +79,12 @@ def test_theorem1_counts_a_bound_of_zero_under_a_real_gap(tmp_path: Path) -> Non
     figure = drawn(tmp_path, "theorem1", family=["random"] * 2, gap=[0.1, 0.2], bound=[[0.0], [0.3]], bound_name=["b"],
                    discount=[0.5, 0.9])  # fmt: skip
     assert "violated by 1 of 2, all at γ ≤ 0.5" in texts(figure)
+
+
+def test_return_gap_says_that_it_counts_means_over_datasets(tmp_path: Path) -> None:
+    found = words(drawn(tmp_path, "return-gap-finite"))
+    assert "best policy beats the behavior policy on average" in found
+    assert "beats behavior on average from" in found
 
 
 def test_theorem1_constant_draws_both_searches_and_says_where_the_smaller_constant_fails(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_other_settings_are_a_line_of_their_own(tmp_path: Path) -> None:
         write_run(tmp_path, HOPPER, seed=seed, algorithm="mopo", score=[30.0, 40.0], changed={"penalty_weight": 2.5})
     figure = drawn(tmp_path)
     assert methods(figure) == ["mopo main", "mopo main, penalty_weight=2.5"]
-    assert "Highest mean of the last ten: 35.0, mopo main, penalty_weight=2.5 on" in words(figure)
+    assert "Highest mean of the last 10: 35.0, mopo main, penalty_weight=2.5 on" in words(figure)
     assert [float(line.get_ydata()[-1]) for line in figure.axes[0].lines] == [20.0, 40.0]  # type: ignore[index]
 
 
