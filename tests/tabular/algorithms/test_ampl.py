@@ -8,6 +8,7 @@ import pytest
 
 from ampl.command_line.commands.evaluate import Evaluate
 from ampl.command_line.main import main
+from ampl.errors import InvalidArgumentError
 from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
 from tabular.algorithms.ampl import AMPL, AMPLConfig, AMPLLearner
@@ -127,7 +128,10 @@ def test_a_run_killed_through_the_command_line_continues_bit_for_bit(tmp_path: P
 def test_a_run_is_evaluated_again_exactly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "ampl", "frozenlake-4x4", "--epochs", "3", "--out", str(tmp_path)]) == 0
     run = tmp_path / "frozenlake-4x4/ampl/main/seed0"
-    assert Evaluate(run_directory=run, episodes=10).run() == 0
+    with pytest.raises(InvalidArgumentError, match="runs no episodes"):
+        Evaluate(run_directory=run, episodes=10).run()
+    assert not (run / "evaluation.json").exists()
+    assert Evaluate(run_directory=run).run() == 0
     result = json.loads((run / "result.json").read_text())["metrics"]
     measured = json.loads((run / "evaluation.json").read_text())["metrics"]
     assert measured == {name: value for name, value in result.items() if name.startswith("evaluation/")}
