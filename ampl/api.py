@@ -196,9 +196,9 @@ def train(
         found = problem.own or problem.name
     else:
         found = named_or_own(problem, data=data, env=env, termination=termination, references=references)
-    counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "miw_steps": miw_steps, "model_steps": model_steps}
+    lengths = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "miw_steps": miw_steps, "model_steps": model_steps}
     evaluated = {"eval_every": eval_every, "eval_episodes": eval_episodes, "certificates_every": certificates_every}
-    _check_integers(counts | evaluated | {"eval_workers": eval_workers, "threads": threads})
+    counts = _counts(lengths | evaluated | {"eval_workers": eval_workers, "threads": threads})
     for name, value in {"resume": resume, "common_starts": common_starts}.items():
         if not isinstance(value, bool):
             raise InvalidArgumentError(f"{name} is {value!r}; expected True or False.")
@@ -213,17 +213,7 @@ def train(
         raise InvalidArgumentError(f"settings are {settings!r}; expected a mapping like {{'penalty_weight': 2.5}}.")
     choice = catalog.choose(algorithm, found, variant)
     changed = requested_settings(choice.settings(), settings) if settings else {}
-    scale = Scale(
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        weight_steps=miw_steps,
-        model_steps=model_steps,
-        evaluation_period=eval_every,
-        evaluation_episodes=eval_episodes,
-        certificate_period=certificates_every,
-        common_starts=common_starts,
-        settings=changed,
-    )
+    scale = Scale.from_options({**counts, "common_starts": common_starts}, changed)
     chosen_seeds, folder = _integers(seeds), Path(out)
     models = None if model_from is None else find_models(Path(model_from), chosen_seeds)
     if device not in _DEVICES:
@@ -231,7 +221,7 @@ def train(
     places = [run_path(folder, choice.task, algorithm, choice.variant, seed, changed) for seed in chosen_seeds]
     for place in places:  # before the data is read
         check_output_folder(place)
-    arithmetic = choose_arithmetic(threads, precision, places if resume else [])
+    arithmetic = choose_arithmetic(counts["threads"], precision, places if resume else [])
     with resumable("--resume"), step_recording(record == "auto"):
         built = choice.build(chosen_seeds, device, scale, arithmetic)
         with saving_first():
@@ -239,22 +229,23 @@ def train(
                 built,
                 task=choice.task,
                 variant=choice.variant,
-                epochs=epochs or choice.default_epochs(),
+                epochs=scale.epochs or choice.default_epochs(),
                 out=folder,
                 resume=resume,
                 checkpoint_seconds=checkpoint_seconds,
                 scale=scale,
-                evaluation_workers=eval_workers,
+                evaluation_workers=counts["eval_workers"],
                 problem=None if choice.own is None else choice.own.record,
                 models=models,
             )
 
 
-def _check_integers(counts: Mapping[str, Any]) -> None:
-    """Raises InvalidArgumentError for what is neither None nor an integer."""
-    for name, value in counts.items():
+def _counts(given: Mapping[str, Any]) -> dict[str, int | None]:
+    """Counts of any integer type as Python's; InvalidArgumentError for what is neither None nor an integer."""
+    for name, value in given.items():
         if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
             raise InvalidArgumentError(f"{name} is {value!r}; expected an integer, or None.")
+    return {name: None if value is None else operator.index(value) for name, value in given.items()}
 
 
 def _integers(seeds: Iterable[int]) -> list[int]:

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from ampl.errors import InvalidArgumentError, check_at_least
+
+_LENGTHS = {
+    "epochs": "epochs",
+    "steps_per_epoch": "steps_per_epoch",
+    "weight_steps": "miw_steps",
+    "model_steps": "model_steps",
+}
+_OPTIONS = _LENGTHS | {
+    "evaluation_period": "eval_every",
+    "evaluation_episodes": "eval_episodes",
+    "certificate_period": "certificates_every",
+}  # what the counts are called in `ampl train`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,23 +50,18 @@ class Scale:
 
     def __post_init__(self) -> None:
         """Raises InvalidArgumentError, in the words of the command line, for a count below one."""
-        for option, count in (
-            ("--epochs", self.epochs),
-            ("--steps-per-epoch", self.steps_per_epoch),
-            ("--miw-steps", self.weight_steps),
-            ("--model-steps", self.model_steps),
-        ):
-            if count is not None:
-                check_at_least(option, count, 1, "A run of zero epochs or steps trains nothing.")
-        for option, count in (
-            ("--eval-every", self.evaluation_period),
-            ("--eval-episodes", self.evaluation_episodes),
-            ("--certificates-every", self.certificate_period),
-        ):
-            if count is not None:
-                check_at_least(option, count, 1)
+        for name, option in _OPTIONS.items():
+            if (count := getattr(self, name)) is not None:
+                hint = "A run of zero epochs or steps trains nothing." if name in _LENGTHS else ""
+                check_at_least(f"--{option.replace('_', '-')}", count, 1, hint)
         if not isinstance(self.settings, Mapping):
             raise InvalidArgumentError(f"settings are {self.settings!r}; expected values by key.")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> Self:
+        """From options of `ampl train` by their names in Python, among them "common_starts"; others do not count."""
+        counts = {name: options[option] for name, option in _OPTIONS.items()}
+        return cls(**counts, common_starts=options["common_starts"], settings=settings or {})
 
 
 AS_PUBLISHED = Scale()

@@ -11,6 +11,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+import numpy as np
+
 _NONE = "none"
 _BOOLS = {"true": True, "false": False}
 _EXACT = 2**53  # up to here a float is a whole number exactly
@@ -25,7 +27,7 @@ def read_value(given: Any, annotation: Any, *, infinite: bool = False) -> Any:
     """The value that a text, or a JSON value, stands for.
 
     Args:
-        given: "0.5", "true", "none", "256,256", the value of an enum; or what JSON makes of them.
+        given: "0.5", "true", "none", "256,256", the value of an enum; or what JSON or numpy makes of them.
         annotation: of the field, resolved: int, float, bool, str, an Enum, a Literal, a tuple, or a union of these.
         infinite: whether a float may be infinite.
 
@@ -107,6 +109,8 @@ class _Unread:
 
 
 def _read(given: Any, annotation: Any, infinite: bool) -> Any:
+    if isinstance(given, np.generic | np.ndarray):
+        given = given.tolist()
     if options := _options(annotation):
         ordered = sorted(options, key=lambda option: option is str)  # any text is a str: it is tried last
         read = (_read(given, option, infinite) for option in ordered)

@@ -22,7 +22,7 @@ from ampl.errors import InvalidFileError
 from ampl.files import read_json
 
 _GIT_SECONDS = 10  # a git that hangs (a network drive) must not hold up a run
-NO_COUNTS: Mapping[str, Any] = {"wall_time_seconds": 0.0, "sessions": 0, "peak_memory_mib": 0}
+NO_COUNTS: Mapping[str, Any] = {"wall_time_seconds": 0.0, "peak_memory_mib": 0}
 
 
 def describe_session(device: str, dataset_sha256: str | None) -> dict[str, Any]:
@@ -47,9 +47,22 @@ def recorded_counts(path: Path) -> dict[str, Any]:
     hint = "Remove it to go on without it."
     found = read_json(path, hint)
     counts = dict(NO_COUNTS) | (found if isinstance(found, dict) else {})
-    if not isinstance(found, dict) or not all(isinstance(counts[name], int | float) for name in NO_COUNTS):
+    numbers = all(isinstance(counts[name], int | float) for name in NO_COUNTS)
+    if not isinstance(found, dict) or not numbers or not isinstance(found.get("sessions", []), list | int):
         raise InvalidFileError(f"{path} is not the manifest of a run. {hint}")
     return counts
+
+
+def recorded_sessions(manifest: Any) -> list[dict[str, Any]]:
+    """How each session that trained the run did so, oldest first; empty where a manifest does not say it.
+
+    Each has "first_epoch", "git" and "device", and "threads" and "precision" where they are the algorithm's to choose.
+    A manifest of before 28 November 2026 counts its sessions and keeps threads and precision under "arithmetic".
+    """
+    found = manifest if isinstance(manifest, dict) else {}
+    sessions = found.get("sessions")
+    sessions = sessions if isinstance(sessions, list) else found.get("arithmetic")
+    return [each for each in sessions if isinstance(each, dict)] if isinstance(sessions, list) else []
 
 
 def peak_memory_mib() -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from ampl.arithmetic import DEFAULT, Arithmetic, Precision
 from ampl.errors import InvalidArgumentError, InvalidFileError
 from ampl.files import read_json
+from ampl.runs.manifest import recorded_sessions
 
 logger = logging.getLogger(__name__)
 
@@ -61,19 +62,14 @@ def recorded_arithmetic(run: Path) -> Arithmetic | None:
 
 def last_arithmetic(manifest: Any, path: Path) -> Arithmetic | None:
     """The same from what stands in a manifest, whose path is for the message.  Raises InvalidFileError."""
-    sessions = recorded_sessions(manifest)
+    names = list(asdict(DEFAULT))
+    sessions = [each for each in recorded_sessions(manifest) if any(name in each for name in names)]
     if not sessions:
         return None
     try:
-        return Arithmetic(**{name: sessions[-1][name] for name in asdict(DEFAULT)})
+        return Arithmetic(**{name: sessions[-1][name] for name in names})
     except (InvalidArgumentError, KeyError, TypeError) as error:
-        raise InvalidFileError(f"{path}: 'arithmetic' cannot be used ({error}). {_HINT}") from error
-
-
-def recorded_sessions(manifest: Any) -> list[dict[str, Any]]:
-    """How each session was computed, as a manifest has it; empty where it does not say it."""
-    sessions = manifest.get("arithmetic", []) if isinstance(manifest, dict) else []
-    return [session for session in sessions if isinstance(session, dict)] if isinstance(sessions, list) else []
+        raise InvalidFileError(f"{path}: its threads and precision cannot be used ({error}). {_HINT}") from error
 
 
 def _distinct(found: Iterable[Arithmetic | None]) -> list[Arithmetic]:

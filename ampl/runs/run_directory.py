@@ -3,7 +3,8 @@
 Where settings differ from the variant's own, its folder says so: `<variant>,penalty_weight=2.5/`.
 
     config.json      task, algorithm, variant, seed, every hyperparameter, resolved, and the scale that was asked for
-    manifest.json    versions, git commit, device, dataset checksum, command, notes, time, memory, threads and precision
+    manifest.json    versions, git commit, device, dataset checksum, command, notes, time and memory;
+                     commit, device, threads and precision of each session
     metrics.csv      a row an epoch
     events.out.*     the same for TensorBoard
     weights/         epoch_0100.npz: w at every transition [N], as estimated after 100 epochs; w* where it is known;
@@ -45,9 +46,15 @@ from ampl.runs.checkpoints import (
 )
 from ampl.runs.event_file import EventFile
 from ampl.runs.kept_weights import cut_weights, keep_weights, read_weights
-from ampl.runs.manifest import NO_COUNTS, describe_session, peak_memory_mib, recorded_counts
+from ampl.runs.manifest import (
+    NO_COUNTS,
+    describe_session,
+    peak_memory_mib,
+    recorded_counts,
+    recorded_sessions,
+)
 from ampl.runs.metrics_table import MetricsTable, check_rows
-from ampl.runs.recorded_arithmetic import last_arithmetic, recorded_sessions
+from ampl.runs.recorded_arithmetic import last_arithmetic
 from ampl.runs.run_identity import difference_between_runs, recorded_settings, same_length
 from ampl.settings import variant_folder
 from ampl.temporary_files import remove_leftovers
@@ -86,7 +93,7 @@ class RunDirectory:
         path: the folder; made if it does not exist.
         config: what identifies the run, JSON values; its length does not (`ampl.runs.run_identity`).
         device: for the manifest.
-        arithmetic: for the manifest, which keeps that of every session; None: nothing to say.
+        arithmetic: for the manifest, which keeps it of every session, like commit and device; None: nothing to say.
         dataset_sha256: for the manifest; a run is not resumed on other data.
         notes: for the manifest.
         evaluation: for the manifest: how this session evaluates, JSON values.
@@ -249,14 +256,13 @@ class RunDirectory:
 
     def _write_manifest(self) -> None:
         seconds = self._earlier["wall_time_seconds"] + time.monotonic() - self._start_time
-        sessions = self._earlier["sessions"] + 1
-        memory = max(self._earlier["peak_memory_mib"], peak_memory_mib())
-        counted: dict[str, Any] = {
-            "wall_time_seconds": round(seconds, 3), "sessions": sessions, "peak_memory_mib": memory
-        }  # fmt: skip
-        if self._arithmetic is not None:
-            this = {"first_epoch": self._first_epoch, **asdict(self._arithmetic)}
-            counted["arithmetic"] = [*recorded_sessions(self._earlier), this]
+        session = {"first_epoch": self._first_epoch} | {name: self._session[name] for name in ("git", "device")}
+        session |= {} if self._arithmetic is None else asdict(self._arithmetic)
+        counted = {
+            "wall_time_seconds": round(seconds, 3),
+            "peak_memory_mib": max(self._earlier["peak_memory_mib"], peak_memory_mib()),
+            "sessions": [*recorded_sessions(self._earlier), session],
+        }
         write_json(self.path / "manifest.json", self._session | counted)
 
 

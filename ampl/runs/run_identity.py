@@ -7,11 +7,15 @@ whose schedule depends on it is another one, and the difference has a name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
+
+from ampl.scale import Scale
 
 _ABSENT = "absent"
 _EPOCHS = "settings.schedule.epochs"
 _LENGTH = ("scale.epochs", _EPOCHS, "settings.data.scaled")  # how long it is asked to be, and whether that is shorter
+_MAY_CHANGE = ("epochs", "evaluation_period", "certificate_period")  # of the scale, in one run
 _DATA = "problem.data"  # where the user has the file; its checksum tells which it is
 _SCALE = "scale."  # what was asked for; what it changed stands in the settings
 _MEASURED = {"scale.evaluation_episodes": None, "scale.common_starts": False}
@@ -29,6 +33,13 @@ def difference_between_runs(there: Any, here: Any) -> str | None:
         f"{different}. The number of epochs differs, too ({before} there, {now} here), and a run is extended only "
         "where no other setting follows from it"
     )
+
+
+def asked_alike(config: Any, scale: Scale) -> bool:
+    """Whether a run with this config.json was asked for so; its length and the times of evaluations may differ."""
+    found = config.get("scale") if isinstance(config, dict) else None
+    there = found if isinstance(found, dict) else {}
+    return all(there.get(name) == value for name, value in asdict(scale).items() if name not in _MAY_CHANGE)
 
 
 def recorded_settings(config: Mapping[str, Any]) -> dict[str, Any]:

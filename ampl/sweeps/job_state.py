@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from ampl.errors import AmplError
+from ampl.files import read_json
 from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import EPOCH, read_metrics
 from ampl.runs.run_directory import Result, Status, read_result
+from ampl.runs.run_identity import asked_alike
 from ampl.sweeps.plan import Job
 
 _SCORES = (SCORE, "evaluation/return_mean", "return")
@@ -75,7 +77,8 @@ class JobState:
             self.score = next((float(column[-1]) for column in measured if len(column)), None)
         if self.handle is None and self.phase is Phase.WAITING:
             found = self._result()
-            if found is not None and found.status is Status.FINISHED and self.epoch >= self.job.epochs:
+            ended = found is not None and found.status is Status.FINISHED and self.epoch >= self.job.epochs
+            if ended and self._asked_alike():
                 self.phase = Phase.FINISHED
 
     def begin(self, handle: Handle) -> None:
@@ -108,6 +111,13 @@ class JobState:
         if self.phase is not Phase.RUNNING or done <= 0:
             return None
         return (self.job.epochs - self.epoch) * (time.monotonic() - self._started) / done
+
+    def _asked_alike(self) -> bool:
+        """Whether the run is what the sweep's file asks for today; where it is not, its process says what differs."""
+        try:
+            return asked_alike(read_json(self.job.path / "config.json", ""), self.job.scale)
+        except AmplError:
+            return False
 
     def _result(self) -> Result | None:
         """What its run left; the job has diverged if the run says so, and failed if nobody can read it."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from typing import Any
 from ampl.catalog import Choice, OwnProblem, choose, parse_seeds
 from ampl.errors import AmplError, InvalidArgumentError, InvalidFileError, missing_file
 from ampl.runs.run_directory import run_path
+from ampl.scale import AS_PUBLISHED, Scale
 from ampl.setting_values import value_text
 from ampl.settings import requested_settings, variant_label
 
@@ -42,11 +43,11 @@ class TrainOptions:
     """What the options that all jobs of a grid have mean.
 
     Attributes:
-        epochs: that they ask for; None: those of a full run.
+        scale: how they differ from a full run; without settings.
         own: the problem on data of the user's own that they name; None: they name none.
     """
 
-    epochs: int | None = None
+    scale: Scale = AS_PUBLISHED
     own: OwnProblem | None = None
 
 
@@ -63,12 +64,14 @@ class Job:
         arguments: of the command line, from "train" on; it continues a run that is already there.
         path: its run directory.
         epochs: of the whole run.
+        scale: what its arguments ask for.
     """
 
     name: str
     arguments: tuple[str, ...]
     path: Path
     epochs: int
+    scale: Scale = AS_PUBLISHED
 
     @property
     def log(self) -> Path:
@@ -129,10 +132,12 @@ def _jobs(grid: Mapping[str, Any], out: Path, read_options: ReadOptions) -> Iter
         choice = choose(algorithm, task, variant)
         for settings in points:
             for seed in numbers:
-                yield _job(choice, settings, seed, options, meant.epochs or choice.default_epochs(), out)
+                yield _job(choice, settings, seed, options, meant.scale, out)
 
 
-def _job(choice: Choice, settings: Mapping[str, str], seed: int, options: Sequence[str], epochs: int, out: Path) -> Job:
+def _job(
+    choice: Choice, settings: Mapping[str, str], seed: int, options: Sequence[str], scale: Scale, out: Path
+) -> Job:
     changed = requested_settings(choice.settings(), settings) if settings else {}
     label = variant_label(choice.variant, changed)
     texts = [f"{key}={value}" for key, value in settings.items()]
@@ -143,7 +148,8 @@ def _job(choice: Choice, settings: Mapping[str, str], seed: int, options: Sequen
         name=f"{choice.algorithm} on {choice.task}, {label}, seed {seed}",
         arguments=("train", *words),
         path=run_path(out, choice.task, choice.algorithm, choice.variant, seed, changed),
-        epochs=epochs,
+        epochs=scale.epochs or choice.default_epochs(),
+        scale=replace(scale, settings=changed),
     )
 
 

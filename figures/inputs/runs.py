@@ -25,6 +25,7 @@ from ampl.evaluation_schedule import LAST
 from ampl.files import read_json
 from ampl.runs.headline import SCORE
 from ampl.runs.kept_weights import SUMMARY, kept_weights
+from ampl.runs.manifest import recorded_sessions
 from ampl.runs.metrics_table import EPOCH, Curve, read_curves
 from ampl.runs.run_identity import flat_settings, recorded_settings
 from ampl.settings import variant_folder, variant_label
@@ -72,8 +73,8 @@ class Run:
         steps: gradient steps so far; None if unknown.
         weight_steps: gradient steps of the weights at each retraining; None if unknown.
         scaled: whether the schedule was scaled down; None if unknown.
-        device: what it ran on, or unknown.
-        commit: first letters of the git commit, with "+" if the checkout had changes; or unknown.
+        device: what it ran on, or unknown; with commas, where sessions ran on several.
+        commit: first letters of the git commit, with "+" if the checkout had changes, or unknown; likewise.
     """
 
     path: Path
@@ -260,8 +261,7 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
     if epochs < (recorded := _find(result, int, "epochs") or 0):
         raise InvalidFileError(f"its metrics.csv has {epochs} epochs; its result.json says {recorded}.")
     steps_per_epoch = _find(config, int, "settings.schedule.steps_per_epoch")
-    commit = _find(manifest, str, "git.commit")
-    dirty = "+" if _find(manifest, bool, "git.dirty") else ""
+    sessions = [each for each in recorded_sessions(manifest) if "git" in each] or [manifest]
     return Run(
         path=path,
         **names,
@@ -279,9 +279,15 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
         steps=None if steps_per_epoch is None else epochs * steps_per_epoch,
         weight_steps=_find(config, int, "settings.schedule.miw_steps", "settings.weights.steps"),
         scaled=_find(config, bool, "settings.scaled", "settings.data.scaled"),
-        device=_find(manifest, str, "device") or UNKNOWN,
-        commit=f"{commit[:_COMMIT_LENGTH]}{dirty}" if commit else UNKNOWN,
+        device=", ".join(dict.fromkeys(_find(each, str, "device") or UNKNOWN for each in sessions)),
+        commit=", ".join(dict.fromkeys(map(_commit, sessions))),
     )
+
+
+def _commit(session: Mapping[str, Any]) -> str:
+    commit = _find(session, str, "git.commit")
+    dirty = "+" if _find(session, bool, "git.dirty") else ""
+    return f"{commit[:_COMMIT_LENGTH]}{dirty}" if commit else UNKNOWN
 
 
 def _data(config: Mapping[str, Any], exact: bool) -> str:

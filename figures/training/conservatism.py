@@ -18,7 +18,7 @@ from ampl.errors import InvalidFileError
 from figures.drawing.style import BLUE, ORANGE, headline, literal, new_figure
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.published import METHOD_NAMES
-from figures.inputs.runs import Run, find_all_runs, recent
+from figures.inputs.runs import SCORE_WINDOW, Run, find_all_runs, recent
 from figures.inputs.scores import provenance
 from figures.training.damo_runs import Seed, read_seed
 
@@ -66,7 +66,13 @@ def draw(folder: Path) -> Figure:
     finding = f"{int((gaps <= 0.0).sum())} of {len(gaps)} deep critics promise at most what their policy earns"
     left_out = f"Rows left out, the last by name: {len(every) - len(rows)}." if len(every) > len(rows) else ""
     subtitle = "Means over each seed's last evaluations; returns are of the same starts, on lqr tasks of endless paths."
-    notes = (_entropy(seeds), left_out, _largest(seeds, gaps), provenance([seed.run for seed in seeds], found))
+    notes = (
+        _rising(seeds),
+        _entropy(seeds),
+        left_out,
+        _largest(seeds, gaps),
+        provenance([seed.run for seed in seeds], found),
+    )
     headline(figure, finding, subtitle, *notes)
     return figure
 
@@ -78,6 +84,14 @@ def _row(run: Run) -> tuple[str, str, str]:
 def _relative_gap(seed: Seed) -> float:
     truth = recent(seed.truth)
     return (recent(seed.value) - truth) / max(abs(truth), np.finfo(np.float64).tiny)
+
+
+def _rising(seeds: Sequence[Seed]) -> str:
+    """How many values have not come to rest, in a sentence; empty if all have, or none was measured twice."""
+    recently = [seed.value[-SCORE_WINDOW:] for seed in seeds]
+    halves = [(values[: len(values) // 2], values[-(len(values) // 2) :]) for values in recently if len(values) > 1]
+    rising = sum(float(later.mean()) > float(earlier.mean()) for earlier, later in halves)
+    return f"{rising} of {len(seeds)} values still rise within those evaluations." if rising else ""
 
 
 def _entropy(seeds: Sequence[Seed]) -> str:

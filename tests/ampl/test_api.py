@@ -42,9 +42,10 @@ def test_a_problem_says_what_can_be_trained_on_it() -> None:
 
 
 def test_training_is_that_of_the_command(tmp_path: Path) -> None:
-    changes, words = {"n_transitions": 500, "penalty_share": 0.25}, ["n_transitions=500", "penalty_share=0.25"]
+    changes = {"n_transitions": np.int64(500), "penalty_share": np.float32(0.25)}
+    words = ["n_transitions=500", "penalty_share=0.25"]
     problem = ampl.load_problem(TASK)
-    found = ampl.train("mopo", problem, settings=changes, seeds=np.arange(2), epochs=2, out=tmp_path / "here")
+    found = ampl.train("mopo", problem, settings=changes, seeds=np.arange(2), epochs=np.int64(2), out=tmp_path / "here")
     there = ["--set", *words, "--seeds", "0,1", "--epochs", "2", "--out", str(tmp_path / "there")]
     assert main(["train", "mopo", TASK, *there]) == 0
     assert [seed.seed for seed in found] == [0, 1]

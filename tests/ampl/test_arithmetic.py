@@ -26,7 +26,7 @@ def recorded(tmp_path: Path) -> Callable[..., Path]:
     def make(name: str, *sessions: Any, **others: Any) -> Path:
         run = tmp_path / name
         run.mkdir()
-        (run / "manifest.json").write_text(json.dumps(others | {"arithmetic": list(sessions)}))
+        (run / "manifest.json").write_text(json.dumps(others | {"sessions": list(sessions)}))
         return run
 
     return make
@@ -87,6 +87,14 @@ def test_runs_that_record_nothing_do_not_count(recorded: Callable[..., Path], tm
     assert recorded_arithmetic(tmp_path / "none") is None
     (tmp_path / "old" / "manifest.json").write_text("[]")
     assert recorded_arithmetic(tmp_path / "old") is None
+    exact = recorded("exact", {"first_epoch": 1, "git": None, "device": "cpu"})
+    assert recorded_arithmetic(exact) is None
+
+
+def test_a_manifest_that_counts_its_sessions_has_threads_and_precision_elsewhere(recorded: Callable[..., Path]) -> None:
+    run = recorded("run", session(1))
+    (run / "manifest.json").write_text(json.dumps({"sessions": 2, "arithmetic": [session(1), session(2, "medium")]}))
+    assert recorded_arithmetic(run) == TWO
 
 
 def test_runs_that_differ_need_a_word_of_the_user(recorded: Callable[..., Path]) -> None:
@@ -101,7 +109,7 @@ def test_runs_that_differ_need_a_word_of_the_user(recorded: Callable[..., Path])
     "damaged", [session("two"), session(0), session(2.5), session(2, "bf16"), session(2, ["high"]), {"threads": 1}]
 )
 def test_a_damaged_record_is_named(recorded: Callable[..., Path], damaged: Any) -> None:
-    with pytest.raises(InvalidFileError, match=r"manifest\.json: 'arithmetic' cannot be used"):
+    with pytest.raises(InvalidFileError, match=r"manifest\.json: its threads and precision cannot be used"):
         recorded_arithmetic(recorded("run", damaged))
 
 
@@ -111,7 +119,8 @@ def test_training_and_evaluation_record_theirs(tmp_path: Path, monkeypatch: pyte
     run = tmp_path / "maze-small" / "fake" / "plain" / "seed0"
 
     def sessions() -> Any:
-        return json.loads((run / "manifest.json").read_text())["arithmetic"]
+        found = json.loads((run / "manifest.json").read_text())["sessions"]
+        return [{name: value for name, value in each.items() if name not in ("git", "device")} for each in found]
 
     assert main([*train, "--epochs", "2", "--threads", "2", "--precision", "medium"]) == 0
     assert sessions() == [session(2, "medium")]

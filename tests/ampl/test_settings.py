@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, make_dataclass, replace
 from enum import Enum
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +93,13 @@ def mistake(kind: type[AmplError], call: Callable[[], Any]) -> str:
         call()
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_values_of_numpy_are_those_of_python() -> None:
+    numpy = {"rate": np.float32(0.5), "betas": np.array([0.5, 0.25]), "hidden": (np.int64(8), 4), "random": np.True_}
+    python = {"rate": 0.5, "betas": (0.5, 0.25), "hidden": (8, 4), "random": True}
+    published = Config(penalty_weight=1.0)
+    assert settings_as_json(apply_settings(published, numpy)) == settings_as_json(apply_settings(published, python))
 
 
 def test_every_leaf_is_listed_with_value_default_and_comment() -> None:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from ampl.sweeps.job_state import JobState
     from ampl.sweeps.plan import TrainOptions
 
-_COUNTS = ("epochs", "steps_per_epoch", "miw_steps", "model_steps", "eval_every", "eval_episodes", "certificates_every",
-           "threads")  # fmt: skip
+_LEAST = dict.fromkeys(
+    ("epochs", "steps_per_epoch", "miw_steps", "model_steps", "eval_every", "eval_episodes", "certificates_every",
+     "threads"), 1
+) | {"eval_workers": 0, "checkpoint_seconds": 0}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,8 @@ class Sweep:
 
         check_at_least("--workers", self.workers, 0, "0: as many as cores are free.")
         part, parts = self._part()
-        jobs = read_plan(self.file, self.out, _read_options)[part - 1 :: parts]
+        out = self.out.absolute() if self.backend == "ray" else self.out  # a cluster's machines start elsewhere
+        jobs = read_plan(self.file, out, _read_options)[part - 1 :: parts]
         if self.dry_run:
             for job in jobs:
                 print(job.name)
@@ -113,6 +116,7 @@ def _read_options(options: Sequence[str]) -> TrainOptions:
     from ampl.catalog import OwnProblem
     from ampl.command_line.command_parser import parse
     from ampl.command_line.commands.train import Train
+    from ampl.scale import Scale
     from ampl.sweeps.plan import TrainOptions
 
     parsed: Train = parse(Train, ["ALGORITHM", *options], prog="ampl train")
@@ -120,8 +124,8 @@ def _read_options(options: Sequence[str]) -> TrainOptions:
         raise InvalidArgumentError(
             f"[train] gives '{parsed.task}' to no option; a switch is true, others take one value."
         )
-    for name in _COUNTS:
+    for name, least in _LEAST.items():
         if (count := getattr(parsed, name)) is not None:
-            check_at_least(f"[train] {name}", count, 1)
-    found = None if parsed.data is None else named_or_own(None, **parsed.own)
-    return TrainOptions(epochs=parsed.epochs, own=found if isinstance(found, OwnProblem) else None)
+            check_at_least(f"[train] {name}", count, least)
+    found = named_or_own("TASK" if parsed.data is None else None, **parsed.own)
+    return TrainOptions(scale=Scale.from_options(vars(parsed)), own=found if isinstance(found, OwnProblem) else None)

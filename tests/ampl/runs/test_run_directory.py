@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ampl.runs.manifest
 from ampl.errors import ExistingRunError, ForeignFileError, InvalidArgumentError, InvalidFileError
 from ampl.file_lock import FolderLock
 from ampl.files import read_npz
@@ -47,17 +48,22 @@ def test_exact_weights_stand_beside_the_estimated_ones_of_seeds_that_have_them(t
     assert set(second) == {"weights"}
 
 
-def test_wall_time_and_sessions_add_up_over_resumptions_and_memory_is_the_largest(tmp_path: Path) -> None:
+def test_wall_time_and_sessions_add_up_over_resumptions_and_memory_is_the_largest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(tmp_path, 1)
     path = directory(tmp_path) / "manifest.json"
     manifest = json.loads(path.read_text())
     assert 10 < manifest["peak_memory_mib"] < 100_000
     path.write_text(json.dumps(manifest | {"wall_time_seconds": 1000.0, "peak_memory_mib": 10**6}))
+    later = {"commit": "later", "dirty": True}
+    monkeypatch.setattr(ampl.runs.manifest, "git_state", lambda: later)
     run(tmp_path, 2, resume=True)
-    manifest = json.loads(path.read_text())
+    before, manifest = manifest["git"], json.loads(path.read_text())
     assert manifest["wall_time_seconds"] > 1000.0
     assert manifest["peak_memory_mib"] == 10**6
-    assert manifest["sessions"] == 2
+    assert manifest["git"] == later
+    assert [(each["first_epoch"], each["git"]) for each in manifest["sessions"]] == [(1, before), (2, later)]
 
 
 def test_events_can_be_read_by_tensorboard(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ampl.catalog import OwnProblem
 from ampl.errors import AmplError, InvalidArgumentError
+from ampl.scale import Scale
 from ampl.sweeps.plan import TrainOptions, read_plan
 from tests.ampl.fake_algorithm import PROBLEM_SOURCE, announce_fake
 
@@ -54,7 +55,8 @@ def test_a_grid_is_every_combination_and_several_grids_share_the_top(tmp_path: P
     )
     assert jobs[-1].name == "fake on maze-small, fancy, model.size=4, seed 7"
     assert {job.epochs for job in jobs} == {3}
-    assert {job.epochs for job in read_plan(written(tmp_path, text), tmp_path, lambda _: TrainOptions(epochs=9))} == {9}
+    nine = TrainOptions(scale=Scale(epochs=9))
+    assert {job.epochs for job in read_plan(written(tmp_path, text), tmp_path, lambda _: nine)} == {9}
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Jobs of a sweep beside each other: what ends one stops no other, and an interruption ends all."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 import ampl.sweeps.run
 from ampl.interruption import Interruption
+from ampl.scale import Scale
 from ampl.sweeps.display import Display
 from ampl.sweeps.job_state import JobState, Phase
 from ampl.sweeps.plan import Job
@@ -53,8 +55,9 @@ class FakeTraining:
         raise AssertionError("it ended when it was asked to")
 
 
-def leave_result(job: Job, status: str, epochs: int) -> None:
+def leave_result(job: Job, status: str, epochs: int, **asked: int) -> None:
     job.path.mkdir(parents=True)
+    (job.path / "config.json").write_text(json.dumps({"scale": asdict(Scale(**asked))}))
     result = {"status": status, "epochs": epochs, "metrics": {}, "message": "loss is nan"}
     (job.path / "result.json").write_text(json.dumps(result))
 
@@ -113,6 +116,18 @@ def test_what_has_ended_before_is_not_started_again(tmp_path: Path) -> None:
     assert [state.phase for state in states] == [Phase.FINISHED, Phase.DIVERGED, Phase.FINISHED]
     assert [state.score for state in states] == [1.5, 0.5, 1.0]
     assert states[1].message == "loss is nan"
+
+
+def test_what_ended_with_other_options_is_started_so_that_its_process_says_what_differs(tmp_path: Path) -> None:
+    """Not reported as finished: the file may ask for more steps since."""
+    states = jobs(tmp_path, "finishes", "finishes", "finishes")
+    for state, asked in zip(states, ({"steps_per_epoch": 10}, {"evaluation_period": 2}, {}), strict=True):
+        leave_result(state.job, "finished", 3, **asked)
+        (state.job.path / "metrics.csv").write_text("epoch,loss\n1,1\n2,1\n3,1\n")
+    (states[2].job.path / "config.json").unlink()
+    for state in states:
+        state.look()
+    assert [state.phase for state in states] == [Phase.WAITING, Phase.FINISHED, Phase.WAITING]
 
 
 @pytest.mark.parametrize("result", ["[]", '{"status": "great", "epochs": 3}'])

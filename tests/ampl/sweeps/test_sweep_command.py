@@ -124,6 +124,8 @@ def test_a_ray_cluster_trains_the_same_and_reports_what_fails(tmp_path: Path) ->
         (["sweep.toml", "--out", "sweep.toml"], "cannot write into sweep.toml: Not a directory"),
         (["negative.toml"], "negative.toml: [train] epochs is -3"),
         (["word.toml"], "word.toml: [train] gives 'yes' to no option"),
+        (["workers.toml"], "workers.toml: [train] eval_workers is -1"),
+        (["env.toml"], "env.toml: env is given without data"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -137,6 +139,8 @@ def test_bad_input_is_one_line(
     Path("sweep.toml").write_text(SWEEP.format(epochs=3))
     Path("negative.toml").write_text(SWEEP.format(epochs=-3))
     Path("word.toml").write_text(f'{SWEEP.format(epochs=3)}    common_starts = "yes"')
+    Path("workers.toml").write_text(f"{SWEEP.format(epochs=3)}    eval_workers = -1")
+    Path("env.toml").write_text(f'{SWEEP.format(epochs=3)}    env = "Hopper-v5"')
     assert main(["sweep", *arguments]) == 2
     assert words in capsys.readouterr().err
 

@@ -40,6 +40,16 @@ def test_what_a_run_does_not_say_is_unknown(tmp_path: Path) -> None:
     assert find_runs(tmp_path, "ampl")[1].commit == "fffffff+"
 
 
+def test_a_run_of_several_sessions_names_all_commits_and_devices(tmp_path: Path) -> None:
+    """The newest session's alone would say that a later version trained what an earlier one did."""
+    first = {"first_epoch": 1, "git": {"commit": "a" * 40, "dirty": False}, "device": "cpu"}
+    second = {"first_epoch": 3, "git": {"commit": "b" * 40, "dirty": True}, "device": "NVIDIA H100"}
+    manifest = {"device": "NVIDIA H100", "git": second["git"], "sessions": [first, second, first]}
+    write_run(tmp_path, manifest=manifest)
+    (run,) = find_runs(tmp_path, "ampl")
+    assert (run.device, run.commit) == ("cpu, NVIDIA H100", "aaaaaaa, bbbbbbb+")
+
+
 def test_the_settings_may_describe_the_weights_and_the_data_themselves(tmp_path: Path) -> None:
     settings = {"data": {"source": "original", "scaled": False}, "weights": {"kind": "VPM", "steps": 500}}
     write_run(tmp_path, settings=settings)

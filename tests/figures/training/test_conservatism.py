@@ -23,6 +23,16 @@ def test_a_point_is_the_relative_gap_of_a_seed(tmp_path: Path) -> None:
     check_text_is_readable(figure)
 
 
+def test_values_that_have_not_come_to_rest_are_counted(tmp_path: Path) -> None:
+    """A promise that still rises may exceed the truth in a longer run."""
+    for seed, value in enumerate(([3.0, 3.5, 3.25], [3.5, 3.25, 3.0], [3.0, 3.0, 3.0])):
+        write_damo_run(tmp_path, HOPPER, seed=seed, value=value, truth=[4.0] * 3)
+    assert any(
+        "1 of 3 values still rise within those evaluations." in text
+        for text in texts(draw("conservatism-deep", tmp_path))
+    )
+
+
 def test_where_the_whole_truth_is_known_it_takes_the_place_of_episodes(tmp_path: Path) -> None:
     path = write_damo_run(tmp_path, HOPPER, value=[3.0] * 3, truth=[2.0] * 3)
     lines = (path / "metrics.csv").read_text().splitlines()
