@@ -164,3 +164,17 @@ def test_examples_in_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for code in examples:
         exec(compile(code, "docs/commands.md", "exec"), {})
     assert (tmp_path / "runs/gridworld-5x5/mopo").is_dir()
+
+
+def test_every_column_of_the_kept_deep_runs_is_explained() -> None:
+    explained: set[str] = set()
+    for row in re.findall(r"^\| (`[^|]*`) \|", (ROOT / "docs/columns.md").read_text(encoding="utf-8"), re.MULTILINE):
+        group = ""
+        for column in re.findall(r"`([^`]+)`", row):
+            explained.add(column if "/" in column or column == "epoch" else f"{group}/{column}")
+            group = column.partition("/")[0] if "/" in column else group
+    heads = [path.read_text(encoding="utf-8").partition("\n")[0] for path in (ROOT / "results").rglob("metrics.csv")]
+    recorded = {column for head in heads for column in head.split(",")}
+    elsewhere = {column for column in recorded if column.startswith(("truth/", "exact_weights/"))}
+    assert len(recorded) > 40
+    assert recorded - elsewhere <= explained
