@@ -20,14 +20,14 @@ from ampl.interfaces import Evaluation as Evaluated
 from continuous.algorithms.learner import ValueLearner
 from continuous.algorithms.model_based import ModelBased
 from continuous.algorithms.offline import AnyAlgorithm
-from continuous.evaluation.certificates import ModelReturns
+from continuous.evaluation.certificates import ModelReturns, constant_return
 from continuous.evaluation.evaluator import Evaluation, Evaluator
 from continuous.evaluation.policy_evaluation import PolicyEvaluation
 from continuous.evaluation.visits import real_visits, sample_rows, sample_visits
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import ReplayBuffer
 
-_TRUTH = "truth/"  # how names of metrics begin that are measured for a seed as a whole
+_WHOLE = ("truth/", "exact_weights/")  # how names of metrics begin that a seed has all or none of
 
 
 class NoEvaluation:
@@ -71,13 +71,18 @@ class TaskEvaluation:
     def evaluations(self, algorithm: AnyAlgorithm, request: EvaluationRequest) -> Sequence[PolicyEvaluation]:
         """Scores of the policies' best actions, and what model and critics promise from the same starts.
 
-        The truth's metrics are left out for a seed where one is not finite, as of a policy that diverges.
+        Metrics of the truth, or of exact weights, are left out for a seed where one is not finite, as of a policy that
+        diverges.
         """
         evaluator, sound = self._evaluator_for(algorithm, request.episodes), algorithm.learner.is_sound()
         promised: dict[str, NDArray[Any]] = {}
         if request.certificates:
             promised = self._certificates(algorithm, evaluator().starts(algorithm.seeds, request.stream))
-        known = np.all([np.isfinite(column) for name, column in promised.items() if name.startswith(_TRUTH)], axis=0)
+        groups = {name: next((group for group in _WHOLE if name.startswith(group)), "") for name in promised}
+        known = {
+            group: np.all([np.isfinite(promised[name]) for name in promised if groups[name] == group], axis=0)
+            for group in _WHOLE
+        }
         return [
             PolicyEvaluation(
                 evaluator=evaluator,
@@ -89,7 +94,7 @@ class TaskEvaluation:
                 certificates={
                     name: float(column[index])
                     for name, column in promised.items()
-                    if not name.startswith(_TRUTH) or known[index]
+                    if not groups[name] or known[groups[name]][index]
                 },
             )
             for index, seed in enumerate(algorithm.seeds)
@@ -131,14 +136,14 @@ class TaskEvaluation:
         start = torch.from_numpy(states).to(algorithm.table.rows.device)
         found: dict[str, Tensor] = {}
         with algorithm.computing():
+            learner = algorithm.learner
             if isinstance(algorithm, ModelBased):
                 returns = self.model_returns(algorithm)
                 found = returns(start)
-                action, length = returns.actions(start), returns.discounted_length
+                action, length = returns.actions(start), returns.endless_length
             else:
                 action = algorithm.best_action(start, SeedStreams(algorithm.seeds, "certificate", start.device))
-                length = torch.full_like(start[..., 0], 1.0 / (1.0 - algorithm.learner.discount))  # as if nothing ends
-            learner = algorithm.learner
+                length = torch.full_like(start[..., 0], constant_return(learner.discount))  # as if nothing ends
             if isinstance(learner, ValueLearner):
                 value = learner.action_value(start, action).amin(1)  # [K, E]
                 found["certificate/value_estimate"] = algorithm.in_reward_units(value, length).mean(-1)

@@ -123,7 +123,7 @@ class TruthEvaluation(TaskEvaluation):
         return found
 
     def _against_exact_weights(self, table: TransitionTable, visited: Floats, estimated: Floats) -> dict[str, Floats]:
-        """The metrics of the weights, [K] each; nothing where one seed has no exact weights.
+        """The metrics of the weights, [K] each, nan for a seed that has no exact weights.
 
         Args:
             table: the data, N transitions.
@@ -133,7 +133,8 @@ class TruthEvaluation(TaskEvaluation):
         rows = []
         for weights, exact in zip(estimated, self._exact_weights(table, visited), strict=True):
             if exact is None or not np.isfinite(weights).all():
-                return {}
+                rows.append((math.nan,) * len(WEIGHT_COLUMNS))
+                continue
             near = agreement(weights, exact)
             rows.append((near.error, near.rank_correlation, near.effective_share, effective_share(exact)))
         return dict(zip(WEIGHT_COLUMNS, np.array(rows).T, strict=True))

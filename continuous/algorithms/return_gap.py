@@ -154,7 +154,8 @@ class ReturnGap:
         """Paths of the policy `act` under P*, P_hat and P_mix."""
         gamma, model, dynamics = algorithm.learner.discount, algorithm.model, self._mdp.dynamics
         device, size = algorithm.table.rows.device, dynamics.state_size
-        acting, dealing = Triplets(algorithm.seeds, _STREAM, device), SeedStreams(algorithm.seeds, _STREAM, device)
+        acting = Triplets(algorithm.seeds, f"{_STREAM}/actions", device)
+        dealing = SeedStreams(algorithm.seeds, _STREAM, device)
         generators = [stream(seed, _STREAM) for seed in algorithm.seeds]
 
         def draw() -> Floats:

@@ -42,9 +42,6 @@ class ModelReturns:
         limit: most steps of a path, >= 1.
         seeds: K of them.
         capture: whether steps may be recorded on a GPU: nothing above waits for the host.
-
-    Attributes:
-        discounted_length: sum of the discounts of the steps that each path made, [K, E], of the last call.
     """
 
     def __init__(
@@ -63,7 +60,7 @@ class ModelReturns:
         self._bound = _RANGE * data.abs().amax(0).clamp(min=1.0)
         self._streams = SeedStreams(seeds, "certificate", data.device)
         self._beginning = [generator.get_state() for generator in self._streams.generators]
-        self._start = self.discounted_length = torch.zeros(0)
+        self._start = self._length = torch.zeros(0)
 
     @torch.no_grad()
     def __call__(self, start: Tensor) -> dict[str, Tensor]:
@@ -77,6 +74,15 @@ class ModelReturns:
             "certificate/model_penalty": self._charged.mean(-1),
             "certificate/left_share": self._left.float().mean(-1),
         }
+
+    @property
+    def endless_length(self) -> Tensor:
+        """Sum of the discounts of all steps of each path of the last call, [K, E]: also of the endless rest of one that
+        was cut. A discount of one has no such sum, and the steps made count alone.
+        """
+        if self._discount == 1.0:
+            return self._length
+        return self._length + self._weight * constant_return(self._discount) * self._running
 
     @torch.no_grad()
     def actions(self, start: Tensor) -> Tensor:
@@ -99,7 +105,7 @@ class ModelReturns:
         paths, device = start.shape[:2], start.device
         self._start, self._state = torch.empty_like(start), torch.empty_like(start)
         self._total, self._charged = torch.empty(paths, device=device), torch.empty(paths, device=device)
-        self.discounted_length = torch.empty(paths, device=device)
+        self._length = torch.empty(paths, device=device)
         self._running = torch.empty(paths, dtype=torch.bool, device=device)
         self._left = torch.empty(paths, dtype=torch.bool, device=device)
         self._weight = torch.empty((), device=device)  # discount to the power of the steps made
@@ -115,7 +121,7 @@ class ModelReturns:
         self._state.copy_(start)
         self._total.zero_()
         self._charged.zero_()
-        self.discounted_length.zero_()
+        self._length.zero_()
         self._running.fill_(True)
         self._left.fill_(False)
         self._weight.fill_(1.0)
@@ -125,13 +131,18 @@ class ModelReturns:
         action = self._act(self._state, self._streams)
         next_state, reward, terminal, subtracted = self._charged_step(self._state, action, self._streams)
         self._total += self._weight * torch.where(self._running, reward - subtracted, 0.0)
-        self.discounted_length += self._weight * self._running
+        self._length += self._weight * self._running
         self._charged += self._weight * torch.where(self._running, subtracted, 0.0)
         self._weight *= self._discount
         outside = ~(next_state.abs() <= self._bound).all(-1)  # also where not a number
         self._left |= self._running & outside
         self._running &= ~terminal & ~outside
         self._state.copy_(torch.where(self._running[..., None], next_state, self._start))
+
+
+def constant_return(discount: float) -> float:
+    """Discounted sum of an endless reward of one: 1 / (1 - discount), infinite for a discount of one."""
+    return 1.0 / (1.0 - discount) if discount < 1.0 else math.inf
 
 
 def horizon(discount: float, limit: int) -> int:

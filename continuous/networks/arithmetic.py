@@ -21,6 +21,7 @@ from ampl.errors import InvalidArgumentError
 
 Value = TypeVar("Value")
 
+_in_thread = threading.local()
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # of mallopt(3)
 
 
@@ -81,15 +82,27 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
+def _without_denormals() -> Iterator[None]:
+    """Inside, denormal numbers count as zero: Adam's moments of inactive units decay into them, which are slow.
+
+    The processor has the setting for each thread; where a thread needs it twice, the outer one puts it back.
+    """
+    outer = getattr(_in_thread, "without_denormals", False)
+    torch.set_flush_denormal(True)
+    _in_thread.without_denormals = True
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(outer)
+        _in_thread.without_denormals = outer
+
+
+@contextmanager
 def fast_arithmetic(arithmetic: Arithmetic = DEFAULT) -> Iterator[None]:
     """Inside, on a CPU: threads and precision as given, zeros instead of denormal numbers, and freed memory kept."""
     keep_freed_memory()
-    torch.set_flush_denormal(True)  # Adam's moments of inactive units decay into denormals, which are slow
-    try:
-        with precision(arithmetic.precision), threads(arithmetic.threads):
-            yield
-    finally:
-        torch.set_flush_denormal(False)
+    with _without_denormals(), precision(arithmetic.precision), threads(arithmetic.threads):
+        yield
 
 
 def arithmetic_on(device: torch.device, arithmetic: Arithmetic) -> AbstractContextManager[None]:

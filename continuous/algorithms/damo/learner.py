@@ -1,6 +1,6 @@
 """One update of deep DAMO: classifier, dual conservative critic, consistent actor, for stacked seeds.
 
-    Q:   min  (1-gamma) E[Q(s0, pi)] + alpha E_{D_model}[f*(delta / alpha)],   delta = y - Q(s, a)               (Eq. 2)
+    Q:   min  (1-gamma) E[Q(s0, pi)] + alpha E_batch[f*(delta / alpha)],   delta = y - Q(s, a)               (Eq. 2)
          y = r - alpha R + gamma (min_j Q'_j(s', a') - temperature log pi(a'|s'))
     pi:  max  the same, in which the policy enters by a0 and a'
 

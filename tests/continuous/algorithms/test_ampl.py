@@ -210,7 +210,7 @@ def test_certificates_are_in_the_task_s_reward_units_and_leave_training_alone() 
         assert all(np.array_equal(array, before[name]) for name, array in algorithm.state(0).items())
     measured = plain.surroundings.evaluation
     assert isinstance(measured, TaskEvaluation)
-    length = float(measured.model_returns(plain).discounted_length.mean())
+    length = float(measured.model_returns(plain).endless_length.mean())
     for name in ("certificate/model_return", "certificate/value_estimate"):
         assert rows[1][name] == pytest.approx(2.0 * rows[0][name] - 0.5 * length, rel=1e-5)
     assert rows[0]["certificate/model_penalty"] == 0.0

@@ -114,6 +114,11 @@ def test_the_exact_weights_have_no_error_and_equal_weights_have_that_of_being_on
     ones = evaluation._against_exact_weights(table, visited, 1.0 + 1e-9 * np.arange(len(exact))[None])
     assert ones["exact_weights/error"] == pytest.approx(np.abs(1.0 - exact).mean(), rel=1e-4)
     assert ones["exact_weights/estimate_effective_share"] == pytest.approx(1.0)
+    beside = np.stack((exact, np.full_like(exact, np.nan)))
+    both = evaluation._against_exact_weights(table, np.concatenate((visited, visited)), beside)
+    for name, (of_one, of_other) in both.items():  # a seed without weights leaves the others' alone
+        assert of_one == found[name]
+        assert np.isnan(of_other)
 
 
 def test_an_affine_policy_has_the_exact_weights_of_the_formula_and_one_that_pushes_away_has_none() -> None:
@@ -148,7 +153,8 @@ def test_a_policy_without_an_occupancy_has_no_columns_of_weights() -> None:
     evaluation = TruthEvaluation(task, evaluator=None, score=None, episode_limit=100)
     states = np.random.default_rng(0).standard_normal((PATHS, 2))
     pushing = np.hstack((states, 5.0 * states.sum(1, keepdims=True)))[None]  # away from the origin
-    assert evaluation._against_exact_weights(table_of(task), pushing, np.ones((1, 2000))) == {}
+    found = evaluation._against_exact_weights(table_of(task), pushing, np.ones((1, 2000)))
+    assert np.isnan(list(found.values())).all()  # which evaluations leave out
 
 
 def test_epochs_with_and_without_exact_weights_go_into_one_table(tmp_path: Path) -> None:

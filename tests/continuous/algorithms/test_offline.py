@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from ampl.evaluation_schedule import EvaluationRequest
 from ampl.runs.metrics_table import read_metrics
 from ampl.training import train
 from continuous.algorithms.learner import ValueLearner
@@ -52,6 +53,12 @@ def test_a_seed_draws_the_same_alone_and_among_others(build: Build, tmp_path: Pa
     first, second = (read_metrics(run.path / "metrics.csv") for run in (alone[0], among[1]))
     for name in first:
         np.testing.assert_allclose(first[name], second[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("name", MODEL_FREE)
+def test_a_discount_of_one_is_evaluated(name: str) -> None:
+    (found,) = small_model_free(name, discount=1.0).evaluations(EvaluationRequest(epoch=1))
+    assert np.isfinite(list(found().values())).all()
 
 
 @pytest.mark.parametrize("name", MODEL_FREE)

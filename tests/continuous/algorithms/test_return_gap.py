@@ -149,6 +149,7 @@ def test_the_truth_is_left_out_for_a_seed_that_has_none(monkeypatch: pytest.Monk
         "truth/return_gap": np.array([1.0, np.inf]),
         "truth/dense_share": np.array([0.5, 0.5]),
         "certificate/model_return": np.array([2.0, np.nan]),
+        "exact_weights/error": np.array([np.nan, 3.0]),
     }
     monkeypatch.setattr(evaluation, "_certificates", lambda *_: columns)
     algorithm: Any = SimpleNamespace(
@@ -160,4 +161,4 @@ def test_the_truth_is_left_out_for_a_seed_that_has_none(monkeypatch: pytest.Monk
     )
     first, second = (each.certificates for each in evaluation.evaluations(algorithm, EvaluationRequest(epoch=1)))
     assert first == {"truth/return_gap": 1.0, "truth/dense_share": 0.5, "certificate/model_return": 2.0}
-    assert list(second) == ["certificate/model_return"]  # which stops the run, as it should
+    assert list(second) == ["certificate/model_return", "exact_weights/error"]  # which stops the run, as it should

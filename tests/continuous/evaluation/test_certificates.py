@@ -57,6 +57,24 @@ def test_model_returns_are_discounted_sums_until_the_model_ends_a_path() -> None
     assert float(found["certificate/left_share"]) == 0.0
 
 
+def test_a_path_that_was_cut_counts_as_endless_and_one_that_ended_does_not() -> None:
+    """As critics value both: they bootstrap through time-outs, and not through ends."""
+    returned = ModelReturns(
+        walk(3.5),
+        lambda state, streams: torch.where(state < 0.0, 0.0, 1.0),
+        data=torch.tensor([[10.0]]),
+        discount=0.9,
+        limit=8,
+        seeds=[0],
+    )
+    returned(
+        torch.tensor([[[-1.0], [0.0]]])
+    )  # the first stays where it is for all eight steps, the second ends after four
+    assert returned.endless_length[0].tolist() == pytest.approx(
+        [1.0 / (1.0 - 0.9), sum(0.9**t for t in range(4))], rel=1e-5
+    )
+
+
 def test_paths_that_leave_the_datas_range_end_and_are_counted() -> None:
     """The range is 50, so the second path ends with its first step, and the first goes on to the limit."""
     found = returns(1e9, [0.0, 49.5], discount=1.0, reach=50.0)

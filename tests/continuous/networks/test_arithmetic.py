@@ -45,6 +45,19 @@ def test_the_default_is_one_thread_and_plain_float32_and_settings_are_put_back(o
     assert settings() == other_settings
 
 
+def test_denormal_numbers_count_as_zero_until_the_outermost_use_ends() -> None:
+    """As where RAMBO trains its model after the policy's epoch, which has such a use of its own."""
+
+    def product() -> float:
+        return float(torch.full((), 1e-30) * 1e-10)
+
+    with fast_arithmetic():
+        with fast_arithmetic():
+            assert product() == 0.0
+        assert product() == 0.0
+    assert product() > 0.0
+
+
 @pytest.mark.parametrize("device", [CPU, GPU])
 def test_the_precision_counts_on_either_device(device: torch.device, other_settings: tuple[int, str]) -> None:
     with arithmetic_on(device, Arithmetic(threads=2, precision="high")):
