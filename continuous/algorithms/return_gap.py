@@ -162,11 +162,12 @@ class ReturnGap:
             return np.stack([generator.standard_normal((TRIPLES, size)) for generator in generators])
 
         def learned(pairs: Floats, noise: Floats) -> tuple[Floats, Floats]:
-            """Next states under P_hat, and its mean reward; state and no reward where they are not finite."""
+            """Next states under P_hat, and its reward in the task's units; the state and no reward where not finite."""
             inputs, turned = (torch.from_numpy(each).float().to(device) for each in (pairs, noise @ self._turn.T))
             shift = dealing.integers(model.config.elites, 1)
-            predicted = model.predict(inputs[..., :size], inputs[..., size:], turned, shift)
-            after, earned = (each.double().cpu().numpy() for each in predicted)
+            next_state, reward = model.predict(inputs[..., :size], inputs[..., size:], turned, shift)
+            reward = algorithm.in_reward_units(reward, torch.ones_like(reward))
+            after, earned = (each.double().cpu().numpy() for each in (next_state, reward))
             finite = np.isfinite(after).all(-1) & np.isfinite(earned)
             return np.where(finite[..., None], after, pairs[..., :size]), np.where(finite, earned, 0.0)
 

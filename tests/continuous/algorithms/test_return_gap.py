@@ -24,7 +24,10 @@ PARTS = ("gap_optimization", "gap_dense", "gap_sparse")
 
 
 class GaussianModel:
-    """In place of a learned ensemble: linear dynamics where data are dense, others elsewhere; it pays 0.01 too much."""
+    """In place of a learned ensemble: linear dynamics where data are dense, others elsewhere; it pays 0.01 too much.
+
+    Its rewards are rescaled, as AMPL's are: `in_task_units` takes them back.
+    """
 
     config = SimpleNamespace(elites=5)
 
@@ -41,7 +44,12 @@ class GaussianModel:
         drawn = noise[..., 1:].double().numpy()
         dense, sparse = (each.next_mean(pairs) + drawn @ np.sqrt(each.covariance) for each in self._dynamics)
         after = np.where(self._gap.is_dense(pairs)[..., None], dense, sparse)
-        return torch.from_numpy(after).float(), torch.from_numpy(self._reward(pairs)) + 0.01 + noise[..., 0]
+        reward = torch.from_numpy(self._reward(pairs)) + 0.01 + noise[..., 0]
+        return torch.from_numpy(after).float(), (reward + 3.0) / 2.0
+
+
+def in_task_units(reward: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    return 2.0 * reward - 3.0 * steps
 
 
 def measured(
@@ -55,6 +63,7 @@ def measured(
     algorithm: Any = SimpleNamespace(
         seeds=seeds,
         learner=SimpleNamespace(discount=task.mdp.discount),
+        in_reward_units=in_task_units,
         table=SimpleNamespace(rows=torch.zeros(1)),
         model=GaussianModel(task, dense, sparse or dense),
         best_action=lambda state, _: torch.from_numpy(policy.mean(state.double().numpy())).float(),
