@@ -167,6 +167,19 @@ def test_a_claim_without_a_solution_is_counted_apart_and_ends_nothing(
     assert "1 were not decided" in Path("report/claims.md").read_text()
 
 
+def test_a_run_that_decides_nothing_exits_with_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = replace(CLAIMS["chain-rule"], measure=lambda _: Measurement(left=float("nan"), right=0.0))
+    monkeypatch.setitem(CLAIMS, "chain-rule", nothing)
+    chosen = ("--claims", "chain-rule", "--json", "claims.json", "--report", "report", "--gallery", "gallery")
+    assert verify("--mdp", own_mdp(0.9), "--cases", "2", *chosen) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Nothing was decided" in shown
+    assert "Worst cases" not in shown
+    assert [record.verdict for record in read_claims(Path("claims.json"))] == [Verdict.NOT_DECIDED]
+
+
 def test_a_discount_next_to_one_is_no_counterexample(capsys: pytest.CaptureFixture[str]) -> None:
     assert verify("--mdp", own_mdp(1.0 - 1e-9), "--cases", "3", "--json", "claims.json") == 0
     shown = " ".join(capsys.readouterr().out.split())
