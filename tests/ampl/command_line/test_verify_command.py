@@ -311,6 +311,8 @@ def test_ones_own_policy_behavior_and_model_are_what_is_checked(
     np.testing.assert_array_equal(case.model.to_dense().dynamics, model)
     for name, wrong, words in (
         ("policy", policy[:3], "array 'policy'"),
+        ("policy", np.tile(np.float32([0.1, 0.9]), (4, 1)), "array 'policy': policy[0] sums to 1 - 2.24e-08"),
+        ("behavior", np.tile(np.float16([0.1, 0.9]), (4, 1)), "array 'behavior': policy[0] sums to "),
         ("model", 2.0 * model, "array 'model'"),
         ("behavior", np.eye(2)[[0, 0, 1, 1]], "in state 0 'policy' takes action 1 and 'behavior' never does"),
     ):
