@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ampl.claims.record import Verdict
-from ampl.errors import AmplError, InvalidArgumentError
+from ampl.errors import AmplError, InvalidArgumentError, check_at_least
+from ampl.real_numbers import real_number
 
 if TYPE_CHECKING:
     from ampl.claims.cases import Case
@@ -42,7 +43,7 @@ class Measurement:
     """The two sides of a claim on one case.
 
     Attributes:
-        left, right: the sides, in the claim's unit.
+        left, right: the sides, in the claim's unit, of either sign.
         condition_met: whether the corrected claim's condition holds on this case (always true for claims without one).
         settings: what else the claim speaks of and the measurement chose, for people: "α = 0.1".
         rounding: how far float64 may have moved the sides against each other, in their unit; a difference of at most
@@ -75,7 +76,7 @@ class Claim:
         measure: the two sides on a case in units of its r_max, or None where the claim does not apply to it.
         expected: the verdict that theory gives.
         condition: what must be added for the claim to hold, if anything.
-        tolerance: rounding allowed, relative to the larger side.
+        tolerance: rounding allowed, relative to the sides, >= 0.
         kind: of cases that it is measured on: the name of their source.
     """
 
@@ -97,30 +98,40 @@ class Claim:
         """
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise InvalidArgumentError(f"a claim's name is {self.name!r}; expected letters, digits, dots and dashes.")
-        for field, kind in (("relation", Relation), ("expected", Verdict)):
+        texts = [(field, str) for field in ("source", "statement", "condition", "kind")]
+        for field, kind in (("relation", Relation), ("expected", Verdict), *texts):
             if not isinstance(getattr(self, field), kind):
+                wanted = "text" if kind is str else kind.__name__
                 raise InvalidArgumentError(
-                    f"{field} of claim '{self.name}' is {getattr(self, field)!r}; expected a {kind.__name__}."
+                    f"{field} of claim '{self.name}' is {getattr(self, field)!r}; expected a {wanted}."
                 )
         if not callable(self.measure):
             raise InvalidArgumentError(f"measure of claim '{self.name}' is {self.measure!r}; expected a function.")
+        tolerance = real_number(f"tolerance of claim '{self.name}'", self.tolerance)
+        check_at_least(f"tolerance of claim '{self.name}'", tolerance, 0.0)
+        object.__setattr__(self, "tolerance", tolerance)
 
     def assess(self, case: Case) -> Measurement | Undecided | None:
-        """The two sides on a case, in units of its r_max; None where the claim does not apply."""
+        """The two sides on a case, in units of its r_max; None where the claim does not apply.
+
+        Raises:
+            InvalidArgumentError: the measure fails, exits, or returns something else than a Measurement of numbers.
+        """
         try:
             found = self.measure(case.in_reward_units)
         except (AmplError, np.linalg.LinAlgError) as error:  # one case of one claim; the others go on
             return Undecided(reason=str(error))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InvalidArgumentError(
                 f"claim '{self.name}' cannot be measured on a case ({type(error).__name__}: {error}); mend it."
             ) from error
         if found is None:
             return None
-        if not isinstance(found, Measurement) or not all(np.ndim(side) == 0 for side in (found.left, found.right)):
+        if not isinstance(found, Measurement):
             raise InvalidArgumentError(
                 f"claim '{self.name}' measures {found!r}; expected a Measurement of two numbers."
             )
+        found = self._checked(found)
         difference = abs(found.left - found.right)
         if math.isnan(difference):
             return Undecided(reason=f"one side is {found.left:g}, the other {found.right:g}")
@@ -128,14 +139,34 @@ class Claim:
             return Undecided(reason=f"the sides differ by {difference:.2g}, rounding may be {found.rounding:.2g}")
         return found
 
+    def _checked(self, found: Measurement) -> Measurement:
+        """What a measure returned, with plain Python numbers."""
+        of_claim = f"of what claim '{self.name}' measures"
+        left, right, rounding = (
+            real_number(f"{side} {of_claim}", getattr(found, side)) for side in ("left", "right", "rounding")
+        )
+        if not isinstance(found.condition_met, bool | np.bool_):
+            raise InvalidArgumentError(f"condition_met {of_claim} is {found.condition_met!r}; expected True or False.")
+        if not isinstance(found.settings, str):
+            raise InvalidArgumentError(f"settings {of_claim} is {found.settings!r}; expected a text.")
+        return replace(found, left=left, right=right, rounding=rounding, condition_met=bool(found.condition_met))
+
     def value(self, measurement: Measurement) -> float:
-        """How near to failing: left/right for inequalities, the relative difference for equalities."""
+        """How near to failing: a ratio for inequalities, the relative difference for equalities.
+
+        The ratio is left/right, or right/left where both are negative. Where the signs leave none, it is 0 for a left
+        side that is smaller, and `LARGEST_RATIO` for one that is larger. Of two zeros only `<` fails.
+        """
         left, right = measurement.left, measurement.right
         if self.relation is Relation.EQUAL:
             return min(abs(left - right) / max(1.0, abs(left), abs(right)), LARGEST_RATIO)
-        if left <= 0.0:
+        if left == right == 0.0:
+            return 1.0 if self.relation is Relation.BELOW else 0.0
+        if left >= 0.0 >= right:
+            return LARGEST_RATIO
+        if left <= 0.0 <= right:
             return 0.0
-        return min(left / right, LARGEST_RATIO) if right > 0.0 else LARGEST_RATIO
+        return min(left / right if right > 0.0 else right / left, LARGEST_RATIO)
 
     def is_violated(self, measurement: Measurement) -> bool:
         """Whether the case contradicts the claim by more than rounding."""
@@ -153,11 +184,11 @@ class Claim:
     def unclearness(self, measurement: Measurement) -> int:
         """0 for a violation by more than five percent, 1 for one by more than a thousandth, 2 for any other.
 
-        Where an inequality's right side is not positive there is no ratio, and the difference counts.
+        Where the signs of an inequality's sides leave no ratio, the difference counts.
         """
         if self.relation is Relation.EQUAL:
             excess = self.value(measurement)
-        elif measurement.right > 0.0:
+        elif measurement.right > 0.0 or measurement.left < 0.0:
             excess = self.value(measurement) - 1.0
         else:
             excess = measurement.left - measurement.right

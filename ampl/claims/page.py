@@ -17,8 +17,9 @@ from ampl.printing import one_line, print_note
 
 _USAGE = "usage: python -m ampl.claims.page CLAIMS.json PAGE.md"
 _LEGEND = [
-    "*worst* is, over all cases, the largest ratio left/right of an inequality (above 1: contradicted; 1e+12: right is",
-    "not positive) or the largest difference of an equality's sides, divided by the larger side where that exceeds 1.",
+    "*worst* is, over all cases, the largest ratio left/right of an inequality (right/left where both are negative;",
+    "above 1: contradicted; 1e+12: left is larger and the signs leave no ratio) or the largest difference of an",
+    "equality's sides, divided by the larger side where that exceeds 1.",
     "Where a claim says that a value of either sign is at least another, and does not name its sides, left is 1 and",
     "right is 1 plus the first less the second, in a unit of the case's own (r_max + α, say).",
     "",

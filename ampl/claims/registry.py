@@ -21,7 +21,7 @@ def find_claims(file: Path | None = None) -> dict[str, Claim]:
 
     Raises:
         InvalidArgumentError: what is announced is no list of claims, or two claims have one name.
-        InvalidFileError: the file is missing, fails, or has no CLAIMS.
+        InvalidFileError: the file is missing, fails, or has no CLAIMS, or none in it.
         UnknownNameError: a claim on a kind of cases that nobody announces.
     """
     return _find_claims(None if file is None else file.resolve())
@@ -92,4 +92,7 @@ def _claims_of_file(path: Path) -> Any:
         raise InvalidFileError(f"{path} fails ({type(error).__name__}: {error}). Mend it and run again.") from error
     if not hasattr(module, "CLAIMS"):
         raise InvalidFileError(f"{path} has no CLAIMS; expected a list of `ampl.claims.claim.Claim` of that name.")
-    return module.CLAIMS
+    claims = list(module.CLAIMS) if isinstance(module.CLAIMS, Iterable) else module.CLAIMS
+    if claims == []:  # else every claim of this project would be checked in their place
+        raise InvalidFileError(f"{path} lists no claim in CLAIMS; expected at least one `ampl.claims.claim.Claim`.")
+    return claims

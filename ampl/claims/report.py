@@ -54,7 +54,7 @@ def summarize(
     folder: Path,
     file: Path | None = None,
 ) -> int:
-    """Prints what stands out and how to look at it; returns the exit code, 1 if anything surprises.
+    """Prints what stands out and how to look at it; returns the exit code: 1 for a surprise, or if nothing is decided.
 
     Args:
         claims: all that were tried, by name.
@@ -84,11 +84,15 @@ def summarize(
     if not records:
         out.print("Nothing was checked: no claim applies to these cases.")
         return 1
-    print_line(f"Worst cases: {folder}/<claim>.npz; look at one with `{replay_command('FILE', file)}`.")
+    is_decided = any(record.cases for record in records)
+    if is_decided:
+        print_line(f"Worst cases: {folder}/<claim>.npz; look at one with `{replay_command('FILE', file)}`.")
+    else:
+        out.print("Nothing was decided: no case decides any of these claims.")
     for record in surprises:
         verdict, expected = (verdict_in_words(record.claim, each) for each in (record.verdict, record.expected))
         out.print(styled((f"{record.claim}: {verdict}, expected {expected}", "bold red")))
-    return 1 if surprises else 0
+    return 1 if surprises or not is_decided else 0
 
 
 def _counterexample(claim: Claim, record: ClaimRecord) -> list[str | Text]:

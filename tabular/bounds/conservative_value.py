@@ -18,6 +18,7 @@ import numpy as np
 from scipy.special import wrightomega
 
 from ampl.errors import NotConvergedError, UncoveredPairsError, check_fraction, check_positive
+from ampl.real_numbers import real_array
 from tabular.exact.linear_solvers import solve_discounted
 from tabular.exact.occupancy import one_step_value, state_value
 from tabular.mdps.mdp import FiniteMDP
@@ -31,8 +32,10 @@ def action_ratio(target: Policy, behavior: Policy) -> Floats:
     """mu / pi_b, [S, A]; zero where neither takes the action.
 
     Raises:
+        InvalidArgumentError: entries that are no real numbers.
         UncoveredPairsError: `target` takes an action that `behavior` never takes.
     """
+    target, behavior = real_array("target", target), real_array("behavior", behavior)
     uncovered = (target > 0.0) & (behavior <= 0.0)
     if uncovered.any():
         state, action = (int(i) for i in np.argwhere(uncovered)[0])
@@ -45,7 +48,7 @@ def action_ratio(target: Policy, behavior: Policy) -> Floats:
 
 def action_divergence(policy: Policy, behavior: Policy) -> Floats:
     """D_CQL = sum_a pi (pi / pi_b - 1), chi-squared of the two, [S], >= 0.  Source: CQL, Theorem 3.5."""
-    return (policy * action_ratio(policy, behavior)).sum(axis=1) - 1.0
+    return (action_ratio(policy, behavior) * policy).sum(axis=1) - 1.0
 
 
 def entropic_value(
@@ -159,10 +162,10 @@ def mixed_mdp(
     """
     check_fraction("real_fraction", real_fraction)
     mixture = real_fraction * data + (1.0 - real_fraction) * rollouts
-    share = np.divide(real_fraction * data, mixture, out=np.zeros_like(data), where=mixture > 0.0)[:, :, None]
+    share = np.divide(real_fraction * data, mixture, out=np.zeros(data.shape), where=mixture > 0.0)[:, :, None]
     rows = (1.0 - share) * model.to_dense().dynamics + share * empirical.to_dense().dynamics
     lowered = (rollouts if pushed_down is None else pushed_down) - data
-    return model.with_dynamics(rows), np.divide(lowered, mixture, out=np.zeros_like(data), where=mixture > 0.0)
+    return model.with_dynamics(rows), np.divide(lowered, mixture, out=np.zeros(data.shape), where=mixture > 0.0)
 
 
 def _slope(chances: Policy, behavior: Policy, scale: float) -> Floats:

@@ -110,7 +110,11 @@ def deterministic_actions(n_states: int, n_actions: int) -> Integers:
             f"{n_actions} actions in {n_states} states make {n_actions}^{n_states} deterministic policies; enumeration "
             f"takes at most {LARGEST_ENUMERATION}. Use numerical ascent."
         )
-    return np.indices((n_actions,) * n_states).reshape(n_states, -1).T
+    actions = np.zeros((n_actions**n_states, n_states), dtype=np.int64)
+    if n_actions > 1:  # policies count up in base A, the last state fastest; A^S is small, and one action has no digits
+        place = n_actions ** np.arange(n_states - 1, -1, -1)
+        actions += np.arange(len(actions))[:, None] // place % n_actions
+    return actions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -44,6 +44,7 @@ def with_halt(policy: Policy) -> Policy:
 
 def discounted_hitting_time(mdp: FiniteMDP, policy: Policy, pairs: Mask) -> float:
     """E[discount^T], T the first step at which the policy takes one of the pairs, [S, A]; in [0, 1]."""
+    policy = mdp.check_policy(policy)
     stopped, arriving = pessimistic_mdp(mdp, pairs, 0.0), np.vstack([pairs, np.zeros_like(pairs[:1])])
     value: Floats = action_value_of(stopped, with_halt(policy), arriving.astype(np.float64))
     return float(mdp.initial @ (policy * value[:-1]).sum(axis=1))

@@ -15,6 +15,7 @@ import numpy as np
 
 from ampl.claims import Verdict
 from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.errors import AbsoluteContinuityError
 from tabular.alignment.inner_minimum import InnerMinimum, inner_minimum
 from tabular.alignment.surrogate import surrogate
 from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
@@ -67,6 +68,13 @@ _KINDS: tuple[Divergence, ...] = (ChiSquared(), KullbackLeibler(), Cubic())
 def _occupancies(case: Case) -> tuple[TransitionOccupancies, bool]:
     dynamics = case.mdp.to_dense().dynamics
     rows = case.model.to_dense().dynamics * (dynamics > 0.0)
+    disjoint = rows.sum(axis=-1) <= 0.0
+    if disjoint.any():
+        state, action = (int(i) for i in np.argwhere(disjoint)[0])
+        raise AbsoluteContinuityError(
+            f"after action {action} in state {state} the model shares no next state with the true MDP; expected one at "
+            "least, for DAMO's claims keep only the model's transitions that the data can have."
+        )
     model = case.mdp.to_dense().with_dynamics(rows / rows.sum(axis=-1, keepdims=True))
     occupancies = TransitionSupport(case.mdp.to_dense(), model, case.behavior).occupancies(case.policy)
     followed = np.bincount(occupancies.support.pair, occupancies.model > 0.0)

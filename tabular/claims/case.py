@@ -236,11 +236,9 @@ def load_case(path: Path, required: tuple[str, ...] = ()) -> tuple[Case, dict[st
     case = Case(
         mdp=mdp,
         model=mdp.with_dynamics(arrays["model_dynamics"]),
-        policy=arrays["policy"],
-        behavior=arrays["behavior"],
+        policy=mdp.check_policy(arrays["policy"]),
+        behavior=mdp.check_policy(arrays["behavior"]),
         family=str(arrays["family"]),
         seed=int(arrays["seed"]),
     )
-    mdp.check_policy(case.policy)
-    mdp.check_policy(case.behavior)
     return case, arrays

@@ -100,7 +100,7 @@ def _unpenalized_lower_bound(case: Case) -> Measurement:
 
 @lru_cache(maxsize=1)
 def _small_trade_off(case: Case) -> tuple[TradeOff, Floats] | None:
-    if case.mdp.n_actions**case.mdp.n_states > _POLICIES:
+    if not case.is_small or case.mdp.n_actions**case.mdp.n_states > _POLICIES:  # one action is one policy on any size
         return None
     uncertainty = _L1.distance(case.mdp, case.model)
     return enumerate_trade_off(case.mdp, case.model, uncertainty), uncertainty

@@ -80,6 +80,7 @@ def sample_dataset(
 ) -> TransitionDataset:
     """Draws an offline dataset from the discounted occupancy of the behavior policy; dense or sparse MDPs."""
     check_at_least("n_transitions", n_transitions, 1)
+    behavior = mdp.check_policy(behavior)
     pairs = _draw(occupancy(mdp, behavior).ravel(), n_transitions, generator)
     next_state = _draw_next_states(mdp, pairs, generator)
     return TransitionDataset(

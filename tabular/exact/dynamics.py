@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
+from ampl.real_numbers import real_array
 from tabular.types import Dynamics, Floats, Integers, Weights
 
 
@@ -32,21 +33,29 @@ def maximum_likelihood(
         place when sparse.
 
     Raises:
-        InvalidShapeError, InvalidArgumentError: shapes that disagree, negative weights or smoothing.
+        InvalidShapeError: shapes that disagree.
+        InvalidArgumentError: mass, weights, cells or smoothing that are negative, not finite or no real numbers.
     """
     check_at_least("smoothing", smoothing, 0.0)
     is_sparse = sparse.issparse(transition_mass)
     if is_sparse and smoothing > 0.0:
         raise InvalidArgumentError("smoothing fills every entry; use dense transition_mass or smoothing=0.")
-    n_states = transition_mass.shape[-1]
-    pairs = transition_mass if is_sparse else np.asarray(transition_mass).reshape(-1, n_states)
-    if pairs.shape[0] % n_states or (transition_mass.ndim == 3 and transition_mass.shape[0] != n_states):
-        raise InvalidShapeError(f"transition_mass has shape {transition_mass.shape}; expected [S, A, S'] or [S*A, S'].")
+    given = transition_mass if is_sparse else real_array("transition_mass", transition_mass)
+    shape = given.shape
+    if len(shape) not in (2, 3) or 0 in shape or (shape[0] % shape[1] if len(shape) == 2 else shape[0] != shape[2]):
+        raise InvalidShapeError(f"transition_mass has shape {shape}; expected [S, A, S'] or [S*A, S'].")
+    n_states = shape[-1]
+    pairs = sparse.csr_array(given) if is_sparse else given.reshape(-1, n_states)
+    _check_mass(pairs)
     n_actions = pairs.shape[0] // n_states
     flat_weights = _flat("weights", weights, n_states, n_actions, np.ones(pairs.shape[0]))
-    flat_cells = _flat("cells", cells, n_states, n_actions, np.arange(pairs.shape[0])).astype(np.int64)
-    if not (np.isfinite(flat_weights).all() and flat_weights.min() >= 0.0 and flat_cells.min() >= 0):
-        raise InvalidArgumentError("weights and cells must be finite and >= 0 everywhere.")
+    flat_cells = _flat("cells", cells, n_states, n_actions, np.arange(pairs.shape[0]))
+    for name, values in (("weights", flat_weights), ("cells", flat_cells)):
+        if not (np.isfinite(values).all() and values.min() >= 0.0):
+            raise InvalidArgumentError(f"{name} must be finite and >= 0 everywhere.")
+    if (flat_cells != np.floor(flat_cells)).any():
+        raise InvalidArgumentError("cells must be integers: which row each pair shares, from 0.")
+    flat_cells = flat_cells.astype(np.int64)
     if cells is None and not is_sparse:  # each pair is its own cell
         mass = flat_weights[:, None] * pairs
         return _normalized_rows(mass + smoothing).reshape(n_states, n_actions, n_states)
@@ -56,6 +65,25 @@ def maximum_likelihood(
     if is_sparse:
         return _stay_where_empty(gather @ pairs, flat_cells, n_states, n_actions)
     return _normalized_rows(gather @ pairs + smoothing)[flat_cells].reshape(n_states, n_actions, n_states)
+
+
+def _check_mass(pairs: Any) -> None:
+    """Raises InvalidArgumentError unless the mass of every pair and next state, [S*A, S'], is finite and >= 0."""
+    is_sparse = sparse.issparse(pairs)
+    entries = real_array("transition_mass", pairs.data if is_sparse else pairs).ravel()
+    bad = np.flatnonzero(~(np.isfinite(entries) & (entries >= 0.0)))
+    if not len(bad):
+        return
+    n_states = pairs.shape[1]
+    first, n_actions = int(bad[0]), pairs.shape[0] // n_states
+    if is_sparse:
+        pair, following = int(np.searchsorted(pairs.indptr, first, side="right")) - 1, int(pairs.indices[first])
+    else:
+        pair, following = divmod(first, n_states)
+    raise InvalidArgumentError(
+        f"transition_mass is {entries[first]:g} at state {pair // n_actions}, action {pair % n_actions} and next state "
+        f"{following}; expected finite counts or probabilities >= 0."
+    )
 
 
 def aggregate_states(n_states: int, n_actions: int, n_cells: int) -> Integers:
@@ -90,4 +118,4 @@ def _flat(name: str, value: Any, n_states: int, n_actions: int, default: Any) ->
         return default
     if np.shape(value) != (n_states, n_actions):
         raise InvalidShapeError(f"{name} has shape {np.shape(value)}; expected [{n_states}, {n_actions}].")
-    return np.asarray(value).ravel()
+    return real_array(name, value).ravel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ampl.errors import InvalidArgumentError, NotConvergedError, check_at_least, check_fraction
+from ampl.real_numbers import real_array
 from tabular.exact.occupancy import one_step_value, relative_value
 from tabular.mdps.generators import random_rows
 from tabular.mdps.mdp import FiniteMDP
@@ -45,7 +46,7 @@ def greedy_policy(value: ActionValue) -> Policy:
 def mix_policies(first: Policy, second: Policy, share: float) -> Policy:
     """(1 - share) first + share second, state by state, [S, A]."""
     check_fraction("share", share)
-    return (1.0 - share) * first + share * second
+    return (1.0 - share) * real_array("first", first) + share * real_array("second", second)
 
 
 def epsilon_greedy_policy(value: ActionValue, epsilon: float) -> Policy:

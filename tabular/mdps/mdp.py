@@ -13,7 +13,14 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from ampl.errors import InvalidDiscountError, InvalidDistributionError, InvalidRewardError, InvalidShapeError
+from ampl.errors import (
+    InvalidArgumentError,
+    InvalidDiscountError,
+    InvalidDistributionError,
+    InvalidRewardError,
+    InvalidShapeError,
+)
+from ampl.real_numbers import real_array, real_number
 from tabular.types import Dynamics, Floats, Mask, Policy, Reward, StateDistribution, StateMatrix
 
 ROW_TOLERANCE = 1e-9  # how far a row's sum may be from one
@@ -35,6 +42,7 @@ class FiniteMDP:
 
     Raises:
         InvalidShapeError, InvalidDistributionError, InvalidRewardError, InvalidDiscountError: with the offending entry.
+        InvalidArgumentError: an array, discount or reward_bound that is not made of real numbers.
     """
 
     def __init__(
@@ -47,20 +55,20 @@ class FiniteMDP:
         reward_bound: float | None = None,
         name: str = "mdp",
     ) -> None:
-        self.reward: Reward = np.asarray(reward, dtype=np.float64)
+        self.reward: Reward = real_array(f"reward of {name}", reward)
         if self.reward.ndim != 2 or self.reward.size == 0:
             raise InvalidShapeError(f"reward of {name} has shape {self.reward.shape}; expected [S, A] with S, A >= 1.")
         self.n_states: int = self.reward.shape[0]
         self.n_actions: int = self.reward.shape[1]
         self.dynamics: Dynamics = _checked_dynamics(dynamics, self.n_states, self.n_actions, name)
-        self.initial: StateDistribution = np.asarray(initial, dtype=np.float64)
+        self.initial: StateDistribution = real_array(f"initial of {name}", initial)
         if self.initial.shape != (self.n_states,):
             raise InvalidShapeError(
                 f"initial of {name} has shape {self.initial.shape}; reward has {self.n_states} states, expected [S]."
             )
         check_rows(f"initial of {name}", self.initial[None])
         self.initial = _with_exact_sums(self.initial)
-        self.discount = float(discount)
+        self.discount = real_number(f"discount of {name}", discount)
         if not 0.0 <= self.discount < 1.0:
             raise InvalidDiscountError(f"discount of {name} is {discount!r}; expected a number in [0, 1).")
         self.reward_bound = _checked_reward_bound(self.reward, reward_bound, name)
@@ -88,7 +96,7 @@ class FiniteMDP:
 
     def policy_dynamics(self, policy: Policy) -> StateMatrix:
         """P_pi(s'|s) = sum_a pi(a|s) P*(s'|s,a), [S, S'], in the storage of this MDP."""
-        self.check_policy(policy)
+        policy = self.check_policy(policy)
         if not self.is_sparse:
             return np.einsum("sa,sat->st", policy, self.dynamics)
         n_pairs = self.n_states * self.n_actions
@@ -132,14 +140,22 @@ class FiniteMDP:
         """This MDP with sparse dynamics; zeros are dropped."""
         return self if self.is_sparse else self.with_dynamics(sparse.csr_array(self.pair_dynamics), self.name)
 
-    def check_policy(self, policy: Policy) -> None:
-        """Raises InvalidShapeError or InvalidDistributionError unless `policy` is [S, A] with rows that sum to one."""
-        if np.shape(policy) != (self.n_states, self.n_actions):
+    def check_policy(self, policy: Policy) -> Policy:
+        """A policy as a float64 array [S, A], in which its rows are summed, whatever it was given in.
+
+        Raises:
+            InvalidArgumentError: entries that are no real numbers.
+            InvalidShapeError: it is not [S, A].
+            InvalidDistributionError: a row does not sum to one within `ROW_TOLERANCE`, or has a negative entry.
+        """
+        checked = real_array("policy", policy)
+        if checked.shape != (self.n_states, self.n_actions):
             raise InvalidShapeError(
-                f"policy has shape {np.shape(policy)}; {self.name} has {self.n_states} states and {self.n_actions} "
+                f"policy has shape {checked.shape}; {self.name} has {self.n_states} states and {self.n_actions} "
                 f"actions, expected [{self.n_states}, {self.n_actions}]."
             )
-        check_rows("policy", policy)
+        check_rows("policy", checked)
+        return checked
 
     def __repr__(self) -> str:
         storage = "sparse" if self.is_sparse else "dense"
@@ -147,11 +163,13 @@ class FiniteMDP:
 
 
 def check_rows(name: str, rows: Floats, hint: str = "") -> None:
-    """Checks that every row along the last axis is a probability distribution.
+    """Checks that every row along the last axis is a probability distribution; sums are taken in float64.
 
     Raises:
+        InvalidArgumentError: entries that are no real numbers.
         InvalidDistributionError: naming the first bad row, its value or its sum.
     """
+    rows = real_array(name, rows)
     _check_row_sums(name, rows.sum(axis=-1), hint)
     lowest = rows.min()
     if not lowest >= 0.0:  # a NaN was caught by the sums
@@ -191,7 +209,7 @@ _COUNTS_HINT = "If it holds counts, call tabular.exact.dynamics.maximum_likeliho
 def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: str) -> Dynamics:
     label = f"dynamics of {name}"
     if not sparse.issparse(dynamics):
-        dense = np.asarray(dynamics, dtype=np.float64)
+        dense = real_array(label, dynamics)
         if dense.shape != (n_states, n_actions, n_states):
             raise InvalidShapeError(
                 f"{label} have shape {dense.shape}; reward is [{n_states}, {n_actions}], "
@@ -199,6 +217,8 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
             )
         check_rows(label, dense, _COUNTS_HINT)
         return _with_exact_sums(dense)
+    if np.iscomplexobj(dynamics):
+        raise InvalidArgumentError(f"{label} have dtype {dynamics.dtype}; expected real numbers.")
     rows = sparse.csr_array(dynamics, dtype=np.float64)
     if not (rows.has_canonical_format and rows.data.all()):
         rows = rows.copy()  # in place, the next two would change the caller's arrays
@@ -232,6 +252,7 @@ def _checked_reward_bound(reward: Reward, bound: float | None, name: str) -> flo
     largest = float(np.abs(reward).max())
     if bound is None:
         return largest
+    bound = real_number(f"reward_bound of {name}", bound)
     if not np.isfinite(bound):
         raise InvalidRewardError(f"reward_bound of {name} is {bound!r}; expected a finite number, or None for max |r|.")
     if not largest <= bound:
@@ -240,4 +261,4 @@ def _checked_reward_bound(reward: Reward, bound: float | None, name: str) -> flo
             f"reward of {name}[{state}, {action}] is {reward[state, action]:g}, beyond the stated bound {bound:g}. "
             "Raise reward_bound or rescale the reward."
         )
-    return float(bound)
+    return bound

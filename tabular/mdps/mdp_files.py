@@ -55,18 +55,20 @@ def load_mdp_with(path: Path) -> tuple[FiniteMDP, Mapping[str, NDArray[np.float6
     """
     arrays = read_npz(path, "a finite MDP", _REQUIRED, (*OPTIONAL_ARRAYS, *BESIDE))
     mdp = mdp_from_arrays({key: array for key, array in arrays.items() if key not in BESIDE}, str(path))
-    found = {key: array for key, array in arrays.items() if key in BESIDE}
+    given = {key: array for key, array in arrays.items() if key in BESIDE}
     with np.load(path) as archive:
         unused = sorted(set(archive.files) - {*_REQUIRED, *OPTIONAL_ARRAYS, *BESIDE})
     if unused:
         logger.warning("%s: not used: %s; known are %s", path, ", ".join(unused), ", ".join(BESIDE))
-    for key, array in found.items():
+    found: dict[str, NDArray[np.float64]] = {}
+    for key, array in given.items():
         check_real(str(path), key, array)
         try:
             if key == "model":
                 mdp.with_dynamics(array)
+                found[key] = array.astype(np.float64)
             else:
-                mdp.check_policy(array)
+                found[key] = mdp.check_policy(array)
         except AmplError as error:
             raise type(error)(f"{path}, array '{key}': {error}") from error
     if "policy" in found and "behavior" in found:
@@ -77,7 +79,7 @@ def load_mdp_with(path: Path) -> tuple[FiniteMDP, Mapping[str, NDArray[np.float6
                 f"{path}: in state {state} 'policy' takes action {action} and 'behavior' never does. "
                 "Give every action of the policy some probability there."
             )
-    return mdp, {key: array.astype(np.float64) for key, array in found.items()}
+    return mdp, found
 
 
 def mdp_arrays(mdp: FiniteMDP, prefix: str = "") -> dict[str, NDArray[Any]]:

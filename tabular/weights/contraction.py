@@ -134,6 +134,7 @@ def measured_rate(errors: Floats, floor: float = 1e-12) -> MeasuredRate:
 
 def _policy_ratio_and_slack(mdp: FiniteMDP, policy: Policy, behavior: Policy) -> tuple[Floats, Floats]:
     """pi/pi_b on the support, [S, A], and (1-discount) mu0 / d_b, [S]; a state never visited gives 0 and 1."""
+    policy, behavior = mdp.check_policy(policy), mdp.check_policy(behavior)
     visits = state_occupancy(mdp, behavior)
     visited = visits > 0.0
     slack = np.where(visited, (1.0 - mdp.discount) * mdp.initial / np.where(visited, visits, 1.0), 1.0)

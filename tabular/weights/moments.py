@@ -68,6 +68,7 @@ def moment_conditions(
     Raises:
         InvalidShapeError: test functions of another shape.
     """
+    policy = mdp.check_policy(policy)
     if test_functions.ndim != 3 or test_functions.shape[1:] != policy.shape:
         raise InvalidShapeError(
             f"test functions have shape {test_functions.shape}; expected [K, {policy.shape[0]}, {policy.shape[1]}]. "
@@ -89,7 +90,7 @@ def q_moment(mdp: FiniteMDP, policy: Policy, behavior_occupancy: Occupancy, valu
 
 def indicator_conditions(mdp: FiniteMDP, policy: Policy, behavior_occupancy: Occupancy) -> MomentConditions:
     """One indicator test function a pair: together they are w = T w and determine the weights on the support."""
-    return moment_conditions(mdp, policy, behavior_occupancy, indicator_basis(*policy.shape))
+    return moment_conditions(mdp, policy, behavior_occupancy, indicator_basis(mdp.n_states, mdp.n_actions))
 
 
 def indicator_basis(n_states: int, n_actions: int) -> Floats:

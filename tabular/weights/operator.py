@@ -36,7 +36,7 @@ def density_ratio(policy_occupancy: Occupancy, behavior_occupancy: Occupancy) ->
             f"{policy_occupancy[missing].sum():.3g} of the policy's occupancy, so the weights do not exist. "
             "Mix some of the policy into the behavior policy."
         )
-    return np.divide(policy_occupancy, behavior_occupancy, out=np.zeros_like(policy_occupancy), where=covered)
+    return np.divide(policy_occupancy, behavior_occupancy, out=np.zeros(policy_occupancy.shape), where=covered)
 
 
 def exact_weights(mdp: FiniteMDP, policy: Policy, behavior: Policy) -> Weights:
@@ -70,7 +70,7 @@ class WeightOperator:
     def __init__(
         self, mdp: FiniteMDP, policy: Policy, behavior: Policy, policy_occupancy: Occupancy | None = None
     ) -> None:
-        mdp.check_policy(policy)
+        policy = mdp.check_policy(policy)
         visits = occupancy(mdp, policy) if policy_occupancy is None else policy_occupancy
         self.mdp = mdp
         self.policy = policy

@@ -89,6 +89,7 @@ def test_a_name_that_another_claim_has_is_refused() -> None:
     [
         ("x = 1", "mine.py has no CLAIMS; expected a list of"),
         ("CLAIMS = [1]", "mine.py are no list of `ampl.claims.claim.Claim`"),
+        ("CLAIMS = []", "mine.py lists no claim in CLAIMS; expected at least one"),
         ("CLAIMS = 3", "mine.py are no list of `ampl.claims.claim.Claim`"),
         ("1 / 0", "mine.py fails (ZeroDivisionError: division by zero)"),
         (OWN.replace('"finite"', '"finit"'), "Did you mean 'finite'"),
@@ -97,6 +98,13 @@ def test_a_name_that_another_claim_has_is_refused() -> None:
 def test_a_file_without_claims_is_one_line(mistake: Callable[..., str], text: str, words: str) -> None:
     Path("mine.py").write_text(text)
     assert words in mistake("verify", "--claims-from", "mine.py")
+
+
+def test_an_exit_in_another_process_is_one_line_as_well(mistake: Callable[..., str]) -> None:
+    own = 'claim("x", "finite", lambda case: __import__("sys").exit(0), Verdict.HOLDS)'
+    Path("mine.py").write_text(f"{OWN.partition('CLAIMS =')[0]}\nCLAIMS = [{own}]")
+    line = mistake("verify", "--claims-from", "mine.py", "--quick", "--cases", "1", "--workers", "2", notes=True)
+    assert "claim 'x' cannot be measured on a case (SystemExit: 0)" in line
 
 
 def test_files_that_are_not_there_or_not_python_are_one_line(mistake: Callable[..., str]) -> None:
@@ -128,6 +136,14 @@ def test_a_case_of_ones_own_claim_asks_for_its_file(
         (
             'claim("x", "finite", lambda case: (1, 2), Verdict.HOLDS)',
             "claim 'x' measures (1, 2); expected a Measurement",
+        ),
+        (
+            'claim("x", "finite", lambda case: Measurement(left="a", right=1.0), Verdict.HOLDS)',
+            "left of what claim 'x' measures is 'a'; expected a real number",
+        ),
+        (
+            'claim("x", "finite", lambda case: __import__("sys").exit(0), Verdict.HOLDS)',
+            "claim 'x' cannot be measured on a case (SystemExit: 0)",
         ),
         ("__import__('sys').exit(0)", "wrong.py fails (SystemExit: 0)"),
     ],

@@ -167,6 +167,19 @@ def test_a_claim_without_a_solution_is_counted_apart_and_ends_nothing(
     assert "1 were not decided" in Path("report/claims.md").read_text()
 
 
+def test_a_run_that_decides_nothing_exits_with_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = replace(CLAIMS["chain-rule"], measure=lambda _: Measurement(left=float("nan"), right=0.0))
+    monkeypatch.setitem(CLAIMS, "chain-rule", nothing)
+    chosen = ("--claims", "chain-rule", "--json", "claims.json", "--report", "report", "--gallery", "gallery")
+    assert verify("--mdp", own_mdp(0.9), "--cases", "2", *chosen) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Nothing was decided" in shown
+    assert "Worst cases" not in shown
+    assert [record.verdict for record in read_claims(Path("claims.json"))] == [Verdict.NOT_DECIDED]
+
+
 def test_a_discount_next_to_one_is_no_counterexample(capsys: pytest.CaptureFixture[str]) -> None:
     assert verify("--mdp", own_mdp(1.0 - 1e-9), "--cases", "3", "--json", "claims.json") == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -298,6 +311,8 @@ def test_ones_own_policy_behavior_and_model_are_what_is_checked(
     np.testing.assert_array_equal(case.model.to_dense().dynamics, model)
     for name, wrong, words in (
         ("policy", policy[:3], "array 'policy'"),
+        ("policy", np.tile(np.float32([0.1, 0.9]), (4, 1)), "array 'policy': policy[0] sums to 1 - 2.24e-08"),
+        ("behavior", np.tile(np.float16([0.1, 0.9]), (4, 1)), "array 'behavior': policy[0] sums to "),
         ("model", 2.0 * model, "array 'model'"),
         ("behavior", np.eye(2)[[0, 0, 1, 1]], "in state 0 'policy' takes action 1 and 'behavior' never does"),
     ):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from ampl.claims import Verdict
 from ampl.claims.cases import CaseSpec
@@ -20,6 +21,7 @@ from tabular.claims.registry import CLAIMS as FINITE
 from tabular.claims.source import FiniteCases, case_specs
 from tabular.exact.occupancy import action_value, expected_return
 from tabular.exact.policy_gradient import logit_gradient
+from tabular.mdps.generators import random_mdp
 from tabular.mdps.mdp import FiniteMDP
 from tabular.weights.operator import WeightOperator
 
@@ -167,6 +169,34 @@ def test_where_combos_mean_penalty_is_zero_an_optimistic_model_contradicts_propo
         assert all(isinstance(each, Measurement) and not each.condition_met for each in found)
         violated = [isinstance(each, Measurement) and CLAIMS["combo-4.1"].is_violated(each) for each in found]
         assert violated == [truth == 1] * len(found)
+
+
+@pytest.mark.parametrize("name", ["mopo-theorem44", "mopo-eq11"])
+def test_one_action_leaves_one_policy_however_many_states_there_are(name: str) -> None:
+    mdp, model = (random_mdp(70, 1, np.random.default_rng(seed)) for seed in (0, 1))
+    policy = np.ones((70, 1))
+    case = Case(mdp=mdp, model=mdp.with_dynamics(model.dynamics), policy=policy, behavior=policy, family="user", seed=0)
+    found = CLAIMS[name].assess(case)
+    assert isinstance(found, Measurement)
+    assert not CLAIMS[name].is_violated(found)
+
+
+def test_a_long_chain_with_one_action_is_left_out_before_its_dense_matrices_are_built() -> None:
+    stay = FiniteMDP(sparse.eye_array(100_000, format="csr"), np.ones((100_000, 1)), np.full(100_000, 1e-5), 0.9)
+    policy = np.ones((100_000, 1))
+    case = Case(mdp=stay, model=stay, policy=policy, behavior=policy, family="user", seed=0)
+    assert CLAIMS["mopo-theorem44"].assess(case) is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_without_any_true_transition_of_a_pair_is_named_by_damos_claims() -> None:
+    dynamics, model = np.full((3, 2, 3), 1.0 / 3.0), np.full((3, 2, 3), 1.0 / 3.0)
+    dynamics[2, 1], model[2, 1] = [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]
+    mdp, policy = FiniteMDP(dynamics, np.ones((3, 2)), np.full(3, 1.0 / 3.0), 0.9), np.full((3, 2), 0.5)
+    case = Case(mdp=mdp, model=mdp.with_dynamics(model), policy=policy, behavior=policy, family="user", seed=0)
+    found = CLAIMS["damo-5.3"].assess(case)
+    assert isinstance(found, Undecided)
+    assert "after action 1 in state 2 the model shares no next state" in found.reason
 
 
 @pytest.mark.parametrize("divergence", [-1e-6, LOG_2 + 1e-6])

@@ -162,7 +162,32 @@ def test_negative_cells_are_refused() -> None:
         maximum_likelihood(MASS, cells=np.array([[0, 1], [-1, 0]]))
 
 
-@pytest.mark.parametrize("shape", [(3, 2, 4), (4, 2, 2), (3, 2)])
+@pytest.mark.parametrize("bad", [0.5, np.nan])
+def test_cells_that_are_no_integers_are_refused(bad: float) -> None:
+    with pytest.raises(InvalidArgumentError, match="cells must be"):
+        maximum_likelihood(MASS, cells=np.array([[0.0, 1.0], [bad, 0.0]]))
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_mass_that_is_negative_or_not_finite_is_refused_with_its_place(bad: float, is_sparse: bool) -> None:
+    mass = np.random.default_rng(0).integers(0, 2, (3, 2, 3)).astype(float)
+    mass[1, 0, 2] = bad
+    with pytest.raises(InvalidArgumentError, match=f"is {bad:g} at state 1, action 0 and next state 2; expected"):
+        maximum_likelihood(sparse.csc_array(mass.reshape(6, 3)) if is_sparse else mass)
+
+
+def test_mass_may_be_a_list_of_any_real_numbers_and_is_fitted_in_float64() -> None:
+    counts = [[[3, 1], [0, 0]], [[0, 2], [1, 2]]]
+    expected = maximum_likelihood(np.array(counts, float))
+    for given_as in (counts, np.array(counts, np.float16), np.array(counts, np.uint8)):
+        np.testing.assert_array_equal(maximum_likelihood(given_as), expected)
+    for wrong in (np.array(counts) * 1j, sparse.csr_array(np.eye(2) * 1j), [["a"]], [[1], [1, 2]]):
+        with pytest.raises(InvalidArgumentError, match="transition_mass is not an array of real numbers"):
+            maximum_likelihood(wrong)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (4, 2, 2), (3, 2), (2,), (0, 2), (1, 2, 1, 1)])
 def test_transition_mass_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidShapeError, match="expected"):
         maximum_likelihood(np.ones(shape))

@@ -1,5 +1,7 @@
 """FiniteMDP: its checks name the offending entry in one line, and dense and sparse storage agree."""
 
+import re
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,15 +12,24 @@ from scipy import sparse
 
 from ampl.errors import (
     AmplError,
+    InvalidArgumentError,
     InvalidDiscountError,
     InvalidDistributionError,
     InvalidRewardError,
     InvalidShapeError,
 )
+from tabular.bounds.conservative_value import action_divergence, action_ratio
+from tabular.bounds.pessimistic_mdp import discounted_hitting_time
+from tabular.bounds.theorem1 import return_gap
+from tabular.exact.dataset import sample_dataset
+from tabular.exact.occupancy import expected_return, occupancy
 from tabular.exact.policy import uniform_policy
 from tabular.mdps.generators import chain_mdp
 from tabular.mdps.mdp import FiniteMDP, check_rows
 from tabular.types import Floats
+from tabular.weights.contraction import sup_norm_factor
+from tabular.weights.moments import q_moment
+from tabular.weights.operator import exact_weights
 from tests.strategies import mdps, policies
 
 
@@ -194,6 +205,77 @@ def test_a_row_just_inside_the_tolerance_passes_and_one_just_outside_does_not() 
     check_rows("rows", np.array([[0.5, 0.5 + 9e-10]]))
     with pytest.raises(InvalidDistributionError):
         check_rows("rows", np.array([[0.5, 0.5 + 2e-9]]))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_policy_of_few_digits_is_judged_as_what_it_is_in_float64(dtype: Any) -> None:
+    mdp = FiniteMDP(np.full((2, 3, 2), 0.5), np.zeros((2, 3)), np.full(2, 0.5), 0.999)
+    thirds = np.full((2, 3), 1.0 / 3.0, dtype)
+    assert abs(thirds.sum(axis=1)[0] - dtype(1.0)) <= 1e-9  # in their own precision they do
+    for check in (mdp.check_policy, mdp.policy_dynamics, lambda rows: check_rows("rows", rows)):
+        with pytest.raises(InvalidDistributionError, match=r"\[0\] sums to 1 [-+] .*normalize it in float64"):
+            check(thirds)
+    exact = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]], dtype)
+    assert mdp.check_policy(exact).dtype == np.float64
+    np.testing.assert_array_equal(mdp.policy_dynamics(exact), mdp.policy_dynamics(exact.astype(np.float64)))
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize("change", [lambda rows: rows.tolist(), lambda rows: rows.astype(int), lambda rows: rows > 0.0])
+def test_policies_may_be_lists_integers_or_booleans(is_sparse: bool, change: Any) -> None:
+    mdp = FiniteMDP(**(_sparse(_arrays()) if is_sparse else _arrays()))
+    model, half = mdp.with_dynamics(mdp.dynamics), np.full((2, 2), 0.5)
+    functions: tuple[Any, ...] = (
+        lambda policy: occupancy(mdp, policy),
+        lambda policy: expected_return(mdp, policy),
+        lambda policy: sup_norm_factor(mdp, policy, half),
+        lambda policy: sup_norm_factor(mdp, half, policy),
+        lambda policy: exact_weights(mdp, policy, half),
+        lambda policy: action_ratio(policy, half),
+        lambda policy: action_divergence(policy, half),
+        lambda policy: return_gap(mdp, model, policy),
+        lambda policy: discounted_hitting_time(mdp, policy, half > 0.0),
+        lambda policy: sample_dataset(mdp, policy, 9, np.random.default_rng(0)).next_action,
+        lambda policy: q_moment(mdp, policy, occupancy(mdp, half), mdp.reward).coefficients,
+    )
+    for function in functions:
+        np.testing.assert_array_equal(function(change(np.eye(2))), function(np.eye(2)))
+
+
+COMPLEX, RAGGED, TEXT = np.array([[1j, 0.0], [0.0, 1.0]]), [[0.0, 1.0], [0.0]], [["a", "b"], ["c", "d"]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        *(({"reward": array}, "reward of toy is not an array of real numbers") for array in (COMPLEX, RAGGED, TEXT)),
+        ({"reward": [["1", "2"], ["3", "4"]]}, "reward of toy is not an array"),
+        ({"reward": None}, "reward of toy is not an array"),
+        ({"reward": np.array([[None, 1.0], [0.0, 0.0]])}, "reward of toy is not an array"),
+        ({"reward": np.zeros((2, 2), "datetime64[s]")}, "reward of toy is not an array"),
+        ({"reward": [[10**400, 0], [0, 0]]}, "reward of toy is not an array"),
+        ({"initial": np.array([1.0 + 0.5j, 0.0])}, "initial of toy is not an array"),
+        ({"dynamics": np.full((2, 2, 2), 0.5 + 1j)}, "dynamics of toy is not an array"),
+        ({"dynamics": sparse.csr_array(np.full((4, 2), 0.5 + 1j))}, "dynamics of toy have dtype complex128"),
+        *(
+            ({"discount": value}, "discount of toy is .*; expected a real")
+            for value in (None, "0.9", 0.9j, [0.9], True)
+        ),
+        *(({"reward_bound": value}, "reward_bound of toy is .*; expected a real") for value in ("1", 1j, [2.0])),
+    ],
+)
+def test_what_is_no_real_number_is_refused_and_never_converted(wrong: dict[str, Any], words: str) -> None:
+    assert re.search(words, _error(InvalidArgumentError, _arrays() | wrong))
+
+
+def test_real_numbers_of_any_type_are_taken() -> None:
+    arrays = _arrays()
+    lists = {name: np.asarray(value, dtype=object).tolist() for name, value in arrays.items()}
+    for each in (lists, arrays | {"discount": np.array(0.9), "reward_bound": np.float32(1.0)}):
+        mdp = FiniteMDP(**each)
+        np.testing.assert_array_equal(mdp.dynamics, arrays["dynamics"])
+        assert (mdp.discount, mdp.reward_bound) == (0.9, 1.0)
+    assert FiniteMDP(**arrays | {"reward": [[True, Fraction(1, 2)], [0, 1]]}).reward[0, 1] == 0.5
 
 
 ROUNDED = {
