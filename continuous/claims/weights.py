@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import norm
 
 from ampl.claims import Verdict
 from ampl.claims.claim import Claim, Measurement, Relation
@@ -140,8 +142,22 @@ def _on_grid(case: Case) -> tuple[Floats, Floats] | None:
         return None
     actions = policy.mean(states[:, None]) + beside
     points = np.stack((np.broadcast_to(states[:, None], actions.shape), actions), axis=-1).reshape(-1, 2)
-    data = case.behavior_occupancy
-    return points, np.exp(data.log_density(points) + log_weights(law, data, points)) * step * aside
+    log_data = _log_density_of_data(case, states, actions).ravel()
+    return points, np.exp(log_data + log_weights(law, case.behavior_occupancy, points)) * step * aside
+
+
+def _log_density_of_data(case: Case, states: Floats, actions: Floats) -> Floats:
+    """log d_b by its two factors, from states [N] and actions [N, M] to [N, M].
+
+    The weights divide by the density of the joint Gaussians. Were they multiplied by that again, it would cancel and an
+    error in it would change nothing.
+    """
+    data, behavior = case.behavior_occupancy, case.behavior
+    parts = norm.logpdf(states[:, None], data.means[:, 0], np.sqrt(data.covariances[:, 0, 0]))
+    of_state = logsumexp(parts, axis=1, b=data.shares)
+    of_action = norm.logpdf(actions, behavior.mean(states[:, None]), np.sqrt(behavior.covariance[0, 0]))
+    log_density: Floats = of_state[:, None] + of_action
+    return log_density
 
 
 def _mean_weight(case: Case) -> Measurement | None:

@@ -42,10 +42,22 @@ def check_sizes(mdp: LinearGaussianMDP, dynamics: LinearDynamics | None) -> None
         raise InvalidShapeError(f"the dynamics are for states and actions of sizes {other}; the MDP's are {own}.")
 
 
-def has_settled(before: Floats, after: Floats) -> bool:
-    """Whether a mean or a covariance is the same at two successive steps, to rounding."""
-    scale = max(float(np.abs(before).max(initial=0.0)), float(np.abs(after).max(initial=0.0)))
-    return bool(np.abs(after - before).max(initial=0.0) <= _SAME * scale)
+def has_settled(before: tuple[Floats, Floats], after: tuple[Floats, Floats]) -> bool:
+    """Whether a law is the same at two successive steps, to rounding.
+
+    Every entry has a scale of its own, so that no large coordinate hides what happens in a small one: the mean of a
+    coordinate has its own size plus the coordinate's standard deviation, so that it may tend to zero where there is
+    noise, and a covariance has the product of both standard deviations.
+
+    Args:
+        before: mean [..., D] and covariance [D, D].
+        after: the same, one step later.
+    """
+    (mean, covariance), (next_mean, next_covariance) = before, after
+    deviation = np.sqrt(np.maximum(next_covariance.diagonal(), 0.0))
+    if not (np.abs(next_mean - mean) <= _SAME * (np.abs(next_mean) + deviation)).all():
+        return False
+    return bool((np.abs(next_covariance - covariance) <= _SAME * deviation[:, None] * deviation).all())
 
 
 def discount_horizon(discount: float, growth: float = 1.0) -> int:

@@ -109,14 +109,14 @@ def occupancy(
         )
     means, covariances, shares = [], [], []
     before: tuple[Floats, Floats] | None = None
-    for step, (mean, covariance) in enumerate(islice(state_marginals(mdp, policy, dynamics), steps)):
-        means.append(mean)
-        covariances.append(covariance)
+    for step, law in enumerate(islice(state_marginals(mdp, policy, dynamics), steps)):
+        means.append(law[0])
+        covariances.append(law[1])
         shares.append((1.0 - mdp.discount) * mdp.discount**step)
-        if before is not None and has_settled(before[0], mean) and has_settled(before[1], covariance):
+        if before is not None and has_settled(before, law):
             shares[-1] = max(1.0 - sum(shares[:-1]), 0.0)  # of this law from here on
             break
-        before = mean, covariance
+        before = law
     joint = policy.joint(np.stack(means), np.stack(covariances))
     return GaussianMixture(np.array(shares) / sum(shares), *joint)
 

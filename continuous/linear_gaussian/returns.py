@@ -62,7 +62,7 @@ def action_value(
     for _ in range(1, discount_horizon(mdp.discount)):
         reward = mdp.reward.expectation(*policy.joint(means, covariance))
         after = means @ matrix.T + shift, symmetric(matrix @ covariance @ matrix.T + noise)
-        if has_settled(means, after[0]) and has_settled(covariance, after[1]):
+        if has_settled((means, covariance), after):
             return total + reward * weight / (1.0 - mdp.discount)
         total = total + weight * reward
         (means, covariance), weight = after, weight * mdp.discount

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ampl.claims.claim import Measurement, Relation
+from ampl.claims import Verdict
+from ampl.claims.claim import Claim, Measurement, Relation
 from tabular.alignment.ratio_program import generator_slope
 from tabular.alignment.surrogate import model_divergence_of, regularized_return, theorem_a1
 from tabular.bounds.divergences import ChiSquared, KullbackLeibler
-from tabular.claims.aligned_case import AlignedCase, aligned_claim, at_least, equal
+from tabular.claims.aligned_case import AlignedCase, aligned_claim, at_least, equal, on_small_cases
+from tabular.claims.case import Case
+from tabular.claims.drawn_case import ROUNDING
 from tabular.types import Floats
+
+_DISTANCES = (3.0, 1.0, 0.3, 0.1, 0.01)  # of other functions y from the optimal one, relative to 1 + |y|
 
 
 class _HalfChiSquared(ChiSquared):
@@ -48,33 +55,45 @@ def _below_the_return(case: AlignedCase) -> Measurement:
     return at_least(truth, case.surrogate, case.scale)
 
 
-def _conjugate_of_the_conjugate(case: AlignedCase) -> Measurement:
-    """The worst f(x) against max_y x y - f*(y), at the ratios rho_T / rho_M and y = f'(x)."""
+def _conjugate_of_the_conjugate(case: AlignedCase, generator: np.random.Generator) -> Measurement:
+    """f(x) against x y - f*(y) at the ratios rho_T / rho_M: equal at y = f'(x), and no less at other y."""
     ratio = _ratio(case)
     slope = generator_slope(case.kind, ratio)
-    off = np.abs(case.kind.generator(ratio) - (ratio * slope - case.kind.conjugate(slope))) / (1.0 + ratio**3)
-    return Measurement(left=float(off.max()), right=0.0)
+    exact, unit = case.kind.generator(ratio), 1.0 + ratio**3
+    off = np.abs(exact - (ratio * slope - case.kind.conjugate(slope))) / unit
+    other = _around(slope, generator)
+    with np.errstate(over="ignore"):
+        excess = (ratio * other - case.kind.conjugate(other) - exact) / unit
+    return Measurement(left=max(float(off.max()), float(excess.max())), right=0.0)
 
 
-def _divergence_as_a_maximum(case: AlignedCase) -> Measurement:
-    """E_{rho_T}[y] - E_{rho_M}[f*(y)] of random y against D_f, which y = f'(rho_T / rho_M) attains."""
+def _divergence_as_a_maximum(case: AlignedCase, generator: np.random.Generator) -> Measurement:
+    """The largest E_{rho_T}[y] - E_{rho_M}[f*(y)] of random y against D_f, which y = f'(rho_T / rho_M) attains."""
     occupancies = case.occupancies
     exact = model_divergence_of(occupancies, case.kind)
-    other = np.random.default_rng(len(occupancies.truth)).normal(0.0, 1.0, occupancies.truth.shape)
-    found = float(occupancies.truth @ other - occupancies.model @ case.kind.conjugate(other))
+    other = generator.normal(0.0, 1.0, (len(_DISTANCES), len(occupancies.truth)))
+    found = float((other @ occupancies.truth - case.kind.conjugate(other) @ occupancies.model).max())
     return at_least(exact, found, 1.0 + abs(exact))
 
 
-def _surrogate_as_a_free_minimum(case: AlignedCase) -> Measurement:
-    """E_{rho_T}[c - alpha y] + alpha E_{rho_M}[f*(y)] at y = f'(rho_T / rho_M), unmet transitions at their limit."""
+def _surrogate_as_a_free_minimum(case: AlignedCase, generator: np.random.Generator) -> Measurement:
+    """S(pi) against E_{rho_T}[c - alpha y] + alpha E_{rho_M}[f*(y)]: equal at y = f'(rho_T / rho_M), no more at others.
+
+    Transitions that only the model makes have y at its limit.
+    """
     occupancies, alpha = case.occupancies, case.alpha
     met = (occupancies.truth > 0.0) & (occupancies.model > 0.0)
+    truth, model = occupancies.truth[met], occupancies.model[met]
+    earned = (occupancies.support.reward - alpha * occupancies.log_ratio())[met]
+    unmet = float(occupancies.model[~met].sum()) * float(case.kind.generator(np.zeros(1))[0])
     slope = generator_slope(case.kind, _ratio(case))
-    earned = occupancies.support.reward - alpha * occupancies.log_ratio()
-    value = float(occupancies.truth[met] @ (earned[met] - alpha * slope))
-    value += alpha * float(occupancies.model[met] @ case.kind.conjugate(slope))
-    unmet = float(occupancies.model[~met].sum())
-    return equal(value - alpha * unmet * float(case.kind.generator(np.zeros(1))[0]), case.surrogate, case.scale)
+    with np.errstate(over="ignore"):
+        values = [
+            float(truth @ (earned - alpha * y)) + alpha * float(model @ case.kind.conjugate(y)) - alpha * unmet
+            for y in (slope, *_around(slope, generator))
+        ]
+    below = case.surrogate - min(values[1:])
+    return equal(max(abs(values[0] - case.surrogate), below), 0.0, case.scale)
 
 
 def _ratio(case: AlignedCase) -> Floats:
@@ -82,6 +101,36 @@ def _ratio(case: AlignedCase) -> Floats:
     occupancies = case.occupancies
     met = (occupancies.truth > 0.0) & (occupancies.model > 0.0)
     return occupancies.truth[met] / occupancies.model[met]
+
+
+def _around(slope: Floats, generator: np.random.Generator) -> Floats:
+    """Random functions y near and far from the one that attains an optimum, [5, K] for [K]."""
+    distance = np.array(_DISTANCES)[:, None] * (1.0 + np.abs(slope))
+    return slope + distance * generator.standard_normal(distance.shape)
+
+
+def _claim_of_functions(
+    name: str,
+    source: str,
+    statement: str,
+    relation: Relation,
+    measure: Callable[[AlignedCase, np.random.Generator], Measurement],
+) -> Claim:
+    """A claim about functions y of (s, a, s'), some of which are drawn from the case's own random stream."""
+
+    def measured(case: Case) -> Measurement | None:
+        generator = case.generator("functions of transitions")
+        return on_small_cases(lambda aligned: measure(aligned, generator))(case)
+
+    return Claim(
+        name=name,
+        source=source,
+        statement=statement,
+        relation=relation,
+        measure=measured,
+        expected=Verdict.HOLDS,
+        tolerance=ROUNDING,
+    )
 
 
 CLAIMS = (
@@ -114,24 +163,26 @@ CLAIMS = (
         Relation.AT_MOST,
         _theorem_53,
     ),
-    aligned_claim(
+    _claim_of_functions(
         "damo-a3",
         "DAMO, Lemma A.3",
-        "f(x) = max_y xy - f*(y), attained at y = f'(x) (left: the difference over 1 + x³)",
+        "f(x) = max_y xy - f*(y), attained at y = f'(x) and exceeded at none of five other y "
+        "(left: the difference over 1 + x³)",
         Relation.EQUAL,
         _conjugate_of_the_conjugate,
     ),
-    aligned_claim(
+    _claim_of_functions(
         "damo-a4",
         "DAMO, Corollary A.4",
-        "D_f(ρ_T‖ρ_M) >= E_{ρ_T}[y] - E_{ρ_M}[f*(y)] for every function y of (s,a,s')",
+        "D_f(ρ_T‖ρ_M) >= E_{ρ_T}[y] - E_{ρ_M}[f*(y)] for every function y of (s,a,s') (the worst of five)",
         Relation.AT_MOST,
         _divergence_as_a_maximum,
     ),
-    aligned_claim(
+    _claim_of_functions(
         "damo-a5",
         "DAMO, Theorem A.5",
-        "S(π) = min_y E_{ρ_T}[r - αR - αy] + α E_{ρ_M}[f*(y)], attained at y = f'(ρ_T/ρ_M)",
+        "S(π) = min_y E_{ρ_T}[r - αR - αy] + α E_{ρ_M}[f*(y)], attained at y = f'(ρ_T/ρ_M) "
+        "and undercut by none of five other y",
         Relation.EQUAL,
         _surrogate_as_a_free_minimum,
     ),

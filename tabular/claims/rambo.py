@@ -91,7 +91,7 @@ CLAIMS = (
     _claim(
         "rambo-guarantee",
         "RAMBO, Theorem 1 (what it rests on)",
-        "for a set with the true dynamics J(π̂,P*) >= min_P J(π,P) for every π, π̂ the maximin policy",
+        "for a set with the true dynamics J(π̂,P*) >= min_P J(π,P) for the case's two policies π, π̂ the maximin policy",
         _guarantee,
     ),
     _claim(

@@ -22,6 +22,7 @@ from continuous.claims.registry import CLAIMS
 from continuous.claims.sampling import mean_interval
 from continuous.claims.source import CASES
 from continuous.claims.weights import other_solution
+from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.mixtures import GaussianMixture
 from continuous.linear_gaussian.optimum import optimal_policy
 from continuous.linear_gaussian.problem import LinearGaussianMDP
@@ -103,6 +104,30 @@ def of_truth(case: Case) -> Case:
 def too_much(case: Case) -> Case:
     law = case.policy_occupancy
     return _with(case, policy_occupancy=GaussianMixture(1.01 * law.shares, law.means, law.covariances))
+
+
+class _Misjudged(GaussianMixture):
+    """A mixture whose density is wrong, though its means and covariances are right."""
+
+    def log_density(self, points: Floats) -> Floats:
+        """Of no law at all."""
+        return 3.0 * super().log_density(points) - 7.0 + points[:, 0]
+
+
+@pytest.mark.parametrize("name", ["gaussian-weights-mean", "gaussian-weights-return"])
+def test_weights_by_a_wrong_density_of_the_data_are_seen(name: str) -> None:
+    claim = BY_NAME[name]
+    seen = 0
+    for index in range(6):
+        case = case_of("scalar", index)
+        data = case.behavior_occupancy
+        wrong = _Misjudged(data.shares, data.means, data.covariances)
+        with np.errstate(over="ignore"):
+            found = claim.assess(_with(case, behavior_occupancy=wrong))
+        if isinstance(found, Measurement):
+            assert claim.is_violated(found)
+            seen += 1
+    assert seen > 0
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,42 @@ def test_a_bounded_value_far_from_the_data_is_that_of_the_way_back_and_does_not_
     assert total > 40.0
 
 
+def _constant_beside_decay(constant: float) -> tuple[LinearGaussianMDP, AffineGaussianPolicy]:
+    """Without noise: one coordinate keeps its start N(0, constant^2), one shrinks by 0.9 a step and earns a bell."""
+    dynamics = LinearDynamics(np.diag([1.0, 0.9]), np.zeros((2, 1)), np.zeros((2, 2)), np.zeros(2))
+    reward = BoundedReward(np.diag([0.0, 5.0, 0.0]))
+    mdp = LinearGaussianMDP(dynamics, np.zeros(2), np.diag([constant**2, 1.0]), reward, 0.95)
+    return mdp, AffineGaussianPolicy(np.zeros((1, 2)), np.zeros(1), np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize("constant", [1.0, 1e6, 1e8])
+def test_a_large_constant_coordinate_does_not_cut_the_return_of_another(constant: float) -> None:
+    """The second coordinate has variance 0.81^t at step t: its bell earns (1 + 5 0.81^t)^(-1/2) on average."""
+    steps = np.arange(2000)
+    by_hand = 0.05 * 0.95**steps @ (1.0 + 5.0 * 0.81**steps) ** -0.5
+    assert by_hand == pytest.approx(0.794614, abs=1e-6)
+    assert expected_return(*_constant_beside_decay(constant)) == pytest.approx(by_hand, rel=1e-11)
+
+
+def test_an_action_value_does_not_depend_on_other_rows_however_large() -> None:
+    mdp, policy = _constant_beside_decay(1.0)
+    pair, far = np.array([0.0, 1.0, 0.0]), np.array([1e16, 1.0, 0.0])
+    steps = np.arange(2000)
+    by_hand = 0.95**steps @ np.exp(-2.5 * 0.81**steps)
+    assert by_hand == pytest.approx(14.0717, abs=1e-4)
+    for batch in (pair[None], np.stack((pair, far)), np.stack((pair, -far, 1e4 * pair))):
+        assert action_value(mdp, policy, batch)[0] == pytest.approx(by_hand, rel=1e-11)
+
+
+def test_a_law_that_no_longer_changes_ends_the_sum_where_its_mean_tends_to_zero() -> None:
+    """With noise a mean is measured by the standard deviation: 0.5^47 is below 1e-14 of it."""
+    one = np.ones((1, 1))
+    dynamics = LinearDynamics(0.5 * one, one, one, np.zeros(1))
+    mdp = LinearGaussianMDP(dynamics, np.ones(1), one, BoundedReward(np.eye(2)), 0.999)
+    still = AffineGaussianPolicy(np.zeros((1, 1)), np.zeros(1), one)
+    assert len(occupancy(mdp, still).shares) < 60
+
+
 def test_what_does_not_fit_the_problem_is_refused() -> None:
     generator = np.random.default_rng(0)
     mdp = random_mdp(2, 1, generator, discount=0.9)
