@@ -25,11 +25,13 @@ _COMPARE = "compare"
 
 
 def committed_pictures() -> Mapping[str, Mapping[str, Any]]:
-    """The entries of docs/pictures.toml by name: `figure` and `runs` where they are not the usual ones."""
+    """The entries of docs/pictures.toml by name: arguments of `draw` that are not the usual ones."""
     return tomllib.loads(Path("docs/pictures.toml").read_text(encoding="utf-8"))
 
 
-def draw(name: str, runs: Path = RECORDS, figure: str | None = None, task: str | None = None) -> bytes:
+def draw(
+    name: str, runs: Path = RECORDS, figure: str | None = None, task: str | None = None, paper: bool = False
+) -> bytes:
     """One of them as a PNG.  Raises AmplError: what it is drawn from is not there, or not as it should be.
 
     Args:
@@ -37,19 +39,19 @@ def draw(name: str, runs: Path = RECORDS, figure: str | None = None, task: str |
         runs: folder of its runs; of records the one that has `records`.
         figure: as `ampl figure` knows it, or `compare`, which is `ampl compare`'s; the picture's own name if not given.
         task: for figures that show one.
+        paper: whether `figure2` shows the paper's quartiles beside.
     """
     if figure == _COMPARE:
         return render(partial(picture.draw, compare(find_nested_runs([Path(runs)]))), [".png"])[".png"]
     product = find_figure(figure or name)
-    return product.make(Path(runs), Selection(task=task, seed=None, paper=False), [".png"]).files[".png"]
+    return product.make(Path(runs), Selection(task=task, seed=None, paper=paper), [".png"]).files[".png"]
 
 
 def main() -> None:
-    """Draws all that can be drawn."""
+    """Draws all of them."""
     for name, entry in committed_pictures().items():
-        if "kept" not in entry:
-            write_bytes(IMAGES / f"{name}.png", draw(name, **entry))
-            print_line(str(IMAGES / f"{name}.png"))
+        write_bytes(IMAGES / f"{name}.png", draw(name, **entry))
+        print_line(str(IMAGES / f"{name}.png"))
 
 
 if __name__ == "__main__":
