@@ -93,7 +93,7 @@ def transition_occupancy(mdp: FiniteMDP, policy: Policy) -> Any:
 
 def state_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
     """V_pi, the expected discounted sum of rewards from each state, [S]; reward units, without (1 - discount)."""
-    reward = np.einsum("sa,sa->s", policy, mdp.reward)
+    reward = np.einsum("sa,sa->s", mdp.check_policy(policy), mdp.reward)
     return solve_discounted(mdp.policy_dynamics(policy), reward, mdp.discount, transpose=False).value
 
 
@@ -102,7 +102,7 @@ def relative_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
 
     Near discount 1 the level that all states share, J / (1 - discount), leaves no digits of V for their differences.
     """
-    reward = np.einsum("sa,sa->s", policy, mdp.reward)
+    reward = np.einsum("sa,sa->s", mdp.check_policy(policy), mdp.reward)
     level = float(state_occupancy(mdp, policy) @ reward)
     value = solve_discounted(mdp.policy_dynamics(policy), reward - level, mdp.discount, transpose=False).value
     return value - mdp.initial @ value

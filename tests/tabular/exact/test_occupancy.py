@@ -1,17 +1,21 @@
 """What a policy visits and earns: two routes agree, and small cases match what was worked out by hand."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from ampl.errors import InvalidShapeError
 from tabular.exact import linear_solvers
 from tabular.exact.occupancy import (
     action_value,
     expected_return,
     occupancy,
     reachable_states,
+    relative_value,
     solve_state_occupancy,
     state_occupancy,
     state_value,
@@ -29,6 +33,12 @@ def _two_states(discount: float = 0.5) -> FiniteMDP:
     """State 0 earns 1 and leads to state 1, which is absorbing and earns 3."""
     dynamics = np.array([[[0.0, 1.0]], [[0.0, 1.0]]])
     return FiniteMDP(dynamics, np.array([[1.0], [3.0]]), np.array([1.0, 0.0]), discount)
+
+
+@pytest.mark.parametrize("function", [occupancy, state_value, relative_value, expected_return])
+def test_a_policy_of_another_mdp_is_refused_by_its_shape(function: Callable[..., object]) -> None:
+    with pytest.raises(InvalidShapeError, match=r"policy has shape \(3, 1\); mdp has 2 states and 1 actions"):
+        function(_two_states(), np.ones((3, 1)))
 
 
 @given(mdps(), st.data())
