@@ -22,7 +22,7 @@ from figures.inputs.runs import SCORE_WINDOW, Run, find_all_runs, recent
 from figures.inputs.scores import provenance
 from figures.training.damo_runs import Seed, read_seed
 
-_MOST = 30  # rows
+_MOST = 40  # rows
 _LINEAR = 1.0  # of the true return: up to there the axis is linear
 _SOFT = ("algaedice", "damo", "mopo", "morel", "rambo")  # whose Bellman targets have an entropy
 _EXAMPLE = "hopper-medium-v2"
