@@ -35,15 +35,15 @@ def real_array(name: str, value: Any) -> NDArray[np.float64]:
     """
     try:
         found = np.asarray(value)
-        is_real = all(isinstance(entry, Real) for entry in found.flat) if found.dtype == object else _is_real(found)
-        if not is_real:
+        real = all(isinstance(entry, Real) for entry in found.flat) if found.dtype == object else is_real(found)
+        if not real:
             raise TypeError
         return found.astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError):
         raise InvalidArgumentError(f"{name} is not an array of real numbers; expected one, without gaps.") from None
 
 
-def _is_real(array: NDArray[Any]) -> bool:
+def is_real(array: NDArray[Any]) -> bool:
     """Whether an array's dtype is of booleans, integers or floats: not of complex numbers, texts or dates."""
     return array.dtype.kind in "biuf"
 

@@ -5,7 +5,8 @@ Nothing here takes part in training, and nothing that is measured changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -27,7 +28,7 @@ from continuous.evaluation.visits import real_visits, sample_rows, sample_visits
 from continuous.networks.streams import SeedStreams
 from continuous.replay.buffers import ReplayBuffer
 
-_WHOLE = ("truth/", "exact_weights/")  # how names of metrics begin that a seed has all or none of
+_WHOLE = {"truth", "exact_weights"}  # groups of metrics that a seed has all or none of
 
 
 class NoEvaluation:
@@ -78,11 +79,6 @@ class TaskEvaluation:
         promised: dict[str, NDArray[Any]] = {}
         if request.certificates:
             promised = self._certificates(algorithm, evaluator().starts(algorithm.seeds, request.stream))
-        groups = {name: next((group for group in _WHOLE if name.startswith(group)), "") for name in promised}
-        known = {
-            group: np.all([np.isfinite(promised[name]) for name in promised if groups[name] == group], axis=0)
-            for group in _WHOLE
-        }
         return [
             PolicyEvaluation(
                 evaluator=evaluator,
@@ -91,11 +87,7 @@ class TaskEvaluation:
                 seed=seed,
                 stream=request.stream,
                 sound=sound[index],
-                certificates={
-                    name: float(column[index])
-                    for name, column in promised.items()
-                    if not groups[name] or known[groups[name]][index]
-                },
+                certificates=_of_seed(promised, index),
             )
             for index, seed in enumerate(algorithm.seeds)
         ]
@@ -148,6 +140,13 @@ class TaskEvaluation:
                 value = learner.action_value(start, action).amin(1)  # [K, E]
                 found["certificate/value_estimate"] = algorithm.in_reward_units(value, length).mean(-1)
         return {name: column.cpu().numpy() for name, column in found.items()}
+
+
+def _of_seed(promised: Mapping[str, NDArray[Any]], index: int) -> dict[str, float]:
+    """One seed's metrics, without those of `_WHOLE` of which one is not finite."""
+    found = {name: float(column[index]) for name, column in promised.items()}
+    broken = {name.partition("/")[0] for name, value in found.items() if not math.isfinite(value)} & _WHOLE
+    return {name: value for name, value in found.items() if name.partition("/")[0] not in broken}
 
 
 def _buffer(algorithm: AnyAlgorithm) -> ReplayBuffer | None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ampl.errors import InvalidArgumentError, InvalidDiscountError, InvalidDistributionError, InvalidShapeError
+from ampl.real_numbers import real_array
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -27,12 +28,7 @@ def checked_array(name: str, value: ArrayLike, shape: tuple[int | None, ...]) ->
         InvalidShapeError: another shape.
         InvalidArgumentError: entries that are no finite numbers.
     """
-    try:
-        if np.iscomplexobj(value):
-            raise ValueError
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(f"{name} is not an array of real numbers.") from None
+    array = np.array(real_array(name, value))
     fits = array.ndim == len(shape) and all(
         size == want if want is not None else size > 0 for size, want in zip(array.shape, shape, strict=False)
     )

@@ -34,6 +34,7 @@ class AlignedCase:
     alpha: float
     kind: Divergence
     is_forced: bool  # whether the model's support leaves each pair one next state
+    generator: Callable[[str], np.random.Generator]  # a random stream of the case's own, one for each purpose
 
     @property
     def scale(self) -> float:
@@ -87,7 +88,7 @@ def _aligned(case: Case) -> AlignedCase:
     generator = case.generator("damo")
     alpha = float(10.0 ** generator.uniform(-2.0, 1.0)) * max(case.mdp.reward_bound, 1e-3)
     kind = _KINDS[int(generator.integers(len(_KINDS)))]
-    return AlignedCase(occupancies=occupancies, alpha=alpha, kind=kind, is_forced=is_forced)
+    return AlignedCase(occupancies=occupancies, alpha=alpha, kind=kind, is_forced=is_forced, generator=case.generator)
 
 
 def on_small_cases(measure: Callable[[AlignedCase], Measurement | None]) -> Callable[[Case], Measurement | None]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ampl.claims import Verdict
-from ampl.claims.claim import Claim, Measurement, Relation
+from ampl.claims.claim import Measurement, Relation
 from tabular.alignment.ratio_program import generator_slope
 from tabular.alignment.surrogate import model_divergence_of, regularized_return, theorem_a1
 from tabular.bounds.divergences import ChiSquared, KullbackLeibler
-from tabular.claims.aligned_case import AlignedCase, aligned_claim, at_least, equal, on_small_cases
-from tabular.claims.case import Case
-from tabular.claims.drawn_case import ROUNDING
+from tabular.claims.aligned_case import AlignedCase, aligned_claim, at_least, equal
 from tabular.types import Floats
 
+_FUNCTIONS = "functions of transitions"  # what their random stream is called
 _DISTANCES = (3.0, 1.0, 0.3, 0.1, 0.01)  # of other functions y from the optimal one, relative to 1 + |y|
 
 
@@ -55,28 +51,28 @@ def _below_the_return(case: AlignedCase) -> Measurement:
     return at_least(truth, case.surrogate, case.scale)
 
 
-def _conjugate_of_the_conjugate(case: AlignedCase, generator: np.random.Generator) -> Measurement:
+def _conjugate_of_the_conjugate(case: AlignedCase) -> Measurement:
     """f(x) against x y - f*(y) at the ratios rho_T / rho_M: equal at y = f'(x), and no less at other y."""
     ratio = _ratio(case)
     slope = generator_slope(case.kind, ratio)
     exact, unit = case.kind.generator(ratio), 1.0 + ratio**3
     off = np.abs(exact - (ratio * slope - case.kind.conjugate(slope))) / unit
-    other = _around(slope, generator)
+    other = _around(case, slope)
     with np.errstate(over="ignore"):
         excess = (ratio * other - case.kind.conjugate(other) - exact) / unit
     return Measurement(left=max(float(off.max()), float(excess.max())), right=0.0)
 
 
-def _divergence_as_a_maximum(case: AlignedCase, generator: np.random.Generator) -> Measurement:
+def _divergence_as_a_maximum(case: AlignedCase) -> Measurement:
     """The largest E_{rho_T}[y] - E_{rho_M}[f*(y)] of random y against D_f, which y = f'(rho_T / rho_M) attains."""
     occupancies = case.occupancies
     exact = model_divergence_of(occupancies, case.kind)
-    other = generator.normal(0.0, 1.0, (len(_DISTANCES), len(occupancies.truth)))
+    other = case.generator(_FUNCTIONS).normal(0.0, 1.0, (len(_DISTANCES), len(occupancies.truth)))
     found = float((other @ occupancies.truth - case.kind.conjugate(other) @ occupancies.model).max())
     return at_least(exact, found, 1.0 + abs(exact))
 
 
-def _surrogate_as_a_free_minimum(case: AlignedCase, generator: np.random.Generator) -> Measurement:
+def _surrogate_as_a_free_minimum(case: AlignedCase) -> Measurement:
     """S(pi) against E_{rho_T}[c - alpha y] + alpha E_{rho_M}[f*(y)]: equal at y = f'(rho_T / rho_M), no more at others.
 
     Transitions that only the model makes have y at its limit.
@@ -90,7 +86,7 @@ def _surrogate_as_a_free_minimum(case: AlignedCase, generator: np.random.Generat
     with np.errstate(over="ignore"):
         values = [
             float(truth @ (earned - alpha * y)) + alpha * float(model @ case.kind.conjugate(y)) - alpha * unmet
-            for y in (slope, *_around(slope, generator))
+            for y in (slope, *_around(case, slope))
         ]
     below = case.surrogate - min(values[1:])
     return equal(max(abs(values[0] - case.surrogate), below), 0.0, case.scale)
@@ -103,34 +99,10 @@ def _ratio(case: AlignedCase) -> Floats:
     return occupancies.truth[met] / occupancies.model[met]
 
 
-def _around(slope: Floats, generator: np.random.Generator) -> Floats:
+def _around(case: AlignedCase, slope: Floats) -> Floats:
     """Random functions y near and far from the one that attains an optimum, [5, K] for [K]."""
     distance = np.array(_DISTANCES)[:, None] * (1.0 + np.abs(slope))
-    return slope + distance * generator.standard_normal(distance.shape)
-
-
-def _claim_of_functions(
-    name: str,
-    source: str,
-    statement: str,
-    relation: Relation,
-    measure: Callable[[AlignedCase, np.random.Generator], Measurement],
-) -> Claim:
-    """A claim about functions y of (s, a, s'), some of which are drawn from the case's own random stream."""
-
-    def measured(case: Case) -> Measurement | None:
-        generator = case.generator("functions of transitions")
-        return on_small_cases(lambda aligned: measure(aligned, generator))(case)
-
-    return Claim(
-        name=name,
-        source=source,
-        statement=statement,
-        relation=relation,
-        measure=measured,
-        expected=Verdict.HOLDS,
-        tolerance=ROUNDING,
-    )
+    return slope + distance * case.generator(_FUNCTIONS).standard_normal(distance.shape)
 
 
 CLAIMS = (
@@ -163,7 +135,7 @@ CLAIMS = (
         Relation.AT_MOST,
         _theorem_53,
     ),
-    _claim_of_functions(
+    aligned_claim(
         "damo-a3",
         "DAMO, Lemma A.3",
         "f(x) = max_y xy - f*(y), attained at y = f'(x) and exceeded at none of five other y "
@@ -171,14 +143,14 @@ CLAIMS = (
         Relation.EQUAL,
         _conjugate_of_the_conjugate,
     ),
-    _claim_of_functions(
+    aligned_claim(
         "damo-a4",
         "DAMO, Corollary A.4",
         "D_f(ρ_T‖ρ_M) >= E_{ρ_T}[y] - E_{ρ_M}[f*(y)] for every function y of (s,a,s') (the worst of five)",
         Relation.AT_MOST,
         _divergence_as_a_maximum,
     ),
-    _claim_of_functions(
+    aligned_claim(
         "damo-a5",
         "DAMO, Theorem A.5",
         "S(π) = min_y E_{ρ_T}[r - αR - αy] + α E_{ρ_M}[f*(y)], attained at y = f'(ρ_T/ρ_M) "

@@ -19,6 +19,7 @@ from scipy import sparse
 
 from ampl.errors import AbsoluteContinuityError, AmplError, InvalidFileError
 from ampl.files import check_replaceable, read_npz, write_npz
+from ampl.real_numbers import is_real
 from tabular.mdps.mdp import FiniteMDP
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ def mdp_from_arrays(arrays: Mapping[str, NDArray[Any]], source: str, prefix: str
 
 def check_real(source: str, name: str, array: NDArray[Any]) -> None:
     """Raises InvalidFileError unless an array holds real numbers, which complex ones, texts and dates are not."""
-    if array.dtype.kind not in "biuf":
+    if not is_real(array):
         raise InvalidFileError(f"{source}: array '{name}' has dtype {array.dtype}; expected real numbers.")
 
 

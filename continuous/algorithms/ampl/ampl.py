@@ -227,7 +227,7 @@ class AMPL(ModelBased[ActorCritic, AMPLConfig]):
         return next_state, self._slope * reward + self._intercept, terminal, torch.zeros_like(reward)
 
     def in_reward_units(self, value: Tensor, discounted_length: Tensor) -> Tensor:
-        """Critics learn from rescaled rewards, and value paths that only an end stops; as long is it paid."""
+        """Critics learn from rescaled rewards, and value paths that only an end stops."""
         return self._slope * value + self._intercept * discounted_length
 
     def actor(self, index: int) -> BestOfSeveral:

@@ -1,16 +1,14 @@
-"""`ampl verify` end to end: records, exit codes, replay, user MDPs, and bad input in one line."""
+"""`ampl verify` end to end: records, exit codes, replay, and MDPs of the user's own."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ampl.claims import Verdict, read_claims, runner
+from ampl.claims import Verdict, read_claims
 from ampl.claims.claim import Measurement
 from ampl.claims.registry import find_claims
 from ampl.command_line.commands.verify import Verify
@@ -18,28 +16,10 @@ from ampl.command_line.main import main
 from tabular.claims.case import Case, load_case
 from tabular.mdps.generators import random_mdp
 from tabular.mdps.mdp_files import mdp_arrays, save_mdp
+from tests.ampl.command_line.verify.verify_runs import quick, verify
 
 CLAIMS = find_claims()
 FINITE = {name for name, claim in CLAIMS.items() if claim.kind == "finite"}
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def verify(*arguments: str) -> int:
-    return main(["verify", "--workers", "1", *arguments])
-
-
-def quick(*arguments: str) -> int:
-    return verify("--mdp", "frozenlake-4x4", "--cases", "2", *arguments)
-
-
-@pytest.fixture
-def mistake(mistake: Callable[..., str]) -> Callable[..., str]:
-    """The same of `ampl verify ...`."""
-    return partial(mistake, "verify", "--workers", "1")
 
 
 def test_the_help_says_how_many_mdps_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,15 +108,6 @@ def test_a_large_mdp_is_in_the_gallery_as_well() -> None:
     assert main(["verify", "--replay", "gallery/moment-determines-weights.npz"]) == 0
 
 
-def test_a_bad_gallery_folder_is_refused_before_the_work(mistake: Callable[..., str]) -> None:
-    Path("notes").write_text("mine")
-    assert "notes is a file; expected a folder" in mistake("--gallery", "notes")
-    Path("pictures").mkdir()
-    Path("pictures/chain-rule.png").write_bytes(b"mine")
-    assert "not written by ampl" in mistake("--gallery", "pictures")
-    assert not Path("runs").exists()
-
-
 def test_claims_can_be_checked_on_a_users_own_mdp() -> None:
     save_mdp(Path("mine.npz"), random_mdp(4, 2, np.random.default_rng(0)))
     assert verify("--mdp", "mine.npz", "--cases", "3") == 0
@@ -202,61 +173,6 @@ def test_a_case_that_float64_cannot_decide_replays_to_one_line(
     assert "float64 cannot decide the claim 'chain-rule' on it: one side is nan, the other 0" in line
 
 
-def test_unknown_claim_and_environment_names_get_the_nearest(mistake: Callable[..., str]) -> None:
-    assert "Did you mean 'theorem1-sharp'" in mistake("--claims", "theorem1-sharpp")
-    assert "Did you mean 'frozenlake-4x4'" in mistake("--mdp", "frozenlake-4x5")
-
-
-def test_bad_numbers_are_refused(mistake: Callable[..., str]) -> None:
-    assert "--cases" in mistake("--cases", "0")
-    assert "--seed" in mistake("--seed", "-1")
-    assert "--cases" in mistake("--cases", "many")
-
-
-def test_foreign_files_are_never_replaced(mistake: Callable[..., str]) -> None:
-    Path("notes.json").write_text('{"mine": 1}')
-    assert "not written by ampl" in mistake("--quick", "--json", "notes.json")
-    assert json.loads(Path("notes.json").read_text()) == {"mine": 1}
-    Path("report/cases").mkdir(parents=True)
-    Path("report/cases/chain-rule.npz").write_bytes(b"mine")
-    assert "not written by ampl" in mistake("--quick", "--report", "report")
-
-
-def test_files_that_are_no_cases_are_refused(mistake: Callable[..., str]) -> None:
-    assert "does not exist" in mistake("--replay", "absent.npz")
-    Path("text.npz").write_text("hello")
-    assert "cannot be read as .npz" in mistake("--replay", "text.npz")
-    np.savez("foreign.npz", x=np.zeros(3))
-    assert "lacks the array" in mistake("--replay", "foreign.npz")
-    assert "lacks the array 'reward'" in mistake("--mdp", "foreign.npz")
-
-
-def test_a_case_of_an_unknown_claim_or_with_broken_arrays_is_refused(
-    capsys: pytest.CaptureFixture[str], mistake: Callable[..., str]
-) -> None:
-    assert quick("--claims", "chain-rule", "--report", "report") == 0
-    capsys.readouterr()
-    arrays = dict(np.load("report/cases/chain-rule.npz"))
-    np.savez("renamed.npz", **arrays | {"claim": np.array("chain-rules")})
-    assert "does not have" in mistake("--replay", "renamed.npz")
-    np.savez("broken.npz", **arrays | {"policy": arrays["policy"] * 2})
-    assert "policy[0] sums to 2" in mistake("--replay", "broken.npz")
-
-
-def test_where_nothing_can_be_written_is_known_before_the_first_mdp(
-    mistake: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def tried(*_: object) -> None:
-        raise AssertionError("an MDP was tried")
-
-    monkeypatch.setattr(runner, "run_claims", tried)
-    for option in ("--report", "--gallery"):
-        assert "cannot write into" in mistake(option, "/proc/nowhere")
-    assert "cannot write into" in mistake("--json", "/proc/nowhere/claims.json")
-    Path("runs").write_text("mine")
-    assert "cannot write into runs/verify/cases: Not a directory" in mistake()
-
-
 def test_a_path_with_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("exp [v2]", "a[/b]", ":smile:", "x" * 200):
         save_mdp(Path(name, "m.npz"), random_mdp(3, 2, np.random.default_rng(0)))
@@ -265,33 +181,6 @@ def test_a_path_with_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[
         assert verify("--mdp", f"{name}/m.npz", *options) == 0
         line = f"Worst cases: {report}/cases/<claim>.npz; look at one with `ampl verify --replay FILE`."
         assert line in capsys.readouterr().out.splitlines()
-
-
-def test_a_pipe_as_an_mdp_is_refused(mistake: Callable[..., str]) -> None:
-    os.mkfifo("pipe.npz")
-    assert "a device, a pipe or a socket" in mistake("--mdp", "pipe.npz")
-    assert "a device, a pipe or a socket" in mistake("--replay", "pipe.npz")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("seed", "one", "array 'seed' is <U3 []; expected one number"),
-        ("seed", [1, 2], r"array 'seed' is int64 [2]; expected one number"),
-        ("recorded", [1.0], r"array 'recorded' is float64 [1]; expected one number"),
-        ("model_dynamics", "x", "array 'model_dynamics' has dtype <U1; expected real numbers"),
-        ("mdp_reward", [1j], "array 'mdp_reward' has dtype complex128; expected real numbers"),
-        ("policy", [b"x"], "array 'policy' has dtype |S1; expected real numbers"),
-    ],
-)
-def test_a_case_with_arrays_of_another_kind_is_one_line(
-    capsys: pytest.CaptureFixture[str], mistake: Callable[..., str], name: str, value: object, words: str
-) -> None:
-    assert quick("--claims", "occupancy-flow", "--report", "r") == 0
-    arrays = dict(np.load("r/cases/occupancy-flow.npz"))
-    np.savez("odd.npz", **arrays | {name: np.array(value)})
-    capsys.readouterr()
-    assert words in mistake("--replay", "odd.npz")
 
 
 def test_ones_own_policy_behavior_and_model_are_what_is_checked(
