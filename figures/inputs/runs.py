@@ -261,7 +261,8 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
     if epochs < (recorded := _find(result, int, "epochs") or 0):
         raise InvalidFileError(f"its metrics.csv has {epochs} epochs; its result.json says {recorded}.")
     steps_per_epoch = _find(config, int, "settings.schedule.steps_per_epoch")
-    sessions = [each for each in recorded_sessions(manifest) if "git" in each] or [manifest]
+    trained = [each for each in recorded_sessions(manifest) if (_find(each, int, "first_epoch") or 1) <= epochs]
+    sessions = [each for each in trained if "git" in each] or [manifest]
     return Run(
         path=path,
         **names,

@@ -44,8 +44,9 @@ def test_a_run_of_several_sessions_names_all_commits_and_devices(tmp_path: Path)
     """The newest session's alone would say that a later version trained what an earlier one did."""
     first = {"first_epoch": 1, "git": {"commit": "a" * 40, "dirty": False}, "device": "cpu"}
     second = {"first_epoch": 3, "git": {"commit": "b" * 40, "dirty": True}, "device": "NVIDIA H100"}
-    manifest = {"device": "NVIDIA H100", "git": second["git"], "sessions": [first, second, first]}
-    write_run(tmp_path, manifest=manifest)
+    idle = {"first_epoch": 21, "git": {"commit": "c" * 40, "dirty": False}, "device": "another"}  # it trained nothing
+    manifest = {"device": "NVIDIA H100", "git": second["git"], "sessions": [first, second, first, idle]}
+    write_run(tmp_path, score=list(range(20)), manifest=manifest)
     (run,) = find_runs(tmp_path, "ampl")
     assert (run.device, run.commit) == ("cpu, NVIDIA H100", "aaaaaaa, bbbbbbb+")
 
