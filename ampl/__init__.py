@@ -3,9 +3,11 @@
     import ampl
     problem = ampl.load_problem("hopper-medium-v2")
     runs = ampl.train("mopo", problem, settings={"penalty_weight": 2.5}, seeds=(0, 1, 2), epochs=50)
+    score = ampl.evaluate(runs[0].path, episodes=100).metrics["evaluation/score_mean"]
     action = ampl.load_policy(runs[0].path).act(observation)
 
-The same from the command line is `ampl train`. A mistake raises a class of `ampl.errors`, with one clear line.
+The same from the command line is `ampl train` and `ampl evaluate`. A mistake raises a class of `ampl.errors`, with one
+clear line.
 
 This package is the hall between two wings. It holds what both share: the interfaces that a tabular and a deep component
 implement alike, the driver that trains any algorithm, run directories, records and the command line. It imports neither
@@ -13,11 +15,11 @@ wing; they announce their commands, problems, algorithms and experiments through
 """
 
 __version__ = "0.1.0"
-__all__ = ["Problem", "load_policy", "load_problem", "train"]
+__all__ = ["Problem", "evaluate", "load_policy", "load_problem", "train"]
 
 TYPE_CHECKING = False  # typing's, which takes as long to import as all the rest
 if TYPE_CHECKING:
-    from ampl.api import Problem, load_policy, load_problem, train
+    from ampl.api import Problem, evaluate, load_policy, load_problem, train
 else:
 
     def __getattr__(name):

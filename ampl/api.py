@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ampl import catalog
-from ampl.arithmetic import Precision
-from ampl.errors import InvalidArgumentError
+from ampl.arithmetic import DEVICES, Precision
+from ampl.errors import InvalidArgumentError, check_one_of, optional_counts
 from ampl.files import check_output_folder
 from ampl.interfaces import ProblemKind
 from ampl.interruption import resumable, saving_first
@@ -20,6 +20,7 @@ from ampl.processes import limit_spinning
 from ampl.runs.given_models import find_models
 from ampl.runs.recorded_arithmetic import choose_arithmetic
 from ampl.runs.run_directory import run_path
+from ampl.runs.run_evaluation import evaluate
 from ampl.runs.saved_policy import load_policy
 from ampl.runs.seed_result import SeedResult
 from ampl.scale import Scale
@@ -28,9 +29,8 @@ from ampl.step_recording import step_recording
 from ampl.training import check_seeds
 from ampl.training import train as drive
 
-__all__ = ["Problem", "load_policy", "load_problem", "train"]
+__all__ = ["Problem", "evaluate", "load_policy", "load_problem", "train"]
 
-_DEVICES = ("auto", "cpu", "cuda")
 _RECORD = ("auto", "never")
 
 
@@ -198,12 +198,11 @@ def train(
         found = named_or_own(problem, data=data, env=env, termination=termination, references=references)
     lengths = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "miw_steps": miw_steps, "model_steps": model_steps}
     evaluated = {"eval_every": eval_every, "eval_episodes": eval_episodes, "certificates_every": certificates_every}
-    counts = _counts(lengths | evaluated | {"eval_workers": eval_workers, "threads": threads})
+    counts = optional_counts(lengths | evaluated | {"eval_workers": eval_workers, "threads": threads})
     for name, value in {"resume": resume, "common_starts": common_starts}.items():
         if not isinstance(value, bool):
             raise InvalidArgumentError(f"{name} is {value!r}; expected True or False.")
-    if record not in _RECORD:
-        raise InvalidArgumentError(f"record is {record!r}; expected one of {', '.join(_RECORD)}.")
+    check_one_of("record", record, _RECORD)
     if not isinstance(variant, str | None):
         raise InvalidArgumentError(f"variant is {variant!r}; expected a name, or None.")
     for name, place in {"out": out, "model_from": "" if model_from is None else model_from}.items():
@@ -216,8 +215,7 @@ def train(
     scale = Scale.from_options({**counts, "common_starts": common_starts}, changed)
     chosen_seeds, folder = _integers(seeds), Path(out)
     models = None if model_from is None else find_models(Path(model_from), chosen_seeds)
-    if device not in _DEVICES:
-        raise InvalidArgumentError(f"device is {device!r}; expected one of {', '.join(_DEVICES)}.")
+    check_one_of("device", device, DEVICES)
     places = [run_path(folder, choice.task, algorithm, choice.variant, seed, changed) for seed in chosen_seeds]
     for place in places:  # before the data is read
         check_output_folder(place)
@@ -238,14 +236,6 @@ def train(
                 problem=None if choice.own is None else choice.own.record,
                 models=models,
             )
-
-
-def _counts(given: Mapping[str, Any]) -> dict[str, int | None]:
-    """Counts of any integer type as Python's; InvalidArgumentError for what is neither None nor an integer."""
-    for name, value in given.items():
-        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
-            raise InvalidArgumentError(f"{name} is {value!r}; expected an integer, or None.")
-    return {name: None if value is None else operator.index(value) for name, value in given.items()}
 
 
 def _integers(seeds: Iterable[int]) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from ampl.errors import InvalidArgumentError
 
 Precision = Literal["highest", "high", "medium"]  # of float32 products, in PyTorch's words
+DEVICES = ("auto", "cpu", "cuda")  # that a user may ask for
 MOST_THREADS = 1024  # with more the libraries crash
 
 

@@ -6,7 +6,8 @@ A message says what is wrong, where, what was expected and how to mend it.
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,20 @@ def check_positive(name: str, value: float, hint: str = "") -> None:
     """Raises InvalidArgumentError unless value > 0 (NaN fails)."""
     if not value > 0.0:
         raise InvalidArgumentError(f"{name} is {value!r}; expected more than 0. {hint}".rstrip())
+
+
+def check_one_of(name: str, value: object, valid: Sequence[str]) -> None:
+    """Raises InvalidArgumentError unless the value is one of these names."""
+    if value not in valid:
+        raise InvalidArgumentError(f"{name} is {value!r}; expected one of {', '.join(valid)}.")
+
+
+def optional_counts(given: Mapping[str, Any]) -> dict[str, int | None]:
+    """Counts of any integer type as Python's; InvalidArgumentError for what is neither None nor an integer."""
+    for name, value in given.items():
+        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
+            raise InvalidArgumentError(f"{name} is {value!r}; expected an integer, or None.")
+    return {name: None if value is None else operator.index(value) for name, value in given.items()}
 
 
 def missing_file(path: Path, hint: str) -> InvalidFileError:

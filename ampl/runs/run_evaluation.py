@@ -10,12 +10,22 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ampl.arithmetic import DEFAULT, Precision
+from ampl.arithmetic import DEFAULT, DEVICES, Precision
 from ampl.catalog import choose, recorded_task
-from ampl.errors import AmplError, DivergedError, ExistingRunError, InvalidArgumentError, InvalidFileError
+from ampl.errors import (
+    AmplError,
+    DivergedError,
+    ExistingRunError,
+    InvalidArgumentError,
+    InvalidFileError,
+    check_at_least,
+    check_one_of,
+    optional_counts,
+)
 from ampl.evaluation_schedule import EvaluationRequest, nothing_to_ask
 from ampl.files import SIGNATURE, check_output, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics
@@ -26,6 +36,8 @@ from ampl.runs.run_identity import first_difference
 from ampl.scale import Scale
 
 _SEED = re.compile(r"seed(\d+)")
+_DEPTH = 4  # of runs below the folder of all
+_SHOWN_RUNS = 5  # below a folder that is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,44 +85,75 @@ def find_runs(path: Path) -> list[Path]:
     return runs
 
 
-def evaluate_run(
-    path: Path,
-    *,
-    episodes: int | None,
-    device: str,
-    threads: int | None,
-    precision: Precision | None,
-    data: str | None = None,
-) -> RunEvaluation:
-    """Builds a run's algorithm again, loads its newest whole checkpoint, evaluates, and writes evaluation.json.
-
-    The episodes start where those of the epoch's evaluation in training do, or alike in all epochs if the run has
-    common starts.
-
-    Args:
-        path: a run directory: of a run that is finished, interrupted, stopped, or going on.
-        episodes: how many, >= 1; None: as many as in training.
-        device: "auto", "cpu" or "cuda".
-        threads: see `ampl.arithmetic.Arithmetic`; None: those of the run's last session.
-        precision: likewise.
-        data: where data of the user's own are now; None: where they were.
+def one_run(path: str | PathLike[str]) -> Path:
+    """The path, unless it is a folder with runs below it.
 
     Raises:
-        InvalidFileError: no run directory, or no checkpoint that can be read.
+        InvalidArgumentError: it is no path.
+        InvalidFileError: it is such a folder; the message names those runs.
+    """
+    if not isinstance(path, str | PathLike):
+        raise InvalidArgumentError(f"the run directory is {path!r}; expected a path.")
+    folder = Path(path)
+    found = [file for depth in range(1, _DEPTH + 1) for file in folder.glob("*/" * depth + "config.json")]
+    below = sorted(str(file.parent) for file in found)
+    if below and not (folder / "config.json").exists():
+        more = f" and {len(below) - _SHOWN_RUNS} others" if len(below) > _SHOWN_RUNS else ""
+        shown = ", ".join(below[:_SHOWN_RUNS])
+        raise InvalidFileError(f"{folder} is no run directory; below it are {shown}{more}. Name one of them.")
+    return folder
+
+
+def evaluate(
+    run_directory: str | PathLike[str],
+    *,
+    episodes: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    precision: Precision | None = None,
+    data: str | PathLike[str] | None = None,
+) -> RunEvaluation:
+    """Evaluates the newest policy of a run again, as `ampl evaluate` does: finished or not, or still going on.
+
+    Nothing that the training recorded is touched; what is measured goes to evaluation.json beside it. The episodes
+    start where those of the epoch's evaluation in training do, or alike in all epochs if the run has common starts.
+
+    Args:
+        run_directory: of one seed, .../seedK: `ampl.train(...)[0].path`.
+        episodes: how many, >= 1; None: as many as in training. Exact evaluations need none.
+        device: where to compute: "cpu", "cuda", or "auto", a GPU where there is one and the problem can use it.
+        threads: on the CPU, >= 1; None: those of the run's last session.
+        precision: of matrix products: "highest", "high" or "medium"; None: that of the run's last session.
+        data: where data of the user's own are now; None: where they were.
+
+    Returns:
+        `metrics` by name, such as "evaluation/score_mean", the `epoch` of the policy, and what was trained.
+
+    Raises:
+        InvalidFileError: no run directory (the message names those below it), or no checkpoint that can be read.
         ExistingRunError: the run has settings or data that cannot be had any more.
         ForeignFileError: an evaluation.json that is not ours.
         DivergedError: the policy's scores are not finite.
-        InvalidArgumentError: the run has no environment, or is on a finite MDP and episodes are asked for.
+        InvalidArgumentError: a value of the wrong type or out of its range, the run has no environment, or it is on a
+            finite MDP and episodes are asked for.
         AmplError: the algorithm cannot be built; the message says why.
     """
+    path = one_run(run_directory)
+    counts = optional_counts({"episodes": episodes, "threads": threads})
+    DEFAULT.changed(counts["threads"], precision)  # refuses what cannot be before anything is read
+    check_one_of("device", device, DEVICES)
+    if episodes is not None:
+        check_at_least("episodes", episodes, 1)
+    if not isinstance(data, str | PathLike | None):
+        raise InvalidArgumentError(f"data is {data!r}; expected a file, or None.")
     target = path / "evaluation.json"
     check_output(target)
     config = read_config(path)
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
     checkpoint = newest_checkpoint(path)
-    choice = choose(name, recorded_task(config, data), variant)
+    choice = choose(name, recorded_task(config, None if data is None else str(data)), variant)
     scale = Scale(**config["scale"])
-    arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(threads, precision)
+    arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(counts["threads"], precision)
     algorithm = choice.build([seed], device, scale, arithmetic)
     _check_same(path, config, algorithm)
     if algorithm.evaluates_exactly and episodes is not None:
@@ -118,7 +161,7 @@ def evaluate_run(
     without_streams(checkpoint, algorithm).put_into(algorithm, 0)
     request = EvaluationRequest(
         epoch=checkpoint.epoch,
-        episodes=scale.evaluation_episodes if episodes is None else episodes,
+        episodes=counts["episodes"] or scale.evaluation_episodes,
         common_starts=scale.common_starts,
     )
     metrics = dict(algorithm.evaluations(request)[0]())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ from ampl.errors import InvalidArgumentError, InvalidFileError, InvalidShapeErro
 from ampl.interfaces import Actor, FilmsPolicies, GivesModules, GivesPolicies
 from ampl.randomness import stream
 from ampl.runs.checkpoints import Checkpoint
-from ampl.runs.run_evaluation import newest_checkpoint, read_config
+from ampl.runs.run_evaluation import newest_checkpoint, one_run, read_config
 
-_SHOWN_RUNS = 5  # below a folder that is none
 _SHOWN_LETTERS = 80  # of an observation that is none
-_DEPTH = 4  # of runs below the folder of all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +103,7 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
         UnknownNameError: the algorithm is not installed.
         InvalidArgumentError: it belongs to a plugin that gives no policies, or `run_directory` is no path.
     """
-    if not isinstance(run_directory, str | PathLike):
-        raise InvalidArgumentError(f"the run directory is {run_directory!r}; expected a path.")
-    choice, checkpoint, shape, actor = _saved(Path(run_directory))
+    choice, checkpoint, shape, actor = _saved(one_run(run_directory))
 
     def make_module() -> Any:
         factory = choice.factory
@@ -131,7 +126,7 @@ def film_policy(run_directory: Path, video: Path, *, seed: int = 0) -> float:
         InvalidArgumentError: its problem has no pictures.
         AmplError: as for `load_policy`, or the video cannot be made.
     """
-    choice, _, _, actor = _saved(run_directory)
+    choice, _, _, actor = _saved(one_run(run_directory))
     if not isinstance(choice.factory, FilmsPolicies):
         raise InvalidArgumentError(f"{choice.task} has no pictures; leave the video out.")
     return choice.factory.film(choice.problem, actor, video, seed)
@@ -139,12 +134,6 @@ def film_policy(run_directory: Path, video: Path, *, seed: int = 0) -> float:
 
 def _saved(path: Path) -> tuple[Choice, Checkpoint, tuple[int, ...], Actor]:
     """What a run is of, its newest checkpoint, and the policy in it; errors as for `load_policy`."""
-    found = [file for depth in range(1, _DEPTH + 1) for file in path.glob("*/" * depth + "config.json")]
-    below = sorted(str(file.parent) for file in found)
-    if below and not (path / "config.json").exists():
-        more = f" and {len(below) - _SHOWN_RUNS} others" if len(below) > _SHOWN_RUNS else ""
-        shown = ", ".join(below[:_SHOWN_RUNS])
-        raise InvalidFileError(f"{path} is no run directory; below it are {shown}{more}. Name one of them.")
     config, checkpoint = read_config(path), newest_checkpoint(path)
     choice = choose(config["algorithm"], recorded_task(config), config["variant"])
     if not isinstance(choice.factory, GivesPolicies):

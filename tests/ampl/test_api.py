@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -112,9 +113,32 @@ def test_a_folder_of_runs_is_no_run_and_the_message_names_those_in_it(tmp_path: 
     ampl.train("mopo", TASK, epochs=1, seeds=range(6), out=tmp_path)
     with pytest.raises(InvalidFileError, match=r"below it are .*/seed0, .*/seed4 and 1 others\. Name one of them"):
         ampl.load_policy(tmp_path)
+    with pytest.raises(InvalidFileError, match=r"Name one of them"):
+        ampl.evaluate(tmp_path)
     for wrong in (None, 3):
-        with pytest.raises(InvalidArgumentError, match=f"the run directory is {wrong}; expected a path"):
-            ampl.load_policy(wrong)  # type: ignore[arg-type]
+        for call in (ampl.load_policy, ampl.evaluate):
+            with pytest.raises(InvalidArgumentError, match=f"the run directory is {wrong}; expected a path"):
+                call(wrong)
+
+
+def test_evaluation_is_that_of_the_command(tmp_path: Path) -> None:
+    (run,) = ampl.train("mopo", TASK, epochs=2, out=tmp_path)
+    found = ampl.evaluate(str(run.path))
+    assert (found.epoch, found.seed, found.task) == (2, 0, TASK)
+    assert found.metrics["evaluation/return_mean"] == run.result.metrics["evaluation/return_mean"]
+    assert main(["evaluate", str(run.path)]) == 0
+    assert json.loads((run.path / "evaluation.json").read_text())["metrics"] == found.metrics
+    for wrong, words in (
+        ({"episodes": 0}, "episodes is 0; expected at least 1"),
+        ({"episodes": 2.5}, "episodes is 2.5; expected an integer"),
+        ({"episodes": 3}, "runs no episodes"),
+        ({"device": "tpu"}, "expected one of auto, cpu, cuda"),
+        ({"threads": 0}, "threads"),
+        ({"precision": "half"}, "precision"),
+        ({"data": 3}, "data is 3; expected a file"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=words):
+            ampl.evaluate(run.path, **wrong)
 
 
 @pytest.mark.parametrize("algorithm", ["ampl", "mopo", "damo"])

@@ -48,7 +48,7 @@ class Evaluate:
         """
         from ampl.arithmetic import DEFAULT
         from ampl.runs.result_table import Column, print_results
-        from ampl.runs.run_evaluation import RunEvaluation, evaluate_run, find_runs
+        from ampl.runs.run_evaluation import RunEvaluation, evaluate, find_runs
         from ampl.settings import variant_label
 
         DEFAULT.changed(self.threads, self.precision)  # refuses what cannot be before anything is read
@@ -61,7 +61,7 @@ class Evaluate:
         for path in runs:
             try:
                 found.append(
-                    evaluate_run(
+                    evaluate(
                         path,
                         episodes=self.episodes,
                         device=self.device,
