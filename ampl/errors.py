@@ -143,6 +143,11 @@ def optional_counts(given: Mapping[str, Any]) -> dict[str, int | None]:
     return {name: None if value is None else operator.index(value) for name, value in given.items()}
 
 
+def one_line(error: BaseException, letters: int = 300) -> str:
+    """An error of someone else's code for a message: its type, and the beginning of what it says."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:letters]}"
+
+
 def missing_file(path: Path, hint: str) -> InvalidFileError:
     """The error for a file that is not there, with how to get it."""
     return InvalidFileError(f"{path} does not exist. {hint}")

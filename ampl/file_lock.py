@@ -23,6 +23,15 @@ def lock(descriptor: int) -> bool | None:
         return None
 
 
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock of a file; False where there is no such file, or no locks."""
+    try:
+        with path.open("rb+") as file:
+            return lock(file.fileno()) is False
+    except OSError:
+        return False
+
+
 class FolderLock:
     """Two processes never train into one folder: held from construction to `release`.
 

@@ -54,15 +54,27 @@ class GivenModel:
         return f"the model is that of {self.run}, not fitted here"
 
 
+def model_run(folder: Path, seed: int) -> str:
+    """The run whose model a seed takes from `folder`, as its config.json has it; errors as for `find_models`."""
+    return _name(read_config(_runs_for(folder, [seed])[0]))
+
+
 def find_models(folder: Path, seeds: Sequence[int]) -> list[GivenModel]:
     """The models of a run for `seeds`: one run's for all of them, or from a folder of seeds each its own.
 
     Raises:
         InvalidFileError: there is no run, no checkpoint that can be read, or no model in it.
     """
+    runs = _runs_for(folder, seeds)
+    models = {run: _read_model(run) for run in dict.fromkeys(runs)}
+    return [models[run] for run in runs]
+
+
+def _runs_for(folder: Path, seeds: Sequence[int]) -> list[Path]:
+    """The run of each seed."""
     runs = find_runs(folder)
     if folder in runs:
-        return [_read_model(folder)] * len(seeds)
+        return [folder] * len(seeds)
     by_name = {run.name: run for run in runs}
     missing = [seed for seed in seeds if f"seed{seed}" not in by_name]
     if missing:
@@ -70,7 +82,7 @@ def find_models(folder: Path, seeds: Sequence[int]) -> list[GivenModel]:
             f"{folder} has no model for seed {missing[0]}: there are {', '.join(by_name)}. Name the run directory of "
             "one seed, whose model all seeds then have."
         )
-    return [_read_model(by_name[f"seed{seed}"]) for seed in seeds]
+    return [by_name[f"seed{seed}"] for seed in seeds]
 
 
 def take_models(algorithm: Algorithm, task: str, models: Sequence[GivenModel]) -> None:
@@ -111,15 +123,20 @@ def _read_model(path: Path) -> GivenModel:
     name = config["algorithm"]
     if not state:
         raise InvalidFileError(f"{path} has no model: {name} fits none. Name a run of mopo, damo or the like.")
-    place = run_path(Path(), config["task"], name, config["variant"], config["seed"], recorded_settings(config))
     return GivenModel(
-        run=place.as_posix(),
+        run=_name(config),
         task=config["task"],
         algorithm=name,
         dataset_sha256=_dataset(path / "manifest.json"),
         state=state,
         fit_metrics=checkpoint.fit_metrics,
     )
+
+
+def _name(config: Mapping[str, Any]) -> str:
+    """TASK/ALGORITHM/VARIANT/seedK of a run's config.json."""
+    task, algorithm, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
+    return run_path(Path(), task, algorithm, variant, seed, recorded_settings(config)).as_posix()
 
 
 def _dataset(manifest: Path) -> str | None:

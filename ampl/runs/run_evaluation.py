@@ -32,7 +32,7 @@ from ampl.interfaces import Algorithm, Metrics
 from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, newest_whole_epoch, read_checkpoint
 from ampl.runs.manifest import describe_session
 from ampl.runs.recorded_arithmetic import recorded_arithmetic
-from ampl.runs.run_identity import first_difference
+from ampl.runs.run_identity import first_difference, flat_settings
 from ampl.scale import Scale
 
 _SEED = re.compile(r"seed(\d+)")
@@ -177,7 +177,8 @@ def evaluate(
     session = describe_session(algorithm.device, algorithm.dataset_sha256)
     if algorithm.arithmetic is not None:
         session["arithmetic"] = asdict(algorithm.arithmetic)
-    measured = {"epoch": checkpoint.epoch, "episodes": request.episodes, "starts": starts, "metrics": metrics}
+    usual = flat_settings(config.get("settings")).get("evaluation_episodes")
+    measured = {"epoch": checkpoint.epoch, "episodes": request.episodes or usual, "starts": starts, "metrics": metrics}
     write_json(target, {"written_by": SIGNATURE} | measured | session)
     return RunEvaluation(
         path=path,
@@ -240,15 +241,15 @@ def newest_checkpoint(path: Path) -> Checkpoint:
 def _check_same(path: Path, config: Mapping[str, Any], algorithm: Algorithm) -> None:
     """Raises ExistingRunError unless the algorithm was built with the settings and the data of the run."""
     built = json.loads(json.dumps(dict(algorithm.config())))
-    if different := first_difference(config.get("settings"), built):
-        raise ExistingRunError(
-            f"{path} cannot be evaluated: its setting {different}. Use the version of ampl named in its manifest.json."
-        )
     if (path / "manifest.json").exists():
         manifest = read_json(path / "manifest.json", "Remove it to go on without it.")
         trained = manifest.get("dataset_sha256") if isinstance(manifest, dict) else None
         if trained != algorithm.dataset_sha256:
             raise ExistingRunError(
                 f"{path} was trained on another data set: its SHA-256 is {trained} there and "
-                f"{algorithm.dataset_sha256} here. Put the original file back into the data folder."
+                f"{algorithm.dataset_sha256} here. Put the original file back."
             )
+    if different := first_difference(config.get("settings"), built):
+        raise ExistingRunError(
+            f"{path} cannot be evaluated: its setting {different}. Use the version of ampl named in its manifest.json."
+        )

@@ -6,6 +6,7 @@ whose schedule depends on it is another one, and the difference has a name.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -16,7 +17,7 @@ _ABSENT = "absent"
 _EPOCHS = "settings.schedule.epochs"
 _LENGTH = ("scale.epochs", _EPOCHS, "settings.data.scaled")  # how long it is asked to be, and whether that is shorter
 _MAY_CHANGE = ("epochs", "evaluation_period", "certificate_period")  # of the scale, in one run
-_DATA = "problem.data"  # where the user has the file; its checksum tells which it is
+_NOT_TOLD_APART = ("problem.data", "problem.notes")  # where the user's file is, whose checksum counts; words about it
 _SCALE = "scale."  # what was asked for; what it changed stands in the settings
 _MEASURED = {"scale.evaluation_episodes": None, "scale.common_starts": False}
 """What no setting shows, and makes evaluations of a run unlike each other; and what a run has that says nothing."""
@@ -35,11 +36,26 @@ def difference_between_runs(there: Any, here: Any) -> str | None:
     )
 
 
-def asked_alike(config: Any, scale: Scale) -> bool:
-    """Whether a run with this config.json was asked for so; its length and the times of evaluations may differ."""
-    found = config.get("scale") if isinstance(config, dict) else None
-    there = found if isinstance(found, dict) else {}
-    return all(there.get(name) == value for name, value in asdict(scale).items() if name not in _MAY_CHANGE)
+def asked_alike(config: Any, scale: Scale, problem: Mapping[str, Any] | None, model: str | None) -> bool:
+    """Whether a run with this config.json was asked for so; its length and the times of evaluations may differ.
+
+    Args:
+        config: what the file holds.
+        scale: what is asked for.
+        problem: the record of data of the user's own; None: there are none.
+        model: the run whose model takes the place of a first fit; None: none does.
+    """
+    if not isinstance(config, dict):
+        return False
+    found = flat_settings(config)
+    here: dict[str, Any] = {"problem": None if problem is None else dict(problem), "model_from": {"run": model}}
+    asked = flat_settings(json.loads(json.dumps(here)))
+    told = {name for name in {*found, *asked} if name.startswith("problem.") or name == "model_from.run"}
+    if any(found.get(name) != asked.get(name) for name in told.difference(_NOT_TOLD_APART)):
+        return False
+    there = config.get("scale")
+    counts = there if isinstance(there, dict) else {}
+    return all(counts.get(name) == value for name, value in asdict(scale).items() if name not in _MAY_CHANGE)
 
 
 def recorded_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +81,7 @@ def first_difference(there: Any, here: Any) -> str | None:
 
 
 def _without_length(flat: Mapping[str, Any]) -> dict[str, Any]:
-    outside = (*_LENGTH, _DATA)
+    outside = (*_LENGTH, *_NOT_TOLD_APART)
     kept = {name: value for name, value in flat.items() if name not in outside and not name.startswith(_SCALE)}
     return kept | {name: flat.get(name, usual) for name, usual in _MEASURED.items()}
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ampl.errors import AmplError
 from ampl.files import read_json
+from ampl.runs.given_models import model_run
 from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import EPOCH, read_metrics
 from ampl.runs.run_directory import Result, Status, read_result
@@ -75,10 +76,9 @@ class JobState:
             self.epoch = int(table[EPOCH][-1]) if len(table[EPOCH]) else 0
             measured = (table[name][table[name] == table[name]] for name in _SCORES if name in table)  # without nan
             self.score = next((float(column[-1]) for column in measured if len(column)), None)
-        if self.handle is None and self.phase is Phase.WAITING:
+        if self.handle is None and self.phase is Phase.WAITING and self._asked_alike():
             found = self._result()
-            ended = found is not None and found.status is Status.FINISHED and self.epoch >= self.job.epochs
-            if ended and self._asked_alike():
+            if found is not None and found.status is Status.FINISHED and self.epoch >= self.job.epochs:
                 self.phase = Phase.FINISHED
 
     def begin(self, handle: Handle) -> None:
@@ -115,9 +115,11 @@ class JobState:
     def _asked_alike(self) -> bool:
         """Whether the run is what the sweep's file asks for today; where it is not, its process says what differs."""
         try:
-            return asked_alike(read_json(self.job.path / "config.json", ""), self.job.scale)
+            config = read_json(self.job.path / "config.json", "")
+            model = None if self.job.model_from is None else model_run(self.job.model_from, self.job.seed)
         except AmplError:
             return False
+        return asked_alike(config, self.job.scale, self.job.problem, model)
 
     def _result(self) -> Result | None:
         """What its run left; the job has diverged if the run says so, and failed if nobody can read it."""

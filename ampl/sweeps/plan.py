@@ -27,6 +27,7 @@ from typing import Any
 
 from ampl.catalog import Choice, OwnProblem, choose, parse_seeds
 from ampl.errors import AmplError, InvalidArgumentError, InvalidFileError, missing_file
+from ampl.evaluation_schedule import evaluation_schedule
 from ampl.runs.run_directory import run_path
 from ampl.scale import AS_PUBLISHED, Scale
 from ampl.setting_values import value_text
@@ -45,10 +46,12 @@ class TrainOptions:
     Attributes:
         scale: how they differ from a full run; without settings.
         own: the problem on data of the user's own that they name; None: they name none.
+        model_from: run directory, or folder of seeds, whose models take the place of a first fit; None: they fit one.
     """
 
     scale: Scale = AS_PUBLISHED
     own: OwnProblem | None = None
+    model_from: Path | None = None
 
 
 ReadOptions = Callable[[Sequence[str]], TrainOptions]
@@ -65,6 +68,9 @@ class Job:
         path: its run directory.
         epochs: of the whole run.
         scale: what its arguments ask for.
+        problem: what its config.json says of data of the user's own; None: it has a task of the catalog.
+        model_from: as in `TrainOptions`.
+        seed: which.
     """
 
     name: str
@@ -72,6 +78,9 @@ class Job:
     path: Path
     epochs: int
     scale: Scale = AS_PUBLISHED
+    problem: Mapping[str, Any] | None = None
+    model_from: Path | None = None
+    seed: int = 0
 
     @property
     def log(self) -> Path:
@@ -130,13 +139,15 @@ def _jobs(grid: Mapping[str, Any], out: Path, read_options: ReadOptions) -> Iter
     points = list(_points(settings_of_grid))
     for algorithm, task, variant in product(algorithms, tasks, variants):
         choice = choose(algorithm, task, variant)
+        epochs = meant.scale.epochs or choice.default_epochs()
+        evaluation_schedule(meant.scale, epochs, exact=choice.source.kind == "finite")  # for its errors
         for settings in points:
             for seed in numbers:
-                yield _job(choice, settings, seed, options, meant.scale, out)
+                yield _job(choice, settings, seed, options, meant, out)
 
 
 def _job(
-    choice: Choice, settings: Mapping[str, str], seed: int, options: Sequence[str], scale: Scale, out: Path
+    choice: Choice, settings: Mapping[str, str], seed: int, options: Sequence[str], meant: TrainOptions, out: Path
 ) -> Job:
     changed = requested_settings(choice.settings(), settings) if settings else {}
     label = variant_label(choice.variant, changed)
@@ -148,8 +159,11 @@ def _job(
         name=f"{choice.algorithm} on {choice.task}, {label}, seed {seed}",
         arguments=("train", *words),
         path=run_path(out, choice.task, choice.algorithm, choice.variant, seed, changed),
-        epochs=scale.epochs or choice.default_epochs(),
-        scale=replace(scale, settings=changed),
+        epochs=meant.scale.epochs or choice.default_epochs(),
+        scale=replace(meant.scale, settings=changed),
+        problem=None if choice.own is None else choice.own.record,
+        model_from=meant.model_from,
+        seed=seed,
     )
 
 
@@ -159,6 +173,8 @@ def _train_options(table: Mapping[str, Any]) -> list[str]:
     for key, value in table.items():
         if key in _OWN_OPTIONS:
             raise InvalidArgumentError(f"[train] has {key}; the sweep sets it.")
+        if key == "help":
+            raise InvalidArgumentError("[train] has help, which trains nothing; leave it out.")
         option = f"--{key.replace('_', '-')}"
         if value is not False:
             words += [option] if value is True else [option, *map(value_text, _listed(value))]

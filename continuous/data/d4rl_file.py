@@ -109,6 +109,8 @@ def _read_ends(
     for key, meaning in columns.items():
         if meaning is Meaning.NUMBER:
             ends[key] = _squeezed(datasets[key], key, path)
+            if ends[key].dtype.kind == "f":
+                _finite(ends[key], key, path)
         elif meaning is not Meaning.NEXT_OBSERVATION:
             ends[key] = _read_flags(datasets, key, path)
     return ends

@@ -39,9 +39,8 @@ def load_own(task: Task) -> D4RLData:
             f"with {data.actions[row].tolist()}; expected {list(own.action_low)} to {list(own.action_high)}. Name the "
             "environment that the data come from, or mend them."
         )
-    ready = replace(data, actions=actions.astype(np.float32))
-    check_plausible(ready, None, data.provenance, own.data)
-    return ready
+    check_plausible(data, None, data.provenance, own.data)  # in its own units, as `ampl data check` does
+    return replace(data, actions=actions.astype(np.float32))
 
 
 def names_data(text: str) -> bool:

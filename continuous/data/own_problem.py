@@ -20,8 +20,9 @@ from continuous.data.transitions import model_rows
 from continuous.environments.own import Survey, environment_text, shown, survey, text_of_spec
 from continuous.tasks.own import Portable, name_of, scaled
 from continuous.tasks.registry import Family, Own, Task
-from continuous.tasks.termination import TERMINATIONS, UNKNOWN, own_rule
+from continuous.tasks.termination import LEAST_SIZES, TERMINATIONS, UNKNOWN, own_rule
 
+_FAR = 1e6  # times the data's largest action: a bound beyond it, such as float32's largest number, is none
 _FUNCTION = "MODULE:FUNCTION, a function of states [N, D], actions [N, A] and next states [N, D] that gives bool [N]"
 
 
@@ -211,22 +212,45 @@ def _check_cuts(data: D4RLData, where: str, found: Survey | None) -> None:
 
 
 def _bounds(data: D4RLData, found: Survey | None) -> tuple[tuple[float, ...], tuple[float, ...], str]:
-    """The environment's bounds of actions, or the data's range, 1 to either side of an action that never changes."""
-    if found is not None and found.action_bounds is not None:
-        return *found.action_bounds, "environment"
-    low, high = data.actions.min(axis=0).astype(np.float64), data.actions.max(axis=0).astype(np.float64)
+    """Each action's bounds in the environment, and who told them; the data's range stands in where there is none.
+
+    An action that never changes and has no bound to a side gets one at a distance of 1.
+    """
+    least, largest = data.actions.min(axis=0).astype(np.float64), data.actions.max(axis=0).astype(np.float64)
+    free = np.full(data.actions.shape[1], np.inf)
+    low, high = (-free, free) if found is None else map(np.array, found.action_bounds)
+    far = _FAR * np.maximum(np.maximum(-least, largest), 1.0)
+    no_low, no_high = low < -far, high > far
+    low = np.where(no_low, np.minimum(least, high), low)
+    high = np.where(no_high, np.maximum(largest, low), high)
     constant = low == high
-    return tuple((low - constant).tolist()), tuple((high + constant).tolist()), "data"
+    low, high = low - (constant & no_low), high + (constant & no_high)
+    if not (no_low | no_high).any():
+        told_by = "environment"
+    else:
+        told_by = "data" if (no_low & no_high).all() else "environment and data"
+    return tuple(low.tolist()), tuple(high.tolist()), told_by
 
 
 def _termination(given: GivenData, found: Survey | None, data: D4RLData) -> tuple[str, Callable[..., Any] | None]:
-    """The rule as a text, and the function where one is given.  Raises UnknownNameError: no such rule."""
+    """The rule as a text, and the function where one is given.
+
+    Raises:
+        UnknownNameError: no such rule.
+        InvalidArgumentError: a robot's, and observations have fewer numbers than the robot's.
+    """
     asked = given.termination
     if callable(asked):
         return name_of(asked), Portable(asked)
     if asked is not None:
         if ":" not in asked and asked not in ("never", *TERMINATIONS):
             raise UnknownNameError("--termination", asked, ["never", *TERMINATIONS, "MODULE:FUNCTION"])
+        size, least = data.observations.shape[1], LEAST_SIZES.get(asked, 0)
+        if size < least:
+            raise InvalidArgumentError(
+                f"--termination is {asked}, and observations have {size} numbers; a {asked} observes {least} or more. "
+                f"Give {_FUNCTION}, or never."
+            )
         return asked, None
     if found is not None and found.termination is not None:
         return found.termination, None
@@ -257,8 +281,9 @@ def _notes(own: Own, found: Survey | None, limit: int) -> Iterator[str]:
         yield from found.notes
         if found.episode_limit is None:
             yield f"{found.name} has no time limit: episodes are cut after {limit} steps, the longest in the data"
-    if own.bounds == "data":
-        yield f"actions are bounded by the data's range, {_range(own)}, which becomes [-1, 1]"
+    if own.bounds != "environment":
+        where = "" if own.bounds == "data" else " where the environment does not bound them"
+        yield f"actions are bounded by the data's range{where}: {_range(own)} becomes [-1, 1]"
     elif (set(own.action_low), set(own.action_high)) != ({-1.0}, {1.0}):
         yield f"actions are trained in [-1, 1] and act in the environment's units, {_range(own)}"
 
@@ -274,13 +299,21 @@ def _disagreement(own: Own, data: D4RLData) -> Iterator[str]:
     rows = model_rows(data)  # those with a next state
     lost = data.terminals.copy()
     lost[rows] = False
+    ended = data.terminals | data.timeouts
+    ended[rows] = True
+    if repeated := int((~ended[:-1]).sum()):
+        yield (
+            f"{repeated} rows are left out: they repeat the observation before them across the end of an episode, as "
+            "in D4RL's mazes, where two steps lie behind such a row (store next_observations)"
+        )
     if lost.any():
         yield f"{lost.sum()} terminal rows are left out: they have no next observation (store next_observations)"
     if own.termination == UNKNOWN:
         return
     following = data.observations[rows + 1] if data.next_observations is None else data.next_observations[rows]
     says = own_rule(own)(data.observations[rows], scaled(own, data.actions[rows]).astype(np.float32), following)
-    wrong = (says != data.terminals[rows]) & ~data.timeouts[rows]  # a fall at the time limit may count as time-out
+    cut = data.timeouts[rows] & ~data.terminals[rows]  # a fall at the time limit may count as time-out
+    wrong = (says != data.terminals[rows]) & ~cut
     count, total = int(wrong.sum()), len(rows)
     if own.termination == "never" and lost.any():
         count, total = count + int(lost.sum()), total + int(lost.sum())

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from weakref import finalize
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError, InvalidShapeError
+from ampl.errors import InvalidArgumentError, InvalidShapeError, LostWorkerError, one_line
 from ampl.processes import available_cores, worker_pool
 from continuous.environments.own import own_environment
 from continuous.environments.robot import Flags, Floats
@@ -34,15 +35,16 @@ class GymnasiumSimulator:
 
     Raises:
         InvalidArgumentError: the environment cannot be made.
+        LostWorkerError: it ended its process; this and what it raises itself come from `reset` and `step`, too.
     """
 
     def __init__(self, task: Task, processes: int | None = None) -> None:
         self._task = task
+        self._processes = available_cores() if processes is None else processes
         self._stack = ExitStack()
         finalize(self, self._stack.close)  # simulators that are kept are never closed otherwise
-        count = available_cores() if processes is None else processes
-        pools = [self._stack.enter_context(worker_pool(1)) for _ in range(count)] if count > 1 else [None]
-        self._lanes = [_Lane(task, pool) for pool in pools if pool is not None or pools[0] is None]
+        self._lanes: list[_Lane] = []
+        self._open_lanes()
         self._running = np.zeros(0, dtype=np.bool_)
         self._rows: list[Any] = []  # of each lane
         self._observations = np.zeros((0, task.observation_size))
@@ -65,10 +67,12 @@ class GymnasiumSimulator:
     def reset(self, generators: Sequence[np.random.Generator]) -> Floats:
         """Starts one episode for each generator; first observations, [n, D]."""
         seeds = np.array([int(generator.integers(2**31)) for generator in generators])
+        self._open_lanes()
         self._rows = np.array_split(np.arange(len(seeds)), len(self._lanes))
         self._running = np.ones(len(seeds), dtype=np.bool_)
-        waiting = [lane.ask(_Episodes.reset, seeds[rows]) for lane, rows in self._busy()]
-        self._observations = np.concatenate([answer() for answer in waiting])
+        with self._whole():
+            waiting = [lane.ask(_Episodes.reset, seeds[rows]) for lane, rows in self._busy()]
+            self._observations = np.concatenate([answer() for answer in waiting])
         return self._observations.copy()
 
     def step(self, actions: Floats) -> Step:
@@ -85,10 +89,12 @@ class GymnasiumSimulator:
         if len(bad):
             raise InvalidArgumentError(f"the action of episode {bad[0]} is not finite; the policy has diverged.")
         busy = [(lane, rows) for lane, rows in self._busy() if self._running[rows].any()]
-        waiting = [lane.ask(_Episodes.step, actions[rows], self._running[rows]) for lane, rows in busy]
+        with self._whole():
+            waiting = [lane.ask(_Episodes.step, actions[rows], self._running[rows]) for lane, rows in busy]
+            answers = [answer() for answer in waiting]
         rewards, terminated = np.zeros(len(actions)), np.zeros(len(actions), dtype=np.bool_)
-        for (_, rows), answer in zip(busy, waiting, strict=True):
-            observations, rewards[rows], terminated[rows], ended = answer()
+        for (_, rows), (observations, paid, ended_by_itself, ended) in zip(busy, answers, strict=True):
+            rewards[rows], terminated[rows] = paid, ended_by_itself
             moved = self._running[rows]
             self._observations[rows[moved]] = observations[moved]
             self._running[rows] &= ~ended
@@ -97,6 +103,28 @@ class GymnasiumSimulator:
     def close(self) -> None:
         """Ends the processes."""
         self._stack.close()
+
+    def _open_lanes(self) -> None:
+        """Processes with an environment each, unless there are some."""
+        if self._lanes:
+            return
+        count = self._processes
+        with self._whole():
+            pools = [self._stack.enter_context(worker_pool(1)) for _ in range(count)] if count > 1 else [None]
+            self._lanes = [_Lane(self._task, pool) for pool in pools if pool is not None or pools[0] is None]
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """If a process ends inside, all are ended, and the next reset opens new ones."""
+        try:
+            yield
+        except BrokenProcessPool as error:
+            self._lanes = []
+            self._stack.close()
+            raise LostWorkerError(
+                f"a process that steps the environment of {self._task.name} has ended: killed, out of memory, or by "
+                "the environment's own code. Mend it, or train without evaluation (--env none)."
+            ) from error
 
     def _busy(self) -> list[tuple[_Lane, Any]]:
         """The lanes that have episodes, and which."""
@@ -138,11 +166,10 @@ class _Episodes:
         """Errors of the environment's own code in one line, which says whose they are."""
         try:
             yield
-        except Exception as error:
-            why = " ".join(str(error).split())[:300]
+        except (Exception, SystemExit) as error:  # whatever the environment's own code raises
             raise InvalidArgumentError(
-                f"the environment of {self._task.name} fails in {method} ({type(error).__name__}: {why}). Mend it, or "
-                "train without evaluation (--env none)."
+                f"the environment of {self._task.name} fails in {method} ({one_line(error)}). Mend it, or train "
+                "without evaluation (--env none)."
             ) from error
 
     def _check_finite(self, what: str, values: Floats) -> None:

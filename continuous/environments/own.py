@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Space, Tuple, flatten
 from gymnasium.wrappers import FlattenObservation, TimeLimit, TransformAction
 
-from ampl.errors import AmplError, InvalidArgumentError
+from ampl.errors import AmplError, InvalidArgumentError, one_line
 from continuous.environments.opengl import check_opengl
 from continuous.tasks.own import Portable, find_function, name_of, unscaled
 from continuous.tasks.registry import Task
@@ -47,7 +48,7 @@ class Survey:
     name: str  # for messages
     observation_size: int  # of flattened observations
     action_size: int
-    action_bounds: tuple[tuple[float, ...], tuple[float, ...]] | None  # low and high; None: not all finite
+    action_bounds: tuple[tuple[float, ...], tuple[float, ...]]  # low and high, infinite where there is none
     episode_limit: int | None  # steps; None: it names none
     termination: str | None  # the rule known for it
     notes: tuple[str, ...]
@@ -126,9 +127,8 @@ def make(text: str, made: Callable[[], Any] | None = None, **options: Any) -> An
         raise
     except (Exception, SystemExit) as error:  # whatever the environment's own code raises
         check_opengl()
-        why = " ".join(str(error).split())[:300]
         raise InvalidArgumentError(
-            f"the environment {shown(text)} cannot be made ({type(error).__name__}: {why}); {_EXPECTED}."
+            f"the environment {shown(text)} cannot be made ({one_line(error)}); {_EXPECTED}."
         ) from error
     if not isinstance(found, gymnasium.Env):
         raise InvalidArgumentError(f"the environment {shown(text)} is a {type(found).__name__}; {_EXPECTED}.")
@@ -153,10 +153,9 @@ def survey(text: str, made: Callable[[], Any] | None) -> Survey:
     try:
         observations, actions, spec = environment.observation_space, environment.action_space, environment.spec
         size = sum(_size(part, "observations", name) for _, part in _parts(observations))
-        if not isinstance(actions, Box):
+        if not isinstance(actions, Box) or actions.dtype.kind != "f":
             raise _not_supported(name, "actions", actions)
-        bounds = (actions.low.ravel().astype(float), actions.high.ravel().astype(float))
-        finite = bool(np.isfinite(bounds).all()) and bool((bounds[0] < bounds[1]).all())
+        low, high = (tuple(bound.ravel().astype(float).tolist()) for bound in (actions.low, actions.high))
         _try_out(environment, observations, size)
         notes = []
         if isinstance(observations, Dict | Tuple):
@@ -166,18 +165,15 @@ def survey(text: str, made: Callable[[], Any] | None) -> Survey:
             name=name,
             observation_size=size,
             action_size=_size(actions, "actions", name),
-            action_bounds=(tuple(bounds[0].tolist()), tuple(bounds[1].tolist())) if finite else None,
+            action_bounds=(low, high),
             episode_limit=_limit(environment),
             termination=_known_rule(spec),
             notes=tuple(notes),
         )
     except AmplError:
         raise
-    except Exception as error:  # whatever the environment's own code raises
-        why = " ".join(str(error).split())[:300]
-        raise InvalidArgumentError(
-            f"the environment {name} does not run ({type(error).__name__}: {why}); {_EXPECTED}."
-        ) from error
+    except (Exception, SystemExit) as error:  # whatever the environment's own code raises
+        raise InvalidArgumentError(f"the environment {name} does not run ({one_line(error)}); {_EXPECTED}.") from error
     finally:
         with suppress(Exception):
             environment.close()
@@ -186,11 +182,15 @@ def survey(text: str, made: Callable[[], Any] | None) -> Survey:
 def _try_out(environment: Any, observations: Space[Any], size: int) -> None:
     """One reset and one step, so that what is wrong with them is found before anything is trained."""
     observation, _ = environment.reset(seed=0)
-    after, _, _, _, _ = environment.step(environment.action_space.sample())
+    after, reward, _, _, _ = environment.step(environment.action_space.sample())
     for found in (observation, after):
         flat: Any = flatten(observations, found)
         if np.size(flat) != size:
             raise ValueError(f"an observation has {np.size(flat)} numbers where its space has {size}")
+        if not np.isfinite(flat).all():
+            raise ValueError("an observation is not finite")
+    if np.ndim(reward) or not math.isfinite(reward):
+        raise ValueError(f"a reward is {reward!r}, and no finite number")
 
 
 def _limit(environment: Any) -> int | None:
@@ -225,7 +225,8 @@ def _size(space: Space[Any], what: str, name: str) -> int:
 def _not_supported(name: str, what: str, space: Any) -> InvalidArgumentError:
     found = " ".join(str(space).split())[:120]
     return InvalidArgumentError(
-        f"{name} has {what} in {found}; expected Box spaces of numbers: discrete ones and images are not supported."
+        f"{name} has {what} in {found}; expected Box spaces of numbers: discrete ones, images and actions that are "
+        "integers are not supported."
     )
 
 

@@ -116,17 +116,21 @@ class ScaledModule(nn.Module):
 
     low: Tensor
     high: Tensor
+    center: Tensor
+    half_width: Tensor
 
     def __init__(self, policy: nn.Module, low: Sequence[float], high: Sequence[float]) -> None:
         super().__init__()
         self.policy = policy
-        for name, bound in (("low", low), ("high", high)):
-            self.register_buffer(name, torch.tensor(bound, dtype=torch.float32))
+        center = [(each + other) / 2.0 for each, other in zip(high, low, strict=True)]
+        half_width = [(each - other) / 2.0 for each, other in zip(high, low, strict=True)]
+        for name, numbers in {"low": low, "high": high, "center": center, "half_width": half_width}.items():
+            self.register_buffer(name, torch.tensor(numbers, dtype=torch.float32))
 
     def forward(self, observations: Tensor) -> Tensor:
         """[..., D] to [..., A]."""
-        share = 0.5 * (self.policy(observations).clamp(-1.0, 1.0) + 1.0)
-        return self.low + share * (self.high - self.low)
+        actions = self.center + self.half_width * self.policy(observations).clamp(-1.0, 1.0)
+        return actions.clamp(self.low, self.high)
 
 
 def mlp(network: Network) -> nn.Sequential:

@@ -13,9 +13,12 @@ import numpy as np
 from gymnasium.vector.utils import CloudpickleWrapper
 from numpy.typing import NDArray
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import InvalidArgumentError, one_line
 from ampl.interfaces import Actor, Array
 from continuous.tasks.registry import Own
+
+_OUTSIDE = 2.0  # of [-1, 1]
+_ROUNDING = 1e-6  # of an action with equal bounds: float32's
 
 
 def center_and_half_width(own: Own) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -25,9 +28,14 @@ def center_and_half_width(own: Own) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def scaled(own: Own, actions: NDArray[Any]) -> NDArray[np.float64]:
-    """From the environment's units to [-1, 1], [..., A]."""
+    """From the environment's units to [-1, 1], [..., A].
+
+    An action with equal bounds becomes 0, and one outside of [-1, 1] where it is another.
+    """
     center, half_width = center_and_half_width(own)
-    return (actions.astype(np.float64) - center) / half_width
+    away = actions.astype(np.float64) - center
+    held = np.where(np.abs(away) <= _ROUNDING * np.maximum(np.abs(center), 1.0), 0.0, np.copysign(_OUTSIDE, away))
+    return np.divide(away, half_width, out=held, where=half_width > 0.0)
 
 
 def unscaled(own: Own, actions: NDArray[Any]) -> NDArray[Any]:
@@ -72,10 +80,9 @@ def find_function(text: str, what: str) -> Callable[..., Any]:
         found: Any = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:  # whatever the user's module raises
-        why = " ".join(str(error).split())[:200]
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise InvalidArgumentError(
-            f"{what} is {text}, which cannot be had ({type(error).__name__}: {why}); expected MODULE:FUNCTION with a "
+            f"{what} is {text}, which cannot be had ({one_line(error)}); expected MODULE:FUNCTION with a "
             "module that Python finds from the current folder."
         ) from error
     if not callable(found):

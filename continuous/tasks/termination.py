@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError, UnknownNameError
+from ampl.errors import InvalidArgumentError, UnknownNameError, one_line
 from continuous.tasks.own import center_and_half_width, find_function, unscaled
 from continuous.tasks.registry import Family, Own, Task
 
@@ -91,17 +91,26 @@ class GivenRule:
                 center, half_width = map(action.new_tensor, center_and_half_width(self._own))
                 self._units = center, half_width
             center, half_width = self._units
-            flags = self._function(state_rows, center + half_width * action_rows, next_rows)
+            flags = self._called(state_rows, center + half_width * action_rows, next_rows)
         return flags.reshape(state.shape[:-1])
 
     def _checked(self, *rows: Any) -> Any:
-        flags = np.asarray(self._function(*(given.copy() for given in rows)))  # it may write into what it gets
+        flags = np.asarray(self._called(*(given.copy() for given in rows)))  # it may write into what it gets
         if flags.shape != (len(rows[0]),) or flags.dtype != np.bool_:
             raise InvalidArgumentError(
                 f"the rule {self._own.termination} gives {flags.dtype}{list(flags.shape)} for {len(rows[0])} rows; "
                 f"expected bool[{len(rows[0])}] of states, actions and next states with a row each."
             )
         return flags
+
+    def _called(self, *rows: Any) -> Any:
+        try:
+            return self._function(*rows)
+        except (Exception, SystemExit) as error:  # whatever the user's function raises
+            raise InvalidArgumentError(
+                f"the rule {self._own.termination} fails on {len(rows[0])} rows ({one_line(error)}); expected a "
+                "function of states [N, D], actions [N, A] and next states [N, D]."
+            ) from error
 
 
 def robot_termination(robot: str) -> Termination:
@@ -161,6 +170,22 @@ def pen(state: States) -> Flags:
     """The pen is dropped: lower than `PEN_DROP_HEIGHT`."""
     return state[..., _PEN_HEIGHT] < PEN_DROP_HEIGHT
 
+
+LEAST_SIZES: Mapping[str, int] = MappingProxyType(
+    {
+        "halfcheetah": 17,
+        "hopper": 11,
+        "walker2d": 17,
+        "ant": 27,
+        "humanoid": 45,
+        "pen": 45,
+        "door": 39,
+        "hammer": 46,
+        "relocate": 39,
+        "hiv": 6,
+    }
+)
+"""Numbers that a robot observes at least, in any version of its environment, in D4RL or Gymnasium."""
 
 TERMINATIONS: Mapping[str, Termination] = MappingProxyType(
     {

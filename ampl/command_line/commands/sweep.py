@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,22 +50,23 @@ class Sweep:
 
     def run(self) -> int:
         """Trains, and prints what became of every job; the exit code is 1 if one failed or diverged."""
-        from ampl.file_lock import FolderLock
         from ampl.files import check_output_folder
         from ampl.sweeps.job_state import JobState, Phase
         from ampl.sweeps.plan import read_plan
+        from ampl.sweeps.sweep_lock import lock_sweep
 
         check_at_least("--workers", self.workers, 0, "0: as many as cores are free.")
         part, parts = self._part()
         out = self.out.absolute() if self.backend == "ray" else self.out  # a cluster's machines start elsewhere
-        jobs = read_plan(self.file, out, _read_options)[part - 1 :: parts]
+        plan = read_plan(self.file, out, _read_options)
+        jobs = plan[part - 1 :: parts]
         if self.dry_run:
             for job in jobs:
                 print(job.name)
             return 0
         check_output_folder(self.out)
         states = [JobState(job) for job in jobs]
-        lock = FolderLock(self.out, f".sweep-{part}-of-{parts}.lock")
+        lock = lock_sweep(self.out, part, parts, plan)
         try:
             self._train(states)
         except KeyboardInterrupt:
@@ -100,7 +102,7 @@ class Sweep:
         for state in states:
             if state.phase is Phase.FAILED:
                 print_line(f"{state.job.name}: see {state.job.log}")
-        print_line(f"Compare them: ampl compare {self.out}")
+        print_line(f"Compare them: ampl compare {shlex.quote(str(self.out))}")
 
     def _part(self) -> tuple[int, int]:
         found = re.fullmatch(r"(\d+)/(\d+)", self.worker)
@@ -128,4 +130,8 @@ def _read_options(options: Sequence[str]) -> TrainOptions:
         if (count := getattr(parsed, name)) is not None:
             check_at_least(f"[train] {name}", count, least)
     found = named_or_own("TASK" if parsed.data is None else None, **parsed.own)
-    return TrainOptions(scale=Scale.from_options(vars(parsed)), own=found if isinstance(found, OwnProblem) else None)
+    return TrainOptions(
+        scale=Scale.from_options(vars(parsed)),
+        own=found if isinstance(found, OwnProblem) else None,
+        model_from=parsed.model_from,
+    )

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ class FakeTraining:
 
 
 def leave_result(job: Job, status: str, epochs: int, **asked: int) -> None:
-    job.path.mkdir(parents=True)
+    job.path.mkdir(parents=True, exist_ok=True)
     (job.path / "config.json").write_text(json.dumps({"scale": asdict(Scale(**asked))}))
     result = {"status": status, "epochs": epochs, "metrics": {}, "message": "loss is nan"}
     (job.path / "result.json").write_text(json.dumps(result))
@@ -128,6 +129,35 @@ def test_what_ended_with_other_options_is_started_so_that_its_process_says_what_
     for state in states:
         state.look()
     assert [state.phase for state in states] == [Phase.WAITING, Phase.FINISHED, Phase.WAITING]
+
+
+def test_what_ended_with_other_data_or_another_model_is_started_too(tmp_path: Path) -> None:
+    mine = {"sha256": "aa", "data": "here/my.hdf5", "references": (-1600.0, -100.0), "notes": ("new words",)}
+    there = mine | {"data": "there/my.hdf5", "notes": ["old words"]}
+    records: list[tuple[Any, Any, Phase]] = [
+        (mine, {"problem": there}, Phase.FINISHED),
+        (mine, {"problem": there | {"references": None}}, Phase.WAITING),
+        (mine, {"problem": there | {"sha256": "bb"}}, Phase.WAITING),
+        (None, {"problem": there}, Phase.WAITING),
+        (mine, {}, Phase.WAITING),
+        (None, {"model_from": {"run": "line/mopo/main/seed0", "sha256": "cc"}}, Phase.WAITING),
+    ]
+    for index, (asked, found, phase) in enumerate(records):
+        job = Job(name="finishes", arguments=(), path=tmp_path / str(index) / "seed0", epochs=3, problem=asked)
+        leave_result(job, "finished", 3)
+        config = json.loads((job.path / "config.json").read_text())
+        (job.path / "config.json").write_text(json.dumps(config | found))
+        (job.path / "metrics.csv").write_text("epoch,loss\n1,1\n2,1\n3,1\n")
+        state = JobState(job)
+        state.look()
+        assert state.phase is phase, found
+
+
+def test_an_old_divergence_is_none_of_what_the_file_asks_for_now(tmp_path: Path) -> None:
+    (state,) = jobs(tmp_path, "finishes")
+    leave_result(state.job, "stopped", 1, steps_per_epoch=10)
+    state.look()
+    assert state.phase is Phase.WAITING
 
 
 @pytest.mark.parametrize("result", ["[]", '{"status": "great", "epochs": 3}'])

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from ampl.command_line.commands.sweep import _read_options
 from ampl.command_line.main import main
 from ampl.errors import ExistingRunError
 from ampl.file_lock import FolderLock
+from ampl.sweeps import sweep_lock
+from ampl.sweeps.plan import read_plan
 
 ROOT = Path(__file__).parents[3]
 SWEEP = """
@@ -89,11 +92,18 @@ def test_a_second_sweep_in_a_folder_is_refused_but_not_another_part_of_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("sweep.toml").write_text('algorithms = ["mopo"]\ntasks = ["gridworld-5x5"]\n[train]\nepochs = 1')
-    first = FolderLock(Path("runs"), ".sweep-1-of-2.lock")
+    Path("other.toml").write_text('algorithms = ["damo"]\ntasks = ["gridworld-5x5"]\n[train]\nepochs = 1')
+    monkeypatch.setattr(sweep_lock, "_PATIENCE", 0.1)
+    first = sweep_lock.lock_sweep(Path("runs"), 1, 2, read_plan(Path("sweep.toml"), Path("runs"), _read_options))
     assert main(["sweep", "sweep.toml", "--worker", "1/2"]) == 2
     assert "another process is training in runs" in capsys.readouterr().err
+    for others in (["sweep.toml"], ["sweep.toml", "--worker", "2/3"], ["other.toml", "--worker", "2/2"]):
+        assert main(["sweep", *others]) == 2
+        assert "another sweep is under way in runs. Wait for it" in capsys.readouterr().err
+    assert not any(Path("runs").rglob("config.json"))
     assert main(["sweep", "sweep.toml", "--worker", "2/2"]) == 0
     first.release()
+    assert main(["sweep", "sweep.toml"]) == 0
 
 
 @pytest.mark.slow
@@ -126,6 +136,9 @@ def test_a_ray_cluster_trains_the_same_and_reports_what_fails(tmp_path: Path) ->
         (["word.toml"], "word.toml: [train] gives 'yes' to no option"),
         (["workers.toml"], "workers.toml: [train] eval_workers is -1"),
         (["env.toml"], "env.toml: env is given without data"),
+        (["exact.toml"], "exact.toml: --eval-every is given; on a finite MDP evaluation is exact"),
+        (["multiple.toml"], "multiple.toml: --certificates-every is 3; expected a multiple of --eval-every"),
+        (["help.toml"], "help.toml: [train] has help"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -141,6 +154,10 @@ def test_bad_input_is_one_line(
     Path("word.toml").write_text(f'{SWEEP.format(epochs=3)}    common_starts = "yes"')
     Path("workers.toml").write_text(f"{SWEEP.format(epochs=3)}    eval_workers = -1")
     Path("env.toml").write_text(f'{SWEEP.format(epochs=3)}    env = "Hopper-v5"')
+    Path("exact.toml").write_text(f"{SWEEP.format(epochs=3)}    eval_every = 2")
+    Path("help.toml").write_text(f"{SWEEP.format(epochs=3)}    help = true")
+    deep = 'algorithms = ["mopo"]\ntasks = ["lqr-pointmass"]\n[train]\neval_every = 4\ncertificates_every = 3'
+    Path("multiple.toml").write_text(deep)
     assert main(["sweep", *arguments]) == 2
     assert words in capsys.readouterr().err
 

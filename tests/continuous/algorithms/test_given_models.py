@@ -11,7 +11,7 @@ import ampl
 from ampl.command_line.main import main
 from ampl.errors import ExistingRunError, InvalidArgumentError
 from ampl.files import read_json
-from ampl.runs.given_models import find_models
+from ampl.runs.given_models import find_models, model_run
 from ampl.training import train
 from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.algorithms.small_model_based import BUILDERS
@@ -43,7 +43,8 @@ def test_a_run_with_its_own_model_from_elsewhere_has_the_same_bytes(
     taken = train_with(algorithm, tmp_path / "taken", fitted)
     for seed in ("seed0", "seed1"):
         assert run_bytes(taken / seed, 2) == run_bytes(tmp_path / "whole" / "line" / algorithm / "main" / seed, 2)
-    assert read_json(taken / "seed1" / "config.json")["model_from"]["run"] == "line/mopo/main/seed1"
+    named = read_json(taken / "seed1" / "config.json")["model_from"]["run"]
+    assert named == model_run(fitted, 1) == "line/mopo/main/seed1"
     assert read_json(taken / "seed1" / "manifest.json")["notes"][-1].endswith("mopo/main/seed1, not fitted here")
 
 

@@ -60,6 +60,16 @@ def column(states: Any, actions: Any, next_states: Any) -> Any:
     return next_states > 0.0
 
 
+def beyond(states: Any, actions: Any, next_states: Any) -> Any:
+    """No rule of `Slide` or a pendulum: it looks at a number that they do not observe."""
+    return next_states[:, 26] > 0.0
+
+
+def fallen_state(state: Any) -> Any:
+    """No rule: it takes the next state alone."""
+    return state[:, 0] > 1.0
+
+
 def collected(environment: Any, rows: int, limit: int = 1000) -> dict[str, Any]:
     """So many steps of random actions, by the keys of a file."""
     environment.action_space.seed(0)
@@ -90,6 +100,6 @@ def pendulum_file(path: Path, rows: int = 450, **changes: Any) -> Path:
     return write_plain(path, {name: array for name, array in arrays.items() if array is not None})
 
 
-def slide_file(path: Path, rows: int = 400, limit: int = 30) -> Path:
-    """`Slide`, where most episodes end by a fall."""
-    return write_plain(path, collected(Slide(), rows, limit))
+def slide_file(path: Path, rows: int = 400, limit: int = 30, **changes: Any) -> Path:
+    """`Slide`, where most episodes end by a fall; columns can be changed."""
+    return write_plain(path, collected(Slide(), rows, limit) | changes)

@@ -231,3 +231,11 @@ def test_the_check_of_a_maze_file_says_where_targets_were_reached_and_where_pair
     assert any("are not followed by one step of the maze, and no time-out says so" in text for text in joined.oddities)
     whole = diagnose(write_plain(tmp_path / "whole", arrays_of(data)), UMAZE)
     assert not any("followed" in text or "follows" in text for text in whole.oddities)
+
+
+def test_numbers_of_episodes_that_are_none_are_refused(tmp_path: Path) -> None:
+    numbers = NUMBER.astype(np.float64)
+    numbers[3] = np.nan
+    assert "'episode_id' is not finite in 1 of 40 rows, first in row 3" in refused(
+        tmp_path, standing(episode_id=numbers)
+    )

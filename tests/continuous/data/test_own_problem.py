@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
-from gymnasium.spaces import flatten
+from gymnasium.spaces import Box, flatten
 from gymnasium.wrappers import RescaleAction, TimeLimit
 
 import ampl
@@ -24,6 +24,7 @@ from continuous.data.dataset import load_dataset
 from continuous.data.own_problem import open_own, recall, record
 from continuous.environments.own import environment_text, survey
 from continuous.environments.registry import environment_for
+from continuous.tasks.own import unscaled
 from continuous.tasks.termination import UNKNOWN, model_rule
 from tests.continuous.data.d4rl_samples import arrays_of, hopper_data, write_plain
 from tests.continuous.data.own_samples import Slide, collected, fallen, of_actions, pendulum_file, slide_file
@@ -60,6 +61,49 @@ def test_an_action_that_never_changes_has_bounds_around_it(tmp_path: Path) -> No
     assert not load_dataset(task).actions.any()
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "column", "bounds", "told_by"),
+    [
+        ([-1.0, -np.inf], [1.0, np.inf], [1.0, 0.5], ([-1.0, -0.5], [1.0, 1.5]), "environment and data"),
+        ([0.0, -np.inf], [np.inf, 2.0], [3.0, 1.0], ([0.0, 1.0], [3.0, 2.0]), "environment and data"),
+        ([-1.0, 0.5], [1.0, 0.5], [1.0, 0.5], ([-1.0, 0.5], [1.0, 0.5]), "environment"),
+        ([-3e38, -3e38], [3e38, 3e38], [1.0, 0.5], ([0.0, -0.5], [2.0, 1.5]), "data"),
+    ],
+    ids=["one without bounds", "half bounded", "held", "float32's largest"],
+)
+def test_each_action_has_the_environments_bounds_or_the_datas_range(
+    tmp_path: Path, low: list[float], high: list[float], column: list[float], bounds: Any, told_by: str
+) -> None:
+    space = Box(np.array(low, np.float32), np.array(high, np.float32))
+    steps = {"action_space": space, "step": lambda self, action: (self._seen(), 0.0, False, False, {})}
+    environment = type("Bounded", (Slide,), steps)
+    path = slide_file(tmp_path / "s.hdf5", actions=np.tile(np.array(column, np.float32), (400, 1)))
+    task = opened(path, environment, termination=fallen)
+    assert (list(task.own.action_low), list(task.own.action_high)) == bounds
+    assert task.own.bounds == told_by
+    data = load_dataset(task)
+    assert np.abs(data.actions).max() <= 1.0
+    for action in (-1.0, 0.0, 1.0):
+        assert space.contains(unscaled(task.own, np.full(2, action)).astype(np.float32))
+
+
+def test_an_action_that_its_bounds_hold_is_no_other(tmp_path: Path) -> None:
+    actions = np.full((400, 2), 0.5, np.float32)
+    actions[7, 1] = 0.6
+    space = Box(np.array([-1.0, 0.5], np.float32), np.array([1.0, 0.5], np.float32))
+    steps = {"action_space": space, "step": lambda self, action: (self._seen(), 0.0, False, False, {})}
+    task = opened(slide_file(tmp_path / "s.hdf5", actions=actions), type("Held", (Slide,), steps), termination=fallen)
+    with pytest.raises(InvalidFileError, match=r"1 of 400 rows have actions outside of the bounds, first row 7"):
+        load_dataset(task)
+
+
+def test_an_action_beyond_all_others_is_refused_where_it_would_be_the_range(tmp_path: Path) -> None:
+    actions = np.linspace(-1.0, 1.0, 450, dtype=np.float32)[:, None].copy()
+    actions[7] = 1e20
+    with pytest.raises(InvalidFileError, match=r"column 0 of actions is 1e\+20 in size in row 7"):
+        load_dataset(opened(pendulum_file(tmp_path / "p.hdf5", actions=actions), "none"))
+
+
 def test_rows_with_actions_outside_of_the_bounds_are_refused(tmp_path: Path) -> None:
     actions = np.zeros((450, 1), np.float32)
     actions[[7, 9], 0] = 2.5
@@ -86,6 +130,26 @@ def test_a_rule_that_contradicts_the_datas_flags_is_told_with_the_share_of_rows(
     share = f"in {ends.sum()} of 400 rows ({ends.mean():.2%}, first in row {ends.argmax()})"
     assert f"'never' disagrees with the data's terminal flags {share}" in notes["never"]
     assert "disagrees" not in notes[f"{HERE}:fallen"]
+
+
+def test_a_wrong_rule_is_told_where_every_end_has_both_flags(tmp_path: Path) -> None:
+    arrays = collected(Slide(), 400, limit=10_000)
+    path = write_plain(tmp_path / "s.hdf5", arrays | {"timeouts": arrays["terminals"]})
+    ends = int(arrays["terminals"].sum())
+    notes = opened(path, Slide, termination="never").own.notes
+    assert any(f"in {ends} of 400 rows" in note for note in notes)
+
+
+def test_rows_that_repeat_the_observation_before_them_are_left_out_and_counted(tmp_path: Path) -> None:
+    observations = np.zeros((40, 3), np.float32)
+    observations[:, 0] = np.arange(40) % 4 % 3  # four steps an episode: it starts and is last seen at 0
+    episodes = {"observations": observations, "timeouts": np.arange(40) % 4 == 3, "next_observations": None}
+    path = pendulum_file(tmp_path / "p.hdf5", 40, **episodes)
+    task = opened(path, "Pendulum-v1")
+    assert any(note.startswith("9 rows are left out: they repeat the observation") for note in task.own.notes)
+    assert load_dataset(task).n_rows == 40
+    sound = opened(pendulum_file(tmp_path / "q.hdf5", next_observations=None), "Pendulum-v1")
+    assert not any("repeat" in note for note in sound.own.notes)
 
 
 def test_terminal_rows_without_a_next_observation_are_counted_and_named(tmp_path: Path) -> None:
@@ -124,6 +188,11 @@ def test_a_rule_that_writes_into_its_rows_changes_nothing(tmp_path: Path) -> Non
         ({"step": lambda self, action: (self.reset()[0], 0.0, False, False)}, "ValueError: not enough values"),
         ({"reset": lambda self, **_: 1 / 0}, "ZeroDivisionError"),
         ({"close": lambda self: 1 / 0, "action_space": None}, "None"),
+        ({"step": lambda self, action: sys.exit("bye")}, "SystemExit: bye"),
+        ({"step": lambda self, action: (self._seen(), None, False, False, {})}, "TypeError: must be real number"),
+        ({"step": lambda self, action: (self._seen(), np.ones(1), False, False, {})}, "a reward is array([1.])"),
+        ({"_seen": lambda self: dict.fromkeys(("velocity", "place"), np.full(1, np.nan, np.float32))}, "not finite"),
+        ({"action_space": Box(0, 10, (2,), np.int32)}, "actions that are integers are not supported"),
     ],
 )
 def test_an_environment_that_does_not_run_is_refused_before_training(
@@ -230,7 +299,7 @@ MISTAKES: list[tuple[Callable[[Path], list[object]], str]] = [
     ),
     (lambda path: ["--data", pendulum_file(path), "--env", "CartPole-v1"], "CartPole-v1 has actions in Discrete(2)"),
     (lambda path: ["--data", pendulum_file(path), "--env", f"{HERE}:Counted"], "has observations in Discrete(5)"),
-    (lambda path: ["--data", pendulum_file(path), "--env", f"{HERE}:Painted"], "images are not supported"),
+    (lambda path: ["--data", pendulum_file(path), "--env", f"{HERE}:Painted"], "discrete ones, images"),
     (lambda path: ["--data", pendulum_file(path), "--env", f"{HERE}:no"], "(AttributeError:"),
     (lambda path: ["--data", pendulum_file(path), "--env", "Hopper-v5"], "has 3 columns; Hopper-v5 has 11"),
     (lambda path: _pendulum(path, observations=np.zeros((0, 3), np.float32)), "'observations' has no rows"),
@@ -244,6 +313,9 @@ MISTAKES: list[tuple[Callable[[Path], list[object]], str]] = [
     (lambda path: [*_pendulum(path), "--termination", "nevr"], "Did you mean 'never'?"),
     (lambda path: [*_pendulum(path), "--termination", "no_such:rule"], "(ModuleNotFoundError:"),
     (lambda path: [*_pendulum(path), "--termination", f"{HERE}:column"], "gives bool[450, 3] for 450 rows"),
+    (lambda path: [*_pendulum(path), "--termination", f"{HERE}:beyond"], "fails on 450 rows (IndexError: index 26"),
+    (lambda path: [*_pendulum(path), "--termination", f"{HERE}:fallen_state"], "fails on 450 rows (TypeError:"),
+    (lambda path: [*_pendulum(path), "--termination", "pen"], "have 3 numbers; a pen observes 45 or more"),
     (lambda path: [*_pendulum(path), "--references", "5", "5"], "expected the return that scores 0, then a larger one"),
 ]
 

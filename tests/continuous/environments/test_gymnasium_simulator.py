@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import flatten
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import InvalidArgumentError, LostWorkerError
 from ampl.own_data import GivenData
 from ampl.randomness import stream
 from continuous.data.own_problem import open_own
@@ -130,6 +130,35 @@ def test_what_goes_wrong_in_an_environment_is_not_blamed_on_the_policy(
     simulator.step(np.zeros((2, 2)))
     with pytest.raises(InvalidArgumentError, match=re.escape(words)):
         simulator.step(np.zeros((2, 2)))
+
+
+def test_an_environment_that_ends_its_process_is_named_and_the_simulator_goes_on_once_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fatal.py").write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "from tests.continuous.data.own_samples import Slide\n"
+        "class Fatal(Slide):\n"
+        "    def step(self, action):\n"
+        f"        if Path({str(tmp_path / 'broken')!r}).exists():\n"
+        "            os._exit(3)\n"
+        "        return super().step(action)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    data = str(slide_file(tmp_path / "s.hdf5"))
+    task = open_own(GivenData(data=data, env="fatal:Fatal", termination=fallen), "slide")
+    simulator = simulator_maker(task, 2)()
+    generators = [np.random.default_rng(seed) for seed in range(2)]
+    simulator.reset(generators)
+    (tmp_path / "broken").touch()
+    with pytest.raises(LostWorkerError, match="a process that steps the environment of slide has ended"):
+        simulator.step(np.zeros((2, 2)))
+    (tmp_path / "broken").unlink()
+    simulator.reset(generators)
+    assert simulator.step(np.zeros((2, 2))).rewards.shape == (2,)
+    simulator.close()
 
 
 def test_simulators_that_are_kept_end_with_the_program_without_a_word(tmp_path: Path) -> None:
