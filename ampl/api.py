@@ -31,6 +31,7 @@ from ampl.training import train as drive
 
 __all__ = ["Problem", "evaluate", "load_policy", "load_problem", "train"]
 
+_FILES = (".npz", ".hdf5", ".h5")
 _RECORD = ("auto", "never")
 
 
@@ -63,7 +64,8 @@ def load_problem(
 
     Args:
         name: of a finite MDP, or of a task that `ampl data list` shows; None: `data` takes its place.
-        data: a file in D4RL's layout, or minari:ID. See "Your own data" in docs/data.md for this and the rest.
+        data: a file in D4RL's layout, minari:ID, or an .npz file with a finite MDP, which needs none of the rest. See
+            "Your own data" in docs/data.md for this and the rest.
         env: where the data were collected: id of a Gymnasium environment, "none", an environment, or a function that
             makes one (defined in a module, if evaluations are to be had later or in other processes). None: that of a
             Minari dataset.
@@ -102,13 +104,21 @@ def named_or_own(
         if name is None or extra is not None:
             what = "no task is named" if name is None else f"{extra} is given without data"
             raise InvalidArgumentError(
-                f"{what}; expected a TASK of `ampl data list`, or data of your own: --data FILE --env ENV_ID."
+                f"{what}; expected a TASK of `ampl data list`, data of your own (--data FILE --env ENV_ID), or a "
+                "finite MDP of your own (--data FILE.npz)."
             )
         if not isinstance(name, str):
             raise InvalidArgumentError(f"the problem is {name!r}; expected a name, or what load_problem gives.")
+        if name.endswith(_FILES):
+            raise InvalidArgumentError(f"the task is {name}, which looks like a file; give it as data: --data {name}.")
         return name
     if name is not None:
         raise InvalidArgumentError(f"the task {name} and data {data} are both given; leave one of them out.")
+    if not isinstance(data, str | PathLike):
+        raise InvalidArgumentError(
+            f"data is a {type(data).__name__}; expected the path of a file, which docs/data.md says how to write, or "
+            "minari:ID."
+        )
     return catalog.open_data(GivenData(data=str(data), env=env, termination=termination, references=references))
 
 

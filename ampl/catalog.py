@@ -120,7 +120,7 @@ def open_data(given: GivenData) -> OwnProblem:
     sources = problem_sources()
     taken = any(_has(source, given.name) for source in sources.values())
     name = f"own-{given.name}" if taken else given.name
-    source = _opener(sources)
+    source = _opener(sources, given.data)
     problem, record = source.open_data(given, name)
     return OwnProblem(source=source, name=name, problem=problem, record=record)
 
@@ -141,9 +141,9 @@ def recorded_task(config: Mapping[str, Any], data: str | None = None) -> str | O
         if data is not None:
             raise InvalidArgumentError(f"--data is given; the run is on the task {name}. Leave it out.")
         return str(name)
-    source = _opener(problem_sources())
+    record = {**record} if data is None else {**record, "data": data}
+    source = _opener(problem_sources(), str(record.get("data")))
     try:
-        record = {**record} if data is None else {**record, "data": data}
         return OwnProblem(source=source, name=name, problem=source.recall(record, name), record=record)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidFileError(
@@ -152,11 +152,11 @@ def recorded_task(config: Mapping[str, Any], data: str | None = None) -> str | O
         ) from error
 
 
-def _opener(sources: Mapping[str, ProblemSource]) -> OpensData:
+def _opener(sources: Mapping[str, ProblemSource], data: str) -> OpensData:
     for source in sources.values():
-        if isinstance(source, OpensData):
+        if isinstance(source, OpensData) and source.opens(data):
             return source
-    raise MissingPackageError("no package that is installed takes data of one's own. Reinstall ampl-testbed.")
+    raise MissingPackageError(f"no package that is installed takes data like {data}. Reinstall ampl-testbed.")
 
 
 def find_source(task: str) -> ProblemSource:

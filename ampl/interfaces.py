@@ -188,6 +188,9 @@ class ProblemSource(Protocol):
 class OpensData(ProblemSource, Protocol):
     """A source of problems that also makes one of data that the user brings; for `ampl train --data`."""
 
+    def opens(self, data: str) -> bool:
+        """Whether data of this name are for this source: a path, or minari:ID."""
+
     def open_data(self, given: GivenData, name: str) -> tuple[Any, Mapping[str, Any]]:
         """A problem, and its record for config.json: JSON values that tell all but the data itself.
 

@@ -35,6 +35,10 @@ class ContinuousProblems:
 
         return find_task(name)
 
+    def opens(self, data: str) -> bool:
+        """All but finite MDPs, of which an .npz file is one."""
+        return not data.endswith(".npz")
+
     def open_data(self, given: GivenData, name: str) -> tuple[Task, Mapping[str, Any]]:
         """A task on data of the user's own; an `ampl.interfaces.OpensData`."""
         from continuous.data.own_problem import open_own, record

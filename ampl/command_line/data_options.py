@@ -15,7 +15,7 @@ class DataOptions:
     """What to train on: a task by its name, or data of the user's own."""
 
     data: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
-    """Data of your own in place of TASK: an HDF5 file in D4RL's layout, or minari:ID."""
+    """Data of your own in place of TASK: an HDF5 file in D4RL's layout, minari:ID, or a finite MDP in an .npz file."""
     env: Annotated[str | None, tyro.conf.arg(metavar="ENV_ID")] = None
     """Where the data were collected, and policies are evaluated: a Gymnasium environment, MODULE:FUNCTION that makes
     one, or none; that of a Minari dataset if not given (with --data, like the next two)."""

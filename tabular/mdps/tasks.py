@@ -1,18 +1,24 @@
-"""The finite MDPs that algorithms are trained on, by the name the command line knows them by."""
+"""The finite MDPs that algorithms are trained on: by the names that the command line knows, or of the user's own."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from ampl.errors import UnknownNameError
-from ampl.interfaces import ProblemKind
+from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
+from ampl.interfaces import Actor, ProblemKind
+from ampl.own_data import GivenData
 from ampl.randomness import stream
 from tabular.mdps.environments import ENVIRONMENTS, environment_mdp
 from tabular.mdps.generators import random_mdp
 from tabular.mdps.grid_world import grid_world
 from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.mdp_files import load_mdp
 
 _DISCOUNT = 0.99
+_MOST_ENTRIES = 30_000_000  # of dense dynamics, 240 MB
 
 
 def _random(n_states: int, n_actions: int) -> Callable[[float], FiniteMDP]:
@@ -54,7 +60,7 @@ def task_mdp(name: str, discount: float) -> FiniteMDP:
 
 
 class FiniteProblems:
-    """An `ampl.interfaces.ProblemSource` of `TASKS`."""
+    """An `ampl.interfaces.ProblemSource` of `TASKS`, and of MDPs in files."""
 
     kind: ProblemKind = "finite"
 
@@ -65,6 +71,62 @@ class FiniteProblems:
     def load(self, name: str) -> FiniteMDP:
         """The MDP of a task, dense."""
         return task_mdp(name, _DISCOUNT)
+
+    def opens(self, data: str) -> bool:
+        """Files as `tabular.mdps.mdp_files` has them."""
+        return data.endswith(".npz")
+
+    def open_data(self, given: GivenData, name: str) -> tuple[FiniteMDP, Mapping[str, Any]]:
+        """The MDP in a file of the user's, dense; an `ampl.interfaces.OpensData`.
+
+        Raises:
+            InvalidArgumentError: an environment, a rule of termination or references, which an MDP has no use for.
+            InvalidFileError: the file holds no MDP, or one with dense dynamics of more than `_MOST_ENTRIES` numbers.
+        """
+        said = {"env": given.env, "termination": given.termination, "references": given.references}
+        for option in (option for option, value in said.items() if value is not None):
+            raise InvalidArgumentError(f"--{option} is given; {given.data} holds a finite MDP, which needs none.")
+        path = Path(given.data)
+        mdp = load_mdp(path)
+        entries = mdp.n_states * mdp.n_actions * mdp.n_states
+        if entries > _MOST_ENTRIES:
+            raise InvalidFileError(
+                f"{path} has {mdp.n_states} states and {mdp.n_actions} actions; exact algorithms keep dense dynamics, "
+                f"here {entries:,} numbers, and take at most {_MOST_ENTRIES:,}."
+            )
+        record = {
+            "data": given.data,
+            "file": path.name,
+            "sha256": _sha256(path),
+            "states": mdp.n_states,
+            "actions": mdp.n_actions,
+            "discount": mdp.discount,
+        }
+        return mdp.to_dense(), record
+
+    def recall(self, record: Mapping[str, Any], name: str) -> FiniteMDP:
+        """The MDP that `open_data` recorded; its file must still be there, as it was.
+
+        Raises:
+            InvalidFileError: it is not.
+        """
+        path = Path(record["data"])
+        mdp = load_mdp(path).to_dense()
+        if (found := _sha256(path)) != record["sha256"]:
+            raise InvalidFileError(
+                f"{path} has changed since the run: its SHA-256 is {record['sha256']} there and {found} here. Put the "
+                "original file back."
+            )
+        return mdp
+
+    def in_units(self, problem: FiniteMDP, actor: Actor) -> Actor:
+        """The policy itself: its actions are numbers of actions."""
+        return actor
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 PROBLEMS = FiniteProblems()
