@@ -43,6 +43,34 @@ def real_array(name: str, value: Any) -> NDArray[np.float64]:
         raise InvalidArgumentError(f"{name} is not an array of real numbers; expected one, without gaps.") from None
 
 
+def integer_array(name: str, value: Any) -> NDArray[np.int64]:
+    """`value` as an int64 array; the array itself, not a copy, if it is one already.
+
+    Raises:
+        InvalidArgumentError: rows of several lengths, or entries that are no integers, or beyond int64.
+    """
+    try:
+        found = np.asarray(value)
+    except ValueError:
+        raise InvalidArgumentError(f"{name} is not an array of integers; expected one, without gaps.") from None
+    if found.dtype.kind not in "iu":
+        raise InvalidArgumentError(
+            f"{name} has dtype {found.dtype}; expected integers. Convert what is whole: np.asarray({name}).astype(int)."
+        )
+    if found.dtype.kind == "u" and found.size and int(found.max()) > np.iinfo(np.int64).max:
+        raise InvalidArgumentError(f"{name} holds {int(found.max())}; expected integers that int64 can hold.")
+    return found.astype(np.int64, copy=False)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """The array itself if it cannot be written to, else a copy, in the same layout, that cannot."""
+    if not array.flags.writeable:
+        return array
+    kept = array.copy(order="K")
+    kept.flags.writeable = False
+    return kept
+
+
 def is_real(array: NDArray[Any]) -> bool:
     """Whether an array's dtype is of booleans, integers or floats: not of complex numbers, texts or dates."""
     return array.dtype.kind in "biuf"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import ampl
 from ampl.catalog import algorithm_names, choose
 from ampl.settings import list_settings
 from ampl.variant_tables import TABLE, main, with_tables
@@ -166,13 +167,27 @@ def test_examples_in_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (tmp_path / "runs/gridworld-5x5/mopo").is_dir()
 
 
-def test_every_column_of_the_kept_deep_runs_is_explained() -> None:
+def _explained_columns(page: str) -> set[str]:
     explained: set[str] = set()
-    for row in re.findall(r"^\| (`[^|]*`) \|", (ROOT / "docs/columns.md").read_text(encoding="utf-8"), re.MULTILINE):
+    for row in re.findall(r"^\| (`[^|]*`) \|", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE):
         group = ""
         for column in re.findall(r"`([^`]+)`", row):
             explained.add(column if "/" in column or column == "epoch" else f"{group}/{column}")
             group = column.partition("/")[0] if "/" in column else group
+    return explained
+
+
+def test_every_column_of_the_exact_algorithms_is_explained(tmp_path: Path) -> None:
+    problem = ampl.load_problem("random-10x3")
+    explained = _explained_columns("docs/theory.md") | {"epoch"}
+    for name, variants in problem.algorithms.items():
+        for variant in variants:
+            (run,) = ampl.train(name, problem, variant=variant, epochs=1, out=tmp_path)
+            assert set(run.result.metrics) - explained == set(), f"{name} {variant}"
+
+
+def test_every_column_of_the_kept_deep_runs_is_explained() -> None:
+    explained = _explained_columns("docs/columns.md")
     heads = [path.read_text(encoding="utf-8").partition("\n")[0] for path in (ROOT / "results").rglob("metrics.csv")]
     recorded = {column for head in heads for column in head.split(",")}
     elsewhere = {column for column in recorded if column.startswith(("truth/", "exact_weights/"))}

@@ -73,10 +73,12 @@ class Claim:
         source: paper and equation, or this project's own finding.
         statement: in words and symbols.
         relation: what must hold between the two sides.
-        measure: the two sides on a case in units of its r_max, or None where the claim does not apply to it.
+        measure: the two sides on a case, whose rewards are divided by its r_max (`case.in_reward_units`), or None where
+            the claim does not apply to it.
         expected: the verdict that theory gives.
         condition: what must be added for the claim to hold, if anything.
-        tolerance: rounding allowed, relative to the sides, >= 0.
+        tolerance: rounding allowed, >= 0: of `<=` and `<` on the sides' ratio, of `=` on their difference over
+            max(1, |left|, |right|), so that it is absolute where both sides are below one.
         kind: of cases that it is measured on: the name of their source.
     """
 
@@ -152,7 +154,7 @@ class Claim:
         return replace(found, left=left, right=right, rounding=rounding, condition_met=bool(found.condition_met))
 
     def value(self, measurement: Measurement) -> float:
-        """How near to failing: a ratio for inequalities, the relative difference for equalities.
+        """How near to failing: a ratio for inequalities, |left - right| / max(1, |left|, |right|) for equalities.
 
         The ratio is left/right, or right/left where both are negative. Where the signs leave none, it is 0 for a left
         side that is smaller, and `LARGEST_RATIO` for one that is larger. Of two zeros only `<` fails.

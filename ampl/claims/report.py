@@ -105,7 +105,8 @@ def _counterexample(claim: Claim, record: ClaimRecord) -> list[str | Text]:
         measurement = claim.assess(case)
         if isinstance(measurement, Measurement):
             sides = f"{measurement.left:.4g}, against {measurement.right:.4g}"
-            lines.append(f"    without: {case.family}, {case.in_words}: {sides}")
+            label = "without" if claim.condition and not measurement.condition_met else "worst"
+            lines.append(f"    {label}: {case.family}, {case.in_words}: {sides}")
     return lines
 
 

@@ -67,12 +67,14 @@ def inner_minimum(
     Args:
         occupancies: of the policy.
         alpha: coefficient of both regularizers, > 0.
-        kind: f; its conjugate decides what residuals cost.
+        kind: f, whose conjugate decides what residuals cost: `KullbackLeibler`, `ChiSquared`, `SoftChiSquared` or
+            `Cubic` of tabular/bounds/divergences.py, whose derivatives the interior-point method has.
         data_alignment: whether rewards carry -alpha R; without it, DAMO's variant "w/o er".
         repaired: whether rho must follow the true dynamics, by one more multiplier a transition. Then D = S exactly.
 
     Raises:
-        InvalidArgumentError: alpha <= 0.
+        InvalidArgumentError: alpha is not a positive finite number, or f no divergence but a name or a class, say.
+        UnknownNameError: f is another divergence.
         AbsoluteContinuityError: the data do not cover rho_M (with data alignment), or rho_M not rho_T (repaired).
         NotConvergedError: the duality gap stayed too large.
     """
@@ -94,7 +96,7 @@ def inner_minimum_closed_form(
     value is at least the minimum over x >= 0, and equal to it where no ratio comes out negative.
 
     Raises:
-        InvalidArgumentError: alpha <= 0.
+        InvalidArgumentError: alpha is not a positive finite number.
         AbsoluteContinuityError: the data do not cover rho_M (with data alignment).
         NotConvergedError: the linear solve missed its tolerance.
     """

@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from ampl.errors import NotConvergedError, UnknownNameError
-from tabular.bounds.divergences import Divergence
+from tabular.bounds.divergences import Divergence, check_kind
 from tabular.exact.definite_systems import solve_definite
 from tabular.types import Floats, StateMatrix
 
@@ -109,7 +109,8 @@ def solve_ratios(program: RatioProgram, feasible: Floats) -> RatioSolution:
         feasible: positive ratios that satisfy the constraints, [M], to start from.
 
     Raises:
-        UnknownNameError: f is not one of `_DERIVATIVES`.
+        UnknownNameError: f is none of KL, chi-squared, soft chi-squared and x^3/3.
+        InvalidArgumentError: it is no divergence.
         NotConvergedError: primal and dual disagree by more than `GAP`, or the flow is off by more than `FLOW`.
     """
     _derivatives(program.kind)  # refuses what it does not know
@@ -184,6 +185,7 @@ def _weighted_square(design: StateMatrix, weights: Floats) -> StateMatrix:
 
 
 def _derivatives(kind: Divergence) -> tuple[Derivative, Derivative]:
+    check_kind(kind)
     if kind.name not in _DERIVATIVES:
         raise UnknownNameError("divergence of a ratio program", kind.name, _DERIVATIVES)
     return _DERIVATIVES[kind.name]

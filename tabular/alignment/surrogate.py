@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampl.errors import InvalidArgumentError
+from ampl.real_numbers import real_number
 from tabular.alignment.transition_support import TransitionOccupancies
 from tabular.bounds.divergences import Divergence, divergence, optimal_discriminator
 from tabular.types import Floats
 
 
 def check_coefficient(alpha: float) -> None:
-    """Raises InvalidArgumentError unless alpha, the weight of DAMO's regularizers, is positive and finite."""
+    """Raises InvalidArgumentError unless alpha, the weight of DAMO's regularizers, is a positive finite number."""
+    alpha = real_number("alpha", alpha)
     if not 0.0 < alpha < np.inf:
         raise InvalidArgumentError(f"alpha is {alpha!r}; expected a positive finite number, in reward units per nat.")
 

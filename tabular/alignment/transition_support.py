@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from ampl.errors import AbsoluteContinuityError, InvalidShapeError
+from ampl.errors import AbsoluteContinuityError, InvalidArgumentError, InvalidDistributionError, InvalidShapeError
+from ampl.real_numbers import real_array
 from tabular.exact.occupancy import occupancy
-from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.mdp import ROW_TOLERANCE, FiniteMDP
+from tabular.mdps.model_checks import check_model
 from tabular.types import Floats, Integers, Occupancy, Policy
 
 
@@ -24,9 +26,9 @@ class TransitionSupport:
 
     Args:
         mdp: the true MDP.
-        model: the same MDP under P_hat.
+        model: the same MDP under P_hat; its reward does not matter.
         data: rho_B, one number a transition of the truth: a behavior policy [S, A], or any distribution over
-            transitions, dense [S, A, S'] or sparse [S*A, S'] (counts divided by N, say).
+            transitions, [S, A, S'] or, dense or sparse, [S*A, S'] (counts divided by N, say).
 
     Attributes:
         pair: index s*A + a of each transition, [K].
@@ -35,22 +37,23 @@ class TransitionSupport:
         data: rho_B, [K].
 
     Raises:
-        InvalidShapeError: the model has other states or actions.
+        InvalidShapeError: the model has other states or actions, or rho_B has another shape.
+        InvalidDiscountError: the model has another discount.
+        InvalidDistributionError: the model has another initial distribution, or rho_B a negative entry or a sum other
+            than one.
+        InvalidArgumentError: rho_B is not made of real numbers.
     """
 
     def __init__(self, mdp: FiniteMDP, model: FiniteMDP, data: Floats | sparse.csr_array) -> None:
-        if mdp.reward.shape != model.reward.shape:
-            raise InvalidShapeError(
-                f"{mdp.name} has {mdp.reward.shape} states and actions and {model.name} {model.reward.shape}; "
-                "expected the same. Build the model with mdp.with_dynamics."
-            )
+        check_model(mdp, model, same_reward=False)
+        data = _checked_data(data, mdp)
         self.mdp = mdp
         self.model = model
         if not (mdp.is_sparse or model.is_sparse or sparse.issparse(data)):
-            self._read_dense(np.asarray(data))
+            self._read_dense(data)
             return
-        if not sparse.issparse(data) and np.shape(data) == mdp.reward.shape:
-            visits = occupancy(mdp, np.asarray(data)).ravel()
+        if not sparse.issparse(data) and data.shape == mdp.reward.shape:
+            visits = occupancy(mdp, data).ravel()
             table = sparse.diags_array(visits) @ sparse.csr_array(mdp.pair_dynamics)
         else:
             table = data if sparse.issparse(data) else np.reshape(data, (-1, mdp.n_states))
@@ -86,7 +89,12 @@ class TransitionSupport:
         return np.bincount(self.next_state, entries, minlength=self.mdp.n_states).astype(np.float64)
 
     def occupancies(self, policy: Policy) -> TransitionOccupancies:
-        """What the policy does in the truth and in the model."""
+        """What the policy, [S, A], does in the truth and in the model.
+
+        Raises:
+            InvalidArgumentError, InvalidShapeError, InvalidDistributionError: it is no policy of the MDP.
+        """
+        policy = self.mdp.check_policy(policy)
         true_visits = occupancy(self.mdp, policy)
         model_visits = true_visits if self.model is self.mdp else occupancy(self.model, policy)
         return TransitionOccupancies(
@@ -120,6 +128,39 @@ class TransitionSupport:
         entries = np.zeros(len(own))
         entries[place[found]] = rows.data[found]
         return entries
+
+
+def _checked_data(data: Floats | sparse.csr_array, mdp: FiniteMDP) -> Floats | sparse.csr_array:
+    """rho_B in float64; a behavior policy's rows are left to `occupancy`."""
+    n_pairs, n_states = mdp.reward.size, mdp.n_states
+    shapes = [(n_pairs, n_states)]
+    if sparse.issparse(data):
+        if np.iscomplexobj(data):
+            raise InvalidArgumentError(f"data has dtype {data.dtype}; expected real numbers.")
+        table = sparse.csr_array(data, dtype=np.float64)
+        if not table.has_canonical_format:
+            table = table.copy()  # in place, the next would change the caller's arrays
+            table.sum_duplicates()
+        entries = table.data
+    else:
+        table = entries = real_array("data", data)
+        shapes += [mdp.reward.shape, (*mdp.reward.shape, n_states)]
+    if table.shape not in shapes:
+        raise InvalidShapeError(
+            f"data has shape {table.shape}; {mdp.name} has {mdp.n_states} states and {mdp.n_actions} actions, expected "
+            f"{' or '.join(str(list(shape)) for shape in reversed(shapes))}."
+        )
+    if not sparse.issparse(data) and table.shape == mdp.reward.shape:
+        return table
+    if entries.size and entries.min() < 0.0:
+        raise InvalidDistributionError(f"data has the entry {entries.min():g}; probabilities must be >= 0.")
+    total = float(entries.sum())
+    if not abs(total - 1.0) <= ROW_TOLERANCE:
+        raise InvalidDistributionError(
+            f"data sums to {total:.12g}; a distribution over transitions must sum to 1 within {ROW_TOLERANCE:g}. "
+            "Divide counts by their sum, in float64."
+        )
+    return table
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,11 +6,12 @@ Distributions run along the last axis; earlier axes broadcast.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import rel_entr
 
+from ampl.errors import InvalidArgumentError
 from tabular.types import Floats
 
 LOG_2 = float(np.log(2.0))
@@ -183,8 +184,22 @@ class JensenShannon:
         return LOG_2 / 2.0
 
 
+def check_kind(kind: Any) -> None:
+    """Raises InvalidArgumentError unless `kind` is a `Divergence`: a name of one is not, nor is its class."""
+    if isinstance(kind, type) or not hasattr(kind, "generator"):
+        given = kind.__name__ if isinstance(kind, type) else repr(kind)
+        raise InvalidArgumentError(
+            f"the divergence is {given}; expected an object of tabular.bounds.divergences, as KullbackLeibler()."
+        )
+
+
 def divergence(kind: Divergence, p: Floats, q: Floats) -> Floats:
-    """D_f(p || q) along the last axis, in nats for KL and JSD; infinite where f grows too fast for mass outside q."""
+    """D_f(p || q) along the last axis, in nats for KL and JSD; infinite where f grows too fast for mass outside q.
+
+    Raises:
+        InvalidArgumentError: `kind` is a name or a class.
+    """
+    check_kind(kind)
     p, q = np.broadcast_arrays(p, q)
     shared = q >= _SMALLEST
     ratio = np.divide(p, q, out=np.zeros(p.shape), where=shared)

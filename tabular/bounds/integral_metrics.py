@@ -25,6 +25,7 @@ from ampl.errors import InvalidArgumentError, InvalidShapeError
 from tabular.bounds.theorem1 import next_state_total_variation
 from tabular.bounds.transport import METRIC_TOLERANCE, check_metric, check_square, transport_costs
 from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.model_checks import check_same_space
 from tabular.types import Floats, StateValue
 
 
@@ -256,11 +257,7 @@ def row_difference(mdp: FiniteMDP, model: FiniteMDP, n_states: int | None = None
     Raises:
         InvalidShapeError: the MDPs, or they and the caller's array, differ in size.
     """
-    if mdp.reward.shape != model.reward.shape:
-        raise InvalidShapeError(
-            f"{mdp.name} has {mdp.reward.shape} states and actions and {model.name} {model.reward.shape}; "
-            "expected the same. Build the model with mdp.with_dynamics."
-        )
+    check_same_space(mdp, model)
     if n_states is not None and n_states != mdp.n_states:
         raise InvalidShapeError(f"{name} is for {n_states} states; {mdp.name} has {mdp.n_states}.")
     return np.asarray(model.to_dense().dynamics - mdp.to_dense().dynamics)

@@ -24,6 +24,7 @@ from tabular.bounds.integral_metrics import row_difference
 from tabular.exact.occupancy import expected_return, occupancy, state_value
 from tabular.exact.policy import optimal_policy
 from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.model_checks import check_model
 from tabular.types import Floats, Occupancy, Policy, Reward, StateValue
 
 
@@ -50,7 +51,12 @@ def value_error(mdp: FiniteMDP, model: FiniteMDP, state_value: StateValue) -> Fl
 
 
 def telescoping(mdp: FiniteMDP, model: FiniteMDP, policy: Policy) -> Telescoping:
-    """Both sides of MOPO's Lemma 4.1 for a policy, [S, A]."""
+    """Both sides of MOPO's Lemma 4.1 for a policy, [S, A].
+
+    Raises:
+        AmplError: the model is not the same MDP under other dynamics (`check_model`), or the policy is none of it.
+    """
+    check_model(mdp, model)
     error = value_error(mdp, model, state_value(mdp, policy))
     return Telescoping(
         gap=expected_return(model, policy) - expected_return(mdp, policy),

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ampl.errors import check_fraction
+from ampl.errors import InvalidShapeError, check_fraction
 from tabular.exact.occupancy import expected_return
 from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.model_checks import check_model, check_same_space
 from tabular.types import Mask, Occupancy, Policy
 
 
@@ -50,7 +51,12 @@ def split_return_gap(mdp: FiniteMDP, model: FiniteMDP, policy: Policy, best: Pol
         policy: pi, [S, A].
         best: pi*, or any policy to compare with, [S, A].
         dense: where the data are dense, [S, A]; see `dense_pairs`.
+
+    Raises:
+        AmplError: the model is not the same MDP under other dynamics (`check_model`), or a policy is none of it.
+        InvalidShapeError: `dense` is not [S, A].
     """
+    check_model(mdp, model)
     mixed = mix_models(mdp, model, dense)
     own, other = ([expected_return(each, pi) for each in (mdp, mixed, model)] for pi in (policy, best))
     return ReturnGap(
@@ -61,7 +67,14 @@ def split_return_gap(mdp: FiniteMDP, model: FiniteMDP, policy: Policy, best: Pol
 
 
 def mix_models(mdp: FiniteMDP, model: FiniteMDP, where: Mask) -> FiniteMDP:
-    """P_mix: the model's dynamics at the pairs `where`, [S, A], and the MDP's own elsewhere."""
+    """P_mix: the model's dynamics at the pairs `where`, [S, A], and the MDP's own elsewhere.
+
+    Raises:
+        InvalidShapeError: the model has other states or actions, or `where` is not [S, A].
+    """
+    check_same_space(mdp, model)
+    if np.shape(where) != mdp.reward.shape:
+        raise InvalidShapeError(f"`where` has shape {np.shape(where)}; expected {mdp.reward.shape}.")
     rows = np.where(where[:, :, None], model.to_dense().dynamics, mdp.to_dense().dynamics)
     return mdp.to_dense().with_dynamics(rows)
 

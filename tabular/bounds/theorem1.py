@@ -18,6 +18,7 @@ from ampl.errors import AbsoluteContinuityError, InvalidShapeError
 from tabular.bounds.divergences import kl
 from tabular.exact.occupancy import expected_return, occupancy
 from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.model_checks import check_model, check_same_space
 from tabular.types import Floats, Occupancy, Policy, Weights
 
 
@@ -40,7 +41,12 @@ class ModelPolicyDivergence:
 
 
 def return_gap(mdp: FiniteMDP, model: FiniteMDP, policy: Policy) -> float:
-    """|J(pi, P*) - J(pi, P_hat)|, normalized returns."""
+    """|J(pi, P*) - J(pi, P_hat)|, normalized returns.
+
+    Raises:
+        AmplError: the model is not the same MDP under other dynamics (`check_model`), or the policy is none of it.
+    """
+    check_model(mdp, model)
     return abs(expected_return(mdp, policy) - expected_return(model, policy))
 
 
@@ -57,8 +63,11 @@ def model_policy_divergence(
         policy_occupancy: d_pi = w d_b under P*, [S, A], if already known.
 
     Raises:
+        AmplError: the model is not the same MDP but for dynamics and reward (`check_model`), or a policy is none of it.
         AbsoluteContinuityError: P_hat or pi gives zero probability to something that happens under P* and pi_b.
     """
+    check_model(mdp, model, same_reward=False)
+    policy, behavior = mdp.check_policy(policy), mdp.check_policy(behavior, "behavior policy")
     visits = occupancy(mdp, policy) if policy_occupancy is None else policy_occupancy
     row_kl = next_state_kl(mdp, model)
     _check_finite(visits, row_kl)
@@ -100,13 +109,23 @@ def eq8_joints(
 
 
 def coupling_bound(mdp: FiniteMDP, model: FiniteMDP) -> float:
-    """R discount eps / (1 - discount + discount eps), eps = max TV(P*, P_hat), R the range of r: the tight lemma."""
+    """R discount eps / (1 - discount + discount eps), eps = max TV(P*, P_hat), R the range of r: the tight lemma.
+
+    Raises:
+        AmplError: the model is not the same MDP under other dynamics (`check_model`).
+    """
+    check_model(mdp, model)
     error = float(next_state_total_variation(mdp, model).max())
     return reward_range(mdp) * mdp.discount * error / (1.0 - mdp.discount + mdp.discount * error)
 
 
 def simulation_lemma_bound(mdp: FiniteMDP, model: FiniteMDP) -> float:
-    """R discount eps / (1 - discount), eps = max TV(P*, P_hat), R the range of r: the classical simulation lemma."""
+    """R discount eps / (1 - discount), eps = max TV(P*, P_hat), R the range of r: the classical simulation lemma.
+
+    Raises:
+        AmplError: the model is not the same MDP under other dynamics (`check_model`).
+    """
+    check_model(mdp, model)
     error = float(next_state_total_variation(mdp, model).max())
     return reward_range(mdp) * mdp.discount * error / (1.0 - mdp.discount)
 
@@ -118,7 +137,7 @@ def reward_range(mdp: FiniteMDP) -> float:
 
 def next_state_kl(mdp: FiniteMDP, model: FiniteMDP) -> Floats:
     """KL(P*(.|s,a) || P_hat(.|s,a)), [S, A], nats; infinite where the model misses a possible next state."""
-    _check_same_space(mdp, model)
+    check_same_space(mdp, model)
     if not mdp.is_sparse and not model.is_sparse:
         return kl(mdp.dynamics, model.dynamics)
     true_rows, model_rows = mdp.to_sparse().pair_dynamics, model.to_sparse().pair_dynamics
@@ -130,13 +149,15 @@ def next_state_kl(mdp: FiniteMDP, model: FiniteMDP) -> Floats:
 
 def next_state_total_variation(mdp: FiniteMDP, model: FiniteMDP) -> Floats:
     """sup_A |P*(A|s,a) - P_hat(A|s,a)|, [S, A], in [0, 1]."""
-    _check_same_space(mdp, model)
+    check_same_space(mdp, model)
     difference = abs(mdp.pair_dynamics - model.pair_dynamics)
     return np.asarray(difference.sum(axis=1)).reshape(mdp.reward.shape) / 2.0
 
 
 def _next_pair_joints(mdp: FiniteMDP, model: FiniteMDP, policy: Policy, behavior: Policy) -> tuple[Floats, Floats]:
     """P*(s'|s,a) pi_b(a'|s') and P_hat(s'|s,a) pi(a'|s'), each [S, A, S'*A']."""
+    check_model(mdp, model, same_reward=False)
+    policy, behavior = mdp.check_policy(policy), mdp.check_policy(behavior, "behavior policy")
     shape = (mdp.n_states, mdp.n_actions, mdp.n_states * mdp.n_actions)
     true_joint = (mdp.to_dense().dynamics[..., None] * behavior).reshape(shape)
     model_joint = (model.to_dense().dynamics[..., None] * policy).reshape(shape)
@@ -144,7 +165,9 @@ def _next_pair_joints(mdp: FiniteMDP, model: FiniteMDP, policy: Policy, behavior
 
 
 def _expectation(mass: Floats, values: Floats) -> float:
-    """sum mass * values with 0 * infinity = 0."""
+    """sum mass * values with 0 * infinity = 0.  Raises InvalidShapeError unless both have one shape."""
+    if np.shape(mass) != values.shape:
+        raise InvalidShapeError(f"the occupancy has shape {np.shape(mass)}; expected {values.shape}.")
     return float(np.sum(mass * np.where(mass > 0.0, values, 0.0)))
 
 
@@ -155,12 +178,4 @@ def _check_finite(visits: Occupancy, row_kl: Floats) -> None:
         raise AbsoluteContinuityError(
             f"KL(P* || P_hat) is infinite at (s={state}, a={action}): the model gives zero probability to a next state "
             "that can follow. Fit it with smoothing > 0."
-        )
-
-
-def _check_same_space(mdp: FiniteMDP, model: FiniteMDP) -> None:
-    if mdp.reward.shape != model.reward.shape:
-        raise InvalidShapeError(
-            f"{mdp.name} has {mdp.reward.shape} states and actions and {model.name} {model.reward.shape}; "
-            "expected the same. Build the model with mdp.with_dynamics."
         )

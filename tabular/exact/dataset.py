@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from ampl.errors import check_at_least
+from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
+from ampl.real_numbers import integer_array, real_array
 from tabular.exact.occupancy import occupancy
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import Floats, Integers, Policy
@@ -22,6 +25,11 @@ class TransitionDataset:
         reward: [N].
         start_state: [N], drawn from mu0.
         n_states, n_actions: of the MDP they came from.
+
+    Raises:
+        InvalidArgumentError: states or actions that are no integers, rewards that are no real numbers, or a state or
+            action outside 0..S-1 or 0..A-1; the message has the first such row.
+        InvalidShapeError: an array that is not [N].
     """
 
     state: Integers
@@ -32,6 +40,24 @@ class TransitionDataset:
     start_state: Integers
     n_states: int
     n_actions: int
+
+    def __post_init__(self) -> None:
+        """Checks every row; lists and integers of another width become int64."""
+        check_at_least("n_states", self.n_states, 1)
+        check_at_least("n_actions", self.n_actions, 1)
+        sizes = dict.fromkeys(("state", "next_state", "start_state"), self.n_states)
+        sizes |= dict.fromkeys(("action", "next_action"), self.n_actions)
+        for name in _COLUMNS:
+            convert: Callable[[str, Any], Any] = integer_array if name in sizes else real_array
+            column = convert(f"{name} of the dataset", getattr(self, name))
+            if column.shape != np.shape(self.state)[:1]:
+                raise InvalidShapeError(
+                    f"{name} of the dataset has shape {column.shape} and state {np.shape(self.state)}; "
+                    "expected [N], one entry a transition."
+                )
+            if name in sizes:
+                _check_range(name, column, sizes[name])
+            object.__setattr__(self, name, column)
 
     @property
     def n_transitions(self) -> int:
@@ -73,6 +99,16 @@ class TransitionDataset:
             n_states=self.n_states,
             n_actions=self.n_actions,
         )
+
+
+_COLUMNS = ("state", "action", "reward", "next_state", "next_action", "start_state")
+
+
+def _check_range(name: str, column: Integers, size: int) -> None:
+    if not column.size or (column.min() >= 0 and column.max() < size):
+        return
+    row = int(np.argmax((column < 0) | (column >= size)))
+    raise InvalidArgumentError(f"{name} in row {row} of the dataset is {column[row]}; expected 0..{size - 1}.")
 
 
 def sample_dataset(

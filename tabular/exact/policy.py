@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError, NotConvergedError, check_at_least, check_fraction
-from ampl.real_numbers import real_array
+from ampl.errors import InvalidArgumentError, InvalidShapeError, NotConvergedError, check_at_least, check_fraction
+from ampl.real_numbers import integer_array, real_array, real_number
 from tabular.exact.occupancy import one_step_value, relative_value
 from tabular.mdps.generators import random_rows
 from tabular.mdps.mdp import FiniteMDP
@@ -23,23 +23,42 @@ def random_policy(n_states: int, n_actions: int, generator: np.random.Generator,
 
 
 def deterministic_policy(actions: Integers, n_actions: int) -> Policy:
-    """The policy that takes `actions[s]` in state s: [S] to [S, A]."""
+    """The policy that takes `actions[s]` in state s: [S] to [S, A].
+
+    Raises:
+        InvalidArgumentError: actions that are no integers, or outside 0..A-1.
+        InvalidShapeError: they are not [S].
+    """
+    actions = integer_array("actions", actions)
+    if actions.ndim != 1 or not actions.size:
+        raise InvalidShapeError(f"actions has shape {actions.shape}; expected [S], one action a state.")
     if actions.min() < 0 or actions.max() >= n_actions:
         raise InvalidArgumentError(f"actions range over {actions.min()}..{actions.max()}; expected 0..{n_actions - 1}.")
     return np.eye(n_actions)[actions]
 
 
 def softmax_policy(logits: Floats, temperature: float = 1.0) -> Policy:
-    """pi(a|s) proportional to exp(logits / temperature), [S, A] to [S, A]; temperature > 0 in the logits' unit."""
-    if not temperature > 0.0:
+    """pi(a|s) proportional to exp(logits / temperature), [S, A] to [S, A]; temperature > 0 in the logits' unit.
+
+    Raises:
+        InvalidArgumentError: logits or a temperature that are no real numbers, or a temperature <= 0.
+        InvalidShapeError: logits that are not [S, A].
+    """
+    if not real_number("temperature", temperature) > 0.0:
         raise InvalidArgumentError(f"temperature is {temperature!r}; expected a positive number.")
-    scaled = logits / temperature
+    scaled = _table("logits", logits) / temperature
     unnormalized = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return unnormalized / unnormalized.sum(axis=1, keepdims=True)
 
 
 def greedy_policy(value: ActionValue) -> Policy:
-    """The first maximizing action in each state, [S, A] to [S, A]."""
+    """The first maximizing action in each state, [S, A] to [S, A].
+
+    Raises:
+        InvalidArgumentError: values that are no real numbers.
+        InvalidShapeError: values that are not [S, A].
+    """
+    value = _table("value", value)
     return deterministic_policy(value.argmax(axis=1), value.shape[1])
 
 
@@ -50,16 +69,39 @@ def mix_policies(first: Policy, second: Policy, share: float) -> Policy:
 
 
 def epsilon_greedy_policy(value: ActionValue, epsilon: float) -> Policy:
-    """The greedy action with probability 1 - epsilon, otherwise a uniform one, [S, A] to [S, A]."""
+    """The greedy action with probability 1 - epsilon, otherwise a uniform one, [S, A] to [S, A].
+
+    Raises:
+        InvalidArgumentError: values that are no real numbers, or an epsilon outside [0, 1].
+        InvalidShapeError: values that are not [S, A].
+    """
     check_fraction("epsilon", epsilon)
+    value = _table("value", value)
     return mix_policies(greedy_policy(value), np.full(value.shape, 1.0 / value.shape[1]), epsilon)
 
 
 def maximum_likelihood_policy(counts: Integers) -> Policy:
-    """pi_b(a|s) = N(s, a) / N(s), [S, A] to [S, A]; uniform in states that were never seen."""
-    totals = counts.sum(axis=1, keepdims=True)
-    n_actions = counts.shape[1]
-    return np.where(totals > 0, counts / np.maximum(totals, 1), 1.0 / n_actions)
+    """pi_b(a|s) = N(s, a) / N(s), [S, A] to [S, A]; uniform in states that were never seen.
+
+    Raises:
+        InvalidArgumentError: counts that are no real numbers, not finite, or negative.
+        InvalidShapeError: counts that are not [S, A].
+    """
+    times = _table("counts", counts)
+    bad = ~(np.isfinite(times) & (times >= 0.0))
+    if bad.any():
+        state, action = (int(i) for i in np.argwhere(bad)[0])
+        raise InvalidArgumentError(f"counts[{state}, {action}] is {times[state, action]:g}; expected a number >= 0.")
+    totals = times.sum(axis=1, keepdims=True)
+    seen = totals > 0.0
+    return np.where(seen, times / np.where(seen, totals, 1.0), 1.0 / times.shape[1])
+
+
+def _table(name: str, value: Floats | Integers) -> Floats:
+    table = real_array(name, value)
+    if table.ndim != 2 or not table.size:
+        raise InvalidShapeError(f"{name} has shape {table.shape}; expected [S, A].")
+    return table
 
 
 def optimal_policy(mdp: FiniteMDP, max_iterations: int = 1000) -> Policy:

@@ -20,7 +20,7 @@ from ampl.errors import (
     InvalidRewardError,
     InvalidShapeError,
 )
-from ampl.real_numbers import real_array, real_number
+from ampl.real_numbers import read_only, real_array, real_number
 from tabular.types import Dynamics, Floats, Mask, Policy, Reward, StateDistribution, StateMatrix
 
 ROW_TOLERANCE = 1e-9  # how far a row's sum may be from one
@@ -30,6 +30,9 @@ _ROUNDED = 1e-2  # rows that are farther off were not meant to sum to one
 
 class FiniteMDP:
     """A finite MDP with exact dynamics; arrays are checked once, here, and never changed.
+
+    It keeps read-only copies, so that what is written to a given array afterwards changes nothing here. An array that
+    is read-only already is kept as it is, and so is each of the three arrays of a sparse matrix.
 
     Args:
         dynamics: P*(s'|s,a), dense [S, A, S'] or sparse [S*A, S']; each row sums to one within `ROW_TOLERANCE`, and is
@@ -67,11 +70,10 @@ class FiniteMDP:
                 f"initial of {name} has shape {self.initial.shape}; reward has {self.n_states} states, expected [S]."
             )
         check_rows(f"initial of {name}", self.initial[None])
-        self.initial = _with_exact_sums(self.initial)
-        self.discount = real_number(f"discount of {name}", discount)
-        if not 0.0 <= self.discount < 1.0:
-            raise InvalidDiscountError(f"discount of {name} is {discount!r}; expected a number in [0, 1).")
+        self.initial = read_only(_with_exact_sums(self.initial))
+        self.discount = checked_discount(f"discount of {name}", discount)
         self.reward_bound = _checked_reward_bound(self.reward, reward_bound, name)
+        self.reward = read_only(self.reward)
         self.name = name
 
     @property
@@ -140,26 +142,43 @@ class FiniteMDP:
         """This MDP with sparse dynamics; zeros are dropped."""
         return self if self.is_sparse else self.with_dynamics(sparse.csr_array(self.pair_dynamics), self.name)
 
-    def check_policy(self, policy: Policy) -> Policy:
+    def check_policy(self, policy: Policy, name: str = "policy") -> Policy:
         """A policy as a float64 array [S, A], in which its rows are summed, whatever it was given in.
+
+        Args:
+            policy: pi, [S, A].
+            name: for messages.
 
         Raises:
             InvalidArgumentError: entries that are no real numbers.
             InvalidShapeError: it is not [S, A].
             InvalidDistributionError: a row does not sum to one within `ROW_TOLERANCE`, or has a negative entry.
         """
-        checked = real_array("policy", policy)
+        checked = real_array(name, policy)
         if checked.shape != (self.n_states, self.n_actions):
             raise InvalidShapeError(
-                f"policy has shape {checked.shape}; {self.name} has {self.n_states} states and {self.n_actions} "
+                f"{name} has shape {checked.shape}; {self.name} has {self.n_states} states and {self.n_actions} "
                 f"actions, expected [{self.n_states}, {self.n_actions}]."
             )
-        check_rows("policy", checked)
+        check_rows(name, checked)
         return checked
 
     def __repr__(self) -> str:
         storage = "sparse" if self.is_sparse else "dense"
         return f"FiniteMDP({self.name}: {self.n_states} states, {self.n_actions} actions, {storage}, {self.discount})"
+
+
+def checked_discount(name: str, discount: float) -> float:
+    """A discount as a float.
+
+    Raises:
+        InvalidArgumentError: no real number.
+        InvalidDiscountError: outside [0, 1).
+    """
+    number = real_number(name, discount)
+    if not 0.0 <= number < 1.0:
+        raise InvalidDiscountError(f"{name} is {discount!r}; expected a number in [0, 1).")
+    return number
 
 
 def check_rows(name: str, rows: Floats, hint: str = "") -> None:
@@ -216,7 +235,7 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
                 f"expected [{n_states}, {n_actions}, {n_states}]."
             )
         check_rows(label, dense, _COUNTS_HINT)
-        return _with_exact_sums(dense)
+        return read_only(_with_exact_sums(dense))
     if np.iscomplexobj(dynamics):
         raise InvalidArgumentError(f"{label} have dtype {dynamics.dtype}; expected real numbers.")
     rows = sparse.csr_array(dynamics, dtype=np.float64)
@@ -237,10 +256,11 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
         where = f"{label}[{pair // n_actions}, {pair % n_actions}, {int(rows.indices[entry])}]"
         raise InvalidDistributionError(f"{where} is {rows.data[entry]:g}; probabilities must be >= 0.")
     off = np.abs(sums - 1.0) > _EXACT
-    if not off.any():
-        return rows
-    total = np.repeat(np.where(off, sums, 1.0).ravel(), np.diff(rows.indptr))
-    return sparse.csr_array((rows.data / total, rows.indices, rows.indptr), shape=rows.shape)
+    if off.any():
+        total = np.repeat(np.where(off, sums, 1.0).ravel(), np.diff(rows.indptr))
+        rows = sparse.csr_array((rows.data / total, rows.indices, rows.indptr), shape=rows.shape)
+    rows.data, rows.indices, rows.indptr = map(read_only, (rows.data, rows.indices, rows.indptr))
+    return rows
 
 
 def _checked_reward_bound(reward: Reward, bound: float | None, name: str) -> float:

@@ -30,23 +30,29 @@ OPTIONAL_ARRAYS = ("dynamics", *(f"dynamics_{part}" for part in _SPARSE_PARTS), 
 BESIDE = ("policy", "behavior", "model")
 
 
-def save_mdp(path: Path, mdp: FiniteMDP) -> None:
-    """Writes an MDP atomically; a foreign file at `path` is never replaced."""
+def save_mdp(path: Path | str, mdp: FiniteMDP) -> None:
+    """Writes an MDP atomically; a foreign file at `path` is never replaced.
+
+    Raises:
+        ForeignFileError: `path` holds something that this program did not write.
+    """
+    path = Path(path)
     check_replaceable(path)
     write_npz(path, mdp_arrays(mdp))
 
 
-def load_mdp(path: Path) -> FiniteMDP:
+def load_mdp(path: Path | str) -> FiniteMDP:
     """Reads and checks an MDP file.
 
     Raises:
         InvalidFileError: unreadable, foreign, or lacking arrays.
         AmplError: the arrays are not an MDP; the message starts with the file's name.
     """
+    path = Path(path)
     return mdp_from_arrays(read_npz(path, "a finite MDP", _REQUIRED, OPTIONAL_ARRAYS), str(path))
 
 
-def load_mdp_with(path: Path) -> tuple[FiniteMDP, Mapping[str, NDArray[np.float64]]]:
+def load_mdp_with(path: Path | str) -> tuple[FiniteMDP, Mapping[str, NDArray[np.float64]]]:
     """An MDP file as `load_mdp` reads it, with those of `policy`, `behavior` and `model` that it has.
 
     Raises:
@@ -54,6 +60,7 @@ def load_mdp_with(path: Path) -> tuple[FiniteMDP, Mapping[str, NDArray[np.float6
         AmplError: the arrays are not an MDP, or not of its sizes, or rows do not sum to one, or the policy takes an
             action that the behavior policy never takes; the message starts with the file's name.
     """
+    path = Path(path)
     arrays = read_npz(path, "a finite MDP", _REQUIRED, (*OPTIONAL_ARRAYS, *BESIDE))
     mdp = mdp_from_arrays({key: array for key, array in arrays.items() if key not in BESIDE}, str(path))
     given = {key: array for key, array in arrays.items() if key in BESIDE}

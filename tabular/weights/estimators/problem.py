@@ -20,9 +20,10 @@ import numpy as np
 from scipy import sparse
 
 from ampl.errors import InvalidDistributionError, InvalidShapeError, UncoveredPairsError
+from ampl.real_numbers import real_array
 from tabular.exact.dataset import TransitionDataset
 from tabular.exact.occupancy import occupancy
-from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.mdp import FiniteMDP, check_rows, checked_discount
 from tabular.types import Dynamics, Floats, Mask, Occupancy, Policy, Reward, StateDistribution, Weights
 from tabular.weights.operator import density_ratio
 
@@ -74,7 +75,9 @@ class EstimationProblem:
 
         Raises:
             UncoveredPairsError: the policy visits pairs that the behavior policy never visits.
+            InvalidArgumentError, InvalidShapeError, InvalidDistributionError: a policy is none of the MDP.
         """
+        policy = mdp.check_policy(policy)
         mass = occupancy(mdp, behavior)
         density_ratio(occupancy(mdp, policy), mass)
         return cls(
@@ -94,12 +97,18 @@ class EstimationProblem:
 
         Raises:
             InvalidShapeError: reward or policy of another shape than the dataset's [S, A].
+            InvalidDistributionError: a row of the policy that is no distribution.
+            InvalidDiscountError: a discount outside [0, 1).
+            InvalidArgumentError: a reward, policy or discount that is not made of real numbers.
         """
         shape = (dataset.n_states, dataset.n_actions)
-        if np.shape(reward) != shape or np.shape(policy) != shape:
+        reward, policy = real_array("reward", reward), real_array("policy", policy)
+        if reward.shape != shape or policy.shape != shape:
             raise InvalidShapeError(
-                f"reward has shape {np.shape(reward)} and policy {np.shape(policy)}; the dataset needs {shape}."
+                f"reward has shape {reward.shape} and policy {policy.shape}; the dataset needs {shape}."
             )
+        check_rows("policy", policy)
+        discount = checked_discount("discount", discount)
         counts = dataset.pair_counts()
         per_pair = sparse.dia_array((1.0 / np.maximum(counts.reshape(1, -1), 1), [0]), shape=(counts.size, counts.size))
         starts = np.bincount(dataset.start_state, minlength=dataset.n_states)
@@ -107,7 +116,7 @@ class EstimationProblem:
             mass=counts / dataset.n_transitions,
             dynamics=sparse.csr_array(per_pair @ dataset.sparse_transition_counts()),
             initial=starts / starts.sum(),
-            reward=np.asarray(reward, dtype=np.float64),
+            reward=reward,
             discount=discount,
             policy=policy,
         )
@@ -161,10 +170,12 @@ class EstimationProblem:
 
         Raises:
             InvalidShapeError: functions of another shape than [K, S, A].
+            InvalidArgumentError: functions that are not made of real numbers.
         """
         scale = np.sqrt(self.data)
         if functions is None:
             return np.diag(1.0 / scale)
+        functions = real_array("basis functions", functions)
         if functions.ndim != 3 or functions.shape[1:] != self.mass.shape:
             raise InvalidShapeError(
                 f"basis functions have shape {functions.shape}; expected [K, {self.mass.shape[0]}, "

@@ -71,6 +71,8 @@ def test_a_users_own_claims_get_cases_verdicts_counterexamples_and_replay(capsys
     printed = capsys.readouterr().out
     assert "fails as printed" not in printed  # where would it be printed?
     assert "1 claim on" in printed
+    assert "    worst: " in printed  # it has no condition
+    assert "without: " not in printed
     replay = "ampl verify --replay gallery/my-optimism.npz --claims-from mine.py"
     assert replay in Path("gallery/index.md").read_text()
     assert "--replay FILE --claims-from mine.py" in printed

@@ -1,5 +1,7 @@
 """DAMO's inner minimum: its optimality condition, its closed form, its gap to the surrogate, and the exact repair."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -231,3 +233,25 @@ def test_the_closed_form_is_the_same_from_arrays_and_from_sparse_matrices(
     of_sparse = inner_minimum_closed_form(occupancies, 0.5)
     assert of_arrays.value == pytest.approx(of_sparse.value, rel=1e-12)
     np.testing.assert_allclose(of_arrays.action_value, of_sparse.action_value, rtol=1e-9, atol=1e-12)
+
+
+def _random_occupancies() -> TransitionOccupancies:
+    support = random_support(0)
+    return support.occupancies(uniform_policy(support.mdp))
+
+
+@pytest.mark.parametrize("kind", ["KL", KullbackLeibler, None])
+def test_a_name_or_a_class_is_no_divergence(kind: Any) -> None:
+    occupancies = _random_occupancies()
+    for measure in (inner_minimum, surrogate):
+        with pytest.raises(InvalidArgumentError, match=r"expected an object of tabular\.bounds"):
+            measure(occupancies, 0.5, kind)
+
+
+@pytest.mark.parametrize("alpha", ["1", None, 1j])
+def test_an_alpha_that_is_no_number_is_refused(alpha: Any) -> None:
+    occupancies = _random_occupancies()
+    with pytest.raises(InvalidArgumentError, match=r"alpha is .*; expected a real number"):
+        inner_minimum(occupancies, alpha, KullbackLeibler())
+    with pytest.raises(InvalidArgumentError, match=r"alpha is .*; expected a real number"):
+        inner_minimum_closed_form(occupancies, alpha)

@@ -1,11 +1,19 @@
 """Transition occupancies entry by entry agree with the dense tables, and what is not covered is named with its mass."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from scipy import sparse
 
-from ampl.errors import AbsoluteContinuityError, InvalidShapeError
+from ampl.errors import (
+    AbsoluteContinuityError,
+    InvalidArgumentError,
+    InvalidDiscountError,
+    InvalidDistributionError,
+    InvalidShapeError,
+)
 from tabular.alignment.transition_support import TransitionSupport
 from tabular.exact.occupancy import transition_occupancy
 from tabular.exact.policy import uniform_policy
@@ -98,3 +106,43 @@ def test_arrays_and_sparse_matrices_give_the_same_entries(case: Case) -> None:
         np.testing.assert_array_equal(found.true_row, plain.true_row)
         np.testing.assert_array_equal(found.model_row, plain.model_row)
         np.testing.assert_allclose(found.data, plain.data, atol=1e-15)
+
+
+@pytest.mark.parametrize("storage", ["dense", "sparse"])
+def test_data_that_are_no_distribution_over_transitions_are_refused(storage: str) -> None:
+    mdp = chain_mdp(3)
+    mdp = mdp if storage == "dense" else mdp.to_sparse()
+    table = np.asarray(mdp.to_dense().dynamics) / 6.0
+    negative = table.copy()
+    negative[0, 0, 0] -= 1.0
+    negative[1, 0, 0] += 1.0
+    for data, expected, message in (
+        (np.ones(7), InvalidShapeError, "data has shape (7,); "),
+        (table.transpose(0, 2, 1), InvalidShapeError, "expected [3, 2, 3] or [3, 2] or [6, 3]"),
+        (table * 1000.0, InvalidDistributionError, "data sums to 1000; "),
+        (sparse.csr_array(table.reshape(6, 3) / 2.0), InvalidDistributionError, "data sums to 0.5; "),
+        (negative, InvalidDistributionError, "data has the entry "),
+        (np.full((3, 2), 1.0), InvalidDistributionError, "policy[0] sums to 2; "),
+        (table.astype(complex), InvalidArgumentError, "data is not an array of real numbers"),
+        (sparse.csr_array(table.reshape(6, 3).astype(complex)), InvalidArgumentError, "data has dtype complex128"),
+    ):
+        with pytest.raises(expected, match=re.escape(message)):
+            TransitionSupport(mdp, mdp, data)
+
+
+def test_sparse_data_with_repeated_entries_are_read_and_left_alone() -> None:
+    mdp = FiniteMDP(np.ones((1, 1, 1)), np.zeros((1, 1)), np.ones(1), 0.5).to_sparse()
+    halves = sparse.csr_array((np.array([0.5, 0.5]), np.array([0, 0]), np.array([0, 2])), shape=(1, 1))
+    np.testing.assert_array_equal(TransitionSupport(mdp, mdp, halves).data, [1.0])
+    np.testing.assert_array_equal(halves.data, [0.5, 0.5])
+
+
+def test_a_model_of_another_problem_and_a_wrong_policy_are_refused() -> None:
+    mdp = chain_mdp(3)
+    with pytest.raises(InvalidDiscountError, match=r"has discount 0\.9 and .* 0\.5; expected the same"):
+        TransitionSupport(mdp, mdp.with_discount(0.5), uniform_policy(mdp))
+    support = TransitionSupport(mdp, mdp, uniform_policy(mdp))
+    with pytest.raises(InvalidDistributionError, match="policy"):
+        support.occupancies(np.ones((3, 2)))
+    from_list = support.occupancies(uniform_policy(mdp).tolist())
+    np.testing.assert_array_equal(from_list.policy, uniform_policy(mdp))

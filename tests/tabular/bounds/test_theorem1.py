@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from ampl.errors import AbsoluteContinuityError, InvalidShapeError
+from ampl.errors import (
+    AbsoluteContinuityError,
+    InvalidDistributionError,
+    InvalidShapeError,
+)
 from ampl.return_bounds import SQRT_2, sharp_constant, stopped_path_bound, theorem1_bound
 from tabular.bounds.divergences import LOG_2, jensen_shannon, kl
 from tabular.bounds.theorem1 import (
@@ -19,6 +23,7 @@ from tabular.bounds.theorem1 import (
     reward_range,
     simulation_lemma_bound,
 )
+from tabular.exact.policy import uniform_policy
 from tabular.mdps.generators import chain_mdp, fork_mdp
 from tabular.mdps.mdp import FiniteMDP
 from tests.strategies import Case, mdp_model_and_policies, mdps
@@ -251,3 +256,15 @@ def test_what_is_never_visited_may_be_infinite() -> None:
 def test_models_of_another_size_are_refused() -> None:
     with pytest.raises(InvalidShapeError, match="with_dynamics"):
         next_state_kl(chain_mdp(3), chain_mdp(4))
+
+
+def test_a_wrong_behavior_policy_is_refused() -> None:
+    mdp = chain_mdp(3)
+    policy, visits = uniform_policy(mdp), np.full((3, 2), 1.0 / 6.0)
+    for behavior, expected in ((policy * 2.0, InvalidDistributionError), (policy.T, InvalidShapeError)):
+        with pytest.raises(expected, match="behavior policy"):
+            model_policy_divergence(mdp, mdp, policy, behavior)
+        with pytest.raises(expected, match="behavior policy"):
+            joint_divergence(mdp, mdp, policy, behavior, np.ones((3, 2)), visits)
+    with pytest.raises(InvalidShapeError, match="the occupancy has shape"):
+        model_divergence(mdp, mdp, visits[0])

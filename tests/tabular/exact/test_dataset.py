@@ -1,6 +1,8 @@
 """Sampled datasets: reproducible, distributed as stated, and never an event of probability zero."""
 
+import re
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import AmplError, InvalidArgumentError, InvalidShapeError
 from tabular.exact.dataset import TransitionDataset, sample_dataset
 from tabular.exact.occupancy import occupancy
 from tabular.exact.policy import random_policy, uniform_policy
@@ -145,3 +147,32 @@ def test_empty_datasets_and_batches_are_refused(count: int) -> None:
     drawn = sample_dataset(mdp, uniform_policy(mdp), 3, np.random.default_rng(0))
     with pytest.raises(InvalidArgumentError, match="batch_size"):
         drawn.sample(count, np.random.default_rng(0))
+
+
+def _two_rows(**changes: Any) -> TransitionDataset:
+    columns = {name: [0, 1] for name in ARRAYS}
+    return TransitionDataset(**(columns | {"n_states": 3, "n_actions": 2} | changes))
+
+
+def test_lists_and_small_integers_are_taken_as_int64() -> None:
+    dataset = _two_rows(state=np.array([2, 0], dtype=np.int8), action=[1, 0])
+    assert dataset.state.dtype == np.int64
+    np.testing.assert_array_equal(dataset.pair_counts(), [[1, 0], [0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "message"),
+    [
+        ({"action": [1, 2]}, InvalidArgumentError, "action in row 1 of the dataset is 2; expected 0..1."),
+        ({"next_action": [-1, 0]}, InvalidArgumentError, "next_action in row 0 of the dataset is -1; expected 0..1."),
+        ({"next_state": [0, 3]}, InvalidArgumentError, "next_state in row 1 of the dataset is 3; expected 0..2."),
+        ({"state": [0.0, 1.0]}, InvalidArgumentError, "state of the dataset has dtype float64; expected integers."),
+        ({"reward": ["a", "b"]}, InvalidArgumentError, "reward of the dataset is not an array of real numbers"),
+        ({"start_state": [0]}, InvalidShapeError, "start_state of the dataset has shape (1,) and state (2,)"),
+        ({"state": [[0, 1]]}, InvalidShapeError, "state of the dataset has shape (1, 2)"),
+        ({"n_states": 0}, InvalidArgumentError, "n_states is 0; expected at least 1."),
+    ],
+)
+def test_the_first_wrong_row_is_named(changes: dict[str, Any], expected: type[AmplError], message: str) -> None:
+    with pytest.raises(expected, match=re.escape(message)):
+        _two_rows(**changes)

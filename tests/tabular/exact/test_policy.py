@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ampl.errors import InvalidArgumentError, NotConvergedError
+from ampl.errors import InvalidArgumentError, InvalidShapeError, NotConvergedError
 from tabular.exact.occupancy import action_value, state_value
 from tabular.exact.policy import (
     deterministic_policy,
@@ -136,3 +136,31 @@ def test_a_small_reward_now_gives_way_to_a_larger_one_later(scale: float) -> Non
     reward = scale * np.array([[1e-3, 0.0], [0.0, 0.0], [1.0, 1.0]])
     mdp = FiniteMDP(dynamics, reward, np.eye(3)[0], 1.0 - 1e-9)
     np.testing.assert_array_equal(optimal_policy(mdp)[0], [0.0, 1.0])
+
+
+def test_lists_are_taken_as_arrays() -> None:
+    np.testing.assert_array_equal(deterministic_policy([1, 0], 2), [[0.0, 1.0], [1.0, 0.0]])  # type: ignore[arg-type]
+    table = [[1.0, 2.0], [0.0, 0.0]]
+    for build in (greedy_policy, softmax_policy, maximum_likelihood_policy):
+        np.testing.assert_array_equal(build(table), build(np.array(table)))  # type: ignore[operator]
+    np.testing.assert_allclose(epsilon_greedy_policy(table, 0.5), [[0.25, 0.75], [0.75, 0.25]])  # type: ignore[arg-type]
+
+
+def test_fractional_counts_are_shares() -> None:
+    np.testing.assert_array_equal(maximum_likelihood_policy(np.array([[0.25, 0.25]])), [[0.5, 0.5]])
+
+
+def test_what_is_no_table_or_no_action_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="actions has dtype float64; expected integers"):
+        deterministic_policy(np.array([0.0, 1.0]), 2)
+    with pytest.raises(InvalidShapeError, match=r"actions has shape \(1, 2\)"):
+        deterministic_policy(np.array([[0, 1]]), 2)
+    for build in (greedy_policy, softmax_policy, maximum_likelihood_policy):
+        with pytest.raises(InvalidShapeError, match=r"has shape \(2,\); expected \[S, A\]"):
+            build(np.ones(2))  # type: ignore[operator]
+        with pytest.raises(InvalidArgumentError, match="not an array of real numbers"):
+            build([["a", "b"]])  # type: ignore[operator]
+    with pytest.raises(InvalidArgumentError, match=r"counts\[0, 1\] is -1; expected a number >= 0"):
+        maximum_likelihood_policy(np.array([[1, -1]]))
+    with pytest.raises(InvalidArgumentError, match="temperature is '1'; expected a real number"):
+        softmax_policy(np.ones((1, 2)), "1")  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from ampl.errors import (
 )
 from tabular.mdps.generators import chain_mdp
 from tabular.mdps.mdp import FiniteMDP
-from tabular.mdps.mdp_files import load_mdp, mdp_arrays, mdp_from_arrays, save_mdp
+from tabular.mdps.mdp_files import load_mdp, load_mdp_with, mdp_arrays, mdp_from_arrays, save_mdp
 from tests.strategies import mdps
 
 
@@ -195,3 +195,10 @@ def test_arrays_that_are_no_mdp_are_refused_with_the_name_of_the_file(
 def test_sparse_parts_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     np.savez(tmp_path / "mdp.npz", **(mdp_arrays(chain_mdp(3).to_sparse()) | changes))
     _error(AmplError, tmp_path / "mdp.npz")
+
+
+def test_paths_may_be_texts(tmp_path: Path) -> None:
+    path = str(tmp_path / "chain.npz")
+    save_mdp(path, chain_mdp(3))
+    _assert_equal(load_mdp(path), chain_mdp(3))
+    _assert_equal(load_mdp_with(path)[0], chain_mdp(3))

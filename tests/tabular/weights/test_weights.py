@@ -171,3 +171,41 @@ def test_wrong_shapes_and_zero_iterations_are_refused() -> None:
         operator(np.ones(4))
     with pytest.raises(InvalidArgumentError, match="zero iterations"):
         operator.iterate(np.ones((2, 2)), 0)
+
+
+def test_the_fixed_point_and_what_it_is_made_of_cannot_be_written_to() -> None:
+    behavior = UNIFORM.copy()
+    operator = WeightOperator(loop_mdp(), behavior, behavior)
+    for array in (operator.fixed_point(), operator.behavior_occupancy, operator.support, operator.per_mass):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 99
+    behavior[...] = 7.0
+    np.testing.assert_array_equal(operator.policy, UNIFORM)
+
+
+def test_functions_and_weights_of_another_shape_are_refused() -> None:
+    mdp = loop_mdp()
+    operator = WeightOperator(mdp, UNIFORM, UNIFORM)
+    for wrong in (np.ones(4), np.ones((1, 2)), 1.0):
+        for apply in (operator, operator.apply_linear, operator.apply_adjoint, lambda w: operator.iterate(w, 2)):
+            with pytest.raises(InvalidShapeError, match="has shape"):
+                apply(wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidShapeError, match="d_pi has shape"):
+        WeightOperator(mdp, UNIFORM, UNIFORM, policy_occupancy=np.full(4, 0.25))
+    with pytest.raises(InvalidArgumentError, match="weights is not an array of real numbers"):
+        operator([["a", "b"], ["c", "d"]])  # type: ignore[arg-type]
+
+
+def test_the_mean_weight_is_lost_where_the_policy_leaves_the_data_in_a_state_that_only_they_visit() -> None:
+    # From 0 the policy goes to 1, the data to 2 as well; in 2 it takes an action that they never take.
+    dynamics = np.zeros((3, 2, 3))
+    dynamics[0, 0, 1] = dynamics[0, 1, 2] = 1.0
+    dynamics[1, :, 0] = dynamics[2, :, 2] = 1.0
+    mdp = FiniteMDP(dynamics, np.zeros((3, 2)), np.array([1.0, 0.0, 0.0]), 0.9)
+    behavior = np.array([[0.5, 0.5], [0.5, 0.5], [1.0, 0.0]])
+    inside = np.array([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0]])
+    outside = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    for policy, keeps in ((inside, True), (outside, False)):
+        operator = WeightOperator(mdp, policy, behavior)
+        mean = mean_weight(operator(np.ones((3, 2))), operator.behavior_occupancy)
+        assert (abs(mean - 1.0) < 1e-12) == keeps

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from ampl.errors import AmplError, InvalidShapeError, UncoveredPairsError
+from ampl.errors import (
+    AmplError,
+    InvalidArgumentError,
+    InvalidDiscountError,
+    InvalidDistributionError,
+    InvalidShapeError,
+    UncoveredPairsError,
+)
 from tabular.exact.dataset import TransitionDataset, sample_dataset
 from tabular.exact.policy import random_policy
 from tabular.mdps.generators import random_mdp
@@ -117,3 +124,20 @@ def test_a_policy_that_starts_without_data_has_no_weights() -> None:
 def test_tables_of_another_shape_are_refused() -> None:
     with pytest.raises(InvalidShapeError, match=r"\(2, 2\)"):
         EstimationProblem.from_dataset(_dataset([0], [0], [0], 0), np.ones((3, 2)), np.full((2, 2), 0.5), 0.5)
+
+
+def test_a_policy_or_discount_that_is_none_is_refused() -> None:
+    mdp, policy, behavior = setting()
+    dataset = sample_dataset(mdp, behavior, 50, np.random.default_rng(0))
+    for wrong_policy, discount, expected in (
+        (policy * 2.0, 0.8, InvalidDistributionError),
+        (policy, 1.0, InvalidDiscountError),
+        (policy, -0.1, InvalidDiscountError),
+        (policy, "0.8", InvalidArgumentError),
+    ):
+        with pytest.raises(expected):
+            EstimationProblem.from_dataset(dataset, mdp.reward, wrong_policy, discount)  # type: ignore[arg-type]
+    from_lists = EstimationProblem.from_dataset(dataset, mdp.reward.tolist(), policy.tolist(), 0.8)
+    np.testing.assert_array_equal(
+        from_lists.start, EstimationProblem.from_dataset(dataset, mdp.reward, policy, 0.8).start
+    )
