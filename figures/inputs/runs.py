@@ -27,7 +27,7 @@ from ampl.runs.headline import SCORE
 from ampl.runs.kept_weights import SUMMARY, kept_weights
 from ampl.runs.manifest import recorded_sessions
 from ampl.runs.metrics_table import EPOCH, Curve, read_curves
-from ampl.runs.run_identity import flat_settings, recorded_settings
+from ampl.runs.run_identity import recorded_settings, telling_settings
 from ampl.settings import variant_folder, variant_label
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Run:
         path: its directory.
         task, algorithm, variant: what was trained on what.
         settings: those that differ from the variant's own, by key; mostly none.
-        configuration: every setting as it was recorded, by dotted key.
+        configuration: every setting as it was recorded, and what else tells runs apart, by dotted key.
         seed: >= 0.
         ending: finished, unfinished or stopped.
         message: why it stopped; otherwise empty.
@@ -267,7 +267,7 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
         path=path,
         **names,
         settings=settings,
-        configuration=flat_settings(config.get("settings", {})),
+        configuration=telling_settings(config),
         ending=Ending(result["status"]),
         message=str(result.get("message", "")),
         epochs=epochs,
