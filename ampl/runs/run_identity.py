@@ -21,6 +21,8 @@ _SCALE = "scale."  # what was asked for; what it changed stands in the settings
 _EPISODES, _STARTS = "scale.evaluation_episodes", "scale.common_starts"
 _MEASURED = {_EPISODES: None, _STARTS: False}
 """What no setting shows, and makes evaluations of a run unlike each other; and what a run has that says nothing."""
+_OLD_WEIGHTS, _WEIGHTS = "exact_weights", "known_weights"  # of AMPL, in earlier versions and now
+_OLD_VALUES = {True: "exact", False: "none"}
 _PROBLEM, _MODEL = "problem", "model_from"
 _FOLLOWS = ("data", "file", "notes")  # of a problem: where the file lies, and what follows from the rest
 
@@ -62,6 +64,8 @@ def telling_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     found, asked = flat_settings(settings), flat_settings({"scale": config.get("scale")})
     if (episodes := asked.get(_EPISODES)) is not None:
         found["evaluation_episodes"] = episodes
+    if found.get(_OLD_WEIGHTS) in _OLD_VALUES:
+        found[_WEIGHTS] = _OLD_VALUES[found.pop(_OLD_WEIGHTS)]
     found[_STARTS] = asked.get(_STARTS, _MEASURED[_STARTS])
     data = settings.get("data") if isinstance(settings, dict) else None
     problem = config.get(_PROBLEM)

@@ -21,7 +21,7 @@ from figures.compare.results import Compared, Comparison
 from figures.compare.rows import Measure, Policies
 from figures.drawing.style import BLUE, GRAY, LOWEST_SCORE, headline, literal, new_figure, panel_title
 from figures.inputs.records import Numbers
-from figures.inputs.scores import provenance
+from figures.inputs.scores import origin
 
 _MOST_ROWS = 40
 _LABEL_WIDTH = 44  # letters
@@ -60,8 +60,8 @@ def draw(comparison: Comparison) -> Figure:
     missing = f"Not drawn: the {more} rows after the first {_MOST_ROWS}." if more else "All rows of the tables."
     missing += f" Triangles are scores below {LOWEST_SCORE:g}." if any(map(_goes_below, drawn)) else ""
     finding = f"{n_runs} runs on {n_tasks} {'task' if n_tasks == 1 else 'tasks'}"
-    origin = provenance([run for each in drawn for run in each.row.runs], comparison.found)
-    headline(figure, finding, missing, origin)
+    source = origin([run for each in drawn for run in each.row.runs], comparison.found)
+    headline(figure, finding, missing, source)
     return figure
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from figures.inputs.runs import Run
 
 ABSENT = "absent"  # a setting that runs of another version do not have
+LENGTH = ("schedule.epochs", "data.scaled", "scaled")  # how long a run is asked to be, and whether that is shorter
 _LESS_TELLING = (".kind", ".sha256")  # settings that are named last
 _MODEL, _MODEL_HASH = "model_from", "model_from.sha256"
 

@@ -73,7 +73,7 @@ class Contents:
         tables: by name.
         pictures: by name.
         left_out: why something is not there, by its name.
-        warnings: on runs that were left out.
+        warnings: on runs that were left out, or that are unlike those they are taken together with.
     """
 
     folder: Path
@@ -201,7 +201,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def _warnings_once() -> Iterator[Mapping[str, None]]:
-    """Collects the warnings on damaged runs, which every table and figure repeats; passes each on once, at the end."""
+    """Collects the warnings on runs, which every table and figure repeats; passes each on once, at the end."""
     package, collector = logging.getLogger("figures"), _Collector()
     propagate = package.propagate
     package.addHandler(collector)

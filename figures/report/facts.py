@@ -15,7 +15,7 @@ from ampl.files import SIGNATURE, read_json
 from ampl.setting_values import value_text
 from figures.inputs.differences import differing_keys, setting
 from figures.inputs.runs import UNKNOWN, Ending, Run
-from figures.inputs.scores import distinct, step_range
+from figures.inputs.scores import distinct, mixtures, step_range
 from figures.inputs.table import Table
 
 _CLAIMS = ("claims.json", "verify.json", "verify/claims.json", "verify/*.json")  # the first that is there is read
@@ -99,7 +99,8 @@ def run_table(runs: Iterable[Run]) -> Table:
         "device",
         "commit",
     )
-    notes = ("Steps: gradient steps of each seed. A commit with + had changes that were not committed.",)
+    steps = "Steps: gradient steps of each seed. A commit with + had changes that were not committed."
+    notes = (steps, *mixtures(run for seeds in groups.values() for run in seeds))
     return Table(title="All runs", columns=columns, rows=tuple(rows), notes=notes, values=())
 
 

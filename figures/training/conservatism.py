@@ -71,7 +71,7 @@ def draw(folder: Path) -> Figure:
         _entropy(seeds),
         left_out,
         _largest(seeds, gaps),
-        provenance([seed.run for seed in seeds], found),
+        provenance([seed.run for seed in seeds], found, lines=False),
     )
     headline(figure, finding, subtitle, *notes)
     return figure

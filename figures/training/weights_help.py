@@ -118,7 +118,7 @@ def draw(folder: Path) -> Figure:
         )
     drawn = [run for tasks in columns.values() for task in tasks for run in task.runs]
     sources = [record_source(record)] if columns["finite"] else []
-    sources += [provenance(drawn, found)] if drawn else []
+    sources += [provenance(drawn, found, lines=False)] if drawn else []
     return _draw({name: tasks for name, tasks in columns.items() if tasks}, " ".join(sources))
 
 

@@ -101,6 +101,7 @@ def test_so_are_other_problems_models_and_ways_of_evaluation(
 @pytest.mark.parametrize(
     "same",
     [
+        ({"settings": {"exact_weights": False}}, {"settings": {"known_weights": "none"}}),
         ({"scale": {"evaluation_episodes": 10, "common_starts": False}}, {"scale": {"evaluation_episodes": None}}, {}),
         tuple({"problem": {"data": f"/{name}/x.npz", "file": f"{name}.npz", "rows": 3}} for name in "abc"),
         tuple({"model_from": {"run": f"t/mopo/kit/seed{seed}", "sha256": str(seed)}} for seed in range(3)),
