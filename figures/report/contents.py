@@ -137,12 +137,19 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
 
 
 def _kept(name: str, make: Callable[[], _T], left_out: dict[str, str]) -> _T | None:
-    """What `make` makes; None if it cannot, and then the reason is noted."""
+    """What `make` makes; None if it cannot, and then the reason is noted, and a fault of ours is a warning, too."""
     try:
         return make()
     except AmplError as error:
         left_out[name] = str(error)
-        return None
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        left_out[name] = f"it failed, which is a fault of this program ({what})."
+        _logger.warning("%s is left out of the report: it failed (%s). Please report it with these runs.", name, what)
+        _logger.debug("%s", name, exc_info=True)
+    return None
 
 
 def _picture(product: Product, folder: Path) -> Picture:

@@ -125,6 +125,7 @@ def _draw_scores(
 ) -> None:
     scored = [setting for setting in row if setting.scores.size]
     _draw_ends(by_alpha, scored, [setting.scores for setting in scored], BLUE)
+    _scale_alphas(by_alpha, [setting.alpha for setting in scored])
     for setting in scored:
         curves = [seed.run.curve for seed in setting.seeds if seed.run.scored]
         color, line = looks[setting.alpha]
@@ -141,6 +142,7 @@ def _draw_values(by_alpha: Axes, by_epoch: Axes, row: Sequence[_Setting], looks:
     value, truth = ([setting.ends(name) for setting in valued] for name in ("value", "truth"))
     _draw_ends(by_alpha, valued, truth, BLACK, marker="s")
     _draw_ends(by_alpha, valued, value, BLUE)
+    _scale_alphas(by_alpha, [setting.alpha for setting in valued])
     for setting in valued:
         curves = [seed.curve(seed.value) for seed in setting.seeds if seed.has_values]
         color, line = looks[setting.alpha]
@@ -176,7 +178,16 @@ def _draw_ends(
     if mains:
         axes.plot(*zip(*mains, strict=True), linestyle="", marker="o", markersize=11, markerfacecolor="none",
                   markeredgecolor=color, markeredgewidth=1.3)  # fmt: skip
+
+
+def _scale_alphas(axes: Axes, alphas: Sequence[float]) -> None:
+    """Makes the axis of a panel logarithmic, from the lowest to the highest alpha; after all points are drawn."""
+    if not alphas:
+        return
+    low, high = np.log([min(alphas), max(alphas)])
+    room = 0.05 * (high - low) or np.log(2.0)  # matplotlib's margin, or around a single alpha a factor
     axes.set_xscale("log")
+    axes.set_xlim(np.exp(low - room), np.exp(high + room))
     ticks = _ticks(alphas)
     axes.set_xticks(ticks, [f"{alpha:g}" for alpha in ticks])
     axes.minorticks_off()

@@ -136,6 +136,15 @@ def test_alpha_comes_from_the_configuration_and_points_are_means_of_the_end(tmp_
     assert "claims more than it earns in 1 of 3" in found
 
 
+def test_points_of_a_single_alpha_are_inside_their_panels(tmp_path: Path) -> None:
+    write_curves(tmp_path, HOPPER, "main", 0, 80, 210, 250, alpha=3.0)
+    scores, _, values, _ = draw(ALPHA, tmp_path).axes
+    for axes in (scores, values):
+        low, high = axes.get_xlim()
+        assert low < 2.0 < 3.0 < 4.0 < high
+        assert list(axes.get_xticks()) == [3.0]
+
+
 @pytest.mark.parametrize("alpha", [None, "3", 0.0, -1.0, True])
 def test_a_run_that_does_not_say_its_alpha_is_one_line_and_left_out(
     alpha: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
