@@ -46,11 +46,13 @@ def draw(comparison: Comparison) -> Figure:
     for row, ((tasks, measure), there) in zip(grid, panels.items(), strict=True):
         for axes, policies, title in zip(row, Policies, (tasks, ""), strict=True):
             _name_rows(axes, there, named=axes is row[0])
-            axes.set_xlabel(_UNITS[measure])
             if measure is Measure.EXACT and policies is Policies.RECENT:  # nothing to average over
                 panel_title(axes, title, ("exact returns: see the last evaluation", GRAY))
-                axes.set_xticks([])
+                axes.tick_params(axis="x", length=0, labelbottom=False)  # the other panel has the same locator
+                axes.grid(visible=False)
+                axes.spines["bottom"].set_visible(False)
                 continue
+            axes.set_xlabel(_UNITS[measure])
             _draw_rows(axes, there, policies)
             panel_title(axes, title, (policies, GRAY))
     figure.legend(handles=_legend(), loc="outside lower center", ncols=3)

@@ -158,6 +158,14 @@ def test_a_row_is_compared_with_the_one_chosen_by_number_method_or_part_of_its_n
         compared(tmp_path, against="ampl")
 
 
+@pytest.mark.parametrize("number", ["0", "3", "99"])
+def test_a_number_that_no_row_has_is_no_part_of_a_name(tmp_path: Path, number: str) -> None:
+    write_run(tmp_path)
+    write_run(tmp_path, changed={"penalty_weight": 30.5})
+    with pytest.raises(InvalidArgumentError, match=rf"--against is {number}; expected the number of a row, 1 to 2, "):
+        compared(tmp_path, against=number)
+
+
 def test_runs_that_do_not_count_are_named_and_unfinished_ones_marked(tmp_path: Path) -> None:
     write_run(tmp_path, seed=0, score=[10.0])
     write_run(tmp_path, seed=1, score=[20.0], status=None)
@@ -242,6 +250,11 @@ def test_exact_returns_are_drawn_where_the_tables_have_them(tmp_path: Path) -> N
     recent, last = draw(compared(tmp_path)).axes
     assert last.lines
     assert not recent.lines
+    ticks = recent.xaxis.get_major_ticks()
+    assert not any(tick.label1.get_visible() or tick.gridline.get_visible() for tick in ticks)
+    assert recent.get_xlabel() == ""
+    assert last.get_xlabel()
+    assert any(tick.label1.get_visible() for tick in last.xaxis.get_major_ticks())
 
 
 def test_ticks_of_the_picture_say_their_whole_values(tmp_path: Path) -> None:
