@@ -76,11 +76,7 @@ def probability_of_improvement(scores: Scores, others: Scores) -> NDArray[np.flo
 
     On each task it is the Mann-Whitney statistic U over the number of pairs; a tie counts one half.
     """
-    wins = []
-    for ours, theirs in zip(scores, others, strict=True):
-        difference = ours[..., :, None] - theirs[..., None, :]  # [..., runs, others' runs]
-        wins.append((0.5 * (1.0 + np.sign(difference))).mean(axis=(-2, -1)))
-    return np.mean(wins, axis=0)
+    return np.mean([_share_of_wins(ours, theirs) for ours, theirs in zip(scores, others, strict=True)], axis=0)
 
 
 def bootstrap_interval(
@@ -103,6 +99,22 @@ def bootstrap_interval(
     ]
     tail = (1.0 - CONFIDENCE) / 2.0
     return Interval(*np.quantile(statistic(*drawn), [tail, 1.0 - tail]).tolist())
+
+
+def _share_of_wins(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of pairs that ours wins, a tie being half a win: [..., n] against [..., m] gives [...].
+
+    One search in a sorted array counts them for all resamples, whose numbers are shifted apart; no pair takes memory.
+    """
+    (*shape, n), m = ours.shape, theirs.shape[-1]
+    both = np.concatenate([ours, theirs], axis=-1).reshape(-1, n + m)
+    values, ranks = np.unique(both, return_inverse=True)
+    row = np.arange(len(both))[:, None]
+    places = ranks.reshape(both.shape) + len(values) * row
+    mine, sorted_others = places[:, :n], np.sort(places[:, n:], axis=-1).ravel()
+    lower, not_higher = (np.searchsorted(sorted_others, mine, side) for side in ("left", "right"))
+    twice = (lower + not_higher - 2 * m * row).sum(axis=-1)
+    return (twice / (2.0 * n * m)).reshape(shape)
 
 
 def _task_means(scores: Scores) -> list[NDArray[np.float64]]:

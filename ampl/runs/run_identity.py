@@ -19,8 +19,13 @@ _LENGTH = ("scale.epochs", _EPOCHS, "settings.data.scaled")  # how long it is as
 _MAY_CHANGE = ("epochs", "evaluation_period", "certificate_period")  # of the scale, in one run
 _NOT_TOLD_APART = ("problem.data", "problem.notes")  # where the user's file is, whose checksum counts; words about it
 _SCALE = "scale."  # what was asked for; what it changed stands in the settings
-_MEASURED = {"scale.evaluation_episodes": None, "scale.common_starts": False}
+_EPISODES, _STARTS = "scale.evaluation_episodes", "scale.common_starts"
+_MEASURED = {_EPISODES: None, _STARTS: False}
 """What no setting shows, and makes evaluations of a run unlike each other; and what a run has that says nothing."""
+_OLD_WEIGHTS, _WEIGHTS = "exact_weights", "known_weights"  # of AMPL, in earlier versions and now
+_OLD_VALUES = {True: "exact", False: "none"}
+_PROBLEM, _MODEL = "problem", "model_from"
+_FOLLOWS = ("data", "file", "notes")  # of a problem: where the file lies, and what follows from the rest
 
 
 def difference_between_runs(there: Any, here: Any) -> str | None:
@@ -63,6 +68,31 @@ def recorded_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     scale = config.get("scale")
     settings = scale.get("settings") if isinstance(scale, dict) else None
     return dict(settings) if isinstance(settings, dict) else {}
+
+
+def telling_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells the results of runs apart, by dotted key: one value where runs of several versions mean the same.
+
+    That are all settings, with the episodes of an evaluation that were asked for in place of the usual ones; whether
+    evaluations start alike; the user's own problem, but for the place of its data; and whose model a run was given.
+    """
+    settings = config.get("settings", {})
+    found, asked = flat_settings(settings), flat_settings({"scale": config.get("scale")})
+    if (episodes := asked.get(_EPISODES)) is not None:
+        found["evaluation_episodes"] = episodes
+    if found.get(_OLD_WEIGHTS) in _OLD_VALUES:
+        found[_WEIGHTS] = _OLD_VALUES[found.pop(_OLD_WEIGHTS)]
+    found[_STARTS] = asked.get(_STARTS, _MEASURED[_STARTS])
+    data = settings.get("data") if isinstance(settings, dict) else None
+    problem = config.get(_PROBLEM)
+    for name, value in (problem if isinstance(problem, dict) else {}).items():
+        said = isinstance(data, dict) and data.get(name) == value  # with the data already
+        if name not in _FOLLOWS and not said:
+            found |= flat_settings({_PROBLEM: {name: value}})
+    model = config.get(_MODEL)
+    if isinstance(model, dict):
+        found |= {_MODEL: model.get("run"), f"{_MODEL}.sha256": model.get("sha256")}
+    return found
 
 
 def same_length(there: Any, here: Any) -> bool:

@@ -21,7 +21,7 @@ from figures.compare.results import Compared, Comparison
 from figures.compare.rows import Measure, Policies
 from figures.drawing.style import BLUE, GRAY, LOWEST_SCORE, headline, literal, new_figure, panel_title
 from figures.inputs.records import Numbers
-from figures.inputs.scores import provenance
+from figures.inputs.scores import origin
 
 _MOST_ROWS = 40
 _LABEL_WIDTH = 44  # letters
@@ -46,11 +46,13 @@ def draw(comparison: Comparison) -> Figure:
     for row, ((tasks, measure), there) in zip(grid, panels.items(), strict=True):
         for axes, policies, title in zip(row, Policies, (tasks, ""), strict=True):
             _name_rows(axes, there, named=axes is row[0])
-            axes.set_xlabel(_UNITS[measure])
             if measure is Measure.EXACT and policies is Policies.RECENT:  # nothing to average over
                 panel_title(axes, title, ("exact returns: see the last evaluation", GRAY))
-                axes.set_xticks([])
+                axes.tick_params(axis="x", length=0, labelbottom=False)  # the other panel has the same locator
+                axes.grid(visible=False)
+                axes.spines["bottom"].set_visible(False)
                 continue
+            axes.set_xlabel(_UNITS[measure])
             _draw_rows(axes, there, policies)
             panel_title(axes, title, (policies, GRAY))
     figure.legend(handles=_legend(), loc="outside lower center", ncols=3)
@@ -60,8 +62,8 @@ def draw(comparison: Comparison) -> Figure:
     missing = f"Not drawn: the {more} rows after the first {_MOST_ROWS}." if more else "All rows of the tables."
     missing += f" Triangles are scores below {LOWEST_SCORE:g}." if any(map(_goes_below, drawn)) else ""
     finding = f"{n_runs} runs on {n_tasks} {'task' if n_tasks == 1 else 'tasks'}"
-    origin = provenance([run for each in drawn for run in each.row.runs], comparison.found)
-    headline(figure, finding, missing, origin)
+    source = origin([run for each in drawn for run in each.row.runs], comparison.found)
+    headline(figure, finding, missing, source)
     return figure
 
 

@@ -91,7 +91,8 @@ def compare(runs: Sequence[Run], against: str = "", seed: int = 0) -> Comparison
     Raises:
         InvalidFileError: no run has a score or return.
         UnknownNameError: no such row.
-        InvalidArgumentError: several such rows on each task; where that is so on some, a note says it.
+        InvalidArgumentError: a number that no row has; several such rows on each task; where that is so on some, a
+            note says it.
     """
     rows, missing = rows_by_task(runs), left_out(runs)
     if not rows:
@@ -109,7 +110,11 @@ def compare(runs: Sequence[Run], against: str = "", seed: int = 0) -> Comparison
 
 def _chosen(rows: Sequence[Row], text: str) -> tuple[list[Row], list[str]]:
     """The rows that a number, a method or a part of a name means, one of the same tasks; and where it means several."""
-    if text.isdecimal() and 1 <= int(text) <= len(rows):
+    if text.isdecimal():
+        if not 1 <= int(text) <= len(rows):
+            raise InvalidArgumentError(
+                f"--against is {text}; expected the number of a row, 1 to {len(rows)}, a method or a part of a name."
+            )
         return [rows[int(text) - 1]], []
     chosen, unclear = [], []
     for first in rows:

@@ -16,12 +16,11 @@ from pathlib import Path
 from ampl.runs.headline import SCORE
 from ampl.setting_values import value_text
 from ampl.statistics import Scores
+from figures.inputs.differences import differing_keys, setting
 from figures.inputs.runs import SCORE_WINDOW, Ending, Run
 from figures.inputs.scores import Cell, distinct
 
-_ABSENT = "absent"  # a setting that runs of another version do not have
 _SHOWN_DIFFERENCES = 3
-_LESS_TELLING = (".kind", ".sha256")  # settings that are named last
 _HASH, _SHOWN_HASH = 64, 7  # letters
 
 
@@ -180,8 +179,7 @@ def _grouped(runs: Iterable[Run]) -> dict[tuple[str, str, str, Measure], list[Ru
 
 def _told_apart(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Runs of one variant by what differs in their settings, in words, and then by their folders if a seed repeats."""
-    keys = [key for key in dict.fromkeys(key for run in runs for key in run.configuration) if _differs(key, runs)]
-    keys.sort(key=lambda key: (any(key not in run.configuration for run in runs), key.endswith(_LESS_TELLING)))
+    keys = differing_keys(runs)
     last = [key.rpartition(".")[2] for key in keys]
     names = {key: short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)}
     groups: dict[str, list[Run]] = {}
@@ -201,12 +199,7 @@ def _told_apart(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def _differs(key: str, runs: Sequence[Run]) -> bool:
-    values = [run.configuration.get(key, _ABSENT) for run in runs]
-    return any(value != values[0] for value in values)
-
-
 def _differences(run: Run, names: Mapping[str, str]) -> str:
     """The settings of a run, each by its name, in words."""
-    texts = {name: value_text(run.configuration.get(key, _ABSENT)) for key, name in names.items()}
+    texts = {name: value_text(setting(run, key)) for key, name in names.items()}
     return ", ".join(f"{name}={text[:_SHOWN_HASH] if len(text) == _HASH else text}" for name, text in texts.items())

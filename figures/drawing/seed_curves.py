@@ -15,7 +15,8 @@ from ampl.runs.metrics_table import Curve
 from figures.drawing.style import LOWEST_SCORE
 from figures.inputs.records import Numbers
 
-_FAR = 5.0  # times the reference: beyond it the axis becomes logarithmic
+LOW_RETURNS = "lower returns of the first policies are left out"
+_FAR = 5.0  # times the reference, or the later returns: beyond it the axis becomes logarithmic, or ends
 
 
 def draw_seeds(
@@ -66,6 +67,19 @@ def leave_out_low_scores(axes: Axes) -> None:
     drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [np.zeros(1)])
     if drawn.min() < LOWEST_SCORE < drawn.max():
         axes.set_ylim(LOWEST_SCORE, drawn.max() + 0.05 * (drawn.max() - LOWEST_SCORE))
+
+
+def leave_out_low_returns(axes: Axes) -> bool:
+    """Ends a panel of returns where the later half of its curves does, if early ones lie far below; says whether."""
+    returns = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines]
+    if not returns:
+        return False
+    later = np.concatenate([values[len(values) // 2 :] for values in returns])
+    if np.concatenate(returns).min() >= -_FAR * np.abs(later).max():
+        return False
+    height = np.ptp(later)
+    axes.set_ylim(later.min() - height, later.max() + height)
+    return True
 
 
 def fold_far_values(axes: Axes, values: Sequence[Numbers], reference: Sequence[Numbers]) -> bool:

@@ -37,6 +37,7 @@ LOWEST_SCORE = -100.0
 
 _MARGIN = 0.12  # inches left of the headline
 _SMALL, _SMALL_LINE = 7.5, 0.135  # of the notes: size in points, height of a line in inches
+_LEAST_PANEL = 1.4  # inches that a row of panels has at the least, with its title and labels
 _GRAIN = 1024  # of the room for panels: sums of such shares are exact, so that a layout comes out the same every time
 _SETTINGS = {
     "figure.dpi": 150,
@@ -103,7 +104,8 @@ def new_figure(width: float, height: float) -> CaptionedFigure:
 def headline(figure: CaptionedFigure, finding: str, subtitle: str, *notes: str) -> None:
     """Writes the finding (bold, at most two lines) and one line below it on top, and notes in small print at the foot.
 
-    Panels and legends, which must be there already, keep between them. A subtitle too long for one line becomes a note.
+    Panels and legends, which must be there already, keep between them: where the words leave panels too little room,
+    the canvas grows. A subtitle too long for one line becomes a note.
 
     Args:
         figure: with its panels and legends.
@@ -111,26 +113,36 @@ def headline(figure: CaptionedFigure, finding: str, subtitle: str, *notes: str) 
         subtitle: how to read it.
         notes: more on that; the last one says what it is drawn from. Empty ones count for nothing.
     """
-    width, height = figure.get_figwidth(), figure.get_figheight()
+    width = figure.get_figwidth()
     left, room = _MARGIN / width, width - 2 * _MARGIN
     said = [printable(note) for note in (subtitle, *notes) if note]
     figure.caption = Caption(finding=printable(finding), reading=" ".join(said[:-1]), source=said[-1])
     place: dict[str, Any] = {"va": "top", "parse_math": False}
     lines = _fitted(figure, printable(finding), room, size=13, weight="bold")
     first = "\n".join(lines if len(lines) <= 2 else [lines[0], f"{lines[1]} …"])
-    figure.text(left, 1 - 0.12 / height, first, size=13, weight="bold", **place)
     top = 0.40 + 0.25 * first.count("\n")  # inches
-    if subtitle and len(_fitted(figure, said[0], room, size=10)) == 1:
-        figure.text(left, 1 - top / height, said.pop(0), size=10, color=GRAY, **place)
-        top += 0.26
+    second = said.pop(0) if subtitle and len(_fitted(figure, said[0], room, size=10)) == 1 else ""
     small = [line for note in said for line in _fitted(figure, note, room, size=_SMALL)]
     foot = _SMALL_LINE * len(small) + 0.08
+    legends = sum(legend.get_window_extent().height / figure.dpi + 0.05 for legend in figure.legends)
+    words = top + (0.26 if second else 0.0) + foot + legends
+    height = max(figure.get_figheight(), words + _LEAST_PANEL * _rows_of_panels(figure))
+    figure.set_figheight(height)
+    figure.text(left, 1 - 0.12 / height, first, size=13, weight="bold", **place)
+    if second:
+        figure.text(left, 1 - top / height, second, size=10, color=GRAY, **place)
+        top += 0.26
     figure.text(left, 0.05 / height, "\n".join(small), size=_SMALL, color=GRAY, va="bottom", parse_math=False)
     for legend in figure.legends:
         legend.set_bbox_to_anchor((0, foot / height, 1, 1 - foot / height), figure.transFigure)
         foot += legend.get_window_extent().height / figure.dpi + 0.05
     below, above = (np.ceil(_GRAIN * inches / height) / _GRAIN for inches in (foot, top))
     _layout(figure).set(rect=(0, float(below), 1, float(1 - above - below)))
+
+
+def _rows_of_panels(figure: Figure) -> int:
+    grids = [spec.get_gridspec() for axes in figure.axes if (spec := axes.get_subplotspec()) is not None]
+    return max((grid.nrows for grid in grids), default=0)
 
 
 def _fitted(figure: Figure, text: str, room: float, **look: Any) -> list[str]:

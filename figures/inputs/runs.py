@@ -10,7 +10,6 @@ steps) is unknown here, never guessed.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,8 +26,9 @@ from ampl.runs.headline import SCORE
 from ampl.runs.kept_weights import SUMMARY, kept_weights
 from ampl.runs.manifest import recorded_sessions
 from ampl.runs.metrics_table import EPOCH, Curve, read_curves
-from ampl.runs.run_identity import flat_settings, recorded_settings
+from ampl.runs.run_identity import recorded_settings, telling_settings
 from ampl.settings import variant_folder, variant_label
+from figures.inputs.run_places import PARTS, SEED, folder_of_all, order, whole
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,7 @@ SCORE_WINDOW = LAST  # evaluations that a run's score is the mean of; the paper 
 UNKNOWN = "unknown"
 
 _T = TypeVar("_T")
-_SEED = re.compile(r"seed(0|[1-9]\d*)")
 _RETURN_SPREAD = "evaluation/return_spread"  # over the episodes of an evaluation; an exact return has none
-_PLACE = 4  # parts of a run's path below the folder of all runs
 _COMMIT_LENGTH = 7  # letters that name a commit
 
 
@@ -59,7 +57,7 @@ class Run:
         path: its directory.
         task, algorithm, variant: what was trained on what.
         settings: those that differ from the variant's own, by key; mostly none.
-        configuration: every setting as it was recorded, by dotted key.
+        configuration: every setting as it was recorded, and what else tells runs apart, by dotted key.
         seed: >= 0.
         ending: finished, unfinished or stopped.
         message: why it stopped; otherwise empty.
@@ -102,7 +100,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """The folder of all runs that it lies in."""
-        return Path(*self.path.parts[:-_PLACE])
+        return folder_of_all(self.path)
 
     @property
     def label(self) -> str:
@@ -166,8 +164,8 @@ def find_runs(
     places = [*folder.glob(f"*/{algorithm}/*/seed*"), *folder.glob(f"{algorithm}/*/seed*")]
     wanted = [
         path
-        for path in sorted(places, key=_order)
-        if (tasks is None or path.absolute().parts[-4] in tasks) and (variants is None or path.parts[-2] in variants)
+        for path in sorted(places, key=order)
+        if (tasks is None or whole(path).parts[-4] in tasks) and (variants is None or path.parts[-2] in variants)
     ]
     return _read_runs(wanted, [metric])
 
@@ -180,7 +178,7 @@ def find_all_runs(folder: Path, metrics: Sequence[str] = (SCORE,)) -> list[Run]:
         metrics: what `Run.score` holds: the first of these that a run has.
     """
     places = (path for pattern in ("*/*/*/seed*", "*/*/seed*", "*/seed*") for path in folder.glob(pattern))
-    return _read_runs(sorted(places, key=lambda path: (path.absolute().parts[-3], *_order(path))), metrics)
+    return _read_runs(sorted(places, key=lambda path: (whole(path).parts[-3], *order(path))), metrics)
 
 
 def find_nested_runs(folders: Iterable[Path]) -> list[Run]:
@@ -196,9 +194,9 @@ def find_nested_runs(folders: Iterable[Path]) -> list[Run]:
         check_is_folder(folder)
         for path in [folder, *folder.rglob("seed*")]:
             holds_run = any((path / name).exists() for name in ("config.json", "metrics.csv"))
-            if holds_run and len(path.absolute().parts) > _PLACE:
+            if holds_run and len(whole(path).parts) > PARTS:
                 places.setdefault(path.resolve(), path)
-    return _read_runs(sorted(places.values(), key=_order), [SCORE, RETURN])
+    return _read_runs(sorted(places.values(), key=order), [SCORE, RETURN])
 
 
 def check_is_folder(folder: Path) -> None:
@@ -213,19 +211,14 @@ def recent(values: NDArray[np.float64]) -> float:
     return float(values[-SCORE_WINDOW:].mean())
 
 
-def _order(path: Path) -> tuple[str, str, int, str]:
-    seed = _SEED.fullmatch(path.name)
-    return path.absolute().parts[-4], path.absolute().parts[-2], int(seed[1]) if seed else -1, str(path)
-
-
 def _read_runs(paths: Iterable[Path], metrics: Sequence[str]) -> list[Run]:
     """The runs in `paths`, with the first of the metrics that each has; a warning names those that cannot be read."""
     found = []
     for path in paths:
-        seed = _SEED.fullmatch(path.absolute().name)
+        seed = SEED.fullmatch(whole(path).name)
         if not seed or not path.is_dir():
             continue
-        task, algorithm, folder = path.absolute().parts[-4:-1]
+        task, algorithm, folder = whole(path).parts[-4:-1]
         names = {"task": task, "algorithm": algorithm, "variant": folder.partition(",")[0], "seed": int(seed[1])}
         try:
             found.append(_read_run(path, names, metrics))
@@ -242,7 +235,7 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
         name = different[0]
         raise InvalidFileError(f"its config.json says {name} {config.get(name)!r}; its place says {names[name]!r}.")
     settings = recorded_settings(config)
-    place = path.absolute().parts[-2]
+    place = whole(path).parts[-2]
     if (expected := variant_folder(names["variant"], settings)) != place:
         raise InvalidFileError(f"its config.json has the settings of {expected!r}; its place says {place!r}.")
     result = _read_object(path / "result.json") if (path / "result.json").exists() else {"status": Ending.UNFINISHED}
@@ -267,7 +260,7 @@ def _read_run(path: Path, names: Mapping[str, Any], metrics: Sequence[str]) -> R
         path=path,
         **names,
         settings=settings,
-        configuration=flat_settings(config.get("settings", {})),
+        configuration=telling_settings(config),
         ending=Ending(result["status"]),
         message=str(result.get("message", "")),
         epochs=epochs,

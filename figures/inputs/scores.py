@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,16 @@ from numpy.typing import NDArray
 from ampl.errors import InvalidFileError
 from ampl.runs.headline import SCORE
 from ampl.statistics import over_seeds
+from figures.inputs.differences import LENGTH, differing_keys
 from figures.inputs.names import ALGORITHM, MAIN, train_command
 from figures.inputs.runs import SCORE_WINDOW, UNKNOWN, Ending, Run, find_runs
 from figures.inputs.table import Value
 
+_logger = logging.getLogger(__name__)
+
 SPREAD_NOTE = "± is the standard deviation over seeds (divisor n - 1 for ours), left out for a single seed."
+_SHOWN_KEYS = 3  # settings that are named
+_APART = "`ampl compare` keeps them apart; --runs with a folder that holds only some of the runs draws those."
 COMPARABLE_NOTE = (
     "Published scores are on the original D4RL data at full length; ours on re-created data, or after fewer steps, are "
     "not the same quantity."
@@ -124,30 +130,54 @@ def step_range(runs: Iterable[Run]) -> str:
     return (low if low == high else f"{low} to {high}") + scaled
 
 
-def provenance(runs: Iterable[Run], found: Iterable[Run] = ()) -> str:
-    """Seeds, data, steps, device and commit in one sentence, and what `endings` says.
+def provenance(runs: Iterable[Run], found: Iterable[Run] = (), *, lines: bool = True) -> str:
+    """What `origin` says of runs whose seeds are taken together, and in what these are unlike each other.
 
     Args:
         runs: those that are drawn.
         found: all that would have been if nothing had stopped them.
+        lines: whether means over seeds are drawn by epoch.
     """
     runs = list(runs)
-    origin = (
+    return " ".join([origin(runs, found), *lengths(runs, lines=lines), *mixtures(runs)])
+
+
+def origin(runs: Iterable[Run], found: Iterable[Run] = ()) -> str:
+    """Seeds, data, steps, device and commit in one sentence, and what `endings` says; see `provenance`."""
+    runs = list(runs)
+    said = (
         f"Seeds: {distinct(str(run.seed) for run in runs)}; data: {distinct(run.data for run in runs)}; "
         f"gradient steps: {step_range(runs)}; "
         f"device: {distinct(run.device for run in runs)}; commit: {distinct(run.commit for run in runs)}."
     )
-    return " ".join([origin, *endings(runs, found), *lengths(runs)])
+    return " ".join([said, *endings(runs, found)])
 
 
-def lengths(runs: Iterable[Run]) -> list[str]:
+def lengths(runs: Iterable[Run], *, lines: bool = True) -> list[str]:
     """Of which methods the seeds have come to different epochs, and what their lines are then, in a sentence."""
+    uneven = [there for there in _methods(runs) if len({run.epochs for run in there}) > 1]
+    shown = "; ".join(f"{named(there)} ({distinct(f'{run.epochs:,}' for run in there)} epochs)" for there in uneven)
+    meaning = " (lines: means of the seeds that go so far)" if lines else ""
+    return [f"Of different lengths{meaning}: {shown}."] if shown else []
+
+
+def mixtures(runs: Iterable[Run]) -> list[str]:
+    """Which methods' seeds have other settings than their length that differ, in a sentence; a warning names each."""
+    mixed = []
+    for there in _methods(runs):
+        if keys := [key for key in differing_keys(there) if key not in LENGTH]:
+            more = [f"{len(keys) - _SHOWN_KEYS} more"] if len(keys) > _SHOWN_KEYS else []
+            mixed.append(f"{named(there)} ({', '.join([*keys[:_SHOWN_KEYS], *more])})")
+            _logger.warning("seeds of different settings are taken together: %s. %s", mixed[-1], _APART)
+    return [f"Seeds of different settings taken together: {'; '.join(mixed)}."] if mixed else []
+
+
+def _methods(runs: Iterable[Run]) -> list[list[Run]]:
+    """The seeds of each task and method."""
     methods: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         methods.setdefault((run.task, run.algorithm, run.label), []).append(run)
-    uneven = [there for there in methods.values() if len({run.epochs for run in there}) > 1]
-    shown = "; ".join(f"{named(there)} ({distinct(f'{run.epochs:,}' for run in there)} epochs)" for there in uneven)
-    return [f"Of different lengths (lines: means of the seeds that go so far): {shown}."] if shown else []
+    return list(methods.values())
 
 
 def endings(runs: Iterable[Run], found: Iterable[Run]) -> list[str]:
@@ -232,7 +262,7 @@ def score_values(cell: Cell | None) -> dict[str, Value]:
 
 
 def circumstance_notes(cells: Sequence[Cell], labels: Mapping[str, str]) -> list[str]:
-    """Data, steps, seeds, device and commit of the runs of each dataset, a sentence each.
+    """Data, steps, seeds, device and commit of the runs of each dataset, a sentence each, and what `mixtures` says.
 
     Args:
         cells: of any datasets and variants.
@@ -248,7 +278,7 @@ def circumstance_notes(cells: Sequence[Cell], labels: Mapping[str, str]) -> list
             f"seeds of {seeds}; device {distinct(run.device for run in runs)}; "
             f"commit {distinct(run.commit for run in runs)}."
         )
-    return notes
+    return notes + mixtures(run for cell in cells for run in cell.runs)
 
 
 def distinct(values: Iterable[str]) -> str:

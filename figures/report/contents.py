@@ -73,7 +73,7 @@ class Contents:
         tables: by name.
         pictures: by name.
         left_out: why something is not there, by its name.
-        warnings: on runs that were left out.
+        warnings: on runs that were left out, or that are unlike those they are taken together with.
     """
 
     folder: Path
@@ -137,12 +137,19 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
 
 
 def _kept(name: str, make: Callable[[], _T], left_out: dict[str, str]) -> _T | None:
-    """What `make` makes; None if it cannot, and then the reason is noted."""
+    """What `make` makes; None if it cannot, and then the reason is noted, and a fault of ours is a warning, too."""
     try:
         return make()
     except AmplError as error:
         left_out[name] = str(error)
-        return None
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        left_out[name] = f"it failed, which is a fault of this program ({what})."
+        _logger.warning("%s is left out of the report: it failed (%s). Please report it with these runs.", name, what)
+        _logger.debug("%s", name, exc_info=True)
+    return None
 
 
 def _picture(product: Product, folder: Path) -> Picture:
@@ -201,7 +208,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def _warnings_once() -> Iterator[Mapping[str, None]]:
-    """Collects the warnings on damaged runs, which every table and figure repeats; passes each on once, at the end."""
+    """Collects the warnings on runs, which every table and figure repeats; passes each on once, at the end."""
     package, collector = logging.getLogger("figures"), _Collector()
     propagate = package.propagate
     package.addHandler(collector)

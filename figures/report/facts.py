@@ -13,8 +13,9 @@ from ampl.claims import ClaimRecord, Verdict, read_claims
 from ampl.errors import InvalidFileError
 from ampl.files import SIGNATURE, read_json
 from ampl.setting_values import value_text
+from figures.inputs.differences import differing_keys, setting
 from figures.inputs.runs import UNKNOWN, Ending, Run
-from figures.inputs.scores import distinct, step_range
+from figures.inputs.scores import distinct, mixtures, step_range
 from figures.inputs.table import Table
 
 _CLAIMS = ("claims.json", "verify.json", "verify/claims.json", "verify/*.json")  # the first that is there is read
@@ -98,7 +99,8 @@ def run_table(runs: Iterable[Run]) -> Table:
         "device",
         "commit",
     )
-    notes = ("Steps: gradient steps of each seed. A commit with + had changes that were not committed.",)
+    steps = "Steps: gradient steps of each seed. A commit with + had changes that were not committed."
+    notes = (steps, *mixtures(run for seeds in groups.values() for run in seeds))
     return Table(title="All runs", columns=columns, rows=tuple(rows), notes=notes, values=())
 
 
@@ -117,14 +119,12 @@ def settings_table(runs: Iterable[Run]) -> Table | None:
     for run in runs:
         by_algorithm.setdefault((run.algorithm, run.exact), []).append(run)
     for (algorithm, _), there in sorted(by_algorithm.items()):
-        for key in dict.fromkeys(key for run in there for key in run.configuration):
+        for key in differing_keys(there):
             values: dict[str, list[str]] = {}
             for run in there:
-                value = value_text(run.configuration[key]) if key in run.configuration else "absent"
-                values.setdefault(value, []).append(f"{run.task}/{run.label}")
-            if len(values) > 1:
-                said = "; ".join(f"{value}: {distinct(places)}" for value, places in _by_runs(values))
-                rows.append((algorithm, key, said))
+                values.setdefault(value_text(setting(run, key)), []).append(f"{run.task}/{run.label}")
+            said = "; ".join(f"{value}: {distinct(places)}" for value, places in _by_runs(values))
+            rows.append((algorithm, key, said))
     if not rows:
         return None
     return Table(

@@ -20,7 +20,7 @@ from figures.drawing.style import BLACK, GRAY, headline, new_figure, panel_title
 from figures.inputs.names import MAIN
 from figures.inputs.paper_results import DOMAIN_MEANS, DOMAINS, FIGURE_1, VARIANTS
 from figures.inputs.runs import SCORE_WINDOW, Run
-from figures.inputs.scores import Cell, distinct, endings, read_scores, step_range
+from figures.inputs.scores import Cell, distinct, endings, mixtures, read_scores, step_range
 from figures.training.variants import COLORS, LABELS
 
 _HEIGHT = 0.4  # of a bar; variants are 1 apart
@@ -103,4 +103,4 @@ def _detail(cells: Sequence[Cell], stopped: Sequence[Run]) -> str:
         f"gradient steps: {step_range(runs)}; device: {distinct(run.device for run in runs) or 'none'}; "
         f"commit: {distinct(run.commit for run in runs) or 'none'}."
     )
-    return " ".join([origin, *endings(runs, stopped)])
+    return " ".join([origin, *endings(runs, stopped), *mixtures(runs)])

@@ -2,6 +2,7 @@
 
 The gap is `certificate/value_estimate` less the true discounted return (`figures.training.damo_runs`), divided by the
 magnitude of the latter: below zero the promise is a lower bound. A point is a seed's mean over its last evaluations.
+Seeds whose true return is zero have no such gap: a note names them.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from figures.drawing.style import BLUE, ORANGE, headline, literal, new_figure
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.published import METHOD_NAMES
 from figures.inputs.runs import SCORE_WINDOW, Run, find_all_runs, recent
-from figures.inputs.scores import provenance
+from figures.inputs.scores import named, provenance
 from figures.training.damo_runs import Seed, read_seed
 
 _MOST = 40  # rows
 _LINEAR = 1.0  # of the true return: up to there the axis is linear
+_LARGEST = 1e12  # value in true returns; what is larger says that the return is zero
 _SOFT = ("algaedice", "damo", "mopo", "morel", "rambo")  # whose Bellman targets have an entropy
 _EXAMPLE = "hopper-medium-v2"
 
@@ -32,13 +34,17 @@ def draw(folder: Path) -> Figure:
     """Draws the runs below a folder that recorded both.
 
     Raises:
-        InvalidFileError: there is none.
+        InvalidFileError: there is none, or none with a true return other than zero.
     """
     found = find_all_runs(folder)
-    seeds = [seed for run in found if run.counts and (seed := read_seed(run)).has_values]
+    valued = [seed for run in found if run.counts and (seed := read_seed(run)).has_values]
+    seeds = [seed for seed in valued if _has_relative_gap(seed)]
+    zero = named(seed.run for seed in valued if not _has_relative_gap(seed))
+    vanishing = f"True return of zero beside the value, no relative gap, not drawn: {zero}." if zero else ""
     if not seeds:
         command = train_command(_EXAMPLE, MAIN, algorithm="cql", out=folder)
-        raise InvalidFileError(f"no run with a value and a true return below {folder}. `{command}` makes one.")
+        wanted = f"no run with a value and a true return other than zero below {folder}. `{command}` makes one."
+        raise InvalidFileError(" ".join(filter(None, (wanted, vanishing))))
     every = sorted({_row(seed.run) for seed in seeds})
     rows = every[:_MOST]
     seeds = [seed for seed in seeds if _row(seed.run) in rows]
@@ -70,8 +76,9 @@ def draw(folder: Path) -> Figure:
         _rising(seeds),
         _entropy(seeds),
         left_out,
+        vanishing,
         _largest(seeds, gaps),
-        provenance([seed.run for seed in seeds], found),
+        provenance([seed.run for seed in seeds], found, lines=False),
     )
     headline(figure, finding, subtitle, *notes)
     return figure
@@ -83,7 +90,13 @@ def _row(run: Run) -> tuple[str, str, str]:
 
 def _relative_gap(seed: Seed) -> float:
     truth = recent(seed.truth)
-    return (recent(seed.value) - truth) / max(abs(truth), np.finfo(np.float64).tiny)
+    return (recent(seed.value) - truth) / abs(truth)
+
+
+def _has_relative_gap(seed: Seed) -> bool:
+    """Whether the true return is large enough to divide by."""
+    truth = abs(recent(seed.truth))
+    return truth > 0.0 and abs(recent(seed.value)) <= _LARGEST * truth
 
 
 def _rising(seeds: Sequence[Seed]) -> str:

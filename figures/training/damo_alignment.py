@@ -215,5 +215,5 @@ def _detail(task: str, rows: Mapping[str, Sequence[_Sampled]]) -> tuple[str, str
     return (
         "Energy coefficient: energy distance over its largest possible value, in all standardized dimensions; about "
         "1 / n for two samples of n rows from one distribution.",
-        circumstance_notes(cells, LABELS)[0],
+        " ".join(circumstance_notes(cells, LABELS)),
     )

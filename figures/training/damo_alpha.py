@@ -2,6 +2,7 @@
 
 Source: DAMO, its study of sensitivity to alpha, whose own values are lost. Alpha is what a run's configuration says.
 From left: the last evaluations' score by alpha, score by epoch, claimed and earned values by alpha, value by epoch.
+Scores below -100 lie outside their panels; a line names the alphas that reach no more.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from matplotlib.typing import LineStyleType
 
 from ampl.errors import InvalidFileError
 from ampl.statistics import over_seeds
-from figures.drawing.seed_curves import draw_seeds, fold_far_values
-from figures.drawing.style import BLACK, BLUE, GRAY, headline, new_figure, panel_title, series_line
+from figures.drawing.seed_curves import draw_seeds, fold_far_values, leave_out_low_scores
+from figures.drawing.style import BLACK, BLUE, GRAY, LOWEST_SCORE, headline, new_figure, panel_title, series_line
 from figures.inputs.names import MAIN
 from figures.inputs.records import Numbers
 from figures.inputs.runs import SCORE_WINDOW, recent
@@ -125,13 +126,18 @@ def _draw_scores(
 ) -> None:
     scored = [setting for setting in row if setting.scores.size]
     _draw_ends(by_alpha, scored, [setting.scores for setting in scored], BLUE)
+    _scale_alphas(by_alpha, [setting.alpha for setting in scored])
     for setting in scored:
         curves = [seed.run.curve for seed in setting.seeds if seed.run.scored]
         color, line = looks[setting.alpha]
         draw_seeds(by_epoch, curves, color, line=line, width=_width(setting))
+    leave_out_low_scores(by_alpha)
+    leave_out_low_scores(by_epoch)
+    below = [f"α = {setting.alpha:g}" for setting in scored if setting.scores.mean() < LOWEST_SCORE]
     best = max(scored, key=lambda setting: float(setting.scores.mean()), default=None)
     note = f"highest: {best.scores.mean():.1f} at α = {best.alpha:g} ({best.variant})" if best else "no scores recorded"
-    panel_title(by_alpha, task, (note, BLUE if best else GRAY))
+    outside = [(f"below {LOWEST_SCORE:g}: {', '.join(below)}", GRAY)] if below else []
+    panel_title(by_alpha, task, (note, BLUE if best else GRAY), *outside)
     panel_title(by_epoch, "Score by epoch")
     _label_or_remove(by_alpha, by_epoch, "normalized score (0-100)", drawn=bool(scored))
 
@@ -141,6 +147,7 @@ def _draw_values(by_alpha: Axes, by_epoch: Axes, row: Sequence[_Setting], looks:
     value, truth = ([setting.ends(name) for setting in valued] for name in ("value", "truth"))
     _draw_ends(by_alpha, valued, truth, BLACK, marker="s")
     _draw_ends(by_alpha, valued, value, BLUE)
+    _scale_alphas(by_alpha, [setting.alpha for setting in valued])
     for setting in valued:
         curves = [seed.curve(seed.value) for seed in setting.seeds if seed.has_values]
         color, line = looks[setting.alpha]
@@ -176,7 +183,16 @@ def _draw_ends(
     if mains:
         axes.plot(*zip(*mains, strict=True), linestyle="", marker="o", markersize=11, markerfacecolor="none",
                   markeredgecolor=color, markeredgewidth=1.3)  # fmt: skip
+
+
+def _scale_alphas(axes: Axes, alphas: Sequence[float]) -> None:
+    """Makes the axis of a panel logarithmic, from the lowest to the highest alpha; after all points are drawn."""
+    if not alphas:
+        return
+    low, high = np.log([min(alphas), max(alphas)])
+    room = 0.05 * (high - low) or np.log(2.0)  # matplotlib's margin, or around a single alpha a factor
     axes.set_xscale("log")
+    axes.set_xlim(np.exp(low - room), np.exp(high + room))
     ticks = _ticks(alphas)
     axes.set_xticks(ticks, [f"{alpha:g}" for alpha in ticks])
     axes.minorticks_off()

@@ -2,6 +2,7 @@
 
 Source: DAMO, Figure 4. From above: normalized score; the critics' value of the evaluation's starts, which they claim;
 the discounted return that the policy earns, from these starts in the simulator or, on lqr tasks, on paths without end.
+Scores below -100 lie outside their panels, and so do far lower returns of the first policies.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
-from figures.drawing.seed_curves import draw_seeds, fold_far_values
+from figures.drawing.seed_curves import (
+    LOW_RETURNS,
+    draw_seeds,
+    fold_far_values,
+    leave_out_low_returns,
+    leave_out_low_scores,
+)
 from figures.drawing.style import GRAY, MOST_LINES, headline, new_figure, panel_title, series_line
 from figures.inputs.names import MAIN
 from figures.inputs.runs import SCORE_WINDOW, recent
@@ -82,6 +89,7 @@ def _draw_scores(
     for variant, curves in scores.items():
         if curves:
             draw_seeds(axes, curves, COLORS[variant], line=lines[variant])
+    leave_out_low_scores(axes)
     means = {
         variant: np.mean([recent(curve.values) for curve in curves]) for variant, curves in scores.items() if curves
     }
@@ -112,7 +120,7 @@ def _draw_values(
     if folded:
         notes.append(("logarithmic beyond the largest true return", GRAY))
     panel_title(claimed, "Claimed by the critics", *notes)
-    panel_title(true, earned(every).capitalize())
+    panel_title(true, earned(every).capitalize(), *([(LOW_RETURNS, GRAY)] if leave_out_low_returns(true) else []))
     if not found:
         claimed.set_axis_off()
         true.remove()

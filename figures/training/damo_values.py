@@ -17,7 +17,7 @@ from ampl.statistics import over_seeds
 from figures.inputs.names import MAIN
 from figures.inputs.records import Numbers
 from figures.inputs.runs import SCORE_WINDOW, Ending, find_runs, recent
-from figures.inputs.scores import SPREAD_NOTE, Cell, stopped_notes, with_spread
+from figures.inputs.scores import SPREAD_NOTE, Cell, mixtures, stopped_notes, with_spread
 from figures.inputs.table import Table, Value
 from figures.training.damo_runs import ALGORITHM, Seed, grouped, how_to_make, read_seed
 
@@ -101,6 +101,7 @@ def damo_values(folder: Path) -> Table:
         "row, read here as the true value.",
         "Values on re-created data, or after fewer steps than published, are not the same quantity as the paper's.",
         *_older_note(sum(run.counts for run in runs) - len(seeds)),
+        *mixtures(seed.run for seed in seeds),
         *stopped_notes(run for run in runs if run.ending is Ending.STOPPED),
     )
     columns = ("dataset", "actor", "paper: value", "paper: true", "ours: value", "ours: true", "ours: bias", "seeds",

@@ -23,7 +23,17 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
 from figures.drawing.seed_curves import draw_seeds
-from figures.drawing.style import LOWEST_SCORE, headline, literal, new_figure, panel_title, series_line, series_look
+from figures.drawing.style import (
+    GRAY,
+    LOWEST_SCORE,
+    SERIES_COLORS,
+    headline,
+    literal,
+    new_figure,
+    panel_title,
+    series_line,
+    series_look,
+)
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.records import Numbers
 from figures.inputs.runs import Run, find_all_runs
@@ -42,6 +52,7 @@ _PROMISES = {
 _MOST_POINTS = 2000  # of a method's weights
 _LEAST_WEIGHT = 1e-6  # what is below is drawn there
 _GRAY = "#777777"
+_COLORS = [color for color in SERIES_COLORS if color != GRAY]
 _PANEL_WIDTH = 48  # letters
 
 
@@ -82,7 +93,7 @@ def draw(folder: Path) -> Figure:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [
-        Line2D([], [], color=series_look(index)[0], linestyle=series_line(index), label=literal(" ".join(method)))
+        Line2D([], [], color=_look(index)[0], linestyle=series_line(index), label=literal(" ".join(method)))
         for index, method in enumerate(methods)
     ]
     handles += [
@@ -96,12 +107,17 @@ def draw(folder: Path) -> Figure:
     return figure
 
 
+def _look(index: int) -> tuple[str, str]:
+    """Color and marker of a method: none is gray, as what they are compared with is."""
+    return _COLORS[index % len(_COLORS)], series_look(index)[1]
+
+
 def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
     for height, line in ((0.0, ":"), (100.0, "--")):
         axes.axhline(height, color=_GRAY, linestyle=line, linewidth=1.2)
     for index, there in enumerate(drawn.values()):
         if there:
-            draw_seeds(axes, [run.curve for run in there], series_look(index)[0], line=series_line(index))
+            draw_seeds(axes, [run.curve for run in there], _look(index)[0], line=series_line(index))
     axes.set_ylim(LOWEST_SCORE, 110.0)
     axes.set_ylabel("score (behavior 0, optimum 100)")
 
@@ -109,7 +125,7 @@ def _draw_scores(axes: Axes, drawn: dict[tuple[str, str], list[Run]]) -> None:
 def _never_shown(drawn: dict[tuple[str, str], list[Run]]) -> list[tuple[str, str]]:
     """What to say of each method whose scores are all too low to be seen, in lines of its color that fit the panel."""
     return [
-        (line, series_look(index)[0])
+        (line, _look(index)[0])
         for index, (method, runs) in enumerate(drawn.items())
         if runs and all((run.curve.values < LOWEST_SCORE).all() for run in runs)
         for line in wrap(
@@ -124,7 +140,7 @@ def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]], promise:
     every = []
     for index, there in enumerate(drawn.values()):
         if curves := [_difference(run, promise, truth) for run in there]:
-            draw_seeds(axes, curves, series_look(index)[0], line=series_line(index))
+            draw_seeds(axes, curves, _look(index)[0], line=series_line(index))
             every += [curve.values for curve in curves]
     size = max((float(np.abs(values[-1])) for values in every if len(values)), default=1.0)
     axes.set_ylim(-2.0 * size, 2.0 * size)  # of the last values; untrained policies and critics are far outside
@@ -156,7 +172,7 @@ def _draw_weights(axes: Axes, found: dict[tuple[str, str], _Weights | None]) -> 
         if weights is not None:
             shown = slice(None, None, max(1, len(weights.exact) // _MOST_POINTS))
             exact, estimated = (np.maximum(each[shown], _LEAST_WEIGHT) for each in (weights.exact, weights.estimated))
-            color, marker = series_look(index)
+            color, marker = _look(index)
             axes.scatter(exact, estimated, s=4, color=color, marker=marker, alpha=0.4, linewidths=0)
             ends = np.percentile((exact, estimated), [0.5, 99.9])
             low, high = min(low, ends[0]), max(high, ends[1])

@@ -18,6 +18,7 @@ from figures.inputs.scores import (
     SPREAD_NOTE,
     Cell,
     last_score_text,
+    mixtures,
     read_scores,
     score_text,
     score_values,
@@ -99,11 +100,12 @@ def _table(
                 known |= {f"{source}: mean": score and score.mean, f"{source}: std": score and score.std}
             values.append(known | score_values(cell))
     circumstances = [f"{task}, {method}: {cell.circumstances}" for (task, method), cell in cells.items()]
+    mixed = mixtures(run for cell in cells.values() for run in cell.runs)
     return Table(
         title=title,
         columns=("dataset", "scores", *methods),
         rows=tuple(rows),
-        notes=(window_note(), SPREAD_NOTE, COMPARABLE_NOTE, *notes, *circumstances, *stopped_notes(stopped)),
+        notes=(window_note(), SPREAD_NOTE, COMPARABLE_NOTE, *notes, *circumstances, *mixed, *stopped_notes(stopped)),
         values=tuple(values),
     )
 

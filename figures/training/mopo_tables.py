@@ -16,6 +16,7 @@ from figures.inputs.scores import (
     SPREAD_NOTE,
     Cell,
     last_score_text,
+    mixtures,
     read_scores,
     score_text,
     score_values,
@@ -58,6 +59,7 @@ def mopo_table1(folder: Path) -> Table:
         COMPARABLE_NOTE,
         SPREAD_NOTE,
         "The columns of MOPO's paper are on v0 data and of the last iteration; a row says which data ours is on.",
+        *mixtures(run for cell in cells for run in cell.runs),
         *stopped_notes(stopped),
     )
     return Table(title="MOPO, Table 1", columns=columns, rows=tuple(rows), notes=notes, values=tuple(values))

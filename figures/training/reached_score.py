@@ -21,7 +21,7 @@ from matplotlib.typing import LineStyleType
 from ampl.errors import InvalidFileError
 from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import Curve, read_curve, read_curves
-from figures.drawing.seed_curves import draw_seeds, leave_out_low_scores
+from figures.drawing.seed_curves import LOW_RETURNS, draw_seeds, leave_out_low_returns, leave_out_low_scores
 from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, SKY, headline, new_figure, panel_title
 from figures.inputs.names import train_command
 from figures.inputs.published import published_scores
@@ -30,7 +30,6 @@ from figures.inputs.scores import not_drawn, provenance, with_scores
 
 _MOST_TASKS = 4
 _ABOVE = 0.12  # of a panel's height, as room for a label
-_FAR_BELOW = 5.0  # zero, times the largest of the later returns
 _TRUE = "evaluation/discounted_return_mean"
 _PROMISES: Mapping[str, tuple[str, str, LineStyleType]] = {
     _TRUE: ("true discounted return", BLACK, "-"),
@@ -150,20 +149,9 @@ def _draw_promises(axes: Axes, runs: Sequence[Run]) -> set[str]:
         if all(curve.values.size for curve in curves):
             draw_seeds(axes, curves, color, line=line, band=False)
             shown.add(label)
-    _leave_out_the_untrained(axes)
+    if leave_out_low_returns(axes):
+        panel_title(axes, "", (LOW_RETURNS, GRAY))
     return shown
-
-
-def _leave_out_the_untrained(axes: Axes) -> None:
-    """Ends a panel of returns where the later half of the curves ends, if early policies lie far below."""
-    returns = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines]
-    if not returns:
-        return
-    later = np.concatenate([values[len(values) // 2 :] for values in returns])
-    if np.concatenate(returns).min() < -_FAR_BELOW * np.abs(later).max():
-        height = np.ptp(later)
-        axes.set_ylim(later.min() - height, later.max() + height)
-        panel_title(axes, "", ("lower returns of the first policies are left out", GRAY))
 
 
 def data_levels(run: Run) -> tuple[float, ...]:

@@ -98,12 +98,18 @@ def _draw_parts(axes: Axes, runs: list[Run]) -> None:
 
 
 def _finding(runs: list[Run]) -> tuple[str, str, str]:
-    """How much of the last gaps is the error of the model."""
-    shown, small = [], 0
+    """How much of the last gaps is the error of the model; of several seeds of a method their means."""
+    last: dict[str, dict[int, tuple[float, float]]] = {}  # by method and seed
+    small = 0
     for run in runs:
         gap, *error = (curve_of(run, column).values[-1] for column in (_GAP, "truth/gap_dense", "truth/gap_sparse"))
         small += abs(sum(error)) < abs(gap) / 2.0
-        shown.append(f"{sum(error):.2g} of {gap:.2g} ({run.algorithm} {run.label}, {run.task}, seed {run.seed})")
+        last.setdefault(f"{run.algorithm} {run.label}, {run.task}", {})[run.seed] = sum(error), gap
+    shown = []
+    for method, seeds in last.items():
+        of_error, of_gap = np.mean(list(seeds.values()), axis=0)
+        over = f"mean of {len(seeds)} seeds" if len(seeds) > 1 else f"seed {min(seeds)}"
+        shown.append(f"{of_error:.2g} of {of_gap:.2g} ({method}, {over})")
     finding = f"Model error is the smaller part of the last gap in {small} of {len(runs)} runs"
     subtitle = "The three parts add up to the gap J(π*) - J(π), π* the Riccati policy. Bands: two standard errors."
     return finding, subtitle, f"The model's error in the last gap: {', '.join(shown)}."

@@ -80,10 +80,11 @@ def _draw_gap(axes: Axes, runs: list[Run]) -> None:
 
 
 def _slack(runs: list[Run]) -> Curve:
-    """The sharp bound over the gap and two of its standard errors, of the means over seeds."""
+    """The sharp bound over the gap and two of its standard errors, of the means over seeds; inf where these are 0."""
     epochs, gap, error = measured(runs, _GAP)
     _, sharp, _ = measured(runs, _SHARP)
-    return Curve(epochs, sharp / np.maximum(gap + ERRORS * error, np.finfo(np.float64).tiny))
+    most = gap + ERRORS * error
+    return Curve(epochs, np.divide(sharp, most, out=np.full(len(sharp), np.inf), where=most > 0.0))
 
 
 def _finding(runs: list[Run]) -> tuple[str, str]:

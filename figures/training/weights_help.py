@@ -1,12 +1,13 @@
 """Figure `weights-help`: do importance weights in the model's fit help? Better ones from left to right.
 
-Columns: finite MDPs (the record of `weights-help-finite`), linear-Gaussian problems and D4RL's tasks (runs of AMPL's
-variants). Rows: how far the weights are from w*, the model's error where the policy goes, and what the policy earns;
-the last two beside refits without weights, or beside one fit. On D4RL's tasks nobody knows the first two.
+Columns: finite MDPs (the record of `weights-help-finite`), linear-Gaussian problems and D4RL's or other tasks (runs of
+AMPL's variants). Rows: how far the weights are from w*, the model's error where the policy goes, and what the policy
+earns; the last two beside refits without weights, or beside one fit. In the last column nobody knows the first two.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,14 +38,15 @@ _ROWS = ("weights' error\nE|w - w*|", "model's error under π\n(relative)", "ret
 _COLUMNS = {
     "finite": ("Finite MDPs", "% of the way from behavior to optimum"),
     "lqr": ("Linear-Gaussian problems", "% of the way from behavior to optimum"),
-    "d4rl": ("D4RL's tasks", "points of score"),
+    "other": ("D4RL's tasks", "points of score"),
 }
-"""Title of each column, and the unit of its last row."""
-_SHORT_UNITS = {"finite": "%", "lqr": "%", "d4rl": "points"}
-_RUNS_NOTES = (
-    f"{window_note()} Of each task only the seeds that runs of all its kinds have.",
+"""Title of each column, and the unit of its last row; see `_title`."""
+_D4RL = re.compile(r"-v\d+$")  # the end of their names
+_SHORT_UNITS = {"finite": "%", "lqr": "%", "other": "points"}
+_RUNS_NOTE = f"{window_note()} Of each task only the seeds that runs of all its kinds have."
+_LQR_NOTE = (
     "On linear-Gaussian problems the model's errors are estimated from samples: single seeds, and the mean that they "
-    "are divided by, are noisy, and can be negative.",
+    "are divided by, are noisy, and can be negative."
 )
 _Values: TypeAlias = dict[str, Numbers]
 """By kind of weights, a number a seed."""
@@ -107,7 +109,7 @@ def draw(folder: Path) -> Figure:
     columns = {
         "finite": _finite(record) if record.exists() else [],
         "lqr": _deep([run for run in runs if run.task.startswith(_LQR)]),
-        "d4rl": _deep([run for run in runs if not run.task.startswith(_LQR)]),
+        "other": _deep([run for run in runs if not run.task.startswith(_LQR)]),
     }
     if not any(columns.values()):
         command = train_command("lqr-pointmass", "unit-weights", out=folder)
@@ -118,7 +120,7 @@ def draw(folder: Path) -> Figure:
         )
     drawn = [run for tasks in columns.values() for task in tasks for run in task.runs]
     sources = [record_source(record)] if columns["finite"] else []
-    sources += [provenance(drawn, found)] if drawn else []
+    sources += [provenance(drawn, found, lines=False)] if drawn else []
     return _draw({name: tasks for name, tasks in columns.items() if tasks}, " ".join(sources))
 
 
@@ -181,8 +183,8 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
     names = [task.name for task in every]
     kinds = [kind for kind in _KINDS if any(kind in task.earned for task in every)]
     for column, (name, tasks) in enumerate(columns.items()):
-        title, unit = _COLUMNS[name]
-        panel_title(grid[0, column], title)
+        unit = _COLUMNS[name][1]
+        panel_title(grid[0, column], _title(name, tasks))
         for row, axes in enumerate(grid[:, column]):
             measured = [(task.name, task.rows()[row]) for task in tasks]
             if not any(values for _, values in measured):
@@ -207,10 +209,18 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
         "Eq. 9 on the data; deep: 66 equations); the exact ones. One fit: no refits. All weights are of the policy at "
         "the last refit, which has moved since.",
         _beside_one_fit(columns),
-        *(_RUNS_NOTES if any(task.runs for task in every) else ()),
+        _RUNS_NOTE if any(task.runs for task in every) else "",
+        _LQR_NOTE if "lqr" in columns else "",
         source,
     )
     return figure
+
+
+def _title(name: str, tasks: Sequence[_Task]) -> str:
+    """Of a column: D4RL's tasks are called so where all of them are, by their names and data."""
+    runs = [run for task in tasks for run in task.runs]
+    theirs = all(_D4RL.search(run.task) and not run.data.startswith("own") for run in runs)
+    return "Other tasks" if name == "other" and not theirs else _COLUMNS[name][0]
 
 
 def _draw_task(axes: Axes, values: _Values, index: int, places: Sequence[str]) -> None:
@@ -251,7 +261,7 @@ def _finding(columns: Mapping[str, Sequence[_Task]]) -> str:
         gains = [task.rows()[2][task.best] for task in alone or weighted]
         if gains:
             what = "" if alone else "together with the refits "
-            parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} {what}({_COLUMNS[name][0]})")
+            parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} {what}({_title(name, tasks)})")
     if not parts:
         return "No refit here has weights"
     return f"The best weights at hand change the return by {', '.join(parts)}"

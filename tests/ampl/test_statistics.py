@@ -1,5 +1,7 @@
 """Spreads, and aggregates over runs and tasks, against values worked out by hand and against scipy."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -109,3 +111,35 @@ def test_the_same_generator_gives_the_same_interval_and_a_single_run_none() -> N
     assert first == again != other
     single = [np.array([1.0, 2.0]), np.array([3.0])]
     assert bootstrap_interval(interquartile_mean, single, generator=np.random.default_rng(0)) is None
+
+
+def pairs_one_by_one(scores: list[np.ndarray], others: list[np.ndarray]) -> np.ndarray:
+    signs = [np.sign(ours[..., :, None] - theirs[..., None, :]) for ours, theirs in zip(scores, others, strict=True)]
+    return np.mean([(0.5 * (1.0 + sign)).mean(axis=(-2, -1)) for sign in signs], axis=0)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 5), (7, 3)])
+def test_counted_wins_are_those_of_all_pairs_to_the_last_bit(n: int, m: int) -> None:
+    generator = np.random.default_rng(0)
+    ours, theirs = ([generator.integers(6, size=(4, runs)) / 3.0 for _ in range(2)] for runs in (n, m))  # with ties
+    np.testing.assert_array_equal(probability_of_improvement(ours, theirs), pairs_one_by_one(ours, theirs))
+    one, other = [ours[0][0]], [theirs[0][0]]
+    assert probability_of_improvement(one, other) == pairs_one_by_one(one, other)
+    intervals = [
+        bootstrap_interval(each, one, other, generator=np.random.default_rng(1))
+        for each in (probability_of_improvement, pairs_one_by_one)
+    ]
+    assert intervals[0] == intervals[1]
+
+
+def test_an_interval_of_many_runs_needs_little_memory() -> None:
+    """All pairs of 200 and 300 runs in 10,000 resamples would fill 4.8 GB."""
+    generator = np.random.default_rng(0)
+    ours, theirs = [generator.normal(1.0, size=200)], [generator.normal(size=300)]
+    tracemalloc.start()
+    interval = bootstrap_interval(probability_of_improvement, ours, theirs, generator=generator)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert interval is not None
+    assert interval.low < probability_of_improvement(ours, theirs) < interval.high
+    assert peak < 1e9

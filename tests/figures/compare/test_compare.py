@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +33,12 @@ def compared(*folders: Path, against: str = "") -> Comparison:
 
 def cells(table: Table, column: str) -> list[str]:
     return [row[table.columns.index(column)] for row in table.rows]
+
+
+def add_to_config(path: Path, added: Mapping[str, Any]) -> None:
+    """Puts more keys into the config.json of a run."""
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | dict(added)))
 
 
 def write_returns(folder: Path, task: str, returns: Sequence[float], *, exact: bool, seed: int = 0) -> None:
@@ -62,6 +70,48 @@ def test_other_settings_are_rows_of_their_own_named_by_what_differs(tmp_path: Pa
     (table, _) = tables(compared(tmp_path))
     assert cells(table, "method") == [f"ampl/main, {each}" for each in ("epochs=40", "epochs=80", "rollout_length=2")]
     assert [text.count(":") for text in cells(table, "each seed")] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "named"),
+    [
+        (
+            {"problem": {"references": [0, 1]}},
+            {"problem": {"references": [0, 2]}},
+            ("references=0,1", "references=0,2"),
+        ),
+        (
+            {"problem": {"termination": "never"}},
+            {"problem": {"termination": "a:b"}},
+            ("termination=never", "termination=a:b"),
+        ),
+        ({"model_from": {"run": "t/mopo/kit/seed0"}}, {}, ("model_from=t/mopo/kit", "model_from=absent")),
+        ({"scale": {"evaluation_episodes": 5}}, {}, ("evaluation_episodes=5", "evaluation_episodes=10")),
+        ({"scale": {"common_starts": True}}, {}, ("common_starts=true", "common_starts=false")),
+    ],
+)
+def test_so_are_other_problems_models_and_ways_of_evaluation(
+    tmp_path: Path, one: Mapping[str, Any], other: Mapping[str, Any], named: tuple[str, str]
+) -> None:
+    for seed, added in enumerate((one, one, other)):
+        add_to_config(write_run(tmp_path, seed=seed, settings={**SETTINGS, "evaluation_episodes": 10}), added)
+    assert cells(tables(compared(tmp_path))[RECENT], "method") == [f"ampl/main, {each}" for each in named]
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        ({"settings": {"exact_weights": False}}, {"settings": {"known_weights": "none"}}),
+        ({"scale": {"evaluation_episodes": 10, "common_starts": False}}, {"scale": {"evaluation_episodes": None}}, {}),
+        tuple({"problem": {"data": f"/{name}/x.npz", "file": f"{name}.npz", "rows": 3}} for name in "abc"),
+        tuple({"model_from": {"run": f"t/mopo/kit/seed{seed}", "sha256": str(seed)}} for seed in range(3)),
+        ({"model_from": {"run": "t/mopo/kit/seed0", "sha256": "0"}},) * 3,
+    ],
+)
+def test_what_means_the_same_is_one_row(tmp_path: Path, same: Sequence[Mapping[str, Any]]) -> None:
+    for seed, added in enumerate(same):
+        add_to_config(write_run(tmp_path, seed=seed, settings={**SETTINGS, "evaluation_episodes": 10}), added)
+    assert cells(tables(compared(tmp_path))[RECENT], "method") == ["ampl/main"]
 
 
 def test_seeds_of_two_folders_are_one_row_unless_a_seed_repeats(tmp_path: Path) -> None:
@@ -106,6 +156,14 @@ def test_a_row_is_compared_with_the_one_chosen_by_number_method_or_part_of_its_n
         compared(tmp_path, against="ampl/nv")
     with pytest.raises(InvalidArgumentError, match=f"'ampl' means several rows on {UMAZE}: 1, 2"):
         compared(tmp_path, against="ampl")
+
+
+@pytest.mark.parametrize("number", ["0", "3", "99"])
+def test_a_number_that_no_row_has_is_no_part_of_a_name(tmp_path: Path, number: str) -> None:
+    write_run(tmp_path)
+    write_run(tmp_path, changed={"penalty_weight": 30.5})
+    with pytest.raises(InvalidArgumentError, match=rf"--against is {number}; expected the number of a row, 1 to 2, "):
+        compared(tmp_path, against=number)
 
 
 def test_runs_that_do_not_count_are_named_and_unfinished_ones_marked(tmp_path: Path) -> None:
@@ -192,6 +250,11 @@ def test_exact_returns_are_drawn_where_the_tables_have_them(tmp_path: Path) -> N
     recent, last = draw(compared(tmp_path)).axes
     assert last.lines
     assert not recent.lines
+    ticks = recent.xaxis.get_major_ticks()
+    assert not any(tick.label1.get_visible() or tick.gridline.get_visible() for tick in ticks)
+    assert recent.get_xlabel() == ""
+    assert last.get_xlabel()
+    assert any(tick.label1.get_visible() for tick in last.xaxis.get_major_ticks())
 
 
 def test_ticks_of_the_picture_say_their_whole_values(tmp_path: Path) -> None:

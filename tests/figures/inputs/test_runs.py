@@ -10,7 +10,7 @@ import pytest
 from ampl.errors import InvalidFileError
 from ampl.files import write_npz
 from ampl.training import train
-from figures.inputs.runs import SCORE_WINDOW, UNKNOWN, Ending, find_all_runs, find_runs
+from figures.inputs.runs import SCORE_WINDOW, UNKNOWN, Ending, find_all_runs, find_nested_runs, find_runs
 from figures.inputs.weights import read_weights
 from tests.ampl.fake_algorithm import FakeAlgorithm
 from tests.figures.inputs.synthetic_runs import UMAZE, WALKER, write_run
@@ -117,6 +117,30 @@ def test_runs_are_found_below_the_folder_of_all_of_a_task_or_of_an_algorithm(tmp
     assert [run.algorithm for run in find_all_runs(tmp_path / UMAZE / "bc")] == ["bc"]
     for folder in (tmp_path, tmp_path / UMAZE):
         assert [(run.algorithm, run.task) for run in find_all_runs(folder)] == [("bc", UMAZE), ("mopo", UMAZE)]
+
+
+def test_a_path_with_two_dots_leads_to_the_same_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_run(tmp_path)
+    for below, folders in (
+        (path, "../.. ../../.. ../../../.."),
+        (path.parent, ".. ../.. ../../.."),
+        (path / "x", ".."),
+    ):
+        below.mkdir(exist_ok=True)
+        monkeypatch.chdir(below)
+        for folder in folders.split():
+            (run,) = find_nested_runs([Path(folder)])
+            assert (run.task, run.variant, run.seed, run.folder) == (UMAZE, "main", 0, tmp_path)
+    monkeypatch.chdir(path.parent)
+    assert [run.task for run in find_all_runs(Path("..")) + find_runs(Path("../.."), "ampl", [UMAZE])] == [UMAZE] * 2
+
+
+def test_links_to_runs_keep_their_names(tmp_path: Path) -> None:
+    stored = write_run(tmp_path / "there").rename(tmp_path / "stored")
+    link = tmp_path / "here" / UMAZE / "ampl" / "main" / "seed0"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(stored)
+    assert len(find_nested_runs([tmp_path / "there" / ".." / "here"])) == len(find_all_runs(tmp_path / "here")) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
+from matplotlib.figure import Figure
 
 from ampl.claims import write_claims
 from ampl.command_line.main import main
 from ampl.errors import ForeignFileError, InvalidArgumentError, InvalidFileError
 from ampl.files import read_json, write_json
+from figures.registry import FIGURES, FromRuns
 from figures.report.command import Report
 from figures.report.contents import collect
 from tests.figures.inputs.synthetic_records import write_record
@@ -39,6 +42,20 @@ def test_where_the_runs_come_from_is_said(tmp_path: Path) -> None:
     ):
         assert said in page.text
     assert "0, 1 (unfinished), 2 (stopped)" in page.cells["runs"]
+
+
+def test_a_figure_that_fails_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Path) -> Figure:
+        raise ZeroDivisionError("division\nby zero")
+
+    write_run(tmp_path)
+    monkeypatch.setitem(cast(dict[str, object], FIGURES), "learning-curves", FromRuns(fail))
+    found = collect(tmp_path)
+    assert "reached-score" in found.pictures
+    assert "ZeroDivisionError: division by zero" in found.left_out["learning-curves"]
+    assert "learning-curves is left out of the report: it failed (ZeroDivisionError: division by zero)" in caplog.text
 
 
 def test_exact_runs_and_those_on_the_users_own_data_say_so(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from ampl.errors import InvalidFileError
 from figures.training.damo_runs import WHOLE_TRUTH
-from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts, words
 from tests.figures.training.damo_runs import HOPPER, WALKER2D, write_damo_run
 
 
@@ -21,6 +23,18 @@ def test_a_point_is_the_relative_gap_of_a_seed(tmp_path: Path) -> None:
     assert "2 of 3 deep critics promise at most what their policy earns" in found
     assert any("The most too much: 6 for 4 (damo main hopper" in text for text in found)
     check_text_is_readable(figure)
+
+
+def test_a_seed_whose_true_return_is_zero_is_named_and_not_drawn(tmp_path: Path) -> None:
+    write_damo_run(tmp_path, HOPPER, seed=0, value=[7.5] * 3, truth=[0.0] * 3)
+    write_damo_run(tmp_path, HOPPER, seed=1, value=[7.5] * 3, truth=[1e-300] * 3)
+    note = f"not drawn: {HOPPER} damo main seed 0, 1."
+    with pytest.raises(InvalidFileError, match=f"no run .* other than zero .* {note}"):
+        draw("conservatism-deep", tmp_path)
+    write_damo_run(tmp_path, HOPPER, seed=2, value=[3.0] * 3, truth=[4.0] * 3)
+    figure = draw("conservatism-deep", tmp_path)
+    assert note in words(figure)
+    assert "1 of 1 deep critics" in words(figure)
 
 
 def test_values_that_have_not_come_to_rest_are_counted(tmp_path: Path) -> None:

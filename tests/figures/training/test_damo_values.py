@@ -136,6 +136,28 @@ def test_alpha_comes_from_the_configuration_and_points_are_means_of_the_end(tmp_
     assert "claims more than it earns in 1 of 3" in found
 
 
+def test_points_of_a_single_alpha_are_inside_their_panels(tmp_path: Path) -> None:
+    write_curves(tmp_path, HOPPER, "main", 0, 80, 210, 250, alpha=3.0)
+    scores, _, values, _ = draw(ALPHA, tmp_path).axes
+    for axes in (scores, values):
+        low, high = axes.get_xlim()
+        assert low < 2.0 < 3.0 < 4.0 < high
+        assert list(axes.get_xticks()) == [3.0]
+
+
+def test_policies_that_drive_off_flatten_no_panel(tmp_path: Path) -> None:
+    curves = {"score": [-27000.0, 40.0, 50.0, 60.0], "value": [1.0] * 4, "truth": [-1e6, 40.0, 41.0, 42.0]}
+    write_damo_run(tmp_path, HOPPER, "main", **curves, alpha=3.0)
+    write_damo_run(tmp_path, HOPPER, "alpha-10", **curves | {"score": [-27000.0] * 4}, alpha=10.0)
+    training, alpha = (draw(name, tmp_path) for name in (TRAINING, ALPHA))
+    scores, _, returns = training.axes
+    assert (scores.get_ylim()[0], returns.get_ylim()) == (-100.0, pytest.approx((40.0, 43.0)))
+    assert "lower returns of the first policies are left out" in words(training)
+    assert alpha.axes[1].get_ylim()[0] == -100.0
+    assert "below -100: α = 10, main" not in words(alpha)
+    assert "below -100: α = 3, α = 10" in words(alpha)
+
+
 @pytest.mark.parametrize("alpha", [None, "3", 0.0, -1.0, True])
 def test_a_run_that_does_not_say_its_alpha_is_one_line_and_left_out(
     alpha: object, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from figures.compare import picture
 from figures.compare.results import compare
 from figures.inputs.runs import find_nested_runs
+from figures.report.facts import run_table
+from figures.training.method_tables import table1
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw
-from tests.figures.inputs.synthetic_runs import UMAZE, WALKER, write_lqr_run, write_run
+from tests.figures.inputs.synthetic_runs import SETTINGS, UMAZE, WALKER, write_lqr_run, write_run
 
 LQR = "lqr-pointmass-bounded"
 
@@ -60,6 +62,48 @@ def test_so_do_the_pictures_of_ampls_weights_and_ablations(tmp_path: Path) -> No
         assert stopped in source(draw(name, tmp_path)), name
         assert unfinished in source(draw(name, tmp_path)), name
     assert source(draw("figure2", tmp_path)).endswith(f"Unfinished: {unfinished}.")
+
+
+ELSE = {**SETTINGS, "penalty_weight": 2.0, "schedule": {**SETTINGS["schedule"], "epochs": 80}}
+MIXED = "Seeds of different settings taken together: {} {} main seed 0, 1 (penalty_weight)."
+
+
+@pytest.mark.parametrize("name", ["learning-curves", "reached-score", "conservatism-deep", "lqr-learning",
+                                  "return-gap", "theorem1-deep"])  # fmt: skip
+def test_seeds_of_different_settings_are_named_where_they_are_taken_together(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for seed, settings in enumerate((SETTINGS, ELSE)):
+        path = write_lqr_run(tmp_path, LQR, "mopo", seed=seed)
+        config = json.loads((path / "config.json").read_text())
+        (path / "config.json").write_text(json.dumps(config | {"settings": settings}))
+    assert source(draw(name, tmp_path)).endswith(MIXED.format(LQR, "mopo"))
+    assert f"taken together: {LQR} mopo main seed 0, 1 (penalty_weight). `ampl compare`" in caplog.text
+
+
+def test_so_do_tables_and_the_list_of_runs_in_a_report(tmp_path: Path) -> None:
+    for seed, settings in enumerate((SETTINGS, ELSE)):
+        write_run(tmp_path, seed=seed, settings=settings)
+    mixed = MIXED.format(UMAZE, "ampl")
+    assert mixed in run_table(find_nested_runs([tmp_path])).notes
+    assert mixed in table1(tmp_path).notes
+    assert mixed in source(draw("figure1", tmp_path))
+
+
+def test_a_comparison_keeps_them_apart_and_speaks_of_no_lines(tmp_path: Path) -> None:
+    for seed, settings in enumerate((SETTINGS, ELSE)):
+        write_run(tmp_path, seed=seed, settings=settings, score=[1.0] * (seed + 1))
+    found = source(picture.draw(compare(find_nested_runs([tmp_path]))))
+    assert found.endswith("commit: 0123456.")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("learning-curves", "lengths (lines: means"), ("conservatism-deep", "lengths: ")]
+)
+def test_seeds_of_different_lengths_are_named(name: str, said: str, tmp_path: Path) -> None:
+    for seed in range(2):
+        write_lqr_run(tmp_path, LQR, "mopo", seed=seed, epochs=seed + 2)
+    assert f"Of different {said}" in source(draw(name, tmp_path))
 
 
 def test_where_all_runs_are_finished_nothing_is_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ampl.errors import InvalidFileError
 from ampl.files import write_npz
+from figures.drawing.style import BLACK
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, texts, words
 from tests.figures.inputs.synthetic_runs import write_run
 
@@ -84,3 +85,13 @@ def test_long_names_of_methods_too_low_to_be_seen_leave_panels_their_width(tmp_p
     figure = draw("lqr-learning", tmp_path)
     check_text_is_readable(figure)
     assert all(axes.get_position().width > 0.25 for axes in figure.axes)
+
+
+def test_no_method_is_gray_as_optimum_and_behavior_are(tmp_path: Path) -> None:
+    for algorithm in ("ampl", "bc", "cql", "damo", "iql", "mopo"):
+        write_lqr_run(tmp_path, algorithm)
+    (legend,) = draw("lqr-learning", tmp_path).legends
+    colors = [str(line.get_color()) for line in legend.get_lines()]
+    assert len(set(colors)) == 7
+    assert all(len({color[place : place + 2] for place in (1, 3, 5)}) > 1 for color in colors[:5])
+    assert colors[5] == BLACK

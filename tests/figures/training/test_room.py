@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ampl.errors import InvalidFileError
-from tests.figures.drawing.drawn_text import draw, words
+from figures.drawing.style import headline, look, new_figure
+from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
 from tests.figures.inputs.synthetic_runs import write_lqr_run, write_run
 
 ALGORITHMS = ("algaedice", "bc", "combo", "cql", "damo", "iql", "mopo", "morel", "rambo", "td3-bc")
@@ -44,3 +45,21 @@ def test_runs_with_returns_alone_are_named_in_the_error_and_beside_scored_ones(n
         draw(name, tmp_path)
     write_run(tmp_path)
     assert note in words(draw(name, tmp_path))
+
+
+def test_many_seeds_of_a_method_are_one_phrase_and_leave_the_panel_its_room(tmp_path: Path) -> None:
+    for seed in range(20):
+        write_lqr_run(tmp_path, "lqr-pointmass", "mopo", seed=seed)
+    assert "The model's error in the last gap: 6.2 of 17 (mopo main, lqr-pointmass, mean of 20 seeds)." in words(
+        draw("return-gap", tmp_path)
+    )
+
+
+def test_a_canvas_grows_where_its_words_would_leave_panels_no_room() -> None:
+    with look():
+        figure = new_figure(8.0, 4.0)
+        axes = figure.subplots(2, 1)
+        headline(figure, "finding", "subtitle", *["a note that takes a line of its own " * 3] * 40)
+    check_text_is_readable(figure)
+    assert figure.get_figheight() > 8.0
+    assert all(each.get_window_extent().height / figure.dpi > 0.8 for each in axes)

@@ -45,6 +45,7 @@ def test_returns_and_models_are_drawn_beside_those_without_weights(tmp_path: Pat
     assert "+3.0 points together with the refits (D4RL's tasks)" in found
     assert f"beside one fit, by refits and weights together: {UMAZE}." in found
     assert found.count("not known here") == 2
+    assert "On linear-Gaussian problems the model's errors are estimated from samples" in found
     check_text_is_readable(figure)
 
 
@@ -56,7 +57,7 @@ def test_gains_are_means_over_the_seeds_that_all_have(tmp_path: Path) -> None:
     found = words(draw("weights-help", tmp_path))
     assert "Seeds: 0, 1;" in found
     assert "A score is the mean of a seed's last 10 evaluations" in found
-    assert "the model's errors are estimated from samples" in found
+    assert "the model's errors are estimated from samples" not in found  # they are of linear-Gaussian problems alone
     assert "+4.0 ± 2.0 points together with the refits (D4RL's tasks)" in found
 
 
@@ -68,6 +69,15 @@ def test_the_headline_is_of_weights_alone_where_a_task_tells_them_from_the_refit
     found = words(draw("weights-help", tmp_path))
     assert "change the return by +1.0 points (D4RL's tasks)" in found
     assert "by refits and weights together: maze2d-large-v1." in found
+
+
+@pytest.mark.parametrize("task", ["my-data", "hiv-treatment"])
+def test_tasks_that_are_not_d4rls_are_not_called_so(tmp_path: Path, task: str) -> None:
+    for variant, score in (("nw", 10.0), ("main", 13.0)):
+        write_run(tmp_path, task, variant, score=[score])
+    found = words(draw("weights-help", tmp_path))
+    assert "(Other tasks)" in found
+    assert "D4RL's" not in found
 
 
 def test_refits_without_weights_are_not_the_best_weights(tmp_path: Path) -> None:
