@@ -17,15 +17,19 @@ _ABSENT = "absent"
 _EPOCHS = "settings.schedule.epochs"
 _LENGTH = ("scale.epochs", _EPOCHS, "settings.data.scaled")  # how long it is asked to be, and whether that is shorter
 _MAY_CHANGE = ("epochs", "evaluation_period", "certificate_period")  # of the scale, in one run
-_NOT_TOLD_APART = ("problem.data", "problem.notes")  # where the user's file is, whose checksum counts; words about it
+_PROBLEM, _MODEL = "problem", "model_from"
+_FOLLOWS = (
+    "data",
+    "file",
+    "notes",
+)  # of a problem: where the file lies, whose checksum counts; what follows from the rest
+_NOT_TOLD_APART = tuple(f"{_PROBLEM}.{name}" for name in _FOLLOWS)
 _SCALE = "scale."  # what was asked for; what it changed stands in the settings
 _EPISODES, _STARTS = "scale.evaluation_episodes", "scale.common_starts"
 _MEASURED = {_EPISODES: None, _STARTS: False}
 """What no setting shows, and makes evaluations of a run unlike each other; and what a run has that says nothing."""
 _OLD_WEIGHTS, _WEIGHTS = "exact_weights", "known_weights"  # of AMPL, in earlier versions and now
 _OLD_VALUES = {True: "exact", False: "none"}
-_PROBLEM, _MODEL = "problem", "model_from"
-_FOLLOWS = ("data", "file", "notes")  # of a problem: where the file lies, and what follows from the rest
 
 
 def difference_between_runs(there: Any, here: Any) -> str | None:
