@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from ampl.own_data import GivenData
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.episodes import find_episodes
 from continuous.data.own_data import MINARI, read_own
-from continuous.data.transitions import model_rows
+from continuous.data.own_notes import data_notes, environment_notes
 from continuous.environments.own import Survey, environment_text, shown, survey, text_of_spec
-from continuous.tasks.own import Portable, name_of, scaled
+from continuous.tasks.own import Portable, name_of
 from continuous.tasks.registry import Family, Own, Task
-from continuous.tasks.termination import LEAST_SIZES, TERMINATIONS, UNKNOWN, own_rule
+from continuous.tasks.termination import LEAST_SIZES, TERMINATIONS, UNKNOWN
 
 _FAR = 1e6  # times the data's largest action: a bound beyond it, such as float32's largest number, is none
 _FUNCTION = "MODULE:FUNCTION, a function of states [N, D], actions [N, A] and next states [N, D] that gives bool [N]"
@@ -60,7 +60,7 @@ def open_own(given: GivenData, name: str) -> Task:
     )
     longest = int(find_episodes(data).length.max())
     limit = longest if found is None or found.episode_limit is None else found.episode_limit
-    notes = [*_notes(own, found, limit), *_disagreement(own, data)]
+    notes = [*environment_notes(own, found, limit), *data_notes(own, data)]
     references = given.references or _references(data)
     return Task(
         name=name,
@@ -270,56 +270,3 @@ def _source(data: D4RLData, name: str) -> str:
     if data.provenance is not None:
         return str(data.provenance.source)
     return "Minari" if name.startswith(MINARI) else "not recorded"
-
-
-def _notes(own: Own, found: Survey | None, limit: int) -> Iterator[str]:
-    """What readers of the results must know of the environment, and of what stands in for it."""
-    if found is None:
-        yield "no environment is named (--env none): policies are not evaluated"
-    else:
-        yield f"data of your own, evaluated in {found.name}"
-        yield from found.notes
-        if found.episode_limit is None:
-            yield f"{found.name} has no time limit: episodes are cut after {limit} steps, the longest in the data"
-    if own.bounds != "environment":
-        where = "" if own.bounds == "data" else " where the environment does not bound them"
-        yield f"actions are bounded by the data's range{where}: {_range(own)} becomes [-1, 1]"
-    elif (set(own.action_low), set(own.action_high)) != ({-1.0}, {1.0}):
-        yield f"actions are trained in [-1, 1] and act in the environment's units, {_range(own)}"
-
-
-def _range(own: Own) -> str:
-    pairs = dict.fromkeys(zip(own.action_low, own.action_high, strict=True))
-    text = ", ".join(f"[{low:g}, {high:g}]" for low, high in list(pairs)[:4])
-    return f"{text}, ..." if len(pairs) > 4 else text
-
-
-def _disagreement(own: Own, data: D4RLData) -> Iterator[str]:
-    """Where the rule and the data's terminal flags say different things, and what the flags cannot tell."""
-    rows = model_rows(data)  # those with a next state
-    lost = data.terminals.copy()
-    lost[rows] = False
-    ended = data.terminals | data.timeouts
-    ended[rows] = True
-    if repeated := int((~ended[:-1]).sum()):
-        yield (
-            f"{repeated} rows are left out: they repeat the observation before them across the end of an episode, as "
-            "in D4RL's mazes, where two steps lie behind such a row (store next_observations)"
-        )
-    if lost.any():
-        yield f"{lost.sum()} terminal rows are left out: they have no next observation (store next_observations)"
-    if own.termination == UNKNOWN:
-        return
-    following = data.observations[rows + 1] if data.next_observations is None else data.next_observations[rows]
-    says = own_rule(own)(data.observations[rows], scaled(own, data.actions[rows]).astype(np.float32), following)
-    cut = data.timeouts[rows] & ~data.terminals[rows]  # a fall at the time limit may count as time-out
-    wrong = (says != data.terminals[rows]) & ~cut
-    count, total = int(wrong.sum()), len(rows)
-    if own.termination == "never" and lost.any():
-        count, total = count + int(lost.sum()), total + int(lost.sum())
-    if count:
-        first = f", first in row {rows[wrong][0]}" if wrong.any() else ""
-        yield (
-            f"the rule of termination '{own.termination}' disagrees with the data's terminal flags in {count} of "
-            f"{total} rows ({count / total:.2%}{first})"
-        )

@@ -9,6 +9,8 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, flatten
 
+from ampl.own_data import GivenData
+from continuous.data.own_problem import open_own
 from tests.continuous.data.d4rl_samples import write_plain
 
 
@@ -103,3 +105,8 @@ def pendulum_file(path: Path, rows: int = 450, **changes: Any) -> Path:
 def slide_file(path: Path, rows: int = 400, limit: int = 30, **changes: Any) -> Path:
     """`Slide`, where most episodes end by a fall; columns can be changed."""
     return write_plain(path, collected(Slide(), rows, limit) | changes)
+
+
+def opened(data: Path | str, env: Any, **more: Any) -> Any:
+    """The task on data in an environment."""
+    return open_own(GivenData(data=str(data), env=env, **more), "mine")
