@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from ampl.errors import AbsoluteContinuityError, InvalidArgumentError, InvalidDistributionError, InvalidShapeError
+from ampl.errors import AbsoluteContinuityError, InvalidArgumentError, InvalidShapeError
 from ampl.real_numbers import real_array
 from tabular.exact.occupancy import occupancy
-from tabular.mdps.mdp import ROW_TOLERANCE, FiniteMDP
+from tabular.mdps.mdp import FiniteMDP
 from tabular.mdps.model_checks import check_model
+from tabular.mdps.probabilities import check_distribution
 from tabular.types import Floats, Integers, Occupancy, Policy
 
 
@@ -152,14 +153,7 @@ def _checked_data(data: Floats | sparse.csr_array, mdp: FiniteMDP) -> Floats | s
         )
     if not sparse.issparse(data) and table.shape == mdp.reward.shape:
         return table
-    if entries.size and entries.min() < 0.0:
-        raise InvalidDistributionError(f"data has the entry {entries.min():g}; probabilities must be >= 0.")
-    total = float(entries.sum())
-    if not abs(total - 1.0) <= ROW_TOLERANCE:
-        raise InvalidDistributionError(
-            f"data sums to {total:.12g}; a distribution over transitions must sum to 1 within {ROW_TOLERANCE:g}. "
-            "Divide counts by their sum, in float64."
-        )
+    check_distribution("data", entries)
     return table
 
 

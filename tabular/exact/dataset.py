@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ampl.errors import InvalidArgumentError, InvalidShapeError, check_at_least
+from ampl.errors import InvalidArgumentError, InvalidRewardError, InvalidShapeError, check_at_least
 from ampl.real_numbers import integer_array, real_array
 from tabular.exact.occupancy import occupancy
 from tabular.mdps.mdp import FiniteMDP
@@ -30,6 +30,7 @@ class TransitionDataset:
         InvalidArgumentError: states or actions that are no integers, rewards that are no real numbers, or a state or
             action outside 0..S-1 or 0..A-1; the message has the first such row.
         InvalidShapeError: an array that is not [N].
+        InvalidRewardError: a reward that is not finite, likewise.
     """
 
     state: Integers
@@ -57,6 +58,11 @@ class TransitionDataset:
                 )
             if name in sizes:
                 _check_range(name, column, sizes[name])
+            elif not np.isfinite(column).all():
+                row = int(np.argmax(~np.isfinite(column)))
+                raise InvalidRewardError(
+                    f"{name} in row {row} of the dataset is {column[row]}; expected a finite number."
+                )
             object.__setattr__(self, name, column)
 
     @property

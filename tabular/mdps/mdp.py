@@ -10,22 +10,27 @@ time after the end.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
 from ampl.errors import (
     InvalidArgumentError,
-    InvalidDiscountError,
     InvalidDistributionError,
     InvalidRewardError,
     InvalidShapeError,
 )
 from ampl.real_numbers import read_only, real_array, real_number
+from tabular.mdps.probabilities import (
+    ROUNDING,
+    ROW_TOLERANCE,
+    check_row_sums,
+    check_rows,
+    checked_discount,
+    with_exact_sums,
+)
 from tabular.types import Dynamics, Floats, Mask, Policy, Reward, StateDistribution, StateMatrix
-
-ROW_TOLERANCE = 1e-9  # how far a row's sum may be from one
-_EXACT = 1e-12  # rows that are farther off are divided by their sum: near discount 1 the rest would add up
-_ROUNDED = 1e-2  # rows that are farther off were not meant to sum to one
 
 
 class FiniteMDP:
@@ -70,7 +75,7 @@ class FiniteMDP:
                 f"initial of {name} has shape {self.initial.shape}; reward has {self.n_states} states, expected [S]."
             )
         check_rows(f"initial of {name}", self.initial[None])
-        self.initial = read_only(_with_exact_sums(self.initial))
+        self.initial = read_only(with_exact_sums(self.initial))
         self.discount = checked_discount(f"discount of {name}", discount)
         self.reward_bound = _checked_reward_bound(self.reward, reward_bound, name)
         self.reward = read_only(self.reward)
@@ -163,63 +168,17 @@ class FiniteMDP:
         check_rows(name, checked)
         return checked
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Makes the arrays of an unpickled MDP read-only again, as pickle forgets."""
+        self.__dict__.update(state)
+        found = self.dynamics
+        parts = (found,) if isinstance(found, np.ndarray) else (found.data, found.indices, found.indptr)
+        for array in (*parts, self.reward, self.initial):
+            array.flags.writeable = False
+
     def __repr__(self) -> str:
         storage = "sparse" if self.is_sparse else "dense"
         return f"FiniteMDP({self.name}: {self.n_states} states, {self.n_actions} actions, {storage}, {self.discount})"
-
-
-def checked_discount(name: str, discount: float) -> float:
-    """A discount as a float.
-
-    Raises:
-        InvalidArgumentError: no real number.
-        InvalidDiscountError: outside [0, 1).
-    """
-    number = real_number(name, discount)
-    if not 0.0 <= number < 1.0:
-        raise InvalidDiscountError(f"{name} is {discount!r}; expected a number in [0, 1).")
-    return number
-
-
-def check_rows(name: str, rows: Floats, hint: str = "") -> None:
-    """Checks that every row along the last axis is a probability distribution; sums are taken in float64.
-
-    Raises:
-        InvalidArgumentError: entries that are no real numbers.
-        InvalidDistributionError: naming the first bad row, its value or its sum.
-    """
-    rows = real_array(name, rows)
-    _check_row_sums(name, rows.sum(axis=-1), hint)
-    lowest = rows.min()
-    if not lowest >= 0.0:  # a NaN was caught by the sums
-        index = np.unravel_index(int(rows.argmin()), rows.shape)
-        where = f"{name}[{', '.join(str(i) for i in index)}]"
-        raise InvalidDistributionError(f"{where} is {lowest:g}; probabilities must be >= 0. {hint}".rstrip())
-
-
-def _check_row_sums(name: str, sums: Floats, hint: str) -> None:
-    good = np.abs(sums - 1.0) <= ROW_TOLERANCE  # False for NaN
-    if good.all():
-        return
-    index = tuple(int(i) for i in np.argwhere(~good)[0])
-    where = f"{name}[{', '.join(map(str, index))}]"
-    if not np.isfinite(sums[index]):
-        raise InvalidDistributionError(f"{where} holds NaN or infinite entries; expected probabilities.")
-    excess = float(sums[index]) - 1.0
-    if abs(excess) < _ROUNDED:
-        total = f"1 {'+' if excess > 0.0 else '-'} {abs(excess):.2e}"
-        hint = "If it was rounded (float32, printed digits), normalize it in float64: row / row.sum()."
-    else:
-        total = f"{sums[index]:.9g}"
-    message = f"{where} sums to {total}; every row must sum to 1 within {ROW_TOLERANCE:g}. {hint}"
-    raise InvalidDistributionError(message.rstrip())
-
-
-def _with_exact_sums(rows: Floats) -> Floats:
-    """Checked rows along the last axis; those whose sums are off one by more than `_EXACT` are divided by them."""
-    sums = rows.sum(axis=-1, keepdims=True)
-    off = np.abs(sums - 1.0) > _EXACT
-    return np.where(off, rows / sums, rows) if off.any() else rows
 
 
 _COUNTS_HINT = "If it holds counts, call tabular.exact.dynamics.maximum_likelihood first."
@@ -235,7 +194,7 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
                 f"expected [{n_states}, {n_actions}, {n_states}]."
             )
         check_rows(label, dense, _COUNTS_HINT)
-        return read_only(_with_exact_sums(dense))
+        return read_only(with_exact_sums(dense))
     if np.iscomplexobj(dynamics):
         raise InvalidArgumentError(f"{label} have dtype {dynamics.dtype}; expected real numbers.")
     rows = sparse.csr_array(dynamics, dtype=np.float64)
@@ -249,13 +208,13 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
             f"expected a sparse [{n_states * n_actions}, {n_states}] with row s*A + a."
         )
     sums = np.asarray(rows.sum(axis=1)).reshape(n_states, n_actions)
-    _check_row_sums(label, sums, _COUNTS_HINT)
+    check_row_sums(label, sums, _COUNTS_HINT)
     if rows.nnz and rows.data.min() < 0.0:
         entry = int(rows.data.argmin())
         pair = int(np.searchsorted(rows.indptr, entry, side="right")) - 1
         where = f"{label}[{pair // n_actions}, {pair % n_actions}, {int(rows.indices[entry])}]"
         raise InvalidDistributionError(f"{where} is {rows.data[entry]:g}; probabilities must be >= 0.")
-    off = np.abs(sums - 1.0) > _EXACT
+    off = np.abs(sums - 1.0) > ROUNDING
     if off.any():
         total = np.repeat(np.where(off, sums, 1.0).ravel(), np.diff(rows.indptr))
         rows = sparse.csr_array((rows.data / total, rows.indices, rows.indptr), shape=rows.shape)

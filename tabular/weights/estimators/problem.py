@@ -19,11 +19,12 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
-from ampl.errors import InvalidDistributionError, InvalidShapeError, UncoveredPairsError
+from ampl.errors import InvalidDistributionError, InvalidRewardError, InvalidShapeError, UncoveredPairsError
 from ampl.real_numbers import real_array
 from tabular.exact.dataset import TransitionDataset
 from tabular.exact.occupancy import occupancy
-from tabular.mdps.mdp import FiniteMDP, check_rows, checked_discount
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.probabilities import check_distribution, check_rows, checked_discount
 from tabular.types import Dynamics, Floats, Mask, Occupancy, Policy, Reward, StateDistribution, Weights
 from tabular.weights.operator import density_ratio
 
@@ -60,6 +61,13 @@ class EstimationProblem:
         reward: [S, A].
         discount: in [0, 1).
         policy: pi, [S, A].
+
+    Raises:
+        InvalidShapeError: an array that does not fit the others.
+        InvalidDistributionError: mass, initial, or a row of the policy that is no distribution.
+        InvalidRewardError: a reward that is not finite.
+        InvalidDiscountError: a discount outside [0, 1).
+        InvalidArgumentError: one of them that is not made of real numbers.
     """
 
     mass: Occupancy
@@ -68,6 +76,27 @@ class EstimationProblem:
     reward: Reward
     discount: float
     policy: Policy
+
+    def __post_init__(self) -> None:
+        """Checks everything but the rows of the dynamics; lists become arrays."""
+        dense = () if sparse.issparse(self.dynamics) else ("dynamics",)
+        for name in ("mass", "initial", "reward", "policy", *dense):
+            object.__setattr__(self, name, real_array(name, getattr(self, name)))
+        object.__setattr__(self, "discount", checked_discount("discount", self.discount))
+        if self.mass.ndim != 2:
+            raise InvalidShapeError(f"mass has shape {self.mass.shape}; expected [S, A].")
+        n_states, n_actions = shape = self.mass.shape
+        rows = shape if dense else (n_states * n_actions,)
+        expected = {"reward": shape, "policy": shape, "initial": (n_states,), "dynamics": (*rows, n_states)}
+        for name, wanted in expected.items():
+            found = getattr(self, name).shape
+            if found != wanted:
+                raise InvalidShapeError(f"{name} has shape {found} and mass {shape}; expected {name} to be {wanted}.")
+        if not np.isfinite(self.reward).all():
+            raise InvalidRewardError("reward has entries that are not finite; expected finite numbers.")
+        check_distribution("mass", self.mass)
+        check_distribution("initial", self.initial)
+        check_rows("policy", self.policy)
 
     @classmethod
     def from_mdp(cls, mdp: FiniteMDP, policy: Policy, behavior: Policy) -> EstimationProblem:
@@ -96,19 +125,8 @@ class EstimationProblem:
         """Empirical expectations of the pairs, next states and start states; the reward table is known.
 
         Raises:
-            InvalidShapeError: reward or policy of another shape than the dataset's [S, A].
-            InvalidDistributionError: a row of the policy that is no distribution.
-            InvalidDiscountError: a discount outside [0, 1).
-            InvalidArgumentError: a reward, policy or discount that is not made of real numbers.
+            AmplError: as the class does; the shapes are those of the dataset's [S, A].
         """
-        shape = (dataset.n_states, dataset.n_actions)
-        reward, policy = real_array("reward", reward), real_array("policy", policy)
-        if reward.shape != shape or policy.shape != shape:
-            raise InvalidShapeError(
-                f"reward has shape {reward.shape} and policy {policy.shape}; the dataset needs {shape}."
-            )
-        check_rows("policy", policy)
-        discount = checked_discount("discount", discount)
         counts = dataset.pair_counts()
         per_pair = sparse.dia_array((1.0 / np.maximum(counts.reshape(1, -1), 1), [0]), shape=(counts.size, counts.size))
         starts = np.bincount(dataset.start_state, minlength=dataset.n_states)

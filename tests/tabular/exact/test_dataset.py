@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from ampl.errors import AmplError, InvalidArgumentError, InvalidShapeError
+from ampl.errors import AmplError, InvalidArgumentError, InvalidRewardError, InvalidShapeError
 from tabular.exact.dataset import TransitionDataset, sample_dataset
 from tabular.exact.occupancy import occupancy
 from tabular.exact.policy import random_policy, uniform_policy
@@ -168,6 +168,11 @@ def test_lists_and_small_integers_are_taken_as_int64() -> None:
         ({"next_state": [0, 3]}, InvalidArgumentError, "next_state in row 1 of the dataset is 3; expected 0..2."),
         ({"state": [0.0, 1.0]}, InvalidArgumentError, "state of the dataset has dtype float64; expected integers."),
         ({"reward": ["a", "b"]}, InvalidArgumentError, "reward of the dataset is not an array of real numbers"),
+        (
+            {"reward": [0.5, float("nan")]},
+            InvalidRewardError,
+            "reward in row 1 of the dataset is nan; expected",
+        ),
         ({"start_state": [0]}, InvalidShapeError, "start_state of the dataset has shape (1,) and state (2,)"),
         ({"state": [[0, 1]]}, InvalidShapeError, "state of the dataset has shape (1, 2)"),
         ({"n_states": 0}, InvalidArgumentError, "n_states is 0; expected at least 1."),

@@ -10,7 +10,8 @@ from ampl.errors import InvalidArgumentError, InvalidShapeError
 from tabular.exact.dynamics import aggregate_states, maximum_likelihood, random_cells
 from tabular.exact.occupancy import transition_occupancy
 from tabular.mdps.generators import random_dynamics, random_rows
-from tabular.mdps.mdp import FiniteMDP, check_rows
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.probabilities import check_rows
 from tabular.types import Floats
 from tests.strategies import Case, mdp_model_and_policies, mdps, seeds
 

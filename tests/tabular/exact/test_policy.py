@@ -19,7 +19,8 @@ from tabular.exact.policy import (
     uniform_policy,
 )
 from tabular.mdps.generators import chain_mdp
-from tabular.mdps.mdp import FiniteMDP, check_rows
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.probabilities import check_rows
 from tests.strategies import mdps, policies, seeds
 
 

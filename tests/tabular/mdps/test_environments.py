@@ -23,7 +23,8 @@ from tabular.exact.occupancy import (
 )
 from tabular.exact.policy import optimal_policy, uniform_policy
 from tabular.mdps.environments import ENVIRONMENTS, environment_mdp, mdp_from_table
-from tabular.mdps.mdp import FiniteMDP, check_rows
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.probabilities import check_rows
 from tabular.types import Policy
 
 SIZES = {

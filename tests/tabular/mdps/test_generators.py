@@ -16,7 +16,7 @@ from tabular.mdps.generators import (
     random_reward,
     random_rows,
 )
-from tabular.mdps.mdp import check_rows
+from tabular.mdps.probabilities import check_rows
 from tests.strategies import seeds
 
 sizes = st.integers(1, 6)

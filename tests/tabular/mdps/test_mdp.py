@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from tabular.mdps.generators import chain_mdp
-from tabular.mdps.mdp import FiniteMDP, check_rows
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.probabilities import check_rows
 from tests.strategies import mdps, policies
 from tests.tabular.mdps.toy_mdp import toy_arrays
 

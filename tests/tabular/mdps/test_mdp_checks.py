@@ -22,7 +22,8 @@ from tabular.bounds.theorem1 import return_gap
 from tabular.exact.dataset import sample_dataset
 from tabular.exact.occupancy import expected_return, occupancy
 from tabular.exact.policy import uniform_policy
-from tabular.mdps.mdp import FiniteMDP, check_rows
+from tabular.mdps.mdp import FiniteMDP
+from tabular.mdps.probabilities import check_rows
 from tabular.types import Floats
 from tabular.weights.contraction import sup_norm_factor
 from tabular.weights.moments import q_moment

@@ -1,6 +1,7 @@
 """A FiniteMDP keeps what it has checked: neither the caller's arrays nor its own can change it afterwards."""
 
 import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,16 @@ def test_the_given_arrays_can_be_written_to_afterwards(arrays: dict[str, Any]) -
 @pytest.mark.parametrize("arrays", [toy_arrays(), sparse_arrays(toy_arrays())])
 def test_its_own_arrays_cannot(arrays: dict[str, Any]) -> None:
     mdp = FiniteMDP(**arrays)
+    for array in (mdp.reward, mdp.initial, mdp.dynamics.data if mdp.is_sparse else mdp.dynamics):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0.0
+
+
+@pytest.mark.parametrize("arrays", [toy_arrays(), sparse_arrays(toy_arrays())])
+def test_nor_can_those_of_an_mdp_that_was_pickled(arrays: dict[str, Any]) -> None:
+    mdp = pickle.loads(pickle.dumps(FiniteMDP(**arrays)))
+    again = mdp.with_discount(0.25)
+    assert again.reward is mdp.reward  # shared, as they cannot be written to
     for array in (mdp.reward, mdp.initial, mdp.dynamics.data if mdp.is_sparse else mdp.dynamics):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0.0

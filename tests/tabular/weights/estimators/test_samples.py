@@ -1,13 +1,18 @@
 """On samples: tabular estimators coincide with the plug-in, errors fall as n^-1/2, uncovered mass is reported."""
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy import sparse
 
 from ampl.errors import (
     AmplError,
     InvalidArgumentError,
     InvalidDiscountError,
     InvalidDistributionError,
+    InvalidRewardError,
     InvalidShapeError,
     UncoveredPairsError,
 )
@@ -141,3 +146,29 @@ def test_a_policy_or_discount_that_is_none_is_refused() -> None:
     np.testing.assert_array_equal(
         from_lists.start, EstimationProblem.from_dataset(dataset, mdp.reward, policy, 0.8).start
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "message"),
+    [
+        ({"mass": [[0.5, 0.5], [1.0, 0.0]]}, InvalidDistributionError, "mass sums to 2"),
+        ({"mass": [[1.5, -0.5], [0.0, 0.0]]}, InvalidDistributionError, "mass has the entry -0.5"),
+        ({"mass": [0.5, 0.5]}, InvalidShapeError, "mass has shape (2,)"),
+        ({"initial": [1.0, 1.0]}, InvalidDistributionError, "initial sums to 2"),
+        ({"initial": [1.0]}, InvalidShapeError, "initial has shape (1,)"),
+        ({"reward": [[1.0, np.inf], [0.0, 0.0]]}, InvalidRewardError, "not finite"),
+        ({"reward": [["a", "b"], ["c", "d"]]}, InvalidArgumentError, "reward is not an array of real numbers"),
+        ({"policy": np.ones((2, 2))}, InvalidDistributionError, "policy[0] sums to 2"),
+        ({"policy": np.ones((3, 2))}, InvalidShapeError, "policy has shape (3, 2)"),
+        ({"dynamics": np.full((4, 2), 0.5)}, InvalidShapeError, "dynamics has shape (4, 2)"),
+        ({"dynamics": sparse.csr_array((2, 2))}, InvalidShapeError, "dynamics has shape (2, 2)"),
+        ({"discount": 1.0}, InvalidDiscountError, "discount is 1.0"),
+    ],
+)
+def test_a_problem_made_by_hand_is_checked(changes: dict[str, Any], expected: type[AmplError], message: str) -> None:
+    half = np.full((2, 2), 0.5)
+    given = {"mass": half / 2.0, "dynamics": np.full((2, 2, 2), 0.5), "initial": [0.5, 0.5], "reward": half.tolist()}
+    given |= {"policy": half, "discount": 0.5}
+    assert PlugIn().estimate(EstimationProblem(**given)).expected_return == pytest.approx(0.5)
+    with pytest.raises(expected, match=re.escape(message)):
+        EstimationProblem(**(given | changes))
