@@ -28,3 +28,10 @@ def folder_of_all(path: Path) -> Path:
     if ".." in path.parts or len(path.parts) < PARTS:
         return whole(path).parents[PARTS - 1]
     return Path(*path.parts[:-PARTS])
+
+
+def deeper_folders(folder: Path) -> list[Path]:
+    """Folders of all runs that lie below a folder which is itself taken for one, so that their runs are not its own."""
+    places = (path for path in folder.glob("*/*/**/seed*") if SEED.fullmatch(path.name))
+    deeper = (path for path in places if len(path.relative_to(folder).parts) > PARTS)
+    return sorted({path.parents[PARTS - 1] for path in deeper if (path / "config.json").is_file()})

@@ -26,6 +26,7 @@ from figures.compare.results import compare
 from figures.compare.tables import tables as comparison_tables
 from figures.drawing.render import render
 from figures.drawing.style import CaptionedFigure
+from figures.inputs.run_places import deeper_folders
 from figures.inputs.runs import RETURN, check_is_folder, find_all_runs
 from figures.inputs.table import Table
 from figures.registry import FIGURES, FromRecord, FromRuns, FromSelectedRuns, Product, TableFromRuns
@@ -103,11 +104,12 @@ def collect(folder: Path, advance: Callable[[], None] = lambda: None) -> Content
     with _warnings_once() as warnings:
         runs = find_all_runs(folder, (SCORE, RETURN))
         records = [name for name, made in FIGURES.items() if isinstance(made, FromRecord) and _record(folder, made)]
+        deeper = ", ".join(map(str, deeper_folders(folder)))
         if not runs and not records and find_claims(folder) is None:
-            raise InvalidFileError(
-                f"{folder} holds neither runs nor records nor claims that can be read. `ampl demo --out DIR` makes "
-                "some of each in DIR."
-            )
+            remedy = f"There are runs in {deeper}." if deeper else "`ampl demo --out DIR` makes some of each in DIR."
+            raise InvalidFileError(f"{folder} holds neither runs nor records nor claims that can be read. {remedy}")
+        if deeper:
+            _logger.warning("runs in deeper folders are not on this page; `ampl report` takes these: %s", deeper)
         left_out: dict[str, str] = {}
         comparison = _kept("comparison", lambda: comparison_tables(compare(runs)), left_out)
         claims = _kept(CLAIMS, partial(claim_table, folder), left_out)

@@ -44,6 +44,19 @@ def test_where_the_runs_come_from_is_said(tmp_path: Path) -> None:
     assert "0, 1 (unfinished), 2 (stopped)" in page.cells["runs"]
 
 
+def test_runs_in_deeper_folders_are_named_where_they_are_not_shown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_run(tmp_path / "first" / "longer")
+    with pytest.raises(InvalidFileError, match=rf"There are runs in {tmp_path}/first/longer\."):
+        collect(tmp_path)
+    write_run(tmp_path / "first", seed=3)
+    (warning,) = collect(tmp_path / "first").warnings
+    assert warning.endswith(f"`ampl report` takes these: {tmp_path}/first/longer")
+    assert warning in caplog.text
+    assert not collect(tmp_path / "first" / "longer").warnings
+
+
 def test_a_figure_that_fails_costs_only_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
