@@ -7,7 +7,7 @@
     action = ampl.load_policy(runs[0].path).act(observation)
 
 The same from the command line is `ampl train` and `ampl evaluate`. A mistake raises a class of `ampl.errors`, with one
-clear line.
+clear line, which names options as the command line does: `--model-from` is the argument `model_from`.
 
 This package is the hall between two wings. It holds what both share: the interfaces that a tabular and a deep component
 implement alike, the driver that trains any algorithm, run directories, records and the command line. It imports neither

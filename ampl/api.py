@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ampl import catalog
-from ampl.arithmetic import DEVICES, Precision
+from ampl.arithmetic import DEVICES, Device, Precision
 from ampl.errors import InvalidArgumentError, check_one_of, optional_counts
 from ampl.files import check_output_folder
 from ampl.interfaces import ProblemKind
@@ -135,7 +135,7 @@ def train(
     seeds: Iterable[int] = (0,),
     epochs: int | None = None,
     out: str | Path = "runs",
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Device = "auto",
     resume: bool = False,
     steps_per_epoch: int | None = None,
     miw_steps: int | None = None,
@@ -157,7 +157,7 @@ def train(
     `resume=True` goes on from there, bit for bit.
 
     Args:
-        algorithm: its name: "ampl", "mopo", "damo", or one of an installed plugin.
+        algorithm: its name: "ampl", "mopo", "damo", a baseline such as "td3-bc", or one of an installed plugin.
         problem: from `load_problem`, or its name; None: on `data`.
         data: of your own; this and the next three as in `load_problem`.
         env: where they were collected.

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ampl.errors import InvalidArgumentError
+from ampl.errors import InvalidArgumentError, check_one_of
 
 Precision = Literal["highest", "high", "medium"]  # of float32 products, in PyTorch's words
-DEVICES = ("auto", "cpu", "cuda")  # that a user may ask for
+Device = Literal["auto", "cpu", "cuda"]  # that a user may ask for
+DEVICES = get_args(Device)
 MOST_THREADS = 1024  # with more the libraries crash
 
 
@@ -38,9 +39,7 @@ class Arithmetic:
         """Checks both."""
         if not (isinstance(self.threads, int) and 1 <= self.threads <= MOST_THREADS):
             raise InvalidArgumentError(f"--threads is {self.threads}; expected 1 to {MOST_THREADS}, one a core.")
-        if self.precision not in get_args(Precision):
-            names = ", ".join(get_args(Precision))
-            raise InvalidArgumentError(f"--precision is {self.precision!r}; expected one of {names}.")
+        check_one_of("--precision", self.precision, get_args(Precision))
 
     def changed(self, threads: int | None, precision: Precision | None) -> Arithmetic:
         """The same with what is not None instead.  Raises InvalidArgumentError."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from typing import Any, get_args
 
 from ampl.arithmetic import Arithmetic
@@ -17,6 +18,7 @@ from ampl.errors import (
     InvalidFileError,
     MissingPackageError,
     UnknownNameError,
+    error_words,
 )
 from ampl.interfaces import Algorithm, AlgorithmFactory, OpensData, ProblemKind, ProblemSource
 from ampl.own_data import GivenData
@@ -125,7 +127,7 @@ def open_data(given: GivenData) -> OwnProblem:
     return OwnProblem(source=source, name=name, problem=problem, record=record)
 
 
-def recorded_task(config: Mapping[str, Any], data: str | None = None) -> str | OwnProblem:
+def recorded_task(config: Mapping[str, Any], data: str | PathLike[str] | None = None) -> str | OwnProblem:
     """The task that the config.json of a run names, for `choose`.
 
     Args:
@@ -133,7 +135,7 @@ def recorded_task(config: Mapping[str, Any], data: str | None = None) -> str | O
         data: where that data is now; None: where it was.
 
     Raises:
-        InvalidArgumentError: `data` is given for a run on a task of the catalog.
+        InvalidArgumentError: `data` is given for a run on a task of the catalog, or is no path.
         InvalidFileError: the record of the problem is damaged.
     """
     name, record = config["task"], config.get("problem")
@@ -141,13 +143,15 @@ def recorded_task(config: Mapping[str, Any], data: str | None = None) -> str | O
         if data is not None:
             raise InvalidArgumentError(f"--data is given; the run is on the task {name}. Leave it out.")
         return str(name)
-    record = {**record} if data is None else {**record, "data": data}
-    source = _opener(problem_sources(), str(record.get("data")))
+    if not isinstance(data, str | PathLike | None):
+        raise InvalidArgumentError(f"data is {data!r}; expected a file, or None.")
     try:
+        source = _opener(problem_sources(), str(record["data"]))
+        record = {**record} if data is None else {**record, "data": str(data)}
         return OwnProblem(source=source, name=name, problem=source.recall(record, name), record=record)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidFileError(
-            f"the record 'problem' in the run's config.json cannot be used ({type(error).__name__}: {error}). Use the "
+            f"the record 'problem' in the run's config.json cannot be used ({error_words(error)}). Use the "
             "version whose commit is in its manifest.json."
         ) from error
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from ampl.errors import BrokenEntryPointError, UnknownNameError
+from ampl.errors import BrokenEntryPointError, UnknownNameError, error_words
 from ampl.shadowed_packages import check_not_shadowed
 
 logger = logging.getLogger(__name__)
@@ -121,8 +121,8 @@ def _load(group: str, entries: Sequence[EntryPoint]) -> Any:
     try:
         return entry.load()
     except Exception as error:  # any mistake in another package's module, at import
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise BrokenEntryPointError(
-            f"the {_KINDS[group]} '{entry.name}' of {package} cannot be loaded from {entry.value} ({reason}). "
+            f"the {_KINDS[group]} '{entry.name}' of {package} cannot be loaded from {entry.value} "
+            f"({error_words(error)}). "
             f"Install what is missing, or reinstall {package}."
         ) from error

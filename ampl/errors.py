@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+_MOST_LETTERS = 300  # of what an error of someone else's code says
 _MANY_NAMES = 24  # of more a message shows the nearest
 
 
@@ -143,9 +144,9 @@ def optional_counts(given: Mapping[str, Any]) -> dict[str, int | None]:
     return {name: None if value is None else operator.index(value) for name, value in given.items()}
 
 
-def one_line(error: BaseException, letters: int = 300) -> str:
+def error_words(error: BaseException) -> str:
     """An error of someone else's code for a message: its type, and the beginning of what it says."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:letters]}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_LETTERS]}"
 
 
 def missing_file(path: Path, hint: str) -> InvalidFileError:

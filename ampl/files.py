@@ -8,6 +8,7 @@ first seen that it is a file, of the right kind and of a size that can be read.
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import stat
@@ -153,6 +154,19 @@ def check_regular_file(path: Path, hint: str = "") -> None:
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
         raise InvalidFileError(f"{path} is {what}, not a regular file. {hint}".rstrip())
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        InvalidFileError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidFileError(f"cannot read {path}: {error.strerror}.") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -203,10 +203,11 @@ class OpensData(ProblemSource, Protocol):
         """
 
     def recall(self, record: Mapping[str, Any], name: str) -> Any:
-        """The problem of a record, without a look at the data or the environment.
+        """The problem of a record, without a look at samples or the environment.
 
         Raises:
             KeyError, TypeError, ValueError: it is no such record.
+            InvalidFileError: the problem is that of a file, a finite MDP say, which is gone or has changed.
         """
 
     def in_units(self, problem: Any, actor: Actor) -> Actor:

@@ -19,7 +19,7 @@ class GivenData:
     """A dataset, the environment it was collected in, and what neither of them tells.
 
     Attributes:
-        data: path of a file in D4RL's layout, or minari:ID.
+        data: path of a file in D4RL's layout or of a finite MDP (.npz), or minari:ID.
         env: id of a Gymnasium environment, MODULE:FUNCTION that makes one, such a function itself, an environment, or
             "none"; None: the one that the dataset names.
         termination: when paths of the model end: "never", the name of a robot, or a function of states [N, D], actions

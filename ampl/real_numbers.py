@@ -55,7 +55,7 @@ def integer_array(name: str, value: Any) -> NDArray[np.int64]:
         raise InvalidArgumentError(f"{name} is not an array of integers; expected one, without gaps.") from None
     if found.dtype.kind not in "iu":
         raise InvalidArgumentError(
-            f"{name} has dtype {found.dtype}; expected integers. Convert what is whole: np.asarray({name}).astype(int)."
+            f"{name} has dtype {found.dtype}; expected integers. Convert what is whole with .astype(int)."
         )
     if found.dtype.kind == "u" and found.size and int(found.max()) > np.iinfo(np.int64).max:
         raise InvalidArgumentError(f"{name} holds {int(found.max())}; expected integers that int64 can hold.")
@@ -63,8 +63,9 @@ def integer_array(name: str, value: Any) -> NDArray[np.int64]:
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """The array itself if it cannot be written to, else a copy, in the same layout, that cannot."""
-    if not array.flags.writeable:
+    """The array itself if neither it nor what it is a view of can be written to, else a copy, in the same layout."""
+    parts = [array, array.base] if isinstance(array.base, np.ndarray) else [array]
+    if not any(part.flags.writeable for part in parts):
         return array
     kept = array.copy(order="K")
     kept.flags.writeable = False

@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ampl.arithmetic import DEFAULT, DEVICES, Precision
+from ampl.arithmetic import DEFAULT, DEVICES, Device, Precision
 from ampl.catalog import choose, recorded_task
 from ampl.errors import (
     AmplError,
@@ -95,9 +95,11 @@ def one_run(path: str | PathLike[str]) -> Path:
     if not isinstance(path, str | PathLike):
         raise InvalidArgumentError(f"the run directory is {path!r}; expected a path.")
     folder = Path(path)
+    if (folder / "config.json").exists():
+        return folder
     found = [file for depth in range(1, _DEPTH + 1) for file in folder.glob("*/" * depth + "config.json")]
     below = sorted(str(file.parent) for file in found)
-    if below and not (folder / "config.json").exists():
+    if below:
         more = f" and {len(below) - _SHOWN_RUNS} others" if len(below) > _SHOWN_RUNS else ""
         shown = ", ".join(below[:_SHOWN_RUNS])
         raise InvalidFileError(f"{folder} is no run directory; below it are {shown}{more}. Name one of them.")
@@ -108,7 +110,7 @@ def evaluate(
     run_directory: str | PathLike[str],
     *,
     episodes: int | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     threads: int | None = None,
     precision: Precision | None = None,
     data: str | PathLike[str] | None = None,
@@ -144,14 +146,12 @@ def evaluate(
     check_one_of("device", device, DEVICES)
     if episodes is not None:
         check_at_least("episodes", episodes, 1)
-    if not isinstance(data, str | PathLike | None):
-        raise InvalidArgumentError(f"data is {data!r}; expected a file, or None.")
     target = path / "evaluation.json"
     check_output(target)
     config = read_config(path)
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
     checkpoint = newest_checkpoint(path)
-    choice = choose(name, recorded_task(config, None if data is None else str(data)), variant)
+    choice = choose(name, recorded_task(config, data), variant)
     scale = Scale(**config["scale"])
     arithmetic = (recorded_arithmetic(path) or DEFAULT).changed(counts["threads"], precision)
     algorithm = choice.build([seed], device, scale, arithmetic)

@@ -18,18 +18,14 @@ _EPOCHS = "settings.schedule.epochs"
 _LENGTH = ("scale.epochs", _EPOCHS, "settings.data.scaled")  # how long it is asked to be, and whether that is shorter
 _MAY_CHANGE = ("epochs", "evaluation_period", "certificate_period")  # of the scale, in one run
 _PROBLEM, _MODEL = "problem", "model_from"
-_FOLLOWS = (
-    "data",
-    "file",
-    "notes",
-)  # of a problem: where the file lies, whose checksum counts; what follows from the rest
+# Of a problem: where the file lies, whose checksum counts, and what follows from the rest.
+_FOLLOWS = ("data", "file", "notes")
 _NOT_TOLD_APART = tuple(f"{_PROBLEM}.{name}" for name in _FOLLOWS)
 _SCALE = "scale."  # what was asked for; what it changed stands in the settings
 _EPISODES, _STARTS = "scale.evaluation_episodes", "scale.common_starts"
 _MEASURED = {_EPISODES: None, _STARTS: False}
 """What no setting shows, and makes evaluations of a run unlike each other; and what a run has that says nothing."""
 _OLD_WEIGHTS, _WEIGHTS = "exact_weights", "known_weights"  # of AMPL, in earlier versions and now
-_OLD_VALUES = {True: "exact", False: "none"}
 
 
 def difference_between_runs(there: Any, here: Any) -> str | None:
@@ -84,8 +80,8 @@ def telling_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     found, asked = flat_settings(settings), flat_settings({"scale": config.get("scale")})
     if (episodes := asked.get(_EPISODES)) is not None:
         found["evaluation_episodes"] = episodes
-    if found.get(_OLD_WEIGHTS) in _OLD_VALUES:
-        found[_WEIGHTS] = _OLD_VALUES[found.pop(_OLD_WEIGHTS)]
+    if isinstance(found.get(_OLD_WEIGHTS), bool):
+        found[_WEIGHTS] = "exact" if found.pop(_OLD_WEIGHTS) else "none"
     found[_STARTS] = asked.get(_STARTS, _MEASURED[_STARTS])
     data = settings.get("data") if isinstance(settings, dict) else None
     problem = config.get(_PROBLEM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,8 @@ class SavedPolicy:
         return made
 
 
-def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
-    """The newest policy of a run, finished or not; neither its data nor a simulator is needed.
+def load_policy(run_directory: str | Path, *, seed: int = 0, data: str | PathLike[str] | None = None) -> SavedPolicy:
+    """The newest policy of a run, finished or not; neither its data nor a simulator is needed, but a user's own MDP is.
 
     It acts as it is evaluated: deep MOPO and DAMO take their best action, deep AMPL the best of several that it draws,
     and policies of finite problems draw.
@@ -96,14 +97,15 @@ def load_policy(run_directory: str | Path, *, seed: int = 0) -> SavedPolicy:
     Args:
         run_directory: of one seed, .../seedK: `ampl.train(...)[0].path`.
         seed: of the actions that are drawn.
+        data: where the file of a finite MDP of the user's own is now; None: where it was.
 
     Raises:
-        InvalidFileError: no run directory (the message names those below it), no checkpoint that can be read, or one
-            of another version of the program.
+        InvalidFileError: no run directory (the message names those below it), no checkpoint that can be read, one of
+            another version of the program, or the file of the MDP is not there, or not as it was.
         UnknownNameError: the algorithm is not installed.
         InvalidArgumentError: it belongs to a plugin that gives no policies, or `run_directory` is no path.
     """
-    choice, checkpoint, shape, actor = _saved(one_run(run_directory))
+    choice, checkpoint, shape, actor = _saved(one_run(run_directory), data)
 
     def make_module() -> Any:
         factory = choice.factory
@@ -132,10 +134,10 @@ def film_policy(run_directory: Path, video: Path, *, seed: int = 0) -> float:
     return choice.factory.film(choice.problem, actor, video, seed)
 
 
-def _saved(path: Path) -> tuple[Choice, Checkpoint, tuple[int, ...], Actor]:
+def _saved(path: Path, data: str | PathLike[str] | None = None) -> tuple[Choice, Checkpoint, tuple[int, ...], Actor]:
     """What a run is of, its newest checkpoint, and the policy in it; errors as for `load_policy`."""
     config, checkpoint = read_config(path), newest_checkpoint(path)
-    choice = choose(config["algorithm"], recorded_task(config), config["variant"])
+    choice = choose(config["algorithm"], recorded_task(config, data), config["variant"])
     if not isinstance(choice.factory, GivesPolicies):
         raise InvalidArgumentError(f"algorithm '{choice.algorithm}' gives no policies; see docs/plugins.md.")
     try:

@@ -70,7 +70,7 @@ class Job:
         scale: what its arguments ask for.
         problem: what its config.json says of data of the user's own; None: it has a task of the catalog.
         model_from: as in `TrainOptions`.
-        seed: which.
+        seed: that it trains.
     """
 
     name: str
@@ -143,11 +143,17 @@ def _jobs(grid: Mapping[str, Any], out: Path, read_options: ReadOptions) -> Iter
         evaluation_schedule(meant.scale, epochs, exact=choice.source.kind == "finite")  # for its errors
         for settings in points:
             for seed in numbers:
-                yield _job(choice, settings, seed, options, meant, out)
+                yield _job(choice, settings, seed, epochs, options, meant, out)
 
 
 def _job(
-    choice: Choice, settings: Mapping[str, str], seed: int, options: Sequence[str], meant: TrainOptions, out: Path
+    choice: Choice,
+    settings: Mapping[str, str],
+    seed: int,
+    epochs: int,
+    options: Sequence[str],
+    meant: TrainOptions,
+    out: Path,
 ) -> Job:
     changed = requested_settings(choice.settings(), settings) if settings else {}
     label = variant_label(choice.variant, changed)
@@ -159,7 +165,7 @@ def _job(
         name=f"{choice.algorithm} on {choice.task}, {label}, seed {seed}",
         arguments=("train", *words),
         path=run_path(out, choice.task, choice.algorithm, choice.variant, seed, changed),
-        epochs=meant.scale.epochs or choice.default_epochs(),
+        epochs=epochs,
         scale=replace(meant.scale, settings=changed),
         problem=None if choice.own is None else choice.own.record,
         model_from=meant.model_from,

@@ -47,7 +47,7 @@ def lock_sweep(folder: Path, part: int, parts: int, plan: Sequence[Job]) -> Fold
 def _is_of_another(path: Path, mark: str) -> bool:
     """Whether a lock is held by a part of another sweep; one that has just begun may not have said so yet."""
     deadline = time.monotonic() + _PATIENCE
-    while different := is_held(path) and path.read_text() != mark:
+    while different := path.read_text() != mark and is_held(path):
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)

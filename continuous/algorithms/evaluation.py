@@ -143,7 +143,7 @@ class TaskEvaluation:
 
 
 def _of_seed(promised: Mapping[str, NDArray[Any]], index: int) -> dict[str, float]:
-    """One seed's metrics, without those of `_WHOLE` of which one is not finite."""
+    """One seed's metrics; a group in `_WHOLE` is left out if one of its numbers is not finite."""
     found = {name: float(column[index]) for name, column in promised.items()}
     broken = {name.partition("/")[0] for name, value in found.items() if not math.isfinite(value)} & _WHOLE
     return {name: value for name, value in found.items() if name.partition("/")[0] not in broken}

@@ -10,7 +10,7 @@ import numpy as np
 from ampl.statistics import spread
 from continuous.data.d4rl_data import D4RLData, Provenance, Source
 from continuous.data.d4rl_file import read_d4rl, read_provenance
-from continuous.data.download_record import DownloadRecord, check_unchanged, file_sha256, read_record
+from continuous.data.download_record import DownloadRecord, check_unchanged, dataset_sha256, read_record
 from continuous.data.episodes import episode_returns, find_episodes
 from continuous.data.own_data import data_file, read_own
 from continuous.data.plausibility import find_oddities, find_problems
@@ -43,7 +43,7 @@ def dataset_card(path: Path, task: Task) -> Lines:
         InvalidFileError: it cannot be read, or has changed since it was downloaded.
     """
     sha256 = check_unchanged(path)
-    data = replace(read_d4rl(path, task), sha256=sha256 or file_sha256(path), provenance=read_provenance(path))
+    data = replace(read_d4rl(path, task), sha256=sha256 or dataset_sha256(path), provenance=read_provenance(path))
     return _card(path, data, task, describe_source(data.provenance, read_record(path)))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from continuous.data.cache import find_dataset
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl, read_provenance
-from continuous.data.download_record import check_record, file_sha256, read_record
+from continuous.data.download_record import check_record, dataset_sha256, read_record
 from continuous.data.linear_gaussian_data import sampled_data
 from continuous.data.own_data import load_own
 from continuous.data.plausibility import check_plausible
@@ -36,7 +36,7 @@ def load_dataset(task: Task, path: Path | None = None) -> D4RLData:
     if path is None:
         raise missing_dataset(task)
     with ThreadPoolExecutor(max_workers=1) as background:
-        checksum = background.submit(file_sha256, path)
+        checksum = background.submit(dataset_sha256, path)
         if read_record(path) is not None:
             check_record(path, checksum.result())  # before damage can reach the HDF5 library
         data = read_d4rl(path, task)  # meanwhile the checksum, which costs about as much

@@ -18,7 +18,7 @@ from continuous.data.cache import FOLDER_VARIABLE, dataset_path, find_dataset
 from continuous.data.download_record import (
     DownloadRecord,
     check_unchanged,
-    file_sha256,
+    dataset_sha256,
     read_record,
     record_path,
     write_record,
@@ -154,7 +154,7 @@ def _publish(partial: PartialFile, task: Task, path: Path, config: DownloadConfi
     from continuous.data.plausibility import check_plausible
 
     try:
-        sha256 = file_sha256(partial.path)
+        sha256 = dataset_sha256(partial.path)
         if config.sha256 is not None and config.sha256.lower() != sha256:
             raise InvalidFileError(f"its sha256 is {sha256}, not the one that --sha256 asks for.")
         data = read_d4rl(partial.path, task)

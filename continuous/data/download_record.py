@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ampl.errors import InvalidFileError
-from ampl.files import SIGNATURE, read_json, write_json
+from ampl.files import SIGNATURE, file_sha256, read_json, write_json
 from continuous.data.file_guard import check_hdf5_file
 
 _HINT = "Remove it together with the dataset beside it, and download again."
@@ -74,20 +73,16 @@ def check_unchanged(path: Path) -> str | None:
     """
     if read_record(path) is None:
         return None
-    sha256 = file_sha256(path)
+    sha256 = dataset_sha256(path)
     check_record(path, sha256)
     return sha256
 
 
-def file_sha256(path: Path) -> str:
+def dataset_sha256(path: Path) -> str:
     """The sha256 of a dataset file, in hexadecimal.
 
     Raises:
         InvalidFileError: it cannot be read, or is no HDF5 file.
     """
     check_hdf5_file(path, "Expected a dataset file.")
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InvalidFileError(f"cannot read {path}: {error.strerror}.") from error
+    return file_sha256(path)

@@ -20,7 +20,7 @@ import numpy as np
 from h5py import h5d
 from numpy.typing import NDArray
 
-from ampl.errors import AmplError, InvalidFileError
+from ampl.errors import AmplError, InvalidFileError, error_words
 from continuous.data.file_guard import check_hdf5_file, check_unpacked
 
 _logger = logging.getLogger(__name__)
@@ -46,8 +46,7 @@ def open_hdf5(path: Path, hint: str) -> Iterator[h5py.File]:
     except AmplError:
         raise
     except Exception as error:  # h5py turns damage into nearly every built-in exception
-        why = " ".join(str(error).split())[:160]
-        raise InvalidFileError(f"{path} cannot be read as HDF5 ({type(error).__name__}: {why}). {hint}") from error
+        raise InvalidFileError(f"{path} cannot be read as HDF5 ({error_words(error)}). {hint}") from error
 
 
 def find_group(file: h5py.File, name: str, path: Path) -> h5py.Group:

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ampl.errors import InvalidFileError, MissingPackageError
+from ampl.errors import InvalidFileError, MissingPackageError, error_words
 from ampl.files import read_json
 from continuous.data.d4rl_data import D4RLData, Floats
 from continuous.data.file_guard import check_unpacked
@@ -102,8 +102,7 @@ def _open(place: Path, dataset: str | Path) -> Any:
     try:
         return minari.MinariDataset(place)
     except Exception as error:  # the package turns damage into nearly every built-in exception
-        why = " ".join(str(error).split())[:160]
-        raise InvalidFileError(f"Minari dataset {dataset} cannot be read ({type(error).__name__}: {why}).") from error
+        raise InvalidFileError(f"Minari dataset {dataset} cannot be read ({error_words(error)}).") from error
 
 
 def _leaves(space: Any, key: str) -> Iterator[tuple[str, Any]]:

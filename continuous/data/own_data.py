@@ -11,7 +11,7 @@ import numpy as np
 from ampl.errors import InvalidFileError
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl, read_provenance
-from continuous.data.download_record import file_sha256
+from continuous.data.download_record import dataset_sha256
 from continuous.data.plausibility import check_plausible
 from continuous.tasks.own import scaled
 from continuous.tasks.registry import Task
@@ -83,6 +83,6 @@ def _read(data: str, place: Path, stamps: tuple[tuple[int, int], ...], episode_l
         from continuous.data.minari_data import read_minari
 
         found = read_minari(data.removeprefix(MINARI))
-        return replace(found, sha256=file_sha256(place))
+        return replace(found, sha256=dataset_sha256(place))
     found = read_d4rl(place, episode_limit=episode_limit)
-    return replace(found, sha256=file_sha256(place), provenance=read_provenance(place))
+    return replace(found, sha256=dataset_sha256(place), provenance=read_provenance(place))

@@ -22,7 +22,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Space, Tuple, flatten
 from gymnasium.wrappers import FlattenObservation, TimeLimit, TransformAction
 
-from ampl.errors import AmplError, InvalidArgumentError, one_line
+from ampl.errors import AmplError, InvalidArgumentError, error_words
 from continuous.environments.opengl import check_opengl
 from continuous.tasks.own import Portable, find_function, name_of, unscaled
 from continuous.tasks.registry import Task
@@ -128,7 +128,7 @@ def make(text: str, made: Callable[[], Any] | None = None, **options: Any) -> An
     except (Exception, SystemExit) as error:  # whatever the environment's own code raises
         check_opengl()
         raise InvalidArgumentError(
-            f"the environment {shown(text)} cannot be made ({one_line(error)}); {_EXPECTED}."
+            f"the environment {shown(text)} cannot be made ({error_words(error)}); {_EXPECTED}."
         ) from error
     if not isinstance(found, gymnasium.Env):
         raise InvalidArgumentError(f"the environment {shown(text)} is a {type(found).__name__}; {_EXPECTED}.")
@@ -173,7 +173,9 @@ def survey(text: str, made: Callable[[], Any] | None) -> Survey:
     except AmplError:
         raise
     except (Exception, SystemExit) as error:  # whatever the environment's own code raises
-        raise InvalidArgumentError(f"the environment {name} does not run ({one_line(error)}); {_EXPECTED}.") from error
+        raise InvalidArgumentError(
+            f"the environment {name} does not run ({error_words(error)}); {_EXPECTED}."
+        ) from error
     finally:
         with suppress(Exception):
             environment.close()

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ampl.errors import InvalidArgumentError, MissingPackageError
+from ampl.errors import InvalidArgumentError, MissingPackageError, error_words
 from ampl.files import SIGNATURE, check_output, write_atomically
 from ampl.randomness import stream
 from continuous.environments.registry import environment_for
@@ -122,9 +122,7 @@ class _Frames:
         except (mujoco.FatalError, ImportError, AttributeError, RuntimeError) as error:
             of_mujoco = hasattr(self._environment.unwrapped, "mujoco_renderer")
             if not of_mujoco and not isinstance(error, mujoco.FatalError | ImportError):
-                raise InvalidArgumentError(
-                    f"the environment cannot be drawn ({type(error).__name__}: {error})."
-                ) from error
+                raise InvalidArgumentError(f"the environment cannot be drawn ({error_words(error)}).") from error
             _silence_viewer(error)
             raise InvalidArgumentError(
                 "MuJoCo finds no OpenGL to render with; set MUJOCO_GL=egl or MUJOCO_GL=osmesa and start again."

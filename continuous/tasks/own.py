@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.vector.utils import CloudpickleWrapper
 from numpy.typing import NDArray
 
-from ampl.errors import InvalidArgumentError, one_line
+from ampl.errors import InvalidArgumentError, error_words
 from ampl.interfaces import Actor, Array
 from continuous.tasks.registry import Own
 
@@ -82,7 +82,7 @@ def find_function(text: str, what: str) -> Callable[..., Any]:
             found = getattr(found, part)
     except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise InvalidArgumentError(
-            f"{what} is {text}, which cannot be had ({one_line(error)}); expected MODULE:FUNCTION with a "
+            f"{what} is {text}, which cannot be had ({error_words(error)}); expected MODULE:FUNCTION with a "
             "module that Python finds from the current folder."
         ) from error
     if not callable(found):

@@ -77,7 +77,7 @@ def leave_out_low_returns(axes: Axes) -> bool:
     later = np.concatenate([values[len(values) // 2 :] for values in returns])
     if np.concatenate(returns).min() >= -_FAR * np.abs(later).max():
         return False
-    height = np.ptp(later)
+    height = np.ptp(later) or np.abs(later).max()
     axes.set_ylim(later.min() - height, later.max() + height)
     return True
 

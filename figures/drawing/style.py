@@ -124,18 +124,18 @@ def headline(figure: CaptionedFigure, finding: str, subtitle: str, *notes: str) 
     second = said.pop(0) if subtitle and len(_fitted(figure, said[0], room, size=10)) == 1 else ""
     small = [line for note in said for line in _fitted(figure, note, room, size=_SMALL)]
     foot = _SMALL_LINE * len(small) + 0.08
-    legends = sum(legend.get_window_extent().height / figure.dpi + 0.05 for legend in figure.legends)
-    words = top + (0.26 if second else 0.0) + foot + legends
+    legends = [legend.get_window_extent().height / figure.dpi + 0.05 for legend in figure.legends]
+    second_at, top = top, top + (0.26 if second else 0.0)
+    words = top + foot + sum(legends)
     height = max(figure.get_figheight(), words + _LEAST_PANEL * _rows_of_panels(figure))
     figure.set_figheight(height)
     figure.text(left, 1 - 0.12 / height, first, size=13, weight="bold", **place)
     if second:
-        figure.text(left, 1 - top / height, second, size=10, color=GRAY, **place)
-        top += 0.26
+        figure.text(left, 1 - second_at / height, second, size=10, color=GRAY, **place)
     figure.text(left, 0.05 / height, "\n".join(small), size=_SMALL, color=GRAY, va="bottom", parse_math=False)
-    for legend in figure.legends:
+    for legend, tall in zip(figure.legends, legends, strict=True):
         legend.set_bbox_to_anchor((0, foot / height, 1, 1 - foot / height), figure.transFigure)
-        foot += legend.get_window_extent().height / figure.dpi + 0.05
+        foot += tall
     below, above = (np.ceil(_GRAIN * inches / height) / _GRAIN for inches in (foot, top))
     _layout(figure).set(rect=(0, float(below), 1, float(1 - above - below)))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from figures.inputs.runs import Run
 
-ABSENT = "absent"  # a setting that runs of another version do not have
+_ABSENT = "absent"  # a setting that runs of another version do not have
 LENGTH = ("schedule.epochs", "data.scaled", "scaled")  # how long a run is asked to be, and whether that is shorter
 _LESS_TELLING = (".kind", ".sha256")  # settings that are named last
 _MODEL, _MODEL_HASH = "model_from", "model_from.sha256"
@@ -28,8 +28,8 @@ def differing_keys(runs: Sequence[Run]) -> list[str]:
 
 
 def setting(run: Run, key: str) -> Any:
-    """What a run has of a key, ABSENT if it lacks it; of a model only the method that it is of."""
-    value = run.configuration.get(key, ABSENT)
+    """What a run has of a key, _ABSENT if it lacks it; of a model only the method that it is of."""
+    value = run.configuration.get(key, _ABSENT)
     return value.rpartition("/seed")[0] or value if key == _MODEL and isinstance(value, str) else value
 
 

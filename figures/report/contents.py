@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from matplotlib.figure import Figure
 
-from ampl.errors import AmplError, InvalidFileError
+from ampl.errors import AmplError, InvalidFileError, error_words
 from ampl.runs.headline import SCORE
 from figures.compare.results import compare
 from figures.compare.tables import tables as comparison_tables
@@ -147,7 +147,7 @@ def _kept(name: str, make: Callable[[], _T], left_out: dict[str, str]) -> _T | N
     except (MemoryError, RecursionError):
         raise
     except Exception as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())
+        what = error_words(error)
         left_out[name] = f"it failed, which is a fault of this program ({what})."
         _logger.warning("%s is left out of the report: it failed (%s). Please report it with these runs.", name, what)
         _logger.debug("%s", name, exc_info=True)

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from ampl.errors import AbsoluteContinuityError, InvalidArgumentError, InvalidShapeError
+from ampl.errors import AbsoluteContinuityError, InvalidShapeError
 from ampl.real_numbers import real_array
 from tabular.exact.occupancy import occupancy
 from tabular.mdps.mdp import FiniteMDP
 from tabular.mdps.model_checks import check_model
 from tabular.mdps.probabilities import check_distribution
+from tabular.mdps.sparse_matrices import read_sparse
 from tabular.types import Floats, Integers, Occupancy, Policy
 
 
@@ -136,24 +137,18 @@ def _checked_data(data: Floats | sparse.csr_array, mdp: FiniteMDP) -> Floats | s
     n_pairs, n_states = mdp.reward.size, mdp.n_states
     shapes = [(n_pairs, n_states)]
     if sparse.issparse(data):
-        if np.iscomplexobj(data):
-            raise InvalidArgumentError(f"data has dtype {data.dtype}; expected real numbers.")
-        table = sparse.csr_array(data, dtype=np.float64)
-        if not table.has_canonical_format:
-            table = table.copy()  # in place, the next would change the caller's arrays
-            table.sum_duplicates()
+        table = read_sparse("data", data)
         entries = table.data
     else:
         table = entries = real_array("data", data)
-        shapes += [mdp.reward.shape, (*mdp.reward.shape, n_states)]
+        shapes = [(*mdp.reward.shape, n_states), mdp.reward.shape, *shapes]
     if table.shape not in shapes:
         raise InvalidShapeError(
             f"data has shape {table.shape}; {mdp.name} has {mdp.n_states} states and {mdp.n_actions} actions, expected "
-            f"{' or '.join(str(list(shape)) for shape in reversed(shapes))}."
+            f"{' or '.join(str(list(shape)) for shape in shapes)}."
         )
-    if not sparse.issparse(data) and table.shape == mdp.reward.shape:
-        return table
-    check_distribution("data", entries)
+    if table.shape != mdp.reward.shape or sparse.issparse(table):
+        check_distribution("data", entries)
     return table
 
 

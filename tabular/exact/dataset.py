@@ -29,7 +29,7 @@ class TransitionDataset:
     Raises:
         InvalidArgumentError: states or actions that are no integers, rewards that are no real numbers, or a state or
             action outside 0..S-1 or 0..A-1; the message has the first such row.
-        InvalidShapeError: an array that is not [N].
+        InvalidShapeError: an array that is not [N] with N >= 1.
         InvalidRewardError: a reward that is not finite, likewise.
     """
 
@@ -51,10 +51,10 @@ class TransitionDataset:
         for name in _COLUMNS:
             convert: Callable[[str, Any], Any] = integer_array if name in sizes else real_array
             column = convert(f"{name} of the dataset", getattr(self, name))
-            if column.shape != np.shape(self.state)[:1]:
+            if not column.size or column.shape != (np.size(self.state),):
                 raise InvalidShapeError(
                     f"{name} of the dataset has shape {column.shape} and state {np.shape(self.state)}; "
-                    "expected [N], one entry a transition."
+                    "expected [N], one entry a transition, N >= 1."
                 )
             if name in sizes:
                 _check_range(name, column, sizes[name])

@@ -16,7 +16,6 @@ import numpy as np
 from scipy import sparse
 
 from ampl.errors import (
-    InvalidArgumentError,
     InvalidDistributionError,
     InvalidRewardError,
     InvalidShapeError,
@@ -30,6 +29,7 @@ from tabular.mdps.probabilities import (
     checked_discount,
     with_exact_sums,
 )
+from tabular.mdps.sparse_matrices import read_sparse
 from tabular.types import Dynamics, Floats, Mask, Policy, Reward, StateDistribution, StateMatrix
 
 
@@ -74,7 +74,7 @@ class FiniteMDP:
             raise InvalidShapeError(
                 f"initial of {name} has shape {self.initial.shape}; reward has {self.n_states} states, expected [S]."
             )
-        check_rows(f"initial of {name}", self.initial[None])
+        check_rows(f"initial of {name}", self.initial)
         self.initial = read_only(with_exact_sums(self.initial))
         self.discount = checked_discount(f"discount of {name}", discount)
         self.reward_bound = _checked_reward_bound(self.reward, reward_bound, name)
@@ -195,13 +195,7 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
             )
         check_rows(label, dense, _COUNTS_HINT)
         return read_only(with_exact_sums(dense))
-    if np.iscomplexobj(dynamics):
-        raise InvalidArgumentError(f"{label} have dtype {dynamics.dtype}; expected real numbers.")
-    rows = sparse.csr_array(dynamics, dtype=np.float64)
-    if not (rows.has_canonical_format and rows.data.all()):
-        rows = rows.copy()  # in place, the next two would change the caller's arrays
-        rows.sum_duplicates()
-        rows.eliminate_zeros()
+    rows = read_sparse(label, dynamics)
     if rows.shape != (n_states * n_actions, n_states):
         raise InvalidShapeError(
             f"{label} have shape {rows.shape}; reward is [{n_states}, {n_actions}], "

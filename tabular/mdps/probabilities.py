@@ -40,12 +40,7 @@ def check_distribution(name: str, entries: Floats) -> None:
     """
     if entries.size and entries.min() < 0.0:
         raise InvalidDistributionError(f"{name} has the entry {entries.min():g}; probabilities must be >= 0.")
-    total = float(entries.sum())
-    if not abs(total - 1.0) <= ROW_TOLERANCE:  # NaN is caught here
-        raise InvalidDistributionError(
-            f"{name} sums to {total:.12g}; all its entries together must sum to 1 within {ROW_TOLERANCE:g}. Divide "
-            "counts by their sum, in float64."
-        )
+    check_row_sums(name, np.asarray(entries.sum()), "Divide counts by their sum, in float64.")
 
 
 def check_row_sums(name: str, sums: Floats, hint: str) -> None:
@@ -58,7 +53,7 @@ def check_row_sums(name: str, sums: Floats, hint: str) -> None:
     if good.all():
         return
     index = tuple(int(i) for i in np.argwhere(~good)[0])
-    where = f"{name}[{', '.join(map(str, index))}]"
+    where = f"{name}[{', '.join(map(str, index))}]" if index else name
     if not np.isfinite(sums[index]):
         raise InvalidDistributionError(f"{where} holds NaN or infinite entries; expected probabilities.")
     excess = float(sums[index]) - 1.0
@@ -67,8 +62,8 @@ def check_row_sums(name: str, sums: Floats, hint: str) -> None:
         hint = "If it was rounded (float32, printed digits), normalize it in float64: row / row.sum()."
     else:
         total = f"{sums[index]:.9g}"
-    message = f"{where} sums to {total}; every row must sum to 1 within {ROW_TOLERANCE:g}. {hint}"
-    raise InvalidDistributionError(message.rstrip())
+    wanted = f"{'every row' if index else 'it'} must sum to 1 within {ROW_TOLERANCE:g}"
+    raise InvalidDistributionError(f"{where} sums to {total}; {wanted}. {hint}".rstrip())
 
 
 def with_exact_sums(rows: Floats) -> Floats:

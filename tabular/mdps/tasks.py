@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
+from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError, missing_file
+from ampl.files import file_sha256
 from ampl.interfaces import Actor, ProblemKind
 from ampl.own_data import GivenData
 from ampl.randomness import stream
@@ -84,7 +84,7 @@ class FiniteProblems:
             InvalidFileError: the file holds no MDP, or one with dense dynamics of more than `_MOST_ENTRIES` numbers.
         """
         said = {"env": given.env, "termination": given.termination, "references": given.references}
-        for option in (option for option, value in said.items() if value is not None):
+        if option := next((option for option, value in said.items() if value is not None), None):
             raise InvalidArgumentError(f"--{option} is given; {given.data} holds a finite MDP, which needs none.")
         path = Path(given.data)
         mdp = load_mdp(path)
@@ -97,7 +97,7 @@ class FiniteProblems:
         record = {
             "data": given.data,
             "file": path.name,
-            "sha256": _sha256(path),
+            "sha256": file_sha256(path),
             "states": mdp.n_states,
             "actions": mdp.n_actions,
             "discount": mdp.discount,
@@ -111,22 +111,18 @@ class FiniteProblems:
             InvalidFileError: it is not.
         """
         path = Path(record["data"])
-        mdp = load_mdp(path).to_dense()
-        if (found := _sha256(path)) != record["sha256"]:
+        if not path.is_file():
+            raise missing_file(path, "It was the run's finite MDP. Say where it is now, by --data or data=.")
+        if (found := file_sha256(path)) != record["sha256"]:
             raise InvalidFileError(
                 f"{path} has changed since the run: its SHA-256 is {record['sha256']} there and {found} here. Put the "
                 "original file back."
             )
-        return mdp
+        return load_mdp(path).to_dense()
 
     def in_units(self, problem: FiniteMDP, actor: Actor) -> Actor:
         """The policy itself: its actions are numbers of actions."""
         return actor
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 PROBLEMS = FiniteProblems()

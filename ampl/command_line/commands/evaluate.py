@@ -6,10 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
+from ampl.arithmetic import Device, Precision
 from ampl.errors import AmplError, InvalidArgumentError, check_at_least
 
 logger = logging.getLogger(__name__)
@@ -30,11 +31,11 @@ class Evaluate:
     """Where the data of a run on data of your own are now; where they were if not given."""
     video: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also film one episode: .mp4 or .gif (deep tasks with pictures; RUN is then one seed's directory)."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """Where to compute; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Threads on the CPU; as many as the run was trained with if not given."""
-    precision: Annotated[Literal["highest", "high", "medium"] | None, tyro.conf.arg(metavar="PRECISION")] = None
+    precision: Annotated[Precision | None, tyro.conf.arg(metavar="PRECISION")] = None
     """Of matrix products: highest, high or medium; that of the run if not given."""
 
     def run(self) -> int:

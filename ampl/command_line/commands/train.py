@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ampl.arithmetic import Device, Precision
 from ampl.command_line.data_options import DataOptions, TaskOrData
 from ampl.command_line.installed_algorithms import installed_algorithms
 
@@ -57,11 +58,11 @@ class Train(DataOptions):
     eval_workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Processes that evaluate while training goes on, at most one a core; none on the CPU, and one for each seed on a
     GPU, if not given. What is recorded does not depend on it."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """Where to train; auto takes a GPU where there is one and the task can use it."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Threads of a training on the CPU; those of a resumed run, otherwise 1, if not given."""
-    precision: Annotated[Literal["highest", "high", "medium"] | None, tyro.conf.arg(metavar="PRECISION")] = None
+    precision: Annotated[Precision | None, tyro.conf.arg(metavar="PRECISION")] = None
     """Of matrix products: highest is float32; high is TF32 on a GPU; medium may be bfloat16 (`ampl bench` says what it
     is worth); that of a resumed run, otherwise highest, if not given."""
     record: Literal["auto", "never"] = "auto"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from ampl.arithmetic import Device, Precision
 from ampl.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ class Bench:
 
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write the numbers to this file."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """Where to measure; auto takes a GPU where there is one."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Threads on a CPU; 1, as in training, if not given."""
-    precision: Literal["highest", "high", "medium"] = "highest"
+    precision: Precision = "highest"
     """Of matrix products, as in training."""
     seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 5.0
     """About how long each of the sixteen measurements takes."""

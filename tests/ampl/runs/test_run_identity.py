@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ampl.command_line.main import main
-from ampl.runs.run_identity import difference_between_runs, same_length
+from ampl.runs.run_identity import difference_between_runs, same_length, telling_settings
 from tests.ampl.fake_algorithm import announce_fake
 from tests.ampl.runs.interruption import run_bytes
 
@@ -26,6 +26,12 @@ def test_a_longer_run_is_the_same_one() -> None:
     assert not same_length(short, long)
     assert same_length(short, config(10, asked=10))
     assert difference_between_runs({"task": "maze"}, {"task": "maze", "scale": {"epochs": 3}}) is None  # an exact run
+
+
+def test_earlier_names_of_known_weights_mean_the_same_and_damaged_ones_stay() -> None:
+    for before, now in ((True, "exact"), (False, "none")):
+        assert telling_settings(config(1, exact_weights=before)) == telling_settings(config(1, known_weights=now))
+    assert telling_settings(config(1, exact_weights=[3]))["exact_weights"] == [3]
 
 
 def test_evaluations_of_one_run_are_alike_but_as_frequent_as_one_likes() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from continuous.data.cache import dataset_path
 from continuous.data.d4rl_file import write_d4rl
-from continuous.data.download_record import DownloadRecord, file_sha256, write_record
+from continuous.data.download_record import DownloadRecord, dataset_sha256, write_record
 from continuous.tasks.registry import TASKS
 from tests.continuous.data.d4rl_samples import (
     HOPPER,
@@ -56,7 +56,7 @@ def test_info_prints_counts_returns_as_scores_flags_source_and_checksum(run: Any
     assert "55 as in D4RL's qlearning_dataset, 60 for models" in card["transitions"]
     assert "RE-CREATED" in card["source"]
     assert "MuJoCo 4.0.0, seed 0, noise 0.5" in card["source"]
-    assert file_sha256(dataset_path(HOPPER)) in card["sha256"]
+    assert dataset_sha256(dataset_path(HOPPER)) in card["sha256"]
     returns = [float(hopper_data().rewards[start : start + 7].sum()) for start in range(0, 56, 7)]
     assert f"mean {np.mean(returns):.2f}, spread {np.std(returns):.2f}" in card["return"]
     scores = [100 * (value + 20.272305) / (3234.3 + 20.272305) for value in returns]
@@ -73,7 +73,7 @@ def test_info_of_a_maze_has_no_score_since_segments_are_no_episodes(run: Any) ->
 
 def test_info_of_a_download_names_its_address(run: Any, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "f", arrays_of(hopper_data()))
-    write_record(path, DownloadRecord(url="http://host/f", size=1, sha256=file_sha256(path)))
+    write_record(path, DownloadRecord(url="http://host/f", size=1, sha256=dataset_sha256(path)))
     assert "original, from http://host/f" in run("info", "hopper-medium-v2", "--file", str(path))
 
 
@@ -114,7 +114,7 @@ def test_download_prints_place_size_and_checksum(run: Any, tmp_path: Path) -> No
     content = write_plain(tmp_path / "f", arrays_of(hopper_data())).read_bytes()
     with serve(Behavior(content)) as url:
         out = run("download", "hopper-medium-v2", "--url", url)
-    assert out == f"{dataset_path(HOPPER)}: {len(content)} bytes, sha256 {file_sha256(dataset_path(HOPPER))}\n"
+    assert out == f"{dataset_path(HOPPER)}: {len(content)} bytes, sha256 {dataset_sha256(dataset_path(HOPPER))}\n"
 
 
 def test_download_without_a_network_is_one_line(mistake: Any, folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ampl.command_line.main import main
 from continuous.data.cache import dataset_path
 from continuous.data.d4rl_file import read_d4rl, read_provenance
-from continuous.data.download_record import DownloadRecord, file_sha256, record_path, write_record
+from continuous.data.download_record import DownloadRecord, dataset_sha256, record_path, write_record
 from continuous.data.recipes import Recipe
 from tests.continuous.data.d4rl_samples import (
     UMAZE,
@@ -101,7 +101,7 @@ def test_a_download_that_is_done_during_a_make_keeps_its_record(
 
     def arrive() -> None:
         write_plain(out, arrays_of(maze_data()))
-        write_record(out, DownloadRecord(url="http://host/f", size=1, sha256=file_sha256(out)))
+        write_record(out, DownloadRecord(url="http://host/f", size=1, sha256=dataset_sha256(out)))
 
     appear_meanwhile(monkeypatch, arrive)
     mistake("make", "maze2d-umaze-v1", "--steps", "40", "--out", str(out))

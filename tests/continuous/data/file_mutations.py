@@ -20,7 +20,7 @@ from continuous.data.cards import dataset_card
 from continuous.data.check import diagnose
 from continuous.data.d4rl_file import D4RLData, read_d4rl, write_d4rl
 from continuous.data.dataset import load_dataset
-from continuous.data.download_record import DownloadRecord, file_sha256, record_path, write_record
+from continuous.data.download_record import DownloadRecord, dataset_sha256, record_path, write_record
 from continuous.tasks.registry import TASKS, Task
 from tests.continuous.data.d4rl_samples import HOPPER, UMAZE, arrays_of, hopper_data, made_by, maze_data, write_plain
 
@@ -169,7 +169,7 @@ def damage_download(_: str, rng: Rng, path: Path) -> bool:
     """A file in D4RL's own format, which has no checksums inside: the record of the download tells."""
     task, make = SAMPLES[rng.integers(len(SAMPLES))]
     content = write_plain(path, arrays_of(make())).read_bytes()
-    record = DownloadRecord(url=task.url, size=len(content), sha256=file_sha256(path))
+    record = DownloadRecord(url=task.url, size=len(content), sha256=dataset_sha256(path))
     path.write_bytes(list(BYTES.values())[rng.integers(len(BYTES))](content, rng))
     with contextlib.suppress(AmplError):
         read_everything(path, task)  # without a record: no crash, whatever it finds

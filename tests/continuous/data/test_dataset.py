@@ -13,7 +13,7 @@ from continuous.algorithms.build import describe
 from continuous.data.cache import dataset_folders, dataset_path, find_dataset
 from continuous.data.d4rl_file import write_d4rl
 from continuous.data.dataset import load_dataset
-from continuous.data.download_record import DownloadRecord, file_sha256, write_record
+from continuous.data.download_record import DownloadRecord, dataset_sha256, write_record
 from continuous.data.durations import about
 from continuous.data.episodes import episode_returns
 from continuous.data.transitions import transition_table
@@ -35,7 +35,7 @@ def test_a_file_in_the_cache_folder_is_loaded() -> None:
     found = load_dataset(HOPPER)
     for name in ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts"):
         np.testing.assert_array_equal(getattr(found, name), getattr(data, name))
-    assert found.sha256 == file_sha256(dataset_path(HOPPER))
+    assert found.sha256 == dataset_sha256(dataset_path(HOPPER))
     assert found.provenance == made_by(HOPPER)
 
 

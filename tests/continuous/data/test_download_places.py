@@ -15,7 +15,7 @@ from continuous.data import download as download_module
 from continuous.data.cache import dataset_path
 from continuous.data.d4rl_file import read_d4rl, write_d4rl
 from continuous.data.download import DownloadConfig, download
-from continuous.data.download_record import file_sha256
+from continuous.data.download_record import dataset_sha256
 from continuous.tasks.find import find_task
 from tests.continuous.data.d4rl_samples import HOPPER, UMAZE, assert_same, hopper_data, made_by
 from tests.continuous.data.downloads import QUICK, failure, fetched
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 def test_a_file_that_is_there_and_unchanged_is_not_fetched_again(content: bytes) -> None:
     fetched(Behavior(content))
     path, record = download(HOPPER, url="http://127.0.0.1:1/none", config=QUICK)
-    assert record.sha256 == file_sha256(path)
+    assert record.sha256 == dataset_sha256(path)
 
 
 def test_a_file_that_changed_since_is_an_error(content: bytes) -> None:
@@ -170,7 +170,7 @@ def test_a_file_that_another_process_has_just_downloaded_is_taken_as_it_is(
 
     monkeypatch.setattr(download_module, "hold_partial", late)
     path, record = download(HOPPER, url="http://127.0.0.1:1/none", config=QUICK)
-    assert record.sha256 == file_sha256(path)
+    assert record.sha256 == dataset_sha256(path)
 
 
 def test_a_mirror_that_cannot_be_reached_costs_nothing_of_what_is_here(content: bytes) -> None:

@@ -17,7 +17,7 @@ from continuous.data.check import diagnose
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.dataset import load_dataset
 from continuous.data.download import download
-from continuous.data.download_record import file_sha256
+from continuous.data.download_record import dataset_sha256
 from continuous.recreate.online_sac.policy_file import load_policy
 from continuous.recreate.online_sac.replay_file import ReplayFile
 from tests.continuous.data.d4rl_samples import HOPPER, arrays_of, hopper_data, write_plain
@@ -25,7 +25,7 @@ from tests.continuous.data.d4rl_samples import HOPPER, arrays_of, hopper_data, w
 READERS: dict[str, Callable[[Path], Any]] = {
     "read": read_d4rl,
     "provenance": read_provenance,
-    "sha256": file_sha256,
+    "sha256": dataset_sha256,
     "check": diagnose,
     "card": lambda path: dataset_card(path, HOPPER),
     "load": lambda path: load_dataset(HOPPER, path=path),

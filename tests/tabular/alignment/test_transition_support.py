@@ -123,8 +123,13 @@ def test_data_that_are_no_distribution_over_transitions_are_refused(storage: str
         (sparse.csr_array(table.reshape(6, 3) / 2.0), InvalidDistributionError, "data sums to 0.5; "),
         (negative, InvalidDistributionError, "data has the entry "),
         (np.full((3, 2), 1.0), InvalidDistributionError, "policy[0] sums to 2; "),
+        (sparse.coo_array(table), InvalidShapeError, "data: 3 axes; expected a matrix"),
         (table.astype(complex), InvalidArgumentError, "data is not an array of real numbers"),
-        (sparse.csr_array(table.reshape(6, 3).astype(complex)), InvalidArgumentError, "data has dtype complex128"),
+        (
+            sparse.csr_array(table.reshape(6, 3).astype(complex)),
+            InvalidArgumentError,
+            "data: entries of dtype complex128",
+        ),
     ):
         with pytest.raises(expected, match=re.escape(message)):
             TransitionSupport(mdp, mdp, data)

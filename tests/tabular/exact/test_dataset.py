@@ -175,6 +175,8 @@ def test_lists_and_small_integers_are_taken_as_int64() -> None:
         ),
         ({"start_state": [0]}, InvalidShapeError, "start_state of the dataset has shape (1,) and state (2,)"),
         ({"state": [[0, 1]]}, InvalidShapeError, "state of the dataset has shape (1, 2)"),
+        (dict.fromkeys(ARRAYS, 0), InvalidShapeError, "state of the dataset has shape ()"),
+        ({name: np.zeros(0, dtype=int) for name in ARRAYS}, InvalidShapeError, "has shape (0,)"),
         ({"n_states": 0}, InvalidArgumentError, "n_states is 0; expected at least 1."),
     ],
 )

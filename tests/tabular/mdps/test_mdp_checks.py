@@ -68,8 +68,10 @@ def test_a_probability_that_is_not_finite_is_named(change: Any, value: float) ->
 
 def test_initial_distribution_is_checked() -> None:
     assert "sums to 1.5" in _error(InvalidDistributionError, _spoiled("initial", (1,), 0.5))
-    _error(InvalidDistributionError, toy_arrays() | {"initial": np.array([1.5, -0.5])})
-    _error(InvalidDistributionError, toy_arrays() | {"initial": np.array([np.nan, 1.0])})
+    wrong = {"initial": np.array([1.5, -0.5])}
+    assert "initial of toy[1] is -0.5" in _error(InvalidDistributionError, toy_arrays() | wrong)
+    wrong = {"initial": np.array([np.nan, 1.0])}
+    assert "initial of toy holds NaN" in _error(InvalidDistributionError, toy_arrays() | wrong)
 
 
 @pytest.mark.parametrize("discount", [1.0, -0.1, 1.5, np.nan, np.inf])
@@ -170,7 +172,7 @@ COMPLEX, RAGGED, TEXT = np.array([[1j, 0.0], [0.0, 1.0]]), [[0.0, 1.0], [0.0]], 
         ({"reward": [[10**400, 0], [0, 0]]}, "reward of toy is not an array"),
         ({"initial": np.array([1.0 + 0.5j, 0.0])}, "initial of toy is not an array"),
         ({"dynamics": np.full((2, 2, 2), 0.5 + 1j)}, "dynamics of toy is not an array"),
-        ({"dynamics": sparse.csr_array(np.full((4, 2), 0.5 + 1j))}, "dynamics of toy have dtype complex128"),
+        ({"dynamics": sparse.csr_array(np.full((4, 2), 0.5 + 1j))}, "dynamics of toy: entries of dtype complex128"),
         *(
             ({"discount": value}, "discount of toy is .*; expected a real")
             for value in (None, "0.9", 0.9j, [0.9], True)
@@ -218,7 +220,8 @@ def test_rounded_rows_are_refused_with_how_far_they_are_off_and_the_remedy(name:
     with pytest.raises(InvalidDistributionError) as raised:
         build_with(row, what)
     message = str(raised.value)
-    assert f"sums to 1 {'-' if off < 0.0 else '+'} {abs(off):.2e}; every row must sum to 1 within 1e-09" in message
+    which = "it" if what == "initial" else "every row"
+    assert f"sums to 1 {'-' if off < 0.0 else '+'} {abs(off):.2e}; {which} must sum to 1 within 1e-09" in message
     assert "normalize it in float64: row / row.sum()" in message
     assert "counts" not in message
 

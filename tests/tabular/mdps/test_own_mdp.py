@@ -47,8 +47,18 @@ def test_a_run_goes_on_with_its_mdp_alone(mine: Path, tmp_path: Path, mistake: C
     mine.rename(moved)
     assert f"{mine} does not exist" in mistake("evaluate", run)
     assert ampl.evaluate(run, data=moved).epoch == 2
+    with pytest.raises(InvalidFileError, match=r"mine\.npz does not exist.* data="):
+        ampl.load_policy(run)
+    assert ampl.load_policy(run, data=moved).act(3) in range(4)
+    assert "other.hdf5 does not exist" in mistake("evaluate", run, "--data", tmp_path / "other.hdf5")
+    with pytest.raises(InvalidArgumentError, match="data is 3; expected a file"):
+        ampl.load_policy(run, data=3)  # type: ignore[arg-type]
     save_mdp(mine, PROBLEMS.load(TASK).with_discount(0.9))
     assert "has changed since the run: its SHA-256 is" in mistake("evaluate", run)
+    mine.write_bytes(b"no archive")
+    assert "has changed since the run: its SHA-256 is" in mistake("evaluate", run)
+    mine.unlink()
+    save_mdp(mine, PROBLEMS.load(TASK).with_discount(0.9))
     with pytest.raises(ExistingRunError, match=r"problem\.sha256 is"):
         ampl.train("mopo", data=mine, epochs=3, out=tmp_path / "runs", resume=True)
 

@@ -44,6 +44,16 @@ def test_nor_can_those_of_an_mdp_that_was_pickled(arrays: dict[str, Any]) -> Non
             array[...] = 0.0
 
 
+def test_read_only_views_of_what_can_be_written_to_are_copied() -> None:
+    rows, reward = np.array([0.5, 0.5]), np.zeros((2, 2))
+    view = reward.view()
+    view.flags.writeable = False
+    mdp = FiniteMDP(np.broadcast_to(rows, (2, 2, 2)), view, np.array([1.0, 0.0]), 0.5)
+    rows[:], reward[:] = [0.1, 0.9], 7.0
+    assert (mdp.dynamics == 0.5).all()
+    assert (mdp.reward == 0.0).all()
+
+
 def test_derived_mdps_share_their_arrays() -> None:
     dense = FiniteMDP(**toy_arrays())
     other = dense.with_discount(0.25)
