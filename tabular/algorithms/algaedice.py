@@ -56,7 +56,8 @@ class AlgaeDICELearner(OfflineLearner):
         super().__init__(mdp, config, seed)
         self._kind = KINDS[variant]
         self.recorded = {"divergence": self._kind.name}
-        self._alpha = config.alpha * max(mdp.reward_bound, 1e-300)
+        self._unit = max(mdp.reward_bound, 1e-300)
+        self._alpha = config.alpha * self._unit
         self._actor_iterations = config.actor_iterations
 
     @cached_property
@@ -69,7 +70,7 @@ class AlgaeDICELearner(OfflineLearner):
 
     def improve_policy(self) -> Metrics:
         """A few steps up; `weights` are then those of the policy."""
-        found = ascend(self._objective, self.policy, self._actor_iterations)
+        found = ascend(self._objective, self.policy, self._actor_iterations, self._unit)
         dual = self._objective.inner(found.policy)
         self.weights = dual.weights
         return dict(self.change_policy(found.policy, dual.action_value)) | {

@@ -66,7 +66,8 @@ class DAMOLearner(OfflineLearner):
         self._config, self._variant = config, variant
         self._closed_form = mdp.reward.size > EXACT_PAIRS
         self.recorded = {"variant": variant, "closed_form": self._closed_form}
-        self._alpha = config.alpha * max(mdp.reward_bound, 1e-300)
+        self._unit = max(mdp.reward_bound, 1e-300)
+        self._alpha = config.alpha * self._unit
         smoothed = self.counts + config.classifier_smoothing
         self._data_distribution = (smoothed / smoothed.sum()).reshape(-1, mdp.n_states)  # rho_D, [S*A, S']
         self._support: TransitionSupport | None = None
@@ -75,7 +76,7 @@ class DAMOLearner(OfflineLearner):
         """The inner minimum and a few steps of the outer maximum."""
         if self._variant == "no-ir":
             objective = AlignedModelReturn(self.support, self._alpha)
-            found = ascend(objective, self.policy, self._config.actor_iterations)
+            found = ascend(objective, self.policy, self._config.actor_iterations, self._unit)
             return self._take(found.policy, self._aligned_value(found.policy), found.value)
         maximin = MaximinValue(
             self.support,
@@ -87,7 +88,7 @@ class DAMOLearner(OfflineLearner):
         if self._variant == "inconsistent":
             _, solution = maximin.inner(self.policy)
             return self._take(self._soft_greedy(solution.action_value), solution.action_value, solution.value)
-        found = ascend(maximin, self.policy, self._config.actor_iterations)
+        found = ascend(maximin, self.policy, self._config.actor_iterations, self._unit)
         _, solution = maximin.inner(found.policy)
         return self._take(found.policy, solution.action_value, solution.value)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ampl.errors import check_at_least, check_fraction
+from ampl.errors import check_at_least, check_fraction, check_positive
 from ampl.interfaces import Array, Metrics, State
 from ampl.randomness import stream
 from ampl.return_bounds import stopped_path_bound
@@ -36,6 +36,11 @@ from tabular.types import ActionValue, Floats, Integers, Policy, Weights
 from tabular.weights.moments import weights_error
 from tabular.weights.operator import exact_weights
 
+_ABOVE_ZERO = {
+    "behavior_epsilon": "Without it the data lack actions, and the weights of policies that take them are infinite.",
+    "cell_share": "",
+    "behavior_smoothing": "Without it a KL divergence can be infinite.",
+}
 _LOWEST_LOGIT = -600.0  # keeps every action's probability above zero, and so KL(pi_b || pi) finite
 
 
@@ -51,9 +56,9 @@ class OfflineConfig:
 
     def __post_init__(self) -> None:
         check_at_least("n_transitions", self.n_transitions, 1)
-        check_fraction("behavior_epsilon", self.behavior_epsilon)
-        check_fraction("cell_share", self.cell_share)
-        check_fraction("behavior_smoothing", self.behavior_smoothing)
+        for name, hint in _ABOVE_ZERO.items():
+            check_fraction(name, getattr(self, name))
+            check_positive(name, getattr(self, name), hint)
         check_at_least("smoothing", self.smoothing, 1e-12, "Without it a KL divergence can be infinite.")
 
 

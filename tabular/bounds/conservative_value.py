@@ -81,7 +81,7 @@ def entropic_value(
         action_value, chances = entropic_backup(following, behavior, alpha, temperature)
         residual = (policy * action_value).sum(axis=1) - value - share * step
         largest = float(np.abs(residual).max())
-        if largest <= _ROUNDING * (1.0 + float(np.abs(following).max()) + alpha):
+        if largest <= _ROUNDING * (mdp.reward_bound + float(np.abs(following).max()) + alpha):
             return action_value
         if largest > (1.0 - share / 4.0) * allowed:  # too far: for shorter steps the residual falls in proportion
             share /= 2.0

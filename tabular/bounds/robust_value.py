@@ -57,7 +57,7 @@ def worst_model(model: FiniteMDP, radius: Floats, policy: Policy) -> FiniteMDP:
     for _ in range(_MOST_STEPS):
         rows = worst_rows(model.dynamics, radius, value)
         gain = worst.expect_next(value) - rows @ value
-        if not (gain > _TIE * (1.0 + float(np.abs(value).max()))).any():
+        if not (gain > _tie(model, value)).any():
             return worst
         worst = model.with_dynamics(rows, f"worst {model.name}")
         value = state_value(worst, policy)
@@ -73,8 +73,12 @@ def robust_optimum(model: FiniteMDP, radius: Floats) -> Policy:
     policy = greedy_policy(model.reward)
     for _ in range(_MOST_STEPS):
         value = action_value(worst_model(model, radius, policy), policy)
-        better = value.max(axis=1) > (policy * value).sum(axis=1) + 10.0 * _TIE * (1.0 + float(np.abs(value).max()))
+        better = value.max(axis=1) > (policy * value).sum(axis=1) + 10.0 * _tie(model, value)
         if not better.any():
             return policy
         policy = np.where(better[:, None], greedy_policy(value), policy)
     raise NotConvergedError(f"the robust policy of {model.name} still changed after {_MOST_STEPS} steps.")
+
+
+def _tie(model: FiniteMDP, value: Floats) -> float:
+    return _TIE * (model.reward_bound + float(np.abs(value).max()))

@@ -61,6 +61,10 @@ class AlignedCase:
         """S(pi)."""
         return surrogate(self.occupancies, self.alpha, self.kind)
 
+    def settings_with(self, kind: Divergence) -> str:
+        """What a measurement with some f is made with, in words."""
+        return f"α = {self.alpha:.3g}, f of {kind.name}"
+
 
 _KINDS: tuple[Divergence, ...] = (ChiSquared(), KullbackLeibler(), Cubic())
 
@@ -99,8 +103,7 @@ def on_small_cases(measure: Callable[[AlignedCase], Measurement | None]) -> Call
             return None
         aligned = _aligned(case)
         found = measure(aligned)
-        settings = f"α = {aligned.alpha:.3g}, f of {aligned.kind.name}"
-        return None if found is None else replace(found, settings=settings)
+        return found and replace(found, settings=found.settings or aligned.settings_with(aligned.kind))
 
     return measured
 

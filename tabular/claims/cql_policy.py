@@ -74,7 +74,7 @@ def _softmax_of_covered(value: ActionValue, behavior: Policy) -> Policy:
 
 
 def _theorem_34(drawn: ConservativeCase) -> Measurement | None:
-    """One backup of CQL's and the true values, with twice the least alpha that the proof names, plus r_max."""
+    """One backup of CQL's and the true values, with twice the least alpha that the proof names, plus r_max or 1."""
     case, mdp = drawn.case, drawn.mdp
     apart = case.behavior - drawn.mu
     low = one_step_value(mdp, drawn.of_policy(drawn.value(mdp, drawn.mu, 1.0)))
@@ -85,7 +85,7 @@ def _theorem_34(drawn: ConservativeCase) -> Measurement | None:
     if (differs & (divergence < _DIFFERENT)).any():
         return None
     least = np.divide(np.maximum(shortfall, 0.0), divergence, out=np.zeros_like(shortfall), where=differs).max()
-    alpha = 2.0 * float(least) + mdp.reward_bound
+    alpha = 2.0 * float(least) + (mdp.reward_bound or 1.0)
     expanded = low - alpha * (action_ratio(drawn.mu, case.behavior) - 1.0)
     gain = (apart * (expanded - true)).sum(axis=1)
     found = at_least(float(gain.min()), 0.0, drawn.scale + alpha, bool(differs.all()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ampl.claims.claim import Measurement, Relation
@@ -56,12 +58,14 @@ def _model_cancels(case: AlignedCase) -> Measurement:
     with_truth = TransitionSupport(support.mdp, support.mdp, data.reshape(support.mdp.dynamics.shape))
     kind = KullbackLeibler()
     by_truth = inner_minimum(with_truth.occupancies(case.occupancies.policy), case.alpha, kind).value
-    return equal(case.minimum_for(kind).value, by_truth, case.scale)
+    found = equal(case.minimum_for(kind).value, by_truth, case.scale)
+    return replace(found, settings=case.settings_with(kind))
 
 
 def _closed_form(case: AlignedCase) -> Measurement:
-    closed = inner_minimum_closed_form(case.occupancies, case.alpha).value
-    return at_least(closed, case.minimum_for(ChiSquared()).value, case.scale)
+    closed, kind = inner_minimum_closed_form(case.occupancies, case.alpha).value, ChiSquared()
+    found = at_least(closed, case.minimum_for(kind).value, case.scale)
+    return replace(found, settings=case.settings_with(kind))
 
 
 def _classifier(case: AlignedCase) -> Measurement:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ampl.claims.claim import Measurement, Relation
@@ -33,13 +35,16 @@ def _theorem_a1(case: AlignedCase) -> Measurement:
 def _theorem_a1_any_f(case: AlignedCase) -> Measurement:
     """Half of chi-squared on some cases, a dominating f on the others."""
     dominates = not isinstance(case.kind, ChiSquared)
-    sides = theorem_a1(case.occupancies, case.kind if dominates else _HalfChiSquared())
-    return at_least(sides.right, sides.left, 1.0 + sides.left, condition_met=dominates)
+    kind = case.kind if dominates else _HalfChiSquared()
+    sides = theorem_a1(case.occupancies, kind)
+    found = at_least(sides.right, sides.left, 1.0 + sides.left, condition_met=dominates)
+    return replace(found, settings=case.settings_with(kind))
 
 
 def _theorem_a1_equality(case: AlignedCase) -> Measurement:
-    sides = theorem_a1(case.occupancies, KullbackLeibler())
-    return Measurement(left=sides.left, right=sides.right)
+    kind = KullbackLeibler()
+    sides = theorem_a1(case.occupancies, kind)
+    return Measurement(left=sides.left, right=sides.right, settings=case.settings_with(kind))
 
 
 def _theorem_53(case: AlignedCase) -> Measurement:

@@ -139,6 +139,11 @@ def solve_discounted(
     )
     iterative = (_bicgstab, _superlu) if not entrywise else (_superlu,)
     direct = (_elimination,) if discount > NEAR_ONE and n_states <= ELIMINATION_STATES else (_lapack,)
+    if not np.isfinite(system.norm(right_hand_side) / (1.0 - discount)):
+        raise NotConvergedError(
+            "the right-hand side of a linear system is not finite, or its solution overflows. Use smaller rewards and "
+            "settings, such as coefficients and penalties."
+        )
     attempts = direct if is_dense or n_states <= DENSE_STATES else iterative
     solutions = []
     for attempt in attempts:

@@ -107,7 +107,8 @@ def _table(name: str, value: Floats | Integers) -> Floats:
 def optimal_policy(mdp: FiniteMDP, max_iterations: int = 1000) -> Policy:
     """A deterministic policy that is optimal from every state, by policy iteration, [S, A].
 
-    An action is changed only for one that is better by more than rounding, so ties cannot cycle.
+    An action is changed only for one that is better by more than rounding, which is relative to the values that meet in
+    the two: a reward that neither can reach decides nothing. Actions that come back are ties.
 
     Raises:
         NotConvergedError: no fixed point after `max_iterations` improvements.
@@ -115,13 +116,18 @@ def optimal_policy(mdp: FiniteMDP, max_iterations: int = 1000) -> Policy:
     check_at_least("max_iterations", max_iterations, 1)
     actions = mdp.reward.argmax(axis=1)
     states = np.arange(mdp.n_states)
+    before: set[bytes] = set()
     for _ in range(max_iterations):
-        value = one_step_value(mdp, relative_value(mdp, deterministic_policy(actions, mdp.n_actions)))
-        tie = 1e-11 * float(np.abs(value).max())
-        improves = value.max(axis=1) > value[states, actions] + tie
-        if not improves.any():
+        following = relative_value(mdp, deterministic_policy(actions, mdp.n_actions))
+        value = one_step_value(mdp, following)
+        size = np.abs(mdp.reward) + mdp.discount * mdp.expect_next(np.abs(following))
+        best = value.argmax(axis=1)
+        tie = 1e-11 * np.maximum(size[states, best], size[states, actions])
+        improves = value[states, best] > value[states, actions] + tie
+        if not improves.any() or actions.tobytes() in before:
             return deterministic_policy(actions, mdp.n_actions)
-        actions = np.where(improves, value.argmax(axis=1), actions)
+        before.add(actions.tobytes())
+        actions = np.where(improves, best, actions)
     raise NotConvergedError(
         f"policy iteration on {mdp.name} still changed {int(improves.sum())} states after {max_iterations} iterations; "
         "raise max_iterations."

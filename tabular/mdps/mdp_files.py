@@ -111,6 +111,11 @@ def mdp_from_arrays(arrays: Mapping[str, NDArray[Any]], source: str, prefix: str
     found = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
     for key in found.keys() - {"name"}:
         check_real(source, prefix + key, found[key])
+    for key in found.keys() & {"discount", "reward_bound"}:
+        if found[key].shape:
+            raise InvalidFileError(
+                f"{source}: array '{prefix + key}' has shape {found[key].shape}; expected one number."
+            )
     try:
         return FiniteMDP(
             _dynamics(found, source),

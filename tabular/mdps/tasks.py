@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from tabular.mdps.environments import ENVIRONMENTS, environment_mdp
 from tabular.mdps.generators import random_mdp
 from tabular.mdps.grid_world import grid_world
 from tabular.mdps.mdp import FiniteMDP
-from tabular.mdps.mdp_files import load_mdp
+from tabular.mdps.mdp_files import load_mdp, load_mdp_with
+
+logger = logging.getLogger(__name__)
 
 _DISCOUNT = 0.99
 _MOST_ENTRIES = 30_000_000  # of dense dynamics, 240 MB
@@ -87,7 +90,9 @@ class FiniteProblems:
         if option := next((option for option, value in said.items() if value is not None), None):
             raise InvalidArgumentError(f"--{option} is given; {given.data} holds a finite MDP, which needs none.")
         path = Path(given.data)
-        mdp = load_mdp(path)
+        mdp, beside = load_mdp_with(path)
+        if beside:
+            logger.warning("%s: not used in training: %s", path, ", ".join(beside))
         entries = mdp.n_states * mdp.n_actions * mdp.n_states
         if entries > _MOST_ENTRIES:
             raise InvalidFileError(
