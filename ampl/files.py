@@ -15,7 +15,7 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -85,14 +85,15 @@ def check_output(path: Path, signature: str = SIGNATURE) -> None:
 
 def check_output_folder(folder: Path) -> None:
     """Raises InvalidFileError unless files can be written into `folder`, which need not be there yet."""
-    nearest = next(part for part in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(part))
     try:
+        with suppress(FileNotFoundError):
+            folder.lstat()  # which raises for names that are too long, or hold what no name may
+        nearest = next(part for part in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(part))
         with tempfile.TemporaryFile(dir=nearest):
             pass
-    except OSError as error:
-        raise InvalidFileError(
-            f"cannot write into {folder}: {error.strerror}. Choose a folder you can write to."
-        ) from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InvalidFileError(f"cannot write into {folder}: {why}. Choose a folder you can write to.") from error
 
 
 def move_to_new_name(source: Path, target: Path) -> None:

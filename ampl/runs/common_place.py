@@ -29,6 +29,10 @@ def common_place(running: Mapping[int, RunDirectory]) -> Place | None:
     if not beyond and not any((folder / "metrics.csv").exists() for folder in folders):
         return None  # no seed got beyond its first fit
     epochs = ", ".join(f"seed {seed}: {'none' if place is None else place.epoch}" for seed, place in newest.items())
+    if len(running) == 1:
+        raise ExistingRunError(
+            f"{folders[0]} has no checkpoint that can be read, so it cannot go on; to begin again, remove that folder."
+        )
     raise ExistingRunError(
         f"the seeds have no checkpoint of the same epoch that can be read ({epochs}). Resume them one at a time; "
         f"to begin one again, remove its folder below {folders[0].parent}."

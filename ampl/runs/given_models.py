@@ -19,7 +19,8 @@ from ampl.runs.run_directory import run_path
 from ampl.runs.run_evaluation import find_runs, newest_checkpoint, read_config
 from ampl.runs.run_identity import recorded_settings
 
-_PARTS = ("model/", "streams/model")  # of a seed's state: the model, and the random numbers of its fits
+_FITS = "streams/model"  # of a seed's state: the random numbers of its fits
+_PARTS = ("model/", _FITS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +29,8 @@ class GivenModel:
 
     Attributes:
         run: TASK/ALGORITHM/VARIANT/seedK.
-        task, algorithm: of that run.
+        task, algorithm, seed: of that run.
+        transitions: which of the data it was fitted to, as in the settings; None: they do not say.
         dataset_sha256: of the data that it was fitted to; None where they are not a file.
         state: the part of `Algorithm.state` that is the model.
         fit_metrics: what its fit returned.
@@ -37,6 +39,8 @@ class GivenModel:
     run: str
     task: str
     algorithm: str
+    seed: int
+    transitions: str | None
     dataset_sha256: str | None
     state: State
     fit_metrics: Metrics
@@ -108,8 +112,16 @@ def take_models(algorithm: Algorithm, task: str, models: Sequence[GivenModel]) -
                 f"the model of {model.run} was fitted to other data: {there or model.task} there and {here or task} "
                 "here. Fit one on these data: leave --model-from out."
             )
+        used = algorithm.config().get("transitions")
+        if model.transitions != used:
+            raise InvalidFileError(
+                f"the model of {model.run} was fitted with transitions {model.transitions}, this run has {used}: of "
+                f"terminal rows these know other next states. Take another, or --set transitions={model.transitions}."
+            )
+        fits = () if model.seed == algorithm.seeds[index] else (_FITS,)  # the refits of other seeds are their own
+        state = {name: array for name, array in model.state.items() if name not in fits}
         try:
-            algorithm.take_model(index, model.state, model.fit_metrics)
+            algorithm.take_model(index, state, model.fit_metrics)
         except (KeyError, ValueError, RuntimeError, InvalidShapeError) as error:
             raise InvalidFileError(
                 f"the model of {model.run} does not fit this training ({error}). Its settings dynamics.members, "
@@ -127,6 +139,8 @@ def _read_model(path: Path) -> GivenModel:
         run=_name(config),
         task=config["task"],
         algorithm=name,
+        seed=config["seed"],
+        transitions=config["settings"].get("transitions"),
         dataset_sha256=_dataset(path / "manifest.json"),
         state=state,
         fit_metrics=checkpoint.fit_metrics,

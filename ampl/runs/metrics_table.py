@@ -124,7 +124,7 @@ def check_rows(path: Path, epoch: int) -> tuple[str, ...]:
     if not np.array_equal(table[EPOCH][:epoch], np.arange(1, epoch + 1)):
         raise InvalidFileError(
             f"{path} does not hold the rows of epochs 1 to {epoch} that its checkpoint counts on. "
-            "Remove the run directory and train again."
+            "Put the file back as it was, or train again into another --out."
         )
     return tuple(table)
 

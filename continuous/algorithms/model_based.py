@@ -131,8 +131,8 @@ class ModelBased(OfflineAlgorithm[LearnerT, ModelBasedConfigT]):
         """Gives one seed the model of another run; see `ampl.interfaces.TakesModels`."""
         self._taken[index] = {name: value for name, value in metrics.items() if name in FIT_METRICS}
         self.model.load_state(index, without_prefix("model", state))
-        fits, taken = self.streams["model"], state["streams/model"]
-        if taken.shape == fits.state(index).shape:  # of the same kind of device
+        fits, taken = self.streams["model"], state.get("streams/model")
+        if taken is not None and taken.shape == fits.state(index).shape:  # of this seed, on the same kind of device
             fits.load_state(index, taken)
 
     def run_epoch(self, epoch: int) -> Mapping[str, Tensor]:

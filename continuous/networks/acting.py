@@ -157,7 +157,7 @@ class BestOfSeveral:
         actions = self.actor(states, generator)
         value = self.critic(np.concatenate((states, actions), axis=-1))[..., 0].min(axis=0)
         best = value.reshape(-1, self.count).argmax(axis=1)  # [E]
-        choices = actions.reshape(len(observations), self.count, -1)
+        choices = actions.reshape(len(observations), self.count, actions.shape[-1])
         return np.nan_to_num(choices[np.arange(len(observations)), best])
 
     def draw(self, observations: Array, generator: np.random.Generator) -> NDArray[Any]:

@@ -250,6 +250,13 @@ def test_where_nothing_can_be_written_is_known_before_the_work(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("name", "why"), [("x" * 300, "File name too long"), ("a\0b", "embedded null byte")])
+def test_a_name_that_no_folder_can_have_is_known_before_the_work(tmp_path: Path, name: str, why: str) -> None:
+    for folder in (tmp_path / name, tmp_path / name / "deeper"):
+        with pytest.raises(InvalidFileError, match=f"cannot write into .*: {why}"):
+            check_output_folder(folder)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_known_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o555)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from ampl.errors import check_at_least
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings, unchanged_settings
 from continuous.algorithms.damo.learner import Actor, Conjugate, DAMOLearnerConfig
 from continuous.algorithms.learner import Decay
@@ -36,6 +37,11 @@ class DAMOConfig(ModelBasedConfig):
     transitions: TransitionMode = TransitionMode.MODEL  # true next states, as OfflineRL-Kit, on which DAMO builds
     dynamics: DynamicsConfig = KIT_DYNAMICS
     schedule: Schedule = field(default_factory=lambda: Schedule(epochs=3000))
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        super().__post_init__()
+        check_at_least("batch_size", self.schedule.batch_size, 2, "Half of it teaches the classifier.")
 
 
 TABLE4: Mapping[str, tuple[float, int]] = {

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ampl.errors import check_at_least
+from ampl.errors import InvalidArgumentError, check_at_least
 from continuous.algorithms.config import OWN_SETTINGS, ModelBasedConfig, Schedule, small_settings, unchanged_settings
 from continuous.algorithms.learner import Decay
 from continuous.algorithms.mobile.learner import MOBILELearnerConfig
@@ -37,6 +37,11 @@ class MOBILEConfig(ModelBasedConfig):
         check_at_least("penalty_weight", self.penalty_weight, 0.0, "0 is MBPO with hard targets.")
         check_at_least("sampled_states", self.sampled_states, 1)
         check_at_least("elites", self.dynamics.elites, 2, "U is a spread over them.")
+        if self.schedule.real_rows(1) == self.schedule.batch_size:
+            raise InvalidArgumentError(
+                f"real_fraction is {self.schedule.real_fraction:g}: no row of {self.schedule.batch_size} is of the "
+                "model, whose rows alone are charged; expected less."
+            )
 
 
 KIT: Mapping[str, tuple[int, float]] = {

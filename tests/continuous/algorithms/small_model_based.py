@@ -36,6 +36,7 @@ from continuous.algorithms.sac.policy import SquashedGaussianConfig
 from continuous.model.ensemble import DynamicsConfig
 from continuous.replay.buffers import TransitionTable
 from continuous.tasks.find import find_task
+from continuous.tasks.registry import TransitionMode
 from tests.continuous.algorithms.small_ampl import line_table, surroundings
 
 SAC = SoftActorCriticConfig(hidden=(12,), policy=SquashedGaussianConfig(hidden=(12,)))
@@ -46,7 +47,14 @@ SCHEDULE = Schedule(epochs=10, steps_per_epoch=6, starts_per_step=5, rollout_len
 
 
 def mopo_config(variant: str = "main") -> MOPOConfig:
-    config = MOPOConfig(penalty_weight=0.5, penalty=Penalty.MAX_STD, learner=SAC, dynamics=DYNAMICS, schedule=SCHEDULE)
+    config = MOPOConfig(
+        penalty_weight=0.5,
+        penalty=Penalty.MAX_STD,
+        learner=SAC,
+        transitions=TransitionMode.MODEL,  # as the others, which take its models
+        dynamics=DYNAMICS,
+        schedule=SCHEDULE,
+    )
     changed = MOPO_VARIANTS[variant](config, find_task("hopper-medium-v2"))
     return replace(changed, learner=SAC, schedule=SCHEDULE, dynamics=replace(changed.dynamics, hidden=8))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ampl
 from ampl.command_line.main import main
 from ampl.errors import ExistingRunError, InvalidArgumentError
 from ampl.files import read_json
-from ampl.runs.given_models import find_models, model_run
+from ampl.runs.given_models import find_models, model_run, take_models
 from ampl.training import train
 from tests.ampl.runs.interruption import run_bytes
 from tests.continuous.algorithms.small_model_based import BUILDERS
@@ -57,6 +58,18 @@ def test_the_model_of_one_seed_serves_all(fitted: Path, tmp_path: Path) -> None:
     assert losses[0] == losses[1]
 
 
+def test_refits_of_other_seeds_have_random_numbers_of_their_own(fitted: Path) -> None:
+    """A seed goes on with its own model's, as if it had fitted it."""
+    built = BUILDERS["mopo"]([0, 1])  # type: ignore[operator]
+    before = [built.state(index)["streams/model"] for index in (0, 1)]
+    models = find_models(fitted / "seed1", [0, 1])
+    take_models(built, "line", models)
+    after = [built.state(index)["streams/model"] for index in (0, 1)]
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_array_equal(after[1], models[1].state["streams/model"])
+    assert not np.array_equal(after[1], before[1])
+
+
 def test_a_run_with_a_taken_model_is_resumed_with_it_alone(fitted: Path, tmp_path: Path) -> None:
     whole = train_with("mopo", tmp_path / "whole", fitted, epochs=3)
     train_with("mopo", tmp_path / "parts", fitted, epochs=1)
@@ -82,6 +95,7 @@ def pointmass(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (["damo", "lqr-pointmass-bounded"], "fitted to other data: lqr-pointmass there and lqr-pointmass-bounded here"),
         (["damo", "lqr-pointmass", "--set", "dynamics.hidden=32"], "expected [7, 3, 32]"),
+        (["damo", "lqr-pointmass", "--set", "transitions=exact"], "fitted with transitions model, this run has exact"),
         (["damo", "lqr-pointmass", "--seeds", "0,1"], "has no model for seed 1: there are seed0"),
         (["ampl", "lqr-pointmass"], "ampl cannot use the model of lqr-pointmass/mopo/main/seed0; expected one of ampl"),
         (["td3-bc", "lqr-pointmass"], "td3-bc on lqr-pointmass takes no model"),

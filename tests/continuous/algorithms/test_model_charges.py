@@ -19,6 +19,7 @@ from continuous.networks.streams import SeedStreams
 from tests.continuous.algorithms.small_model_based import (
     SAC,
     small_combo,
+    small_damo,
     small_mobile,
     small_morel,
     small_rambo,
@@ -64,6 +65,15 @@ def test_combo_needs_rows_of_both_kinds() -> None:
     for fraction in (0.0, 1.0):
         with pytest.raises(InvalidArgumentError, match="expected some of the data and some of the model"):
             replace(config, schedule=replace(config.schedule, real_fraction=fraction))
+
+
+def test_mobile_needs_rows_of_the_model_and_damo_two_rows() -> None:
+    config = small_mobile().settings
+    with pytest.raises(InvalidArgumentError, match="no row of 32 is of the model"):
+        replace(config, schedule=replace(config.schedule, real_fraction=1.0))
+    config = small_damo().settings
+    with pytest.raises(InvalidArgumentError, match="batch_size is 1; expected at least 2"):
+        replace(config, schedule=replace(config.schedule, batch_size=1))
 
 
 def test_mobiles_charge_is_the_spread_of_next_values_over_members() -> None:

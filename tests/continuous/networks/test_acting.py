@@ -94,6 +94,10 @@ def _best_of_several() -> Any:
     )
 
 
+def test_no_observations_get_no_actions() -> None:
+    assert _best_of_several()(STATES[:0], np.random.default_rng(0)).shape == (0, 3)
+
+
 PRODUCTS = """
 import hashlib, numpy as np
 from contextlib import nullcontext

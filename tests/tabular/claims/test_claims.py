@@ -297,3 +297,34 @@ def test_a_minimum_is_solved_once_for_each_divergence(monkeypatch: pytest.Monkey
             claim.measure(case)
     assert sorted(solved) == sorted(set(solved))
     assert {"KL", "chi-squared"} <= set(solved)
+
+
+def test_cqls_theorem_34_holds_without_rewards_where_the_least_alpha_is_zero() -> None:
+    """An alpha of zero is not "large enough", whatever the proof's bound comes to."""
+    generator = np.random.default_rng(0)
+    mdp = FiniteMDP(generator.dirichlet(np.ones(4), (4, 3)), np.zeros((4, 3)), np.full(4, 0.25), 0.9)
+    parts = [families._on_given_mdp(mdp, index, generator) for index in range(6)]
+    cases = [
+        Case(mdp=true, model=model, policy=policy, behavior=behavior, family="user", seed=index)
+        for index, (true, model, policy, behavior) in enumerate(parts)
+    ]
+    found = [CLAIMS["cql-3.4"].assess(case) for case in cases]
+    measured = [each for each in found if isinstance(each, Measurement)]
+    assert measured
+    assert all(CLAIMS["cql-3.4"].value(each) <= 1.0 for each in measured)
+    assert all(each.settings == "α = 1" for each in measured)
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("damo-a1-any-f", {"half of chi-squared", "KL", "x^3/3"}),
+        ("damo-a1-equality", {"KL"}),
+        ("damo-kl-forgets-the-model", {"KL"}),
+        ("damo-closed-form", {"chi-squared"}),
+    ],
+)
+def test_a_measurement_names_the_f_that_it_was_made_with(name: str, kinds: set[str]) -> None:
+    cases = [build_case(CaseSpec(family="random", index=index, seed=0)) for index in range(12)]
+    found = [CLAIMS[name].assess(case) for case in cases]
+    assert {each.settings.partition("f of ")[2] for each in found if isinstance(each, Measurement)} == kinds

@@ -139,6 +139,17 @@ def test_a_small_reward_now_gives_way_to_a_larger_one_later(scale: float) -> Non
     np.testing.assert_array_equal(optimal_policy(mdp)[0], [0.0, 1.0])
 
 
+@pytest.mark.parametrize("hazard", [-1e3, -1e9, -1e12, 1e12])
+def test_a_huge_reward_that_no_good_policy_meets_hides_no_better_action(hazard: float) -> None:
+    """Two states that are worth visiting for 0.5 and 0.6 a step, one to avoid, or one that cannot be reached."""
+    dynamics = np.zeros((4, 3, 4))
+    dynamics[0, [0, 1, 2], [0, 1, 2 if hazard < 0.0 else 0]] = 1.0
+    dynamics[1:, :, :] = np.eye(4)[1:, None, :]
+    reward = np.array([[0.5] * 3, [0.6] * 3, [hazard] * 3, [0.0] * 3])
+    mdp = FiniteMDP(dynamics, reward, np.array([1.0, 0.0, 0.0, 0.0]), 0.999)
+    assert optimal_policy(mdp)[0].argmax() == 1
+
+
 def test_lists_are_taken_as_arrays() -> None:
     np.testing.assert_array_equal(deterministic_policy([1, 0], 2), [[0.0, 1.0], [1.0, 0.0]])  # type: ignore[arg-type]
     table = [[1.0, 2.0], [0.0, 0.0]]
