@@ -138,13 +138,13 @@ def recorded_task(config: Mapping[str, Any], data: str | PathLike[str] | None = 
         InvalidArgumentError: `data` is given for a run on a task of the catalog, or is no path.
         InvalidFileError: the record of the problem is damaged.
     """
+    if not isinstance(data, str | PathLike | None):
+        raise InvalidArgumentError(f"data is {data!r}; expected a file, or None.")
     name, record = config["task"], config.get("problem")
     if record is None:
         if data is not None:
             raise InvalidArgumentError(f"--data is given; the run is on the task {name}. Leave it out.")
         return str(name)
-    if not isinstance(data, str | PathLike | None):
-        raise InvalidArgumentError(f"data is {data!r}; expected a file, or None.")
     try:
         source = _opener(problem_sources(), str(record["data"]))
         record = {**record} if data is None else {**record, "data": str(data)}

@@ -31,7 +31,7 @@ _ITERATIONS = 200
 _CENTERING = 0.1  # by how much an iteration tries to shrink x z
 _TO_BOUNDARY = 0.99
 _AIM = 1e-4  # of the allowed gap: gradients of the value are only as good as its square root
-_STALLED = 10  # iterations without a smaller gap
+_STALLED = 10  # iterations without a smaller gap, once x z is small enough for one; far from the optimum it may grow
 
 Derivative = Callable[[Floats], Floats]
 _DERIVATIVES: Mapping[str, tuple[Derivative, Derivative]] = {
@@ -123,8 +123,10 @@ def solve_ratios(program: RatioProgram, feasible: Floats) -> RatioSolution:
         found = _solution(program, ratio, multipliers)
         if best is None or found.gap < best.gap:
             best, stalled = found, 0
-        elif (stalled := stalled + 1) > _STALLED:
-            break
+        elif program.alpha * float(program.mass @ (ratio * slack)) <= _allowed_gap(program, found):
+            stalled += 1
+            if stalled > _STALLED:
+                break
         if found.gap <= _AIM * _allowed_gap(program, found):
             break
         ratio, slack, multipliers = _iterate(program, ratio, slack, multipliers)

@@ -143,7 +143,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_over(tmp_path: P
     for epoch in (2, 3):
         damage(directory(tmp_path) / "checkpoint" / f"epoch_000{epoch}" / "counters.json")
     before = (directory(tmp_path) / "metrics.csv").read_bytes()
-    with pytest.raises(ExistingRunError, match="no checkpoint of the same epoch"):
+    with pytest.raises(ExistingRunError, match="has no checkpoint that can be read, so it cannot go on"):
         run(tmp_path, 5, resume=True)
     assert (directory(tmp_path) / "metrics.csv").read_bytes() == before
 

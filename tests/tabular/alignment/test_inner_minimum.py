@@ -12,6 +12,7 @@ from ampl.errors import AbsoluteContinuityError, InvalidArgumentError, NotConver
 from tabular.alignment import inner_minimum as inner
 from tabular.alignment import ratio_program
 from tabular.alignment.inner_minimum import inner_minimum, inner_minimum_closed_form
+from tabular.alignment.ratio_program import RatioProgram, solve_ratios
 from tabular.alignment.surrogate import surrogate
 from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
 from tabular.bounds.divergences import ChiSquared, Cubic, Divergence, JensenShannon, KullbackLeibler
@@ -51,6 +52,19 @@ def test_theorem_52_ratios_are_the_conjugates_slope_and_follow_the_flow(
     arriving = support.mdp.discount * support.by_next_state(solution.occupancy)
     entering = (1.0 - support.mdp.discount) * support.mdp.initial + arriving
     np.testing.assert_allclose(support.by_pair(solution.occupancy), entering[:, None] * policy, atol=1e-8)
+
+
+def test_a_gap_that_grows_at_first_ends_nothing() -> None:
+    """At a small alpha the conjugate of KL explodes for the first dozen steps."""
+    design = np.zeros((7, 3))
+    design[[0, 2, 6], [0, 1, 2]] = 0.01
+    design[[1, 1, 3, 3, 4, 4, 5, 5], [0, 1, 1, 2, 0, 2, 1, 2]] = [-0.99, 1.0, 1.0, -0.99, -0.99, 1.0, -0.99, 1.0]
+    mass = np.array([0.98257, 0.00421, 0.00156, 0.00404, 0.0015, 0.00275, 0.00338])
+    earned = np.array([-0.28462, 0.1034, 0.15868, 0.1614, -0.33206, -0.34342, -0.35764])
+    program = RatioProgram(
+        design=design, start=design.T @ mass, mass=mass, earned=earned, alpha=0.02, kind=KullbackLeibler()
+    )
+    assert solve_ratios(program, np.ones(7)).value == pytest.approx(-0.0884, abs=1e-3)
 
 
 @given(aligned_occupancies(), st.sampled_from(KINDS), st.sampled_from(ALPHAS), st.integers(0, 2**32 - 1))
