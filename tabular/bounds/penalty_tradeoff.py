@@ -60,7 +60,8 @@ class TradeOff:
         Raises:
             InvalidArgumentError: delta < delta_min: there is no such policy.
         """
-        allowed = self.mean_uncertainty <= delta + 1e-12 * max(1.0, abs(delta))
+        rounding = 1e-12 * float(np.abs(self.mean_uncertainty).max())
+        allowed = self.mean_uncertainty <= delta + rounding
         if not allowed.any():
             raise InvalidArgumentError(
                 f"delta is {delta:.6g}; expected at least delta_min = {self.least_uncertainty:.6g}."

@@ -17,7 +17,7 @@ The three readings of the return (`SaddlePoint`) are right accordingly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import null_space, orth
@@ -102,13 +102,15 @@ class RegularizedLagrangian:
         Raises:
             NotConvergedError: there is no saddle point, or it was missed.
         """
-        system = _System(self, problem)
+        unit = self._critic_unit()
+        system = _System(self._in_unit(unit), problem)
         if self.positive:
             weights, critic, multiplier, residual = system.solve_positive()
         elif self.dual_power == 2.0:
             weights, critic, multiplier, residual = system.solve_quadratic()
         else:
             weights, critic, multiplier, residual = system.solve_power()
+        critic, multiplier = unit * critic, unit * multiplier
         if not residual <= _ROUNDING:
             raise NotConvergedError(
                 f"regularized Lagrangian: no saddle point within {_ROUNDING:g}, the optimality conditions are off by "
@@ -126,6 +128,21 @@ class RegularizedLagrangian:
             dual_return=float(mass @ reward),
             primal_return=primal,
             lagrangian_return=primal + float(mass @ advantage),
+        )
+
+    def _critic_unit(self) -> float:
+        """What Q and lambda are counted in, so that the regularizer that sets their size has weight one."""
+        if self.dual_weight > 0.0:
+            return self.dual_weight
+        return 1.0 / self.primal_weight if self.primal_weight > 0.0 else 1.0
+
+    def _in_unit(self, unit: float) -> RegularizedLagrangian:
+        """The same problem for Q / unit and lambda / unit; w stays."""
+        return replace(
+            self,
+            primal_weight=self.primal_weight * unit,
+            dual_weight=self.dual_weight / unit,
+            reward_weight=self.reward_weight / unit,
         )
 
 
@@ -208,7 +225,7 @@ class _System:
         return self._solution(weights, multipliers, residual)
 
     def _unit(self) -> float:
-        """What Q and lambda are counted in; one where both regularizers are there or none is."""
+        """What Q and lambda are counted in near discount 1; one where both regularizers are there or none is."""
         near = 1.0 - self.discount
         if (self.family.primal_weight == 0.0) == (self.family.dual_weight == 0.0):
             return 1.0

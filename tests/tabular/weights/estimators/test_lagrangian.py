@@ -158,3 +158,27 @@ def test_gendice_on_a_chain_equals_the_exact_weights_where_data_are_rare() -> No
     problem = EstimationProblem.from_mdp(mdp, right, np.tile([0.6, 0.4], (5, 1)))
     exact = problem.flow_solution / problem.data
     np.testing.assert_allclose(gendice().estimate(problem).weights[problem.support], exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-9, 1e9])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {**DUAL, "critic_functions": random_test_functions(3, (4, 2), np.random.default_rng(0))},
+        {**DUAL, "critic_functions": random_test_functions(3, (4, 2), np.random.default_rng(0)), "dual_power": 3.0},
+        {**PRIMAL, "positive": True, "normalized": True},
+        {**PRIMAL, **DUAL},
+    ],
+)
+def test_the_unit_of_the_critic_does_not_change_the_weights(settings: dict[str, object], unit: float) -> None:
+    problem, _ = example()
+    plain = RegularizedLagrangian(reward_weight=1.0, **settings).solve(problem)  # type: ignore[arg-type]
+    scaled = {**settings, "reward_weight": unit}
+    if "dual_weight" in settings:
+        scaled["dual_weight"] = DUAL["dual_weight"] * unit
+    if "primal_weight" in settings:
+        scaled["primal_weight"] = PRIMAL["primal_weight"] / unit
+    saddle = RegularizedLagrangian(**scaled).solve(problem)  # type: ignore[arg-type]
+    np.testing.assert_allclose(saddle.weights, plain.weights, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(saddle.critic / unit, plain.critic, rtol=1e-6, atol=1e-9)
+    assert saddle.multiplier / unit == pytest.approx(plain.multiplier, abs=1e-9)
