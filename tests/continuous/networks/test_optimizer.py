@@ -73,7 +73,7 @@ def test_both_ways_agree_to_rounding_over_300_steps() -> None:
             optimizer.set_learning_rate(1e-3 * 0.99**step)
             optimizer.step(one.gradient(one(inputs).square().sum()))
     fused, flat = (one.values for one in networks)
-    assert float((fused - flat).abs().max() / fused.abs().max()) < 2e-7
+    assert float((fused - flat).abs().max() / fused.abs().max()) < 1e-6  # eight roundings
 
 
 @WAYS
