@@ -39,7 +39,7 @@ from continuous.evaluation.certificates import horizon
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.dataset import fit_policy
 from continuous.linear_gaussian.mixtures import GaussianMixture, episode_law, occupancy
-from continuous.linear_gaussian.problem import square_root
+from continuous.linear_gaussian.square_roots import square_root
 from continuous.linear_gaussian.tasks import EPISODE_LENGTH, LinearGaussianTask
 from continuous.linear_gaussian.weights import agreement, effective_share, log_weights
 from continuous.networks.streams import SeedStreams

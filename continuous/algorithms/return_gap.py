@@ -46,7 +46,7 @@ from ampl.randomness import stream
 from continuous.algorithms.model_based import ModelBased
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.mixtures import episode_law
-from continuous.linear_gaussian.problem import square_root
+from continuous.linear_gaussian.square_roots import square_root
 from continuous.linear_gaussian.tasks import EPISODE_LENGTH, LinearGaussianTask
 from continuous.networks.streams import SeedStreams
 

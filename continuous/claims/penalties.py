@@ -25,7 +25,8 @@ from continuous.claims.contraction import total_variation
 from continuous.claims.sampling import mean_interval
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.marginals import discount_horizon
-from continuous.linear_gaussian.problem import closed_loop, square_root
+from continuous.linear_gaussian.problem import closed_loop
+from continuous.linear_gaussian.square_roots import square_root
 
 _SAMPLES = 4000
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from continuous.algorithms.ampl.rewards import rescale_rewards, reward_units
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.mixtures import episode_law, occupancy
-from continuous.linear_gaussian.problem import AffineGaussianPolicy, square_root
+from continuous.linear_gaussian.problem import AffineGaussianPolicy
 from continuous.linear_gaussian.returns import quadratic_value
+from continuous.linear_gaussian.square_roots import square_root
 from continuous.linear_gaussian.tasks import EPISODE_LENGTH, LinearGaussianTask
 from continuous.linear_gaussian.weights import log_weights
 from continuous.networks.stacks import StackedMLP, frozen

@@ -13,8 +13,8 @@ from continuous.linear_gaussian.problem import (
     LinearDynamics,
     LinearGaussianMDP,
     closed_loop,
-    square_root,
 )
+from continuous.linear_gaussian.square_roots import square_root
 
 
 @dataclass(frozen=True, eq=False)

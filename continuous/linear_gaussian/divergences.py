@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError, InvalidDistributionError
+from ampl.errors import InvalidArgumentError
 from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.mixtures import GaussianMixture
 from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics
+from continuous.linear_gaussian.square_roots import triangular_root
+
+_NEAR = 0.5  # relative change of all variances up to which their logarithms are taken of the changes alone
 
 
 def model_divergence(occupancy: GaussianMixture, truth: LinearDynamics, model: LinearDynamics) -> float:
@@ -44,13 +47,19 @@ def _mean_divergence(
         raise InvalidArgumentError(
             f"the occupancy is over {size} numbers; expected {matrix.shape[1]}: states and actions."
         )
-    try:
-        root, other_root = np.linalg.cholesky(covariance), np.linalg.cholesky(other)
-    except np.linalg.LinAlgError as error:
-        raise InvalidDistributionError("a covariance is singular, so the divergence is infinite.") from error
-    log_ratio = 2.0 * float(np.log(np.diagonal(other_root)).sum() - np.log(np.diagonal(root)).sum())
-    spread = float(np.square(np.linalg.solve(other_root, root)).sum())
-    whiten = np.linalg.inv(other_root)
-    return 0.5 * (
-        occupancy.expectation_of_square(whiten @ matrix, whiten @ offset) + spread - len(covariance) + log_ratio
-    )
+    whiten = np.asarray(np.linalg.inv(triangular_root(other, "so the divergence is infinite.")), dtype=np.float64)
+    means_apart = occupancy.expectation_of_square(whiten @ matrix, whiten @ offset)
+    return 0.5 * (means_apart + _spread_apart(covariance, other, whiten))
+
+
+def _spread_apart(covariance: Floats, other: Floats, whiten: Floats) -> float:
+    """trace(C) - n - log det C with C = other^(-1) covariance, of which `whiten` is a root's inverse.
+
+    Near one another the three are far larger than what is left of them; the eigenvalues of C - I lose nothing there.
+    """
+    root = triangular_root(covariance, "so the divergence is infinite.")
+    change = np.linalg.eigvalsh(whiten @ (covariance - other) @ whiten.T)
+    if np.abs(change).max() < _NEAR:
+        return float((change - np.log1p(change)).sum())
+    spread = float(np.square(whiten @ root).sum())
+    return spread - len(root) - 2.0 * float(np.log(np.diagonal(whiten)).sum() + np.log(np.diagonal(root)).sum())

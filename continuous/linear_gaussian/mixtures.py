@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError, InvalidDistributionError, check_at_least
+from ampl.errors import InvalidArgumentError, check_at_least
 from continuous.linear_gaussian.checks import Floats, checked_array
 from continuous.linear_gaussian.marginals import (
     check_discounted_moments,
@@ -16,7 +16,8 @@ from continuous.linear_gaussian.marginals import (
     has_settled,
     state_marginals,
 )
-from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
+from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP
+from continuous.linear_gaussian.square_roots import square_root, triangular_root
 
 _LARGEST_LOG_VARIANCE = 600.0  # of a state, beside the start's
 _AT_ONCE = 2**21  # numbers in an intermediate array of densities
@@ -44,13 +45,10 @@ class GaussianMixture:
             InvalidShapeError, InvalidArgumentError: points of another size, or that are not finite.
         """
         points = checked_array("points", points, (None, self.means.shape[1]))
-        try:
-            roots = np.linalg.cholesky(self.covariances)
-        except np.linalg.LinAlgError as error:
-            raise InvalidDistributionError(
-                "a component's covariance is singular, so the mixture has no density; give the policy and the start or "
-                "the dynamics positive definite covariances."
-            ) from error
+        roots = triangular_root(
+            self.covariances,
+            "so the mixture has no density; give the policy, and the start or the dynamics, positive definite ones.",
+        )
         n = self.means.shape[1]
         whiten = np.linalg.inv(roots)
         precisions = np.swapaxes(whiten, 1, 2) @ whiten

@@ -16,6 +16,7 @@ from continuous.linear_gaussian.checks import (
     symmetric,
 )
 from continuous.linear_gaussian.rewards import Reward
+from continuous.linear_gaussian.square_roots import square_root
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,10 +185,3 @@ def closed_loop(dynamics: LinearDynamics, policy: AffineGaussianPolicy) -> tuple
         action @ policy.offset + dynamics.offset,
         symmetric(action @ policy.covariance @ action.T + dynamics.covariance),
     )
-
-
-def square_root(covariance: Floats) -> Floats:
-    """L with L L' = covariance, which need not be definite, [..., n, n]."""
-    values, vectors = np.linalg.eigh(covariance)
-    root: Floats = vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :]
-    return root

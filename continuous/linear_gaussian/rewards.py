@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from continuous.linear_gaussian.checks import Floats, checked_array, checked_covariance, freeze
+from continuous.linear_gaussian.square_roots import root_by_units
 
 
 class Reward(Protocol):
@@ -73,12 +74,9 @@ class BoundedReward(_OfMatrix):
         return result
 
     def expectation(self, means: Floats, covariances: Floats) -> Floats:
-        """det(I + W V)^(-1/2) exp(-m' (I + W V)^(-1) W m / 2), by a root of W so that all matrices stay symmetric."""
-        values, vectors = np.linalg.eigh(self.matrix)
-        root = np.sqrt(np.clip(values, 0.0, None))[:, None] * vectors.T  # R with R' R = W
-        inner = np.eye(self.size) + root @ covariances @ root.T  # of R x, plus one
-        rooted = means @ root.T
-        solved = np.linalg.solve(inner, rooted[..., None])[..., 0]
-        _, log_determinant = np.linalg.slogdet(inner)
-        result: Floats = np.exp(-0.5 * (log_determinant + np.einsum("...i,...i->...", rooted, solved)))
+        """det(I + W V)^(-1/2) exp(-m' (I + W V)^(-1) W m / 2), along the axes of R V R' with a root R' R = W."""
+        root = root_by_units(self.matrix).T
+        axes, spread, _ = np.linalg.svd(root @ root_by_units(covariances))
+        along = np.einsum("...ij,...i->...j", axes, means @ root.T)
+        result: Floats = np.exp(-0.5 * (np.log1p(spread**2) + along**2 / (1.0 + spread**2)).sum(-1))
         return result

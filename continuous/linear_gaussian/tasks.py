@@ -23,9 +23,10 @@ from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.dataset import Episodes, sample_episodes
 from continuous.linear_gaussian.families import random_mdp
 from continuous.linear_gaussian.optimum import optimal_policy
-from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
+from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP
 from continuous.linear_gaussian.returns import return_of_episodes
 from continuous.linear_gaussian.rewards import BoundedReward, QuadraticReward
+from continuous.linear_gaussian.square_roots import square_root
 
 DISCOUNT = 0.99
 EPISODE_LENGTH = 100  # steps, of the data's episodes and of an evaluation's

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from ampl.errors import NotConvergedError
 from tabular.alignment.ratio_program import RatioProgram, RatioSolution, solve_forced_ratios, solve_ratios
 from tabular.alignment.surrogate import check_coefficient
 from tabular.alignment.transition_support import TransitionOccupancies, TransitionSupport
@@ -30,6 +31,7 @@ from tabular.exact.definite_systems import SMALL, solve_definite
 from tabular.exact.linear_solvers import NEAR_ONE
 from tabular.types import ActionValue, Floats, Integers, Occupancy, Policy, StateMatrix
 
+_MASS = 1e-6  # how far the mass of a ratio may be from one
 _DENSE_ENTRIES = 100_000  # below it arrays are quicker than sparse ones, whatever their zeros
 
 
@@ -122,6 +124,11 @@ def inner_minimum_closed_form(
     expected_next = (policy * action_value).sum(axis=1)
     residual = earned + discount * expected_next[support.next_state] - action_value.ravel()[support.pair]
     ratio = np.where(mass > 0.0, 1.0 + residual / (2.0 * alpha), 0.0)
+    if not abs(float(mass @ ratio) - 1.0) <= _MASS:
+        raise NotConvergedError(
+            f"the inner minimum's ratio has the mass {float(mass @ ratio):.6g}; expected 1 within {_MASS:g}. Lower the "
+            f"discount ({discount:.12g}), or use `inner_minimum`."
+        )
     value = float(mass @ earned) + float(mass @ residual**2) / (4.0 * alpha)
     start = (1.0 - discount) * support.mdp.initial @ expected_next
     dual = float(start) + float(mass @ (residual + residual**2 / (4.0 * alpha)))

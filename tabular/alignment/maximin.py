@@ -64,14 +64,14 @@ def ascend(objective: Objective, policy: Policy, max_iterations: int, scale: flo
     return Maximum(policy=softmax_policy(found.x.reshape(shape)), value=-float(found.fun) * scale, slope=slope)
 
 
-def maximize(objective: Objective, starts: list[Policy], *, max_iterations: int = 2000, scale: float = 1.0) -> Maximum:
+def maximize(objective: Objective, starts: list[Policy], *, scale: float, max_iterations: int = 2000) -> Maximum:
     """The best of the maxima that L-BFGS finds from several policies; objectives need not be concave.
 
     Args:
         objective: to rise.
         starts: policies, [S, A] each.
-        max_iterations: at most, from each.
         scale: r_max, > 0: slopes are small or large beside it, or beside the value where that is larger.
+        max_iterations: at most, from each.
 
     Raises:
         NotConvergedError: the best one is still rising.

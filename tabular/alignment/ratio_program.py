@@ -207,4 +207,4 @@ def _solution(program: RatioProgram, ratio: Floats, multipliers: Floats) -> Rati
 
 def _allowed_gap(program: RatioProgram, solution: RatioSolution) -> float:
     size = float(program.mass @ (solution.ratio * np.abs(program.earned)))
-    return GAP * (program.alpha + abs(solution.value) + size)
+    return GAP * (program.alpha + abs(program.primal(solution.ratio)) + size)  # the dual overflows far from the optimum

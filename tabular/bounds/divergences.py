@@ -15,6 +15,7 @@ from ampl.errors import InvalidArgumentError
 from tabular.types import Floats
 
 LOG_2 = float(np.log(2.0))
+_NEAR = 0.5  # relative change up to which two masses are close: their difference is exact, or nearly
 _SMALLEST = float(np.finfo(np.float64).tiny)  # less mass than this in q counts as none: p/q would overflow
 
 
@@ -47,7 +48,7 @@ class KullbackLeibler:
 
     def generator(self, ratio: Floats) -> Floats:
         """x log x - x + 1, with f(0) = 1."""
-        return rel_entr(ratio, 1.0) - ratio + 1.0
+        return kl_terms(ratio, np.ones(()))
 
     def conjugate(self, slope: Floats) -> Floats:
         """exp(y) - 1."""
@@ -96,7 +97,7 @@ class SoftChiSquared:
     def generator(self, ratio: Floats) -> Floats:
         """(x - 1)^2 / 2, or x log x - x + 1 for x < 1."""
         low = np.minimum(ratio, 1.0)
-        return np.where(ratio < 1.0, rel_entr(low, 1.0) - low + 1.0, (ratio - 1.0) ** 2 / 2.0)
+        return np.where(ratio < 1.0, kl_terms(low, np.ones(())), (ratio - 1.0) ** 2 / 2.0)
 
     def conjugate(self, slope: Floats) -> Floats:
         """y + y^2/2, or exp(y) - 1 for y < 0."""
@@ -167,7 +168,7 @@ class JensenShannon:
     def generator(self, ratio: Floats) -> Floats:
         """(x log x - (1 + x) log((1 + x)/2)) / 2."""
         middle = (1.0 + ratio) / 2.0
-        return (rel_entr(ratio, middle) + rel_entr(1.0, middle)) / 2.0
+        return (kl_terms(ratio, middle) + kl_terms(np.ones(()), middle)) / 2.0
 
     def conjugate(self, slope: Floats) -> Floats:
         """-log(2 - exp(2y)) / 2, infinite from log(2)/2 on."""
@@ -211,7 +212,19 @@ def divergence(kind: Divergence, p: Floats, q: Floats) -> Floats:
 
 def kl(p: Floats, q: Floats) -> Floats:
     """KL(p || q) along the last axis, nats; infinite where p has mass and q none."""
-    return rel_entr(p, q).sum(axis=-1)
+    return kl_terms(p, q).sum(axis=-1)
+
+
+def kl_terms(p: Floats, q: Floats) -> Floats:
+    """p log(p / q) - p + q, elementwise, which is never negative; its sum is KL(p || q), as p and q sum to one.
+
+    Where p and q are close, p log(p / q) alone is a rounded difference of the size of p, and the sum of many is noise.
+    """
+    p, q = np.broadcast_arrays(p, q)
+    change = np.divide(q - p, p, out=np.ones(p.shape), where=p > 0.0)
+    is_near = np.abs(change) < _NEAR
+    near = np.where(is_near, change, 0.0)
+    return np.where(is_near, p * (near - np.log1p(near)), rel_entr(p, q) - p + q)
 
 
 def total_variation(p: Floats, q: Floats) -> Floats:

@@ -57,7 +57,8 @@ def worst_model(model: FiniteMDP, radius: Floats, policy: Policy) -> FiniteMDP:
     for _ in range(_MOST_STEPS):
         rows = worst_rows(model.dynamics, radius, value)
         gain = worst.expect_next(value) - rows @ value
-        if not (gain > _tie(model, value)).any():
+        size = worst.expect_next(np.abs(value)) + rows @ np.abs(value)  # of the values that meet in a gain
+        if not (gain > _TIE * size).any():
             return worst
         worst = model.with_dynamics(rows, f"worst {model.name}")
         value = state_value(worst, policy)
@@ -72,13 +73,11 @@ def robust_optimum(model: FiniteMDP, radius: Floats) -> Policy:
     """
     policy = greedy_policy(model.reward)
     for _ in range(_MOST_STEPS):
-        value = action_value(worst_model(model, radius, policy), policy)
-        better = value.max(axis=1) > (policy * value).sum(axis=1) + 10.0 * _tie(model, value)
+        worst = worst_model(model, radius, policy)
+        value = action_value(worst, policy)
+        size = np.abs(model.reward) + model.discount * worst.expect_next(np.abs(value).max(axis=1))
+        better = value.max(axis=1) > (policy * value).sum(axis=1) + 10.0 * _TIE * size.max(axis=1)
         if not better.any():
             return policy
         policy = np.where(better[:, None], greedy_policy(value), policy)
     raise NotConvergedError(f"the robust policy of {model.name} still changed after {_MOST_STEPS} steps.")
-
-
-def _tie(model: FiniteMDP, value: Floats) -> float:
-    return _TIE * (model.reward_bound + float(np.abs(value).max()))

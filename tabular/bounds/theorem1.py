@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import rel_entr
+from scipy import sparse
 
 from ampl.errors import AbsoluteContinuityError, InvalidShapeError
-from tabular.bounds.divergences import kl
+from tabular.bounds.divergences import kl, kl_terms
 from tabular.exact.occupancy import expected_return, occupancy
 from tabular.mdps.mdp import FiniteMDP
 from tabular.mdps.model_checks import check_model, check_same_space
-from tabular.types import Floats, Occupancy, Policy, Weights
+from tabular.types import Floats, Integers, Occupancy, Policy, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +141,18 @@ def next_state_kl(mdp: FiniteMDP, model: FiniteMDP) -> Floats:
     if not mdp.is_sparse and not model.is_sparse:
         return kl(mdp.dynamics, model.dynamics)
     true_rows, model_rows = mdp.to_sparse().pair_dynamics, model.to_sparse().pair_dynamics
-    rows = np.repeat(np.arange(true_rows.shape[0]), np.diff(true_rows.indptr))
-    matching = np.asarray(model_rows[rows, true_rows.indices]).ravel()
-    terms = rel_entr(true_rows.data, matching)
-    return np.bincount(rows, terms, minlength=true_rows.shape[0]).astype(np.float64).reshape(mdp.reward.shape)
+    n_pairs = true_rows.shape[0]
+    rows, matching = _matching_entries(true_rows, model_rows)
+    row_kl = np.bincount(rows, kl_terms(true_rows.data, matching), minlength=n_pairs)
+    rows, matching = _matching_entries(model_rows, true_rows)
+    outside = np.where(matching > 0.0, 0.0, model_rows.data)  # what the model has where the truth has nothing
+    return np.asarray(row_kl + np.bincount(rows, outside, minlength=n_pairs)).reshape(mdp.reward.shape)
+
+
+def _matching_entries(stored: sparse.csr_array, other: sparse.csr_array) -> tuple[Integers, Floats]:
+    """The row of each stored entry, and what the other matrix has in its place."""
+    rows = np.repeat(np.arange(stored.shape[0]), np.diff(stored.indptr))
+    return rows, np.asarray(other[rows, stored.indices]).ravel()
 
 
 def next_state_total_variation(mdp: FiniteMDP, model: FiniteMDP) -> Floats:

@@ -158,6 +158,19 @@ def solve_discounted(
     )
 
 
+def solve_values(policy_dynamics: StateMatrix, reward: Floats, discount: float) -> Floats:
+    """V of rewards r_pi, [S], in their unit; the arguments and errors are those of `solve_discounted`.
+
+    The error of an iterative solution is small beside the largest reward, which the states that matter may never meet.
+    One more solve for what the equations still miss makes it about 1e-10 times smaller.
+    """
+    solution = solve_discounted(policy_dynamics, reward, discount, transpose=False)
+    if not solution.iterations:
+        return solution.value
+    missing = reward - solution.value + discount * (policy_dynamics @ solution.value)
+    return solution.value + solve_discounted(policy_dynamics, missing, discount, transpose=False).value
+
+
 def _dense(matrix: StateMatrix) -> Floats:
     return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
 

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order
 
-from tabular.exact.linear_solvers import LinearSolution, solve_discounted
+from tabular.exact.linear_solvers import LinearSolution, solve_discounted, solve_values
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import ActionValue, Floats, Mask, Occupancy, Policy, StateDistribution, StateMatrix, StateValue
 
@@ -80,7 +80,7 @@ def solve_state_occupancy(mdp: FiniteMDP, policy_dynamics: StateMatrix, *, entry
 
 def occupancy(mdp: FiniteMDP, policy: Policy) -> Occupancy:
     """d_pi(s, a), how often the policy visits each pair, discounted and normalized, [S, A]; sums to 1."""
-    return state_occupancy(mdp, policy)[:, None] * policy
+    return state_occupancy(mdp, policy)[:, None] * mdp.check_policy(policy)
 
 
 def transition_occupancy(mdp: FiniteMDP, policy: Policy) -> Any:
@@ -94,7 +94,7 @@ def transition_occupancy(mdp: FiniteMDP, policy: Policy) -> Any:
 def state_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
     """V_pi, the expected discounted sum of rewards from each state, [S]; reward units, without (1 - discount)."""
     reward = np.einsum("sa,sa->s", mdp.check_policy(policy), mdp.reward)
-    return solve_discounted(mdp.policy_dynamics(policy), reward, mdp.discount, transpose=False).value
+    return solve_values(mdp.policy_dynamics(policy), reward, mdp.discount)
 
 
 def relative_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
@@ -104,7 +104,7 @@ def relative_value(mdp: FiniteMDP, policy: Policy) -> StateValue:
     """
     reward = np.einsum("sa,sa->s", mdp.check_policy(policy), mdp.reward)
     level = float(state_occupancy(mdp, policy) @ reward)
-    value = solve_discounted(mdp.policy_dynamics(policy), reward - level, mdp.discount, transpose=False).value
+    value = solve_values(mdp.policy_dynamics(policy), reward - level, mdp.discount)
     return value - mdp.initial @ value
 
 

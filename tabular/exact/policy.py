@@ -6,7 +6,8 @@ import numpy as np
 
 from ampl.errors import InvalidArgumentError, InvalidShapeError, NotConvergedError, check_at_least, check_fraction
 from ampl.real_numbers import integer_array, real_array, real_number
-from tabular.exact.occupancy import one_step_value, relative_value
+from tabular.exact.linear_solvers import NEAR_ONE
+from tabular.exact.occupancy import one_step_value, relative_value, state_value
 from tabular.mdps.generators import random_rows
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import ActionValue, Floats, Integers, Policy
@@ -108,17 +109,19 @@ def optimal_policy(mdp: FiniteMDP, max_iterations: int = 1000) -> Policy:
     """A deterministic policy that is optimal from every state, by policy iteration, [S, A].
 
     An action is changed only for one that is better by more than rounding, which is relative to the values that meet in
-    the two: a reward that neither can reach decides nothing. Actions that come back are ties.
+    the two: a reward that neither can reach decides nothing. Actions that come back are ties. Near discount 1 values
+    are taken beside that of the start, as their common level leaves no digits for what tells them apart.
 
     Raises:
         NotConvergedError: no fixed point after `max_iterations` improvements.
     """
     check_at_least("max_iterations", max_iterations, 1)
+    value_of = relative_value if mdp.discount > NEAR_ONE else state_value
     actions = mdp.reward.argmax(axis=1)
     states = np.arange(mdp.n_states)
     before: set[bytes] = set()
     for _ in range(max_iterations):
-        following = relative_value(mdp, deterministic_policy(actions, mdp.n_actions))
+        following = value_of(mdp, deterministic_policy(actions, mdp.n_actions))
         value = one_step_value(mdp, following)
         size = np.abs(mdp.reward) + mdp.discount * mdp.expect_next(np.abs(following))
         best = value.argmax(axis=1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tabular.exact.linear_solvers import solve_discounted
+from tabular.exact.linear_solvers import solve_values
 from tabular.mdps.mdp import FiniteMDP
 from tabular.types import ActionValue, Floats, Occupancy, Policy
 
@@ -23,7 +23,7 @@ def action_value_of(mdp: FiniteMDP, policy: Policy, reward: Floats) -> ActionVal
         NotConvergedError: the linear solve missed its tolerance.
     """
     expected = np.einsum("sa,sa->s", policy, reward)
-    value = solve_discounted(mdp.policy_dynamics(policy), expected, mdp.discount, transpose=False).value
+    value = solve_values(mdp.policy_dynamics(policy), expected, mdp.discount)
     return reward + mdp.discount * mdp.expect_next(value)
 
 

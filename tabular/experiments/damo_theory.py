@@ -135,18 +135,18 @@ class _Outcome:
 
 
 def _model_return(support: TransitionSupport, alpha: float) -> _Outcome:
-    found = maximize(ModelReturn(support), [uniform_policy(support.mdp)])
+    found = maximize(ModelReturn(support), [uniform_policy(support.mdp)], scale=support.mdp.reward_bound)
     return _Outcome(found.value, found.policy)
 
 
 def _without_behavior_alignment(support: TransitionSupport, alpha: float) -> _Outcome:
-    found = maximize(AlignedModelReturn(support, alpha), [uniform_policy(support.mdp)])
+    found = maximize(AlignedModelReturn(support, alpha), [uniform_policy(support.mdp)], scale=support.mdp.reward_bound)
     return _Outcome(found.value, found.policy)
 
 
 def _maximin(support: TransitionSupport, alpha: float, *, data_alignment: bool = True) -> _Outcome:
     objective = MaximinValue(support, alpha, ChiSquared(), data_alignment=data_alignment)
-    found = maximize(objective, [uniform_policy(support.mdp)])
+    found = maximize(objective, [uniform_policy(support.mdp)], scale=support.mdp.reward_bound)
     return _Outcome(_critic_estimate(objective, found.policy), found.policy)
 
 
@@ -166,7 +166,9 @@ def _inconsistent(support: TransitionSupport, alpha: float) -> _Outcome:
 
 
 def _surrogate(support: TransitionSupport, alpha: float) -> _Outcome:
-    found = maximize(Surrogate(support, alpha, ChiSquared()), [uniform_policy(support.mdp)])
+    found = maximize(
+        Surrogate(support, alpha, ChiSquared()), [uniform_policy(support.mdp)], scale=support.mdp.reward_bound
+    )
     return _Outcome(found.value, found.policy)
 
 

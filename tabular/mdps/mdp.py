@@ -150,6 +150,8 @@ class FiniteMDP:
     def check_policy(self, policy: Policy, name: str = "policy") -> Policy:
         """A policy as a float64 array [S, A], in which its rows are summed, whatever it was given in.
 
+        Rows that are off one by more than `ROUNDING` are divided by their sum: near discount 1 the rest would add up.
+
         Args:
             policy: pi, [S, A].
             name: for messages.
@@ -166,7 +168,7 @@ class FiniteMDP:
                 f"actions, expected [{self.n_states}, {self.n_actions}]."
             )
         check_rows(name, checked)
-        return checked
+        return with_exact_sums(checked)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Makes the arrays of an unpickled MDP read-only again, as pickle forgets."""

@@ -9,7 +9,7 @@ import numpy as np
 from ampl.errors import InvalidArgumentError, InvalidShapeError
 from continuous.environments.robot import Flags, Floats
 from continuous.environments.simulator import Step
-from continuous.linear_gaussian.problem import square_root
+from continuous.linear_gaussian.square_roots import square_root
 from continuous.linear_gaussian.tasks import EPISODE_LENGTH, LinearGaussianTask
 
 

@@ -29,6 +29,7 @@ from tabular.weights.estimators.moments import least_squares
 from tabular.weights.estimators.problem import BasisFunctions, EstimationProblem, WeightEstimate
 
 _ROUNDING = 1e-7  # largest violation of an optimality condition, relative to the size of its terms
+_RANK = 1e-15  # directions of the flow smaller than this share of its largest are rounding
 _NEWTON_STEPS = 200
 _SHARE = 0.75  # by trial: with all of 1 - discount as the unit, rewards are so large that they drown the flow
 
@@ -225,11 +226,19 @@ class _System:
         return self._solution(weights, multipliers, residual)
 
     def _unit(self) -> float:
-        """What Q and lambda are counted in near discount 1; one where both regularizers are there or none is."""
+        """What Q and lambda are counted in near discount 1; one where both regularizers are there or none is.
+
+        Without a reward Q is zero at the solution, and as small a unit as the flow's smallest direction drowns nothing.
+        """
         near = 1.0 - self.discount
         if (self.family.primal_weight == 0.0) == (self.family.dual_weight == 0.0):
             return 1.0
-        return near**_SHARE if self.family.dual_weight == 0.0 else 1.0 / near
+        if self.family.dual_weight > 0.0:
+            return 1.0 / near
+        if self.family.reward_weight > 0.0:
+            return near**_SHARE
+        sizes = np.linalg.svd(self.flow, compute_uv=False)
+        return min(near**_SHARE, float(sizes[sizes > _RANK * sizes.max(initial=0.0)].min(initial=1.0)))
 
     def solve_power(self) -> Solution:
         """alpha_Q = 0: Newton's method on alpha_w E|w|^q / q - alpha_R E[w r] where the constraints hold."""

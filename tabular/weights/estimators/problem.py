@@ -210,7 +210,7 @@ class EstimationProblem:
             InvalidDistributionError: the mean is negative or not finite.
         """
         mean = float(self.data @ weights)
-        if mean == 0.0 and not weights.any():
+        if not self.start.any():
             raise UncoveredPairsError(f"{name}: the policy starts at no pair with data. Collect more transitions.")
         if not 0.0 < mean < np.inf:
             raise InvalidDistributionError(

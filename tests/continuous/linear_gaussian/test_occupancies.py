@@ -13,9 +13,10 @@ from continuous.linear_gaussian.checks import Floats
 from continuous.linear_gaussian.divergences import model_divergence, policy_divergence
 from continuous.linear_gaussian.families import random_covariance, random_mdp, random_policy
 from continuous.linear_gaussian.mixtures import GaussianMixture, episode_law, occupancy
-from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP, square_root
+from continuous.linear_gaussian.problem import AffineGaussianPolicy, LinearDynamics, LinearGaussianMDP
 from continuous.linear_gaussian.returns import expected_return
 from continuous.linear_gaussian.rewards import QuadraticReward
+from continuous.linear_gaussian.square_roots import square_root
 from continuous.linear_gaussian.weights import SecondMoment, log_weights, second_moment
 from tests.continuous.linear_gaussian.monte_carlo import assert_mean, problems
 

@@ -16,10 +16,10 @@ from continuous.linear_gaussian.problem import (
     LinearDynamics,
     LinearGaussianMDP,
     closed_loop,
-    square_root,
 )
 from continuous.linear_gaussian.returns import action_value, expected_return, quadratic_value
 from continuous.linear_gaussian.rewards import BoundedReward, QuadraticReward
+from continuous.linear_gaussian.square_roots import square_root
 from continuous.linear_gaussian.tasks import find_linear_gaussian
 from tests.continuous.linear_gaussian.monte_carlo import assert_mean, problems, state_law
 

@@ -78,7 +78,7 @@ def test_gradients_agree_with_finite_differences(name: str, seed: int) -> None:
 
 def test_ascending_the_true_return_finds_the_optimal_policy() -> None:
     support = random_support(0)
-    found = maximize(TrueReturn(support), [uniform_policy(support.mdp)])
+    found = maximize(TrueReturn(support), [uniform_policy(support.mdp)], scale=support.mdp.reward_bound)
     best = TrueReturn(support)(optimal_policy(support.mdp))[0]
     assert found.value == pytest.approx(best, abs=1e-6)
 
@@ -90,7 +90,7 @@ def test_ascending_the_regularized_return_finds_the_convex_programs_optimum(alph
     behavior = uniform_policy(support.mdp)
     objective = of_data(TransitionSupport(support.mdp, support.model, behavior), alpha, kind)
     exact = regularized_optimum(support.mdp, behavior, alpha, kind)
-    found = maximize(objective, [behavior])
+    found = maximize(objective, [behavior], scale=support.mdp.reward_bound)
     assert found.value == pytest.approx(exact.value, abs=2e-6)
     assert objective(exact.policy)[0] == pytest.approx(exact.value, abs=1e-7)
 
@@ -107,7 +107,7 @@ def test_with_kl_and_the_true_model_the_maximin_value_is_optimistic() -> None:
     support = random_support(2)
     behavior = uniform_policy(support.mdp)
     support = TransitionSupport(support.mdp, support.mdp, behavior)
-    maximin = maximize(MaximinValue(support, 0.2, KullbackLeibler()), [behavior])
+    maximin = maximize(MaximinValue(support, 0.2, KullbackLeibler()), [behavior], scale=support.mdp.reward_bound)
     assert maximin.value > regularized_optimum(support.mdp, behavior, 0.2).value + 1e-3
 
 
@@ -129,7 +129,7 @@ def test_ascend_stops_where_it_is_told_and_never_falls() -> None:
 def test_an_unfinished_ascent_is_never_returned_as_a_maximum() -> None:
     support = random_support(0)
     with pytest.raises(NotConvergedError, match="still rises"):
-        maximize(TrueReturn(support), [uniform_policy(support.mdp)], max_iterations=1)
+        maximize(TrueReturn(support), [uniform_policy(support.mdp)], scale=support.mdp.reward_bound, max_iterations=1)
 
 
 def test_bad_arguments_are_refused() -> None:
