@@ -15,7 +15,8 @@ from ampl.markdown import as_markdown
 from ampl.printing import print_line, print_note
 from ampl.randomness import stream
 from ampl.statistics import bootstrap_interval, mean_over_tasks, over_seeds
-from figures.compare.rows import Measure, Policies, Row, rows_by_task
+from figures.compare.rows import Policies, Row, rows_by_task
+from figures.inputs.measures import Measure
 from figures.inputs.published import published_scores
 from figures.inputs.runs import Run, find_nested_runs
 from figures.inputs.scores import last_score_text, with_spread

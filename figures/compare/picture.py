@@ -18,19 +18,15 @@ from matplotlib.ticker import MaxNLocator
 
 from ampl.statistics import CONFIDENCE
 from figures.compare.results import Compared, Comparison
-from figures.compare.rows import Measure, Policies
+from figures.compare.rows import Policies
 from figures.drawing.style import BLUE, GRAY, LOWEST_SCORE, headline, literal, new_figure, panel_title
+from figures.inputs.measures import UNITS, Measure
 from figures.inputs.records import Numbers
 from figures.inputs.scores import origin
 
 _MOST_ROWS = 40
 _LABEL_WIDTH = 44  # letters
 _LINE, _BETWEEN, _AROUND = 0.19, 0.15, 1.25  # inches: for a line of a label, between rows, and around a panel
-_UNITS = {
-    Measure.SCORE: "score (0-100)",
-    Measure.RETURN: "return (reward units)",
-    Measure.EXACT: "exact return, discounted (reward units a step)",
-}
 
 
 def draw(comparison: Comparison) -> Figure:
@@ -52,7 +48,7 @@ def draw(comparison: Comparison) -> Figure:
                 axes.grid(visible=False)
                 axes.spines["bottom"].set_visible(False)
                 continue
-            axes.set_xlabel(_UNITS[measure])
+            axes.set_xlabel(UNITS[measure])
             _draw_rows(axes, there, policies)
             panel_title(axes, title, (policies, GRAY))
     figure.legend(handles=_legend(), loc="outside lower center", ncols=3)

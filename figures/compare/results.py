@@ -19,7 +19,8 @@ from ampl.statistics import (
     over_seeds,
     probability_of_improvement,
 )
-from figures.compare.rows import Measure, Policies, Row, left_out, rows_by_task, rows_over_tasks
+from figures.compare.rows import Policies, Row, left_out, rows_by_task, rows_over_tasks
+from figures.inputs.measures import Measure
 from figures.inputs.runs import Run
 
 

@@ -13,23 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ampl.runs.headline import SCORE
 from ampl.setting_values import value_text
 from ampl.statistics import Scores
 from figures.inputs.differences import differing_keys, setting
+from figures.inputs.measures import Measure, measure_of
 from figures.inputs.runs import SCORE_WINDOW, Ending, Run
 from figures.inputs.scores import Cell, distinct
 
 _SHOWN_DIFFERENCES = 3
 _HASH, _SHOWN_HASH = 64, 7  # letters
-
-
-class Measure(StrEnum):
-    """What a run is judged by."""
-
-    SCORE = "score"  # 0-100
-    RETURN = "return"  # undiscounted, in reward units
-    EXACT = "exact return"  # (1 - discount) E[V], in reward units a step; finite MDPs
 
 
 class Policies(StrEnum):
@@ -171,9 +163,7 @@ def _grouped(runs: Iterable[Run]) -> dict[tuple[str, str, str, Measure], list[Ru
     found: dict[tuple[str, str, str, Measure], list[Run]] = {}
     for run in runs:
         if run.scored:
-            unscored = Measure.EXACT if run.exact else Measure.RETURN
-            measure = Measure.SCORE if run.metric == SCORE else unscored
-            found.setdefault((run.task, run.algorithm, run.label, measure), []).append(run)
+            found.setdefault((run.task, run.algorithm, run.label, measure_of(run)), []).append(run)
     return dict(sorted(found.items()))
 
 

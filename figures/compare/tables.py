@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from ampl.statistics import CONFIDENCE, RESAMPLES
 from figures.compare.results import Compared, Comparison, Estimate
-from figures.compare.rows import Measure, Policies
+from figures.compare.rows import Policies
+from figures.inputs.measures import FORMS, Measure
 from figures.inputs.runs import SCORE_WINDOW, Ending, Run
 from figures.inputs.scores import SPREAD_NOTE, distinct, step_range, with_spread
 from figures.inputs.table import Table, Value
@@ -69,7 +70,7 @@ def values(comparison: Comparison) -> list[dict[str, Value]]:
 
 def _row(compared: Compared, policies: Policies) -> tuple[str, ...]:
     row, result = compared.row, compared.results[policies]
-    form = ".1f" if row.measure is Measure.SCORE else ".4g"
+    form = FORMS[row.measure]
     [cell], [scores] = row.cells, result.scores
     task = cell.task if row.measure is Measure.SCORE else f"{cell.task} ({row.measure})"
     seeds = ", ".join(f"{_seed(run)}: {score:{form}}" for run, score in zip(cell.runs, scores, strict=True))

@@ -195,16 +195,15 @@ def endings(runs: Iterable[Run], found: Iterable[Run]) -> list[str]:
     return [f"{reason}: {named(there)}." for reason, there in reasons.items() if there]
 
 
-def with_scores(runs: Sequence[Run]) -> tuple[list[Run], str]:
-    """The runs with normalized scores, and a sentence on those with returns alone; empty if there are none.
+def averaged(runs: Iterable[Run]) -> str:
+    """How many evaluations the mean of a seed's last ones is of: "10", or "5 to 10" where seeds differ.
 
     Args:
-        runs: whose curves are scores or returns.
+        runs: at least one, each with an evaluation.
     """
-    scored = [run for run in runs if run.scored]
-    returns = named(run for run in scored if run.metric != SCORE)
-    note = f"With returns and no scores, not drawn: {returns}." if returns else ""
-    return [run for run in scored if run.metric == SCORE], note
+    counts = [min(run.score.size, SCORE_WINDOW) for run in runs]
+    low, high = min(counts), max(counts)
+    return f"{high}" if low == high else f"{low} to {high}"
 
 
 def not_drawn(names: Iterable[str], room: str) -> str:

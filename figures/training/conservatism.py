@@ -19,6 +19,7 @@ from ampl.errors import InvalidFileError
 from figures.drawing.style import BLUE, ORANGE, headline, literal, new_figure
 from figures.inputs.names import MAIN, train_command
 from figures.inputs.published import METHOD_NAMES
+from figures.inputs.records import Numbers
 from figures.inputs.runs import SCORE_WINDOW, Run, find_all_runs, recent
 from figures.inputs.scores import named, provenance
 from figures.training.damo_runs import Seed, read_seed
@@ -73,7 +74,7 @@ def draw(folder: Path) -> Figure:
     left_out = f"Rows left out, the last by name: {len(every) - len(rows)}." if len(every) > len(rows) else ""
     subtitle = "Means over each seed's last evaluations; returns are of the same starts, on lqr tasks of endless paths."
     notes = (
-        _rising(seeds),
+        _approaching(seeds, gaps),
         _entropy(seeds),
         left_out,
         vanishing,
@@ -99,12 +100,24 @@ def _has_relative_gap(seed: Seed) -> bool:
     return truth > 0.0 and abs(recent(seed.value)) <= _LARGEST * truth
 
 
-def _rising(seeds: Sequence[Seed]) -> str:
-    """How many values have not come to rest, in a sentence; empty if all have, or none was measured twice."""
-    recently = [seed.value[-SCORE_WINDOW:] for seed in seeds]
-    halves = [(values[: len(values) // 2], values[-(len(values) // 2) :]) for values in recently if len(values) > 1]
-    rising = sum(float(later.mean()) > float(earlier.mean()) for earlier, later in halves)
-    return f"{rising} of {len(seeds)} values still rise within those evaluations." if rising else ""
+def _approaching(seeds: Sequence[Seed], gaps: Numbers) -> str:
+    """How many values still come nearer to the truth, from below or above, in a sentence; empty if none does.
+
+    Longer training may change what these promise.
+    """
+    moves = np.array([_move(seed.value[-SCORE_WINDOW:]) for seed in seeds])
+    below = gaps <= 0.0
+    rising, falling = int((moves[below] > 0.0).sum()), int((moves[~below] < 0.0).sum())
+    if not rising + falling:
+        return ""
+    counts = f"{rising} of the {below.sum()} below it rise, {falling} of the {(~below).sum()} above it fall"
+    return f"Values that still move toward the truth within those evaluations: {counts}."
+
+
+def _move(values: Numbers) -> float:
+    """By how much the later half of values is above the earlier one on average; zero for a single value."""
+    half = len(values) // 2
+    return float(values[-half:].mean() - values[:half].mean()) if half else 0.0
 
 
 def _entropy(seeds: Sequence[Seed]) -> str:
@@ -113,7 +126,7 @@ def _entropy(seeds: Sequence[Seed]) -> str:
     return f"These methods' values include the entropy that training pays for: {', '.join(soft)}." if soft else ""
 
 
-def _largest(seeds: Sequence[Seed], gaps: np.ndarray) -> str:
+def _largest(seeds: Sequence[Seed], gaps: Numbers) -> str:
     """The seed that promises the most too much, in a sentence; empty if none does."""
     worst = int(gaps.argmax())
     if gaps[worst] <= 0.0:

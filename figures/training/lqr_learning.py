@@ -4,8 +4,10 @@ Left: scores, 0 being the return of the policy that collected the data (dotted) 
 exact. Then what models and, beside them, critics promise of the discounted return, minus the true one; above zero they
 promise too much. Paths of a model are as long as an episode and are set beside episodes from the same starts; critics
 value paths that never end, as the exact return does. These axes leave out what lies far off, as before an algorithm has
-learned anything. Lines are means over seeds, bands reach from the lowest to the highest seed. Right, where runs have
-them: the weights of the last retraining of the first seed beside the exact ones, one point a transition.
+learned anything. Where one method ends five times as far from zero as half of the methods do, the axis is logarithmic
+beyond these, so that they do not lie on zero. Lines are means over seeds, bands reach from the lowest to the highest
+seed. Right, where runs have them: the weights of the last retraining of the first seed beside the exact ones, one point
+a transition.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from ampl.errors import InvalidFileError
 from ampl.runs.metrics_table import Curve, read_curve
-from figures.drawing.seed_curves import draw_seeds
+from figures.drawing.seed_curves import draw_seeds, fold_far_values
 from figures.drawing.style import (
     GRAY,
     LOWEST_SCORE,
@@ -54,6 +56,7 @@ _LEAST_WEIGHT = 1e-6  # what is below is drawn there
 _GRAY = "#777777"
 _COLORS = [color for color in SERIES_COLORS if color != GRAY]
 _PANEL_WIDTH = 48  # letters
+_MOST_DECADES = 4  # that are named on a side of zero
 
 
 def draw(folder: Path) -> Figure:
@@ -84,8 +87,8 @@ def draw(folder: Path) -> Figure:
         }
         _draw_scores(grid[row, 0], drawn)
         for axes, (who, columns_of) in zip(grid[row, 1:3], _PROMISES.items(), strict=True):
-            _draw_promises(axes, drawn, *columns_of)
-            panel_title(axes, f"Promised by {who}")
+            folded = _draw_promises(axes, drawn, *columns_of)
+            panel_title(axes, f"Promised by {who}", *([("logarithmic far from zero", GRAY)] if folded else []))
         panel_title(grid[row, 0], task, *_never_shown(drawn))
         if columns == 4:
             _draw_weights(grid[row, 3], {method: weighted.get((task, *method)) for method in methods})
@@ -135,16 +138,33 @@ def _never_shown(drawn: dict[tuple[str, str], list[Run]]) -> list[tuple[str, str
     ]
 
 
-def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]], promise: str, truth: str) -> None:
+def _draw_promises(axes: Axes, drawn: dict[tuple[str, str], list[Run]], promise: str, truth: str) -> bool:
+    """Draws what is promised minus the truth; says whether the axis is logarithmic far from zero."""
     axes.axhline(0.0, color=_GRAY, linewidth=1.2)
-    every = []
+    last = []  # of each method, how far its seeds end from zero
     for index, there in enumerate(drawn.values()):
         if curves := [_difference(run, promise, truth) for run in there]:
             draw_seeds(axes, curves, _look(index)[0], line=series_line(index))
-            every += [curve.values for curve in curves]
-    size = max((float(np.abs(values[-1])) for values in every if len(values)), default=1.0)
-    axes.set_ylim(-2.0 * size, 2.0 * size)  # of the last values; untrained policies and critics are far outside
+            last.append(np.array([abs(curve.values[-1]) for curve in curves if len(curve.values)]))
     axes.set_ylabel("promised minus true return")
+    last = sorted((each for each in last if each.size), key=np.mean)
+    if not last:
+        return False
+    nearer = last[: (len(last) + 1) // 2]
+    folded = fold_far_values(axes, last, nearer)
+    size = max(float(each.max()) for each in last)
+    if folded:
+        _name_decades(axes, max(float(each.max()) for each in nearer), size)
+    axes.set_ylim(-2.0 * size, 2.0 * size)  # untrained policies and critics are far outside
+    return folded
+
+
+def _name_decades(axes: Axes, linear: float, most: float) -> None:
+    """Names zero and powers of ten on both sides of it, from where the vertical axis becomes logarithmic."""
+    powers = np.arange(np.ceil(np.log10(linear)), np.log10(2.0 * most))
+    decades = 10.0 ** powers[:: -(-len(powers) // _MOST_DECADES)]
+    axes.set_yticks([*-decades, 0.0, *decades])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
 
 
 class _Weights(NamedTuple):

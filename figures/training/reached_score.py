@@ -23,10 +23,11 @@ from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import Curve, read_curve, read_curves
 from figures.drawing.seed_curves import LOW_RETURNS, draw_seeds, leave_out_low_returns, leave_out_low_scores
 from figures.drawing.style import BLACK, BLUE, GRAY, GREEN, ORANGE, SKY, headline, new_figure, panel_title
+from figures.inputs.measures import with_scores
 from figures.inputs.names import train_command
 from figures.inputs.published import published_scores
-from figures.inputs.runs import RETURN, SCORE_WINDOW, Run, find_all_runs
-from figures.inputs.scores import not_drawn, provenance, with_scores
+from figures.inputs.runs import RETURN, Run, find_all_runs
+from figures.inputs.scores import averaged, not_drawn, provenance
 
 _MOST_TASKS = 4
 _ABOVE = 0.12  # of a panel's height, as room for a label
@@ -180,4 +181,5 @@ def _finding(by_task: Mapping[str, Sequence[Run]]) -> str:
     for task, runs in by_task.items():
         reached, levels = float(np.mean([run.recent_score for run in runs])), data_levels(runs[0])
         parts.append(f"{task} {reached:.0f}" + (f" (data {levels[0]:.0f})" if levels else ""))
-    return f"Means of the last {SCORE_WINDOW} evaluations: {', '.join(parts)}"
+    last = averaged(run for runs in by_task.values() for run in runs)
+    return f"Means of the last {last} evaluations: {', '.join(parts)}"

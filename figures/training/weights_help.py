@@ -2,7 +2,8 @@
 
 Columns: finite MDPs (the record of `weights-help-finite`), linear-Gaussian problems and D4RL's or other tasks (runs of
 AMPL's variants). Rows: how far the weights are from w*, the model's error where the policy goes, and what the policy
-earns; the last two beside refits without weights, or beside one fit. In the last column nobody knows the first two.
+earns; the last two beside refits without weights, or beside one fit. In the last column nobody knows the first two. A
+panel ends where the means and most bars do: bars of a task that spread five times as far are cut, and marked.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,19 +19,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ampl.errors import InvalidFileError
-from ampl.runs.metrics_table import read_curve
 from figures.drawing.style import BLACK, headline, literal, new_figure, panel_title, series_line, series_look
-from figures.inputs.names import MAIN, train_command
-from figures.inputs.records import Numbers, Record, Texts, record_source
-from figures.inputs.runs import Run, find_runs, recent
+from figures.inputs.names import train_command
+from figures.inputs.records import Numbers, record_source
+from figures.inputs.runs import find_runs
 from figures.inputs.scores import provenance, window_note
+from figures.training.weights_help_tasks import DEEP, KINDS, NONE, Task, Values, deep_tasks, finite_tasks
 
-ONE_FIT, NONE, BETTER, EXACT = "one fit", "none", "better", "exact"
-AMPLS = "AMPL's"
-_WEIGHTED = (AMPLS, BETTER, EXACT)
-_KINDS = (ONE_FIT, NONE, *_WEIGHTED)
-_FINITE = {"nw": NONE, "one-moment": AMPLS, MAIN: BETTER, "exact-weights": EXACT}
-_DEEP = {"nw": ONE_FIT, "unit-weights": NONE, MAIN: AMPLS, "multi-moment": BETTER, "exact-weights": EXACT}
 _LQR = "lqr-"
 _ROWS = ("weights' error\nE|w - w*|", "model's error under π\n(relative)", "return gained")
 _COLUMNS = {
@@ -41,6 +34,7 @@ _COLUMNS = {
     "other": ("D4RL's tasks", "points of score"),
 }
 """Title of each column, and the unit of its last row; see `_title`."""
+_FAR = 5.0  # times the extent of all else: bars that spread farther are cut
 _D4RL = re.compile(r"-v\d+$")  # the end of their names
 _SHORT_UNITS = {"finite": "%", "lqr": "%", "other": "points"}
 _RUNS_NOTE = f"{window_note()} Of each task only the seeds that runs of all its kinds have."
@@ -48,53 +42,11 @@ _LQR_NOTE = (
     "On linear-Gaussian problems the model's errors are estimated from samples: single seeds, and the mean that they "
     "are divided by, are noisy, and can be negative."
 )
-_Values: TypeAlias = dict[str, Numbers]
-"""By kind of weights, a number a seed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightsHelpRecord(Record):
-    """V kinds of weights on T tasks, N datasets each."""
-
-    task: Annotated[Texts, "T"]
-    variant: Annotated[Texts, "V"]
-    weights_error: Annotated[Numbers, "T", "V", "N"]
-    model_divergence: Annotated[Numbers, "T", "V", "N"]  # nats
-    true_return: Annotated[Numbers, "T", "V", "N"]  # reward units a step
-    behavior_return: Annotated[Numbers, "T"]
-    optimal_return: Annotated[Numbers, "T"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Task:
-    """What was measured on one task; empty where nothing was.
-
-    Others are compared with refits without weights or, where no run has these, with a model that is fitted once.
-    """
-
-    name: str
-    error: _Values
-    divergence: _Values
-    earned: _Values
-    runs: tuple[Run, ...] = ()
-
-    @property
-    def best(self) -> str:
-        """The kind of the best weights; empty if no refit has any."""
-        return next((kind for kind in reversed(_WEIGHTED) if kind in self.earned), "")
-
-    def rows(self) -> list[_Values]:
-        """What is drawn in each row: as it is, as a multiple of no weights, as a difference seed by seed."""
-        without = NONE if NONE in self.earned else ONE_FIT
-        unit = self.divergence[without].mean() if without in self.divergence else np.nan
-        relative = {kind: values / unit for kind, values in self.divergence.items()}
-        gained = {kind: values - self.earned[without] for kind, values in self.earned.items()}
-        return [self.error, relative, gained]
 
 
 def draw_record(path: Path) -> Figure:
     """Draws the record at `path` alone.  Raises InvalidFileError."""
-    return _draw({"finite": _finite(path)}, record_source(path))
+    return _draw({"finite": finite_tasks(path)}, record_source(path))
 
 
 def draw(folder: Path) -> Figure:
@@ -104,12 +56,12 @@ def draw(folder: Path) -> Figure:
         InvalidFileError: there is neither.
     """
     record = folder / "records" / "weights-help-finite.npz"
-    found = find_runs(folder, "ampl", variants=_DEEP)
+    found = find_runs(folder, "ampl", variants=DEEP)
     runs = [run for run in found if run.scored]
     columns = {
-        "finite": _finite(record) if record.exists() else [],
-        "lqr": _deep([run for run in runs if run.task.startswith(_LQR)]),
-        "other": _deep([run for run in runs if not run.task.startswith(_LQR)]),
+        "finite": finite_tasks(record) if record.exists() else [],
+        "lqr": deep_tasks([run for run in runs if run.task.startswith(_LQR)]),
+        "other": deep_tasks([run for run in runs if not run.task.startswith(_LQR)]),
     }
     if not any(columns.values()):
         command = train_command("lqr-pointmass", "unit-weights", out=folder)
@@ -124,64 +76,13 @@ def draw(folder: Path) -> Figure:
     return _draw({name: tasks for name, tasks in columns.items() if tasks}, " ".join(sources))
 
 
-def _finite(path: Path) -> list[_Task]:
-    record = WeightsHelpRecord.read(path, "weights-help")
-    unknown = sorted(set(record.variant) - set(_FINITE))
-    if unknown or "nw" not in record.variant:
-        raise InvalidFileError(f"{path} has the variants {', '.join(record.variant)}; expected {', '.join(_FINITE)}.")
-    kinds = [_FINITE[variant] for variant in record.variant]
-    found = []
-    for index, name in enumerate(record.task):
-        way = record.optimal_return[index] - record.behavior_return[index]
-        earned = 100.0 * (record.true_return[index] - record.behavior_return[index]) / way
-        columns = (record.weights_error[index], record.model_divergence[index], earned)
-        error, divergence, share = (dict(zip(kinds, values, strict=True)) for values in columns)
-        found.append(_Task(name=str(name), error=error, divergence=divergence, earned=share))
-    return found
-
-
-def _deep(runs: Sequence[Run]) -> list[_Task]:
-    """The tasks with runs of several kinds, one without weights among them, and the seeds that all of these have."""
-    by_task: dict[str, dict[str, dict[int, Run]]] = {}
-    for run in runs:
-        by_task.setdefault(run.task, {}).setdefault(_DEEP[run.variant], {})[run.seed] = run
-    by_task = {
-        task: kinds for task, kinds in by_task.items() if len(kinds) > 1 and not {NONE, ONE_FIT}.isdisjoint(kinds)
-    }
-    common = {task: sorted(set.intersection(*map(set, kinds.values()))) for task, kinds in by_task.items()}
-    shown = {
-        task: {kind: [there[seed] for seed in common[task]] for kind, there in kinds.items()}
-        for task, kinds in sorted(by_task.items())
-        if common[task]
-    }
-    return [
-        _Task(
-            name=task,
-            error=_measured(kinds, "exact_weights/error"),
-            divergence=_measured(kinds, "truth/model_divergence_nats"),
-            earned={kind: np.array([run.recent_score for run in there]) for kind, there in kinds.items()},
-            runs=tuple(run for there in kinds.values() for run in there),
-        )
-        for task, kinds in shown.items()
-    ]
-
-
-def _measured(kinds: Mapping[str, Sequence[Run]], column: str) -> _Values:
-    """Means of a column's last measurements, of the kinds whose seeds all have it."""
-    found = {}
-    for kind, runs in kinds.items():
-        curves = [read_curve(run.path / "metrics.csv", column).values for run in runs]
-        if all(curve.size for curve in curves):
-            found[kind] = np.array([recent(curve) for curve in curves])
-    return found
-
-
-def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
+def _draw(columns: Mapping[str, Sequence[Task]], source: str) -> Figure:
     figure = new_figure(max(7.0, 4.0 * len(columns)), 8.4)
     grid = figure.subplots(len(_ROWS), len(columns), squeeze=False, sharex="col")
     every = [task for tasks in columns.values() for task in tasks]
     names = [task.name for task in every]
-    kinds = [kind for kind in _KINDS if any(kind in task.earned for task in every)]
+    kinds = [kind for kind in KINDS if any(kind in task.earned for task in every)]
+    cut: list[str] = []
     for column, (name, tasks) in enumerate(columns.items()):
         unit = _COLUMNS[name][1]
         panel_title(grid[0, column], _title(name, tasks))
@@ -194,6 +95,9 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
             for task, values in measured:
                 _draw_task(axes, values, names.index(task), kinds)
             _reference(axes, row, unit, kinds)
+            if task := _spreads_far(dict(measured)):
+                _cut(axes, dict(measured), task, names.index(task), kinds)
+                cut.append(task)
     for axes, label in zip(grid[:, 0], _ROWS, strict=True):
         axes.set_ylabel(label)
     handles = [
@@ -205,9 +109,11 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
         figure,
         _finding(columns),
         "Points: means over seeds or datasets; bars: lowest to highest; ±: standard error.",
+        "Gains in the title: the highest of each column's means over seeds or datasets.",
         "Weights of the model's refits: none; AMPL's, by one equation (Eq. 10); better ones (finite: fixed point of "
         "Eq. 9 on the data; deep: 66 equations); the exact ones. One fit: no refits. All weights are of the policy at "
         "the last refit, which has moved since.",
+        f"Triangles: bars that go on beyond the panel, of {', '.join(dict.fromkeys(cut))}." if cut else "",
         _beside_one_fit(columns),
         _RUNS_NOTE if any(task.runs for task in every) else "",
         _LQR_NOTE if "lqr" in columns else "",
@@ -216,16 +122,16 @@ def _draw(columns: Mapping[str, Sequence[_Task]], source: str) -> Figure:
     return figure
 
 
-def _title(name: str, tasks: Sequence[_Task]) -> str:
+def _title(name: str, tasks: Sequence[Task]) -> str:
     """Of a column: D4RL's tasks are called so where all of them are, by their names and data."""
     runs = [run for task in tasks for run in task.runs]
     theirs = all(_D4RL.search(run.task) and not run.data.startswith("own") for run in runs)
     return "Other tasks" if name == "other" and not theirs else _COLUMNS[name][0]
 
 
-def _draw_task(axes: Axes, values: _Values, index: int, places: Sequence[str]) -> None:
+def _draw_task(axes: Axes, values: Values, index: int, places: Sequence[str]) -> None:
     kinds = [kind for kind in places if kind in values]
-    place = np.array([places.index(kind) for kind in kinds]) + 0.06 * (index % 5 - 2)
+    place = _places(kinds, index, places)
     means = np.array([values[kind].mean() for kind in kinds])
     reach = np.array([[means[i] - values[kind].min(), values[kind].max() - means[i]] for i, kind in enumerate(kinds)])
     color, marker = series_look(index)
@@ -233,6 +139,38 @@ def _draw_task(axes: Axes, values: _Values, index: int, places: Sequence[str]) -
         place, means, yerr=reach.T, color=color, marker=marker, linestyle=series_line(index), linewidth=1.2,
         markersize=5, elinewidth=0.9,
     )  # fmt: skip
+
+
+def _places(kinds: Sequence[str], index: int, places: Sequence[str]) -> Numbers:
+    """Where the kinds of the task number `index` stand, so that tasks stand side by side."""
+    return np.array([places.index(kind) for kind in kinds]) + 0.06 * (index % 5 - 2)
+
+
+def _spreads_far(measured: Mapping[str, Values]) -> str:
+    """The task whose bars would flatten a panel; empty if none would."""
+    spans = {task: np.ptp(np.concatenate([*values.values()])) for task, values in measured.items() if values}
+    widest = max(spans, key=lambda task: spans[task])
+    low, high = _extent(measured, widest)
+    return widest if len(spans) > 1 and spans[widest] > _FAR * (high - low) > 0.0 else ""
+
+
+def _extent(measured: Mapping[str, Values], widest: str) -> tuple[float, float]:
+    """From the lowest to the highest of all means and of the other tasks' bars."""
+    means = [[each.mean() for each in values.values()] for values in measured.values()]
+    bars = [np.concatenate([*values.values()]) for task, values in measured.items() if values and task != widest]
+    every = np.concatenate([*means, *bars])
+    return float(every.min()), float(every.max())
+
+
+def _cut(axes: Axes, measured: Mapping[str, Values], task: str, index: int, places: Sequence[str]) -> None:
+    """Ends a panel without the bars of a task, and marks where these go on."""
+    low, high = _extent(measured, task)
+    low, high = low - 0.1 * (high - low), high + 0.1 * (high - low)
+    axes.set_ylim(low, high)
+    for place, values in zip(_places([*measured[task]], index, places), measured[task].values(), strict=True):
+        for beyond, edge, marker in ((values.min() < low, low, "v"), (values.max() > high, high, "^")):
+            if beyond:
+                axes.plot(place, edge, marker, color=series_look(index)[0], markersize=7, clip_on=False, zorder=3)
 
 
 def _reference(axes: Axes, row: int, unit: str, kinds: Sequence[str]) -> None:
@@ -249,34 +187,29 @@ def _reference(axes: Axes, row: int, unit: str, kinds: Sequence[str]) -> None:
         axes.set_title(unit, loc="right", fontsize=8.5)
 
 
-def _finding(columns: Mapping[str, Sequence[_Task]]) -> str:
-    """By how much the best known weights change the return, on average over the tasks of each column.
+def _finding(columns: Mapping[str, Sequence[Task]]) -> str:
+    """What weights gain at most: in each column the highest mean of a task.
 
     Where no task has refits without weights to compare with, the refits are part of what is gained.
     """
     parts = []
     for name, tasks in columns.items():
-        weighted = [task for task in tasks if task.best]
+        weighted = [task for task in tasks if task.largest_gain().size]
         alone = [task for task in weighted if NONE in task.earned]
-        gains = [task.rows()[2][task.best] for task in alone or weighted]
-        if gains:
+        if weighted:
+            gains = max((task.largest_gain() for task in alone or weighted), key=lambda each: float(each.mean()))
             what = "" if alone else "together with the refits "
             parts.append(f"{_mean_gain(gains)} {_SHORT_UNITS[name]} {what}({_title(name, tasks)})")
-    if not parts:
-        return "No refit here has weights"
-    return f"The best weights at hand change the return by {', '.join(parts)}"
+    return f"Weights gain at most {', '.join(parts)}" if parts else "No refit here has weights"
 
 
-def _beside_one_fit(columns: Mapping[str, Sequence[_Task]]) -> str:
+def _beside_one_fit(columns: Mapping[str, Sequence[Task]]) -> str:
     """Whose gains are no gains of weights alone, in a sentence; empty if all are."""
     tasks = [task.name for there in columns.values() for task in there if NONE not in task.earned]
     return f"Gained beside one fit, by refits and weights together: {', '.join(tasks)}." if tasks else ""
 
 
-def _mean_gain(gains: Sequence[Numbers]) -> str:
-    """Mean over tasks of the means over seeds, and its standard error where every task has several seeds."""
-    mean = np.mean([each.mean() for each in gains])
-    if min(map(len, gains)) < 2:
-        return f"{mean:+.1f}"
-    variance = sum(each.var(ddof=1) / len(each) for each in gains)
-    return f"{mean:+.1f} ± {np.sqrt(variance) / len(gains):.1f}"
+def _mean_gain(gains: Numbers) -> str:
+    """Mean over seeds, and its standard error where there are several."""
+    error = f" ± {gains.std(ddof=1) / np.sqrt(len(gains)):.1f}" if len(gains) > 1 else ""
+    return f"{gains.mean():+.1f}{error}"

@@ -82,6 +82,7 @@ def test_exact_runs_and_those_on_the_users_own_data_say_so(tmp_path: Path) -> No
         ("grid", "exact", "none", "sampled", "exact"),
         ("mine", "none", "unknown", "own: my.hdf5", "unknown"),
     ]
+    assert "last return on grid: 0.5" in contents.pictures["learning-curves"].finding
 
 
 def test_no_caution_where_all_is_original_and_of_full_length(tmp_path: Path) -> None:

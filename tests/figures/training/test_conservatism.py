@@ -37,14 +37,20 @@ def test_a_seed_whose_true_return_is_zero_is_named_and_not_drawn(tmp_path: Path)
     assert "1 of 1 deep critics" in words(figure)
 
 
-def test_values_that_have_not_come_to_rest_are_counted(tmp_path: Path) -> None:
-    """A promise that still rises may exceed the truth in a longer run."""
-    for seed, value in enumerate(([3.0, 3.5, 3.25], [3.5, 3.25, 3.0], [3.0, 3.0, 3.0])):
+def test_values_that_still_move_toward_the_truth_are_counted(tmp_path: Path) -> None:
+    """A low promise that rises may exceed the truth in a longer run, and a high one that falls may go below it."""
+    moves = ([3.0, 3.5, 3.25], [3.5, 3.25, 3.0], [3.0] * 3, [6.0, 5.5, 5.0], [5.5, 5.25, 4.5], [5.0, 5.5, 6.0])
+    for seed, value in enumerate(moves):
         write_damo_run(tmp_path, HOPPER, seed=seed, value=value, truth=[4.0] * 3)
-    assert any(
-        "1 of 3 values still rise within those evaluations." in text
-        for text in texts(draw("conservatism-deep", tmp_path))
-    )
+    counts = "1 of the 3 below it rise, 2 of the 3 above it fall."
+    assert f"move toward the truth within those evaluations: {counts}" in words(draw("conservatism-deep", tmp_path))
+
+
+@pytest.mark.parametrize("value", [[3.0], [3.5, 3.25], [3.0, 3.0, 3.0]])
+def test_where_no_value_moves_toward_the_truth_nothing_is_said_of_it(tmp_path: Path, value: list[float]) -> None:
+    count = len(value)
+    write_damo_run(tmp_path, HOPPER, score=[10.0] * count, value=value, truth=[4.0] * count)
+    assert "still move" not in words(draw("conservatism-deep", tmp_path))
 
 
 def test_where_the_whole_truth_is_known_it_takes_the_place_of_episodes(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from ampl.errors import InvalidFileError
 from ampl.runs.headline import SCORE
 from ampl.runs.metrics_table import MetricsTable
+from figures.inputs.runs import RETURN
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
 from tests.figures.inputs.synthetic_runs import write_run
 
@@ -121,10 +123,79 @@ def test_other_settings_are_a_line_of_their_own(tmp_path: Path) -> None:
         write_run(tmp_path, HOPPER, seed=seed, algorithm="mopo", score=[30.0, 40.0], changed={"penalty_weight": 2.5})
     figure = drawn(tmp_path)
     assert methods(figure) == ["mopo main", "mopo main, penalty_weight=2.5"]
-    assert "Highest mean of the last 10: 35.0, mopo main, penalty_weight=2.5 on" in words(figure)
+    assert "Highest mean of the last 2: 35.0, mopo main, penalty_weight=2.5 on" in words(figure)
     assert [float(line.get_ydata()[-1]) for line in figure.axes[0].lines] == [20.0, 40.0]  # type: ignore[index]
 
 
 def test_a_plugins_algorithm_is_drawn_too(tmp_path: Path) -> None:
     write_run(tmp_path, HOPPER, algorithm="bc")
     assert methods(drawn(tmp_path)) == ["bc main"]
+
+
+def write_returns(
+    folder: Path, task: str, returns: Sequence[float], algorithm: str = "mopo", exact: bool = False
+) -> None:
+    """A run with returns and no scores; exact ones have no spread."""
+    path = write_run(folder, task, algorithm=algorithm, score=[])
+    table = MetricsTable(path / "metrics.csv")
+    for epoch, value in enumerate(returns, start=1):
+        table.append(epoch, {RETURN: value} | ({} if exact else {"evaluation/return_spread": 1.0}))
+
+
+def test_returns_are_drawn_where_a_task_has_no_scores(tmp_path: Path) -> None:
+    write_returns(tmp_path, "my-data", [-900.0, -300.0])
+    write_returns(tmp_path, "my-data", [-800.0, -200.0], algorithm="bc")
+    figure = drawn(tmp_path)
+    assert [list(line.get_ydata()) for line in figure.axes[0].lines] == [[-900.0, -300.0], [-800.0, -200.0]]
+    assert figure.axes[0].get_ylabel() == "return (reward units)"
+    assert "Highest mean of the last 2 returns on my-data: -500, bc main" in words(figure)
+
+
+def test_of_exact_returns_the_last_counts(tmp_path: Path) -> None:
+    write_returns(tmp_path, "gridworld-5x5", [0.5, 0.25], exact=True)
+    write_returns(tmp_path, "gridworld-5x5", [0.125, 0.375], algorithm="damo", exact=True)
+    figure = drawn(tmp_path)
+    assert figure.axes[0].get_ylabel() == "exact return, discounted\n(reward units a step)"
+    assert "Highest last return on gridworld-5x5: 0.375, damo main" in words(figure)
+
+
+def test_each_kind_of_results_has_columns_of_its_own_and_scores_come_first(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    for folder, task, exact in (("a", "gridworld-5x5", True), ("a", "b-data", False), ("b", HOPPER, False)):
+        write_returns(tmp_path / folder, task, [1e6, 1e6], exact=exact)
+    (tmp_path / "b" / HOPPER / "mopo").rename(tmp_path / "a" / HOPPER / "mopo")
+    figure = drawn(tmp_path / "a")
+    assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == [HOPPER, "b-data", HOPPER, "gridworld-5x5"]
+    labels = [
+        "normalized score   (0-100)",
+        "return (reward units)",
+        "",
+        "exact return, discounted\n(reward units a step)",
+    ]
+    assert [axes.get_ylabel() for axes in figure.axes[:4]] == labels
+    assert "Highest mean of the last 2: 10.0, damo main" in words(figure)
+
+
+def test_returns_of_first_policies_do_not_flatten_the_later_ones(tmp_path: Path) -> None:
+    write_returns(tmp_path, "my-data", [-1e6, 40.0, 41.0, 42.0])
+    figure = drawn(tmp_path)
+    assert figure.axes[0].get_ylim() == pytest.approx((40.0, 43.0))
+    assert "lower returns of the first policies are left out" in words(figure)
+
+
+@pytest.mark.parametrize(("evaluations", "said"), [((5, 5), "5"), ((5, 12), "5 to 10"), ((12, 11), "10")])
+def test_the_title_says_how_many_evaluations_its_mean_is_of(
+    tmp_path: Path, evaluations: tuple[int, int], said: str
+) -> None:
+    for seed, count in enumerate(evaluations):
+        write_run(tmp_path, HOPPER, seed=seed, score=[50.0] * count)
+    assert f"Highest mean of the last {said}: 50.0" in words(drawn(tmp_path))
+
+
+def test_without_any_evaluation_one_line_says_how_to_get_one(tmp_path: Path) -> None:
+    path = write_run(tmp_path, "my-data", score=[])
+    MetricsTable(path / "metrics.csv").append(1, {"critic/loss": 1.0})
+    with pytest.raises(InvalidFileError, match=r"no run with an evaluation below .* makes one") as caught:
+        draw("learning-curves", tmp_path)
+    assert "`--references LOW HIGH`, given from the start," in str(caught.value)
+    assert "\n" not in str(caught.value)

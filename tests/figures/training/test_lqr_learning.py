@@ -62,6 +62,29 @@ def test_each_promise_is_set_beside_the_truth_of_its_own_horizon(tmp_path: Path)
     assert list(critics.lines[-1].get_ydata()) == [399.0, -5.0]
 
 
+@pytest.mark.parametrize(("far", "scale"), [(-250.0, "symlog"), (-8.0, "linear")])
+def test_a_method_far_from_the_truth_does_not_flatten_the_others(tmp_path: Path, far: float, scale: str) -> None:
+    """The last promises are 2 below, 2 above and `far` from a true value of -4."""
+    for algorithm, promise in (("mopo", -6.0), ("damo", -2.0), ("ampl", -4.0 + far)):
+        path = write_run(tmp_path, "lqr-pointmass", algorithm=algorithm, score=[])
+        (path / "metrics.csv").write_text(METRICS.replace(",-9,-4", f",{promise},-4"))
+    figure = draw("lqr-learning", tmp_path)
+    critics = figure.axes[2]
+    assert critics.get_yscale() == scale
+    assert critics.get_ylim() == (2.0 * far, -2.0 * far)
+    assert ("logarithmic far from zero" in words(figure)) is (scale == "symlog")
+    heights = critics.transAxes.inverted().transform(critics.transData.transform([(2.0, -2.0), (2.0, 2.0)]))[:, 1]
+    assert heights[1] - heights[0] > 0.1
+    check_text_is_readable(figure)
+
+
+def test_many_decades_are_not_all_named(tmp_path: Path) -> None:
+    for algorithm, promise in (("mopo", -4.001), ("ampl", -5e6)):
+        path = write_run(tmp_path, "lqr-pointmass", algorithm=algorithm, score=[])
+        (path / "metrics.csv").write_text(METRICS.replace(",-9,-4", f",{promise},-4"))
+    check_text_is_readable(draw("lqr-learning", tmp_path))
+
+
 @pytest.mark.parametrize("exact", [np.ones(2), np.array([1.0, -1.0, 3.0])])
 def test_exact_weights_that_are_none_are_one_line(tmp_path: Path, exact: np.ndarray) -> None:
     write_lqr_run(tmp_path, "ampl", weights=np.ones(3), exact_weights=exact)

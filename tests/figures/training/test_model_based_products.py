@@ -54,5 +54,5 @@ def test_learning_curves_name_the_best_and_how_it_came_about(tmp_path: Path) -> 
     figure = draw("learning-curves", tmp_path)
     check_text_is_readable(figure)
     found = words(figure)
-    assert f"Highest mean of the last 10: 30.0, damo main on {HOPPER}" in found
+    assert f"Highest mean of the last 2: 30.0, damo main on {HOPPER}" in found
     assert "data: re-created" in found

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ampl.runs.metrics_table import MetricsTable
 from figures.drawing.style import look
 from figures.inputs.published import published_scores
-from figures.inputs.runs import SCORE_WINDOW, find_runs
+from figures.inputs.runs import find_runs
 from figures.training.reached_score import data_levels
 from tests.figures.drawing.drawn_text import check_text_is_readable, draw, words
 from tests.figures.inputs.synthetic_runs import SETTINGS, write_run
@@ -54,7 +54,7 @@ def test_scores_levels_and_promises_are_drawn_over_the_updates(tmp_path: Path) -
     levels = [line.get_ydata()[0] for line in above.lines if line not in scores]
     assert levels == pytest.approx([20.0, 100.0, 92.7])
     assert [list(line.get_ydata()) for line in below.lines] == [[31.0, 32.0], [20.0, 20.0], [10.0, 10.0]]
-    assert f"Means of the last {SCORE_WINDOW} evaluations: {TASK} 25 (data 20)" in words(figure)
+    assert f"Means of the last 2 evaluations: {TASK} 25 (data 20)" in words(figure)
     assert legend(figure) == ["score, a seed", "the data's mean", "the data's best episode", "published", *PROMISED]
     check_text_is_readable(figure)
 

@@ -41,7 +41,7 @@ def test_returns_and_models_are_drawn_beside_those_without_weights(tmp_path: Pat
     assert (lqr[0], lqr[1], lqr[2]) == ([[0.5, 0.25]], [[0.5, 1.0, 0.25]], [[-2.0, 0.0, -3.0]])
     assert maze == [[], [], [[0.0, 3.0]]]
     found = words(figure)
-    assert "+17.5 ± 0.0 % (Finite MDPs), -3.0 % (Linear-Gaussian problems), " in found
+    assert "at most +25.0 ± 0.0 % (Finite MDPs), -3.0 % (Linear-Gaussian problems), " in found
     assert "+3.0 points together with the refits (D4RL's tasks)" in found
     assert f"beside one fit, by refits and weights together: {UMAZE}." in found
     assert found.count("not known here") == 2
@@ -67,7 +67,7 @@ def test_the_headline_is_of_weights_alone_where_a_task_tells_them_from_the_refit
     for variant, score in (("nw", 10.0), ("main", 60.0)):
         write_run(tmp_path, "maze2d-large-v1", variant, score=[score])
     found = words(draw("weights-help", tmp_path))
-    assert "change the return by +1.0 points (D4RL's tasks)" in found
+    assert "Weights gain at most +1.0 points (D4RL's tasks)" in found
     assert "by refits and weights together: maze2d-large-v1." in found
 
 
@@ -78,6 +78,35 @@ def test_tasks_that_are_not_d4rls_are_not_called_so(tmp_path: Path, task: str) -
     found = words(draw("weights-help", tmp_path))
     assert "(Other tasks)" in found
     assert "D4RL's" not in found
+
+
+def test_the_headline_is_of_the_task_and_the_weights_that_gain_the_most(tmp_path: Path) -> None:
+    """A noisy task that loses takes nothing away from what another gains."""
+    for task, gains in (("lqr-pointmass", {"main": 3.0, "exact-weights": 2.0}), ("lqr-random-4-2", {"main": -9.0})):
+        for seed, noise in enumerate((0.0, 1.0)):
+            write_run(tmp_path, task, "unit-weights", seed, score=[50.0])
+            for variant, gain in gains.items():
+                write_run(tmp_path, task, variant, seed, score=[50.0 + gain + noise])
+    assert "Weights gain at most +3.5 ± 0.5 % (Linear-Gaussian problems)" in words(draw("weights-help", tmp_path))
+
+
+@pytest.mark.parametrize(("noise", "edges"), [(0.5, 0), (40.0, 4)])
+def test_bars_that_would_flatten_a_panel_are_cut_and_marked(tmp_path: Path, noise: float, edges: int) -> None:
+    """Of the two kinds of weights whose gains spread, both ends."""
+    for task, spread in (("lqr-pointmass", 0.25), ("lqr-random-4-2", noise)):
+        for seed, sign in enumerate((-1.0, 1.0)):
+            write_run(tmp_path, task, "unit-weights", seed, score=[50.0])
+            for variant in ("main", "multi-moment"):
+                write_run(tmp_path, task, variant, seed, score=[51.0 + sign * spread])
+    figure = draw("weights-help", tmp_path)
+    axes = figure.axes[2]
+    marks = [float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() in ("v", "^")]  # type: ignore[index]
+    assert len(marks) == edges
+    if edges:
+        assert axes.get_ylim() == pytest.approx((-0.125, 1.375))  # the other task's bars and all means, with a margin
+        assert set(marks) == {*axes.get_ylim()}
+    note = "Triangles: bars that go on beyond the panel, of lqr-random-4-2."
+    assert (note in words(figure)) is (edges > 0)
 
 
 def test_refits_without_weights_are_not_the_best_weights(tmp_path: Path) -> None:
