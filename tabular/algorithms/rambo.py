@@ -20,7 +20,7 @@ from tabular.mdps.mdp import FiniteMDP
 from tabular.types import ActionValue, Floats
 
 VARIANTS = {
-    "main": "each of the pairs with data gets an equal share of xi: within the paper's set where there are data",
+    "main": "each cell of pairs with data gets an equal share of xi: within the paper's set where there are data",
     "whole-budget": "each pair gets all of xi: the smallest rectangular set around the paper's",
 }
 """What each is."""
