@@ -221,10 +221,10 @@ def kl_terms(p: Floats, q: Floats) -> Floats:
     Where p and q are close, p log(p / q) alone is a rounded difference of the size of p, and the sum of many is noise.
     """
     p, q = np.broadcast_arrays(p, q)
-    change = np.divide(q - p, p, out=np.ones(p.shape), where=p > 0.0)
-    is_near = np.abs(change) < _NEAR
-    near = np.where(is_near, change, 0.0)
-    return np.where(is_near, p * (near - np.log1p(near)), rel_entr(p, q) - p + q)
+    change = q - p
+    is_near = np.abs(change) < _NEAR * p
+    share = np.divide(change, p, out=np.zeros(p.shape), where=is_near)
+    return np.where(is_near, p * (share - np.log1p(share)), rel_entr(p, q) + change)
 
 
 def total_variation(p: Floats, q: Floats) -> Floats:
