@@ -214,7 +214,9 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **named))
 
 
-def read_npz(path: Path, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
+def read_npz(
+    path: Path, what: str, required: Iterable[str], optional: Iterable[str] = (), layout: str | None = None
+) -> dict[str, NDArray[Any]]:
     """Reads the named arrays of an .npz file and no others; nothing is unpickled.
 
     Args:
@@ -222,13 +224,14 @@ def read_npz(path: Path, what: str, required: Iterable[str], optional: Iterable[
         what: what the file should hold, for the message ("a finite MDP").
         required: names that must be among its arrays.
         optional: names that are read where they are there.
+        layout: the arrays that a file should have, in words, for the message; None: the required ones.
 
     Raises:
         InvalidFileError: missing, not an .npz archive, truncated, larger than allowed when it is unpacked, holding
             pickled objects, or lacking an array.
     """
     names = tuple(required)
-    expected = f"Expected {what}: an .npz file with the arrays {', '.join(names)}."
+    expected = f"Expected {what}: an .npz file with the arrays {layout or ', '.join(names)}."
     check_regular_file(path, expected)
     if not _first_bytes(path, 4).startswith(_ZIP_SIGNATURES):
         raise InvalidFileError(f"{path} cannot be read as .npz (it does not begin like one). {expected}")

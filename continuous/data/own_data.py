@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ampl.errors import InvalidFileError
+from ampl.errors import InvalidFileError, missing_file
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import dataset_sha256
@@ -28,6 +28,8 @@ def load_own(task: Task) -> D4RLData:
     """
     own = task.own
     assert own is not None
+    if not own.data.startswith(MINARI) and not Path(own.data).exists():
+        raise missing_file(Path(own.data), "It held the data of the run. Say where it is now: --data FILE.")
     data = read_own(own.data, task.episode_limit)
     _read.cache_clear()  # whoever made the task has read it; nobody reads it a third time
     actions = scaled(own, data.actions)

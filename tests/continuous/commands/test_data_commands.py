@@ -242,4 +242,6 @@ def test_info_and_check_read_minari_datasets_by_their_id(
     assert "minari_id mine/vectors-v0" in run("info", "minari:mine/vectors-v0")
     assert "11 rows of a dataset of unknown task" in run("check", "minari:mine/vectors-v0")
     assert "leave it out" in mistake("check", "minari:mine/vectors-v0", "--task", "hopper-medium-v2")
-    assert "is not on this machine" in mistake("check", "minari:mine/absent-v0")
+    there = f"{tmp_path} has mine/vectors-v0."
+    assert f"mine/absent-v0 is not on this machine. {there}" in mistake("check", "minari:mine/absent-v0")
+    assert f"has no id after it; expected minari:ID. {there}" in mistake("check", "minari:")
