@@ -105,6 +105,7 @@ class UnknownNameError(AmplError):
         if len(names) > _MANY_NAMES:
             within = [each for each in names if name and name.lower() in each.lower()][:_MANY_NAMES]
             shown = within or sorted(get_close_matches(name, names, n=10, cutoff=0.0))
+            hint = "" if len(within) > 1 else hint  # a family's name: none of it is nearer
             more = f" and {len(names) - len(shown)} others"
         between = "; " if any("," in each for each in shown) else ", "
         super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {between.join(shown)}{more}.")

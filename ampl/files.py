@@ -83,8 +83,13 @@ def check_output(path: Path, signature: str = SIGNATURE) -> None:
     check_replaceable(path, signature)
 
 
-def check_output_folder(folder: Path) -> None:
-    """Raises InvalidFileError unless files can be written into `folder`, which need not be there yet."""
+def check_output_folder(folder: Path, hint: str = "Choose a folder you can write to.") -> None:
+    """Raises InvalidFileError unless files can be written into `folder`, which need not be there yet.
+
+    Args:
+        folder: where outputs are about to go.
+        hint: how to choose another, for the message.
+    """
     try:
         with suppress(FileNotFoundError):
             folder.lstat()  # which raises for names that are too long, or hold what no name may
@@ -93,7 +98,7 @@ def check_output_folder(folder: Path) -> None:
             pass
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise InvalidFileError(f"cannot write into {folder}: {why}. Choose a folder you can write to.") from error
+        raise InvalidFileError(f"cannot write into {folder}: {why}. {hint}") from error
 
 
 def move_to_new_name(source: Path, target: Path) -> None:
