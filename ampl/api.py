@@ -228,7 +228,7 @@ def train(
     check_one_of("device", device, DEVICES)
     places = [run_path(folder, choice.task, algorithm, choice.variant, seed, changed) for seed in chosen_seeds]
     for place in places:  # before the data is read
-        check_output_folder(place)
+        check_output_folder(place, "Choose a folder you can write to: --out DIR.")
     arithmetic = choose_arithmetic(counts["threads"], precision, places if resume else [])
     with resumable("--resume"), step_recording(record == "auto"):
         built = choice.build(chosen_seeds, device, scale, arithmetic)

@@ -258,15 +258,24 @@ def parse_seeds(text: str) -> list[int]:
     """Seeds from "0,1,2" or "0-2,7".
 
     Raises:
-        InvalidArgumentError: not a list of integers >= 0 and ranges of them, or one of them twice.
+        InvalidArgumentError: not a list of integers >= 0 and ranges of them, a range that runs backwards or is too
+            long, or a seed twice.
     """
     expected = "expected integers >= 0 with commas between them, or ranges, like 0,1,2 or 0-4"
     seeds: list[int] = []
     for part in text.split(","):
-        found = _SEEDS.fullmatch(part.strip())
-        first, last = (int(found["first"]), int(found["last"] or found["first"])) if found else (1, 0)
-        if last < first or last - first >= _MOST_SEEDS:
-            raise InvalidArgumentError(f"--seeds is '{text}', and '{part.strip()}' is not a seed; {expected}.")
+        part = part.strip()
+        found = _SEEDS.fullmatch(part)
+        if not found:
+            raise InvalidArgumentError(f"--seeds is '{text}', and '{part}' is not a seed; {expected}.")
+        first, last = int(found["first"]), int(found["last"] or found["first"])
+        if last < first:
+            raise InvalidArgumentError(f"--seeds is '{text}', and '{part}' runs backwards; write {last}-{first}.")
+        if last - first >= _MOST_SEEDS:
+            raise InvalidArgumentError(
+                f"--seeds is '{text}', and '{part}' has {last - first + 1:,} seeds; expected at most {_MOST_SEEDS:,} "
+                "in a range."
+            )
         seeds += range(first, last + 1)
     for index, seed in enumerate(seeds):
         if seed in seeds[:index]:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from ampl.errors import BrokenEntryPointError, UnknownNameError, error_words
+from ampl.error_places import located_words
+from ampl.errors import BrokenEntryPointError, UnknownNameError
 from ampl.shadowed_packages import check_not_shadowed
 
 logger = logging.getLogger(__name__)
@@ -123,6 +124,6 @@ def _load(group: str, entries: Sequence[EntryPoint]) -> Any:
     except Exception as error:  # any mistake in another package's module, at import
         raise BrokenEntryPointError(
             f"the {_KINDS[group]} '{entry.name}' of {package} cannot be loaded from {entry.value} "
-            f"({error_words(error)}). "
+            f"({located_words(error)}). "
             f"Install what is missing, or reinstall {package}."
         ) from error

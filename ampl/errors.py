@@ -87,7 +87,7 @@ class LostWorkerError(AmplError):
 class UnknownNameError(AmplError):
     """A name that is not in a registry; the message has the nearest match and the valid names.
 
-    Of many names it has those that contain the one asked for, or else the nearest ten.
+    Of many names it has those that contain the one asked for, or else the nearest ten. Capitals make no difference.
 
     Args:
         kind: what it would name.
@@ -98,14 +98,17 @@ class UnknownNameError(AmplError):
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], also: Iterable[str] = ()) -> None:
         name, names = str(name), sorted(valid)  # from Python, it may be anything
-        near = get_close_matches(name, {*names, *also}, n=1, cutoff=0.4)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        lowered = {each.lower(): each for each in (*also, *names)}
+        near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
+        hint = f" Did you mean '{lowered[near[0]]}'?" if near else ""
         shown, more = names, ""
         if len(names) > _MANY_NAMES:
             within = [each for each in names if name and name.lower() in each.lower()][:_MANY_NAMES]
             shown = within or sorted(get_close_matches(name, names, n=10, cutoff=0.0))
+            hint = "" if len(within) > 1 else hint  # a family's name: none of it is nearer
             more = f" and {len(names) - len(shown)} others"
-        super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {', '.join(shown)}{more}.")
+        between = "; " if any("," in each for each in shown) else ", "
+        super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {between.join(shown)}{more}.")
 
     def __reduce__(self) -> Any:
         """For `pickle`, which would otherwise give the message to `__init__`."""

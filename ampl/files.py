@@ -83,8 +83,13 @@ def check_output(path: Path, signature: str = SIGNATURE) -> None:
     check_replaceable(path, signature)
 
 
-def check_output_folder(folder: Path) -> None:
-    """Raises InvalidFileError unless files can be written into `folder`, which need not be there yet."""
+def check_output_folder(folder: Path, hint: str = "Choose a folder you can write to.") -> None:
+    """Raises InvalidFileError unless files can be written into `folder`, which need not be there yet.
+
+    Args:
+        folder: where outputs are about to go.
+        hint: how to choose another, for the message.
+    """
     try:
         with suppress(FileNotFoundError):
             folder.lstat()  # which raises for names that are too long, or hold what no name may
@@ -93,7 +98,7 @@ def check_output_folder(folder: Path) -> None:
             pass
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise InvalidFileError(f"cannot write into {folder}: {why}. Choose a folder you can write to.") from error
+        raise InvalidFileError(f"cannot write into {folder}: {why}. {hint}") from error
 
 
 def move_to_new_name(source: Path, target: Path) -> None:
@@ -214,7 +219,9 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **named))
 
 
-def read_npz(path: Path, what: str, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
+def read_npz(
+    path: Path, what: str, required: Iterable[str], optional: Iterable[str] = (), layout: str | None = None
+) -> dict[str, NDArray[Any]]:
     """Reads the named arrays of an .npz file and no others; nothing is unpickled.
 
     Args:
@@ -222,13 +229,14 @@ def read_npz(path: Path, what: str, required: Iterable[str], optional: Iterable[
         what: what the file should hold, for the message ("a finite MDP").
         required: names that must be among its arrays.
         optional: names that are read where they are there.
+        layout: the arrays that a file should have, in words, for the message; None: the required ones.
 
     Raises:
         InvalidFileError: missing, not an .npz archive, truncated, larger than allowed when it is unpacked, holding
             pickled objects, or lacking an array.
     """
     names = tuple(required)
-    expected = f"Expected {what}: an .npz file with the arrays {', '.join(names)}."
+    expected = f"Expected {what}: an .npz file with the arrays {layout or ', '.join(names)}."
     check_regular_file(path, expected)
     if not _first_bytes(path, 4).startswith(_ZIP_SIGNATURES):
         raise InvalidFileError(f"{path} cannot be read as .npz (it does not begin like one). {expected}")

@@ -288,6 +288,14 @@ class GivesModules(Protocol):
 
 
 @runtime_checkable
+class KnowsSources(Protocol):
+    """A factory that knows which of its settings no source gives, for `ampl settings`."""
+
+    def setting_notes(self, problem: Any, variant: str) -> Sequence[str]:
+        """A line on them; a training has it among its notes."""
+
+
+@runtime_checkable
 class FilmsPolicies(Protocol):
     """A factory that shows its policies in a video, for `ampl evaluate --video`."""
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ampl.claims.record import Verdict
-from ampl.errors import AmplError, InvalidArgumentError, check_at_least, error_words
+from ampl.error_places import located_words
+from ampl.errors import AmplError, InvalidArgumentError, check_at_least
 from ampl.real_numbers import real_number
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Claim:
             return Undecided(reason=str(error))
         except (Exception, SystemExit) as error:
             raise InvalidArgumentError(
-                f"claim '{self.name}' cannot be measured on a case ({error_words(error)}); mend it."
+                f"claim '{self.name}' cannot be measured on a case ({located_words(error)}); mend it."
             ) from error
         if found is None:
             return None

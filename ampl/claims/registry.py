@@ -12,7 +12,8 @@ from typing import Any
 from ampl.claims.claim import Claim
 from ampl.claims.record import Verdict
 from ampl.entry_points import CASES, CLAIMS, load_all, names
-from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError, error_words
+from ampl.error_places import located_words
+from ampl.errors import InvalidArgumentError, InvalidFileError, UnknownNameError
 from ampl.files import check_regular_file
 
 
@@ -89,7 +90,7 @@ def _claims_of_file(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # any mistake of the user's
-        raise InvalidFileError(f"{path} fails ({error_words(error)}). Mend it and run again.") from error
+        raise InvalidFileError(f"{path} fails ({located_words(error)}). Mend it and run again.") from error
     if not hasattr(module, "CLAIMS"):
         raise InvalidFileError(f"{path} has no CLAIMS; expected a list of `ampl.claims.claim.Claim` of that name.")
     claims = list(module.CLAIMS) if isinstance(module.CLAIMS, Iterable) else module.CLAIMS

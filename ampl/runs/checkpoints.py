@@ -11,6 +11,7 @@ as memory allows: they are written without being copied, and checked without bei
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -32,6 +33,7 @@ from ampl.interfaces import Algorithm, State
 logger = logging.getLogger(__name__)
 
 _KEPT = 2  # the newest, and the one before it
+_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 _TEMPORARY = ".unfinished-"
 _FOLDER = re.compile(r"epoch_(\d{4,})(?:_fit_(\d{4,}))?")
 _DTYPES = {"bool"} | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
@@ -129,7 +131,9 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
-        raise InvalidFileError(f"cannot write {target}: {reason}. The previous checkpoint is kept.") from error
+        kept = "The checkpoint before it is kept. " if checkpoint_places(folder) else ""
+        full = "Free space, then" if any(words in str(error) for words in _FULL) else "When that is mended,"
+        raise InvalidFileError(f"cannot write {target}: {reason}. {kept}{full} go on with --resume.") from error
     places = checkpoint_places(folder)
     for old in places[_KEPT:]:
         if old.pause or old.epoch != checkpoint_epochs(folder)[0]:

@@ -6,6 +6,7 @@ Nothing that the training recorded is touched; what is measured goes to evaluati
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -27,13 +28,15 @@ from ampl.errors import (
     optional_counts,
 )
 from ampl.evaluation_schedule import EvaluationRequest, nothing_to_ask
-from ampl.files import SIGNATURE, check_output, read_json, write_json
+from ampl.files import SIGNATURE, check_replaceable, read_json, write_json
 from ampl.interfaces import Algorithm, Metrics
 from ampl.runs.checkpoints import Checkpoint, checkpoint_epochs, newest_whole_epoch, read_checkpoint
 from ampl.runs.manifest import describe_session
 from ampl.runs.recorded_arithmetic import recorded_arithmetic
 from ampl.runs.run_identity import first_difference, flat_settings
 from ampl.scale import Scale
+
+logger = logging.getLogger(__name__)
 
 _SEED = re.compile(r"seed(\d+)")
 _DEPTH = 4  # of runs below the folder of all
@@ -117,8 +120,9 @@ def evaluate(
 ) -> RunEvaluation:
     """Evaluates the newest policy of a run again, as `ampl evaluate` does: finished or not, or still going on.
 
-    Nothing that the training recorded is touched; what is measured goes to evaluation.json beside it. The episodes
-    start where those of the epoch's evaluation in training do, or alike in all epochs if the run has common starts.
+    Nothing that the training recorded is touched; what is measured goes to evaluation.json beside it, or, where that
+    cannot be written, a warning says so. The episodes start where those of the epoch's evaluation in training do, or
+    alike in all epochs if the run has common starts.
 
     Args:
         run_directory: of one seed, .../seedK: `ampl.train(...)[0].path`.
@@ -147,7 +151,7 @@ def evaluate(
     if episodes is not None:
         check_at_least("episodes", episodes, 1)
     target = path / "evaluation.json"
-    check_output(target)
+    check_replaceable(target)
     config = read_config(path)
     task, name, variant, seed = (config[key] for key in ("task", "algorithm", "variant", "seed"))
     checkpoint = newest_checkpoint(path)
@@ -179,7 +183,7 @@ def evaluate(
         session["arithmetic"] = asdict(algorithm.arithmetic)
     usual = flat_settings(config.get("settings")).get("evaluation_episodes")
     measured = {"epoch": checkpoint.epoch, "episodes": request.episodes or usual, "starts": starts, "metrics": metrics}
-    write_json(target, {"written_by": SIGNATURE} | measured | session)
+    _keep(target, measured | session)
     return RunEvaluation(
         path=path,
         task=task,
@@ -192,6 +196,14 @@ def evaluate(
         notes=tuple(algorithm.notes()),
         metrics=metrics,
     )
+
+
+def _keep(target: Path, found: dict[str, Any]) -> None:
+    """Writes evaluation.json, or warns: the run may be a colleague's, and its folder read-only."""
+    try:
+        write_json(target, {"written_by": SIGNATURE} | found)
+    except InvalidFileError as error:
+        logger.warning("%s is not written: %s", target, getattr(error.__cause__, "strerror", error))
 
 
 def without_streams(checkpoint: Checkpoint, algorithm: Algorithm) -> Checkpoint:

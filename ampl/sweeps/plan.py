@@ -34,7 +34,15 @@ from ampl.setting_values import value_text
 from ampl.settings import requested_settings, variant_label
 
 _GRID_KEYS = ("algorithms", "tasks", "variants", "seeds", "settings", "train")
-_OWN_OPTIONS = ("algorithm", "task", "variant", "set", "seeds", "out", "resume")  # which a job sets itself
+_OWN_OPTIONS = {  # which a job sets itself, and what of the file says them
+    "algorithm": "name it in algorithms, at the top or in [[grid]]",
+    "task": "name it in tasks, at the top or in [[grid]]",
+    "variant": "name it in variants, at the top or in [[grid]]",
+    "seeds": "write them as seeds, at the top or in [[grid]]",
+    "set": "write settings into [settings]",
+    "out": "give it on the command line, --out DIR",
+    "resume": "leave it out",
+}
 _MOST_JOBS = 10_000
 _EXAMPLE = 'Expected a file as `ampl sweep --help` shows it, like algorithms = ["mopo"] and tasks = ["lqr-pointmass"].'
 
@@ -122,7 +130,8 @@ def read_plan(path: Path, out: Path, read_options: ReadOptions) -> list[Job]:
 def _jobs(grid: Mapping[str, Any], out: Path, read_options: ReadOptions) -> Iterator[Job]:
     for key in grid:
         if key not in _GRID_KEYS:
-            raise InvalidFileError(f"unknown key '{key}'; expected {', '.join(_GRID_KEYS)} or [[grid]].")
+            hint = _OWN_OPTIONS.get(key, "options of `ampl train` belong into [train], settings into [settings]")
+            raise InvalidFileError(f"unknown key '{key}'; expected {', '.join(_GRID_KEYS)} or [[grid]]; {hint}.")
     options = _train_options(_table(grid, "train"))
     meant = read_options(options)
     algorithms = _texts(grid, "algorithms")
@@ -178,7 +187,9 @@ def _train_options(table: Mapping[str, Any]) -> list[str]:
     words = []
     for key, value in table.items():
         if key in _OWN_OPTIONS:
-            raise InvalidArgumentError(f"[train] has {key}; the sweep sets it.")
+            raise InvalidArgumentError(f"[train] has {key}, which the sweep sets; {_OWN_OPTIONS[key]}.")
+        if key in _GRID_KEYS:
+            raise InvalidArgumentError(f"[train] has {key}; its place is before [train], or in [[grid]].")
         if key == "help":
             raise InvalidArgumentError("[train] has help, which trains nothing; leave it out.")
         option = f"--{key.replace('_', '-')}"

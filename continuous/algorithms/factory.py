@@ -60,6 +60,11 @@ class DeepFactory:
         """The published settings."""
         return self.presets.published_config(problem, variant)
 
+    def setting_notes(self, problem: Task, variant: str) -> Sequence[str]:
+        """What no source gives; an `ampl.interfaces.KnowsSources`."""
+        found: Sequence[str] = self.presets.preset_notes(problem, variant, self.settings(problem, variant))
+        return found
+
     def build(
         self,
         problem: Task,

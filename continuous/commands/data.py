@@ -165,17 +165,26 @@ class Check:
     """A dataset file, minari:ID, or the folder of a Minari dataset."""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK")] = None
     """What it should hold; guessed from its own record or its name if not given."""
+    env: Annotated[str | None, tyro.conf.arg(metavar="ENV_ID")] = None
+    """For data of your own: the environment that they come from, as for `ampl train`; what a training on it would
+    refuse is found here."""
 
     def run(self) -> int:
         """Prints notes; what is wrong becomes the error.
 
         Raises:
             InvalidFileError: the file cannot be used; exit code 2.
+            InvalidArgumentError: --task and --env are both given, or no such environment can be made.
         """
-        from continuous.data.check import diagnose
+        from continuous.data.check import diagnose, diagnose_own
         from continuous.tasks.find import find_task
 
-        found = diagnose(self.file, find_task(self.task) if self.task is not None else None)
+        if self.env is not None and self.task is not None:
+            raise InvalidArgumentError("--task and --env are both given; a file is one or the other's, leave one out.")
+        if self.env is not None:
+            found = diagnose_own(self.file, self.env)
+        else:
+            found = diagnose(self.file, find_task(self.task) if self.task is not None else None)
         for text in found.facts:
             print_line(f"{text}.")
         for text in found.oddities:
@@ -183,10 +192,12 @@ class Check:
         if found.problems:
             task = f" as data of {found.task.name}" if found.task else ""
             raise InvalidFileError(f"{self.file} cannot be used{task}: {'; '.join(found.problems)}.")
-        what = found.task.name if found.task else "a dataset of unknown task"
+        what = found.task.name if found.task else f"data from {self.env}" if self.env else "a dataset of unknown task"
         count = len(found.oddities)
         verdict = f"usable; look at the {count} note{'s' * (count > 1)} above" if count else "nothing wrong"
         print_line(f"{self.file}: {found.rows} rows of {what}, {verdict}.")
+        if found.task is None and self.env is None:
+            print_line("Compare it with what it comes from: --env ENV_ID, or --task TASK for data of D4RL.")
         return 0
 
 

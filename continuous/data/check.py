@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ampl.errors import InvalidArgumentError, InvalidFileError
+from ampl.own_data import GivenData
 from continuous.data.alignment import describe_alignment, measure_alignment, shifted_actions
 from continuous.data.d4rl_data import D4RLData, Provenance
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import check_unchanged
-from continuous.data.own_data import MINARI, read_own
+from continuous.data.own_data import MINARI, actions_in_bounds, read_own
 from continuous.data.plausibility import find_oddities, find_problems
 from continuous.tasks.registry import TASKS, Task
 
@@ -22,7 +23,7 @@ class Diagnosis:
     """What a check found in a file that can be read."""
 
     path: Path
-    task: Task | None  # which task's data it was compared with; None: nothing tells
+    task: Task | None  # which task's data it was compared with; None: none's
     rows: int
     problems: list[str]  # reasons not to use it
     oddities: list[str]  # worth knowing
@@ -56,13 +57,36 @@ def diagnose(path: Path, task: Task | None = None) -> Diagnosis:
     data = read_d4rl(path, task)
     found = _judge(path, data, task, provenance)
     found.problems.extend(_broken_infos(data))
-    if task is None:
-        found.oddities.append("nothing tells the task, so only the layout was checked; name it with --task")
     return found
 
 
-def _judge(path: Path, data: D4RLData, task: Task | None, provenance: Provenance | None) -> Diagnosis:
-    problems, oddities = find_problems(data, task, provenance), find_oddities(data, task)
+def diagnose_own(path: Path, env: str) -> Diagnosis:
+    """Judges data of the user's own as a training does that is evaluated in an environment.
+
+    Args:
+        path: the file; minari:ID is a local Minari dataset.
+        env: a Gymnasium environment, or MODULE:FUNCTION that makes one.
+
+    Raises:
+        AmplError: what a training would be refused for.
+    """
+    from continuous.data.own_problem import open_own
+
+    task = open_own(GivenData(data=str(path), env=env), path.stem)
+    own, data = task.own, read_own(str(path), task.episode_limit)
+    assert own is not None
+    actions_in_bounds(own, data)
+    found = _judge(path, data, None, None, cut=True)
+    found.problems.extend(_broken_infos(data))
+    found.facts.extend(own.notes)
+    return found
+
+
+def _judge(
+    path: Path, data: D4RLData, task: Task | None, provenance: Provenance | None, *, cut: bool = False
+) -> Diagnosis:
+    """What speaks against the data; `cut`: a known limit has cut their episodes."""
+    problems, oddities = find_problems(data, task, provenance), find_oddities(data, task, cut=cut)
     alignment = None if problems else measure_alignment(data)
     facts = [] if alignment is None else [describe_alignment(alignment)]
     oddities += [] if alignment is None else shifted_actions(alignment)

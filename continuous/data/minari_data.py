@@ -24,6 +24,7 @@ from continuous.data.file_guard import check_unpacked
 from continuous.data.hdf5_arrays import find_datasets, find_group, open_hdf5, read_array, unpacked_size
 
 _KEPT = ("ref_min_score", "ref_max_score", "env_spec", "eval_env_spec")  # of the metadata
+_SHOWN_IDS = 10  # of the datasets on this machine, in a message
 
 
 def read_minari(dataset: str | Path) -> D4RLData:
@@ -69,13 +70,26 @@ def find_minari(dataset: str | Path) -> Path:
     folder = Path(dataset)
     places = [folder / "data", folder]
     if isinstance(dataset, str):
-        places.append(minari.storage.datasets_root_dir.get_dataset_path(dataset) / "data")
+        root = minari.storage.datasets_root_dir.get_dataset_path("")
+        if not dataset:
+            raise InvalidFileError(f"minari: has no id after it; expected minari:ID. {_local(root)}")
+        places.append(root / dataset / "data")
     for place in places:
         if (place / "metadata.json").is_file():
             return place
     if isinstance(dataset, Path):
         raise InvalidFileError(f"{dataset} holds no Minari dataset: expected a folder with data/metadata.json.")
-    raise InvalidFileError(f"Minari dataset {dataset} is not on this machine; `minari download {dataset}` fetches it.")
+    raise InvalidFileError(
+        f"Minari dataset {dataset} is not on this machine. {_local(root)} `minari download ID` fetches one that "
+        "`minari list remote` shows."
+    )
+
+
+def _local(root: Path) -> str:
+    """Which datasets are on this machine, and where, in a sentence."""
+    ids = sorted(str(file.parents[1].relative_to(root)) for file in root.glob("**/data/metadata.json"))
+    more = f" and {len(ids) - _SHOWN_IDS} others" if len(ids) > _SHOWN_IDS else ""
+    return f"{root} has {', '.join(ids[:_SHOWN_IDS]) or 'no dataset'}{more}."
 
 
 def _read_metadata(place: Path, dataset: str | Path) -> dict[str, Any]:

@@ -7,14 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ampl.errors import InvalidFileError
+from ampl.errors import InvalidFileError, missing_file
 from continuous.data.d4rl_data import D4RLData
 from continuous.data.d4rl_file import read_d4rl, read_provenance
 from continuous.data.download_record import dataset_sha256
 from continuous.data.plausibility import check_plausible
 from continuous.tasks.own import scaled
-from continuous.tasks.registry import Task
+from continuous.tasks.registry import Own, Task
 
 MINARI = "minari:"  # before the id of a dataset
 _SLACK = 1e-5  # of half the width of the bounds: rounding of float32
@@ -28,8 +29,17 @@ def load_own(task: Task) -> D4RLData:
     """
     own = task.own
     assert own is not None
+    if not own.data.startswith(MINARI) and not Path(own.data).exists():
+        raise missing_file(Path(own.data), "It held the data of the run. Say where it is now: --data FILE.")
     data = read_own(own.data, task.episode_limit)
     _read.cache_clear()  # whoever made the task has read it; nobody reads it a third time
+    actions = actions_in_bounds(own, data)
+    check_plausible(data, None, data.provenance, own.data)  # in its own units, as `ampl data check` does
+    return replace(data, actions=actions.astype(np.float32))
+
+
+def actions_in_bounds(own: Own, data: D4RLData) -> NDArray[np.float64]:
+    """The data's actions, scaled to [-1, 1]; InvalidFileError where one is outside of the bounds."""
     actions = scaled(own, data.actions)
     outside = (np.abs(actions) > 1.0 + _SLACK).any(axis=1)
     if outside.any():
@@ -39,8 +49,7 @@ def load_own(task: Task) -> D4RLData:
             f"with {data.actions[row].tolist()}; expected {list(own.action_low)} to {list(own.action_high)}. Name the "
             "environment that the data come from, or mend them."
         )
-    check_plausible(data, None, data.provenance, own.data)  # in its own units, as `ampl data check` does
-    return replace(data, actions=actions.astype(np.float32))
+    return actions
 
 
 def names_data(text: str) -> bool:

@@ -66,11 +66,11 @@ def check_plausible(data: D4RLData, task: Task | None, provenance: Provenance | 
         _logger.warning("%s: %s.", path, oddity)
 
 
-def find_oddities(data: D4RLData, task: Task | None) -> list[str]:
-    """What is worth knowing about a dataset, but no reason to refuse it."""
+def find_oddities(data: D4RLData, task: Task | None, *, cut: bool = False) -> list[str]:
+    """What is worth knowing about a dataset, but no reason to refuse it; `cut`: a known limit has cut its episodes."""
     oddities = [*suspect_numbers(data), *odd_next_states(data)]
     if task is None:
-        return [*_own_units(data), *_unmarked_cuts(data), *oddities]
+        return [*(() if cut else _unmarked_cuts(data)), *oddities]
     oddities += _odd_episodes(data, task)
     if task.family in (*LOCOMOTION, Family.TREATMENT) and data.next_observations is None:
         oddities.append("next_observations are missing; D4RL's files of this family have them")
@@ -130,12 +130,6 @@ def _wrong_actions(data: D4RLData) -> Iterator[str]:
     largest = float(np.abs(data.actions).max())
     if largest > 1.0 + _ACTION_SLACK:
         yield f"an action entry is {largest:g} in size; all lie in [-1, 1]"
-
-
-def _own_units(data: D4RLData) -> Iterator[str]:
-    largest = float(np.abs(data.actions).max())
-    if largest > 1.0 + _ACTION_SLACK:
-        yield f"an action entry is {largest:g} in size; training takes the bounds from the environment (--env)"
 
 
 def _wrong_robot(data: D4RLData, task: Task) -> Iterator[str]:

@@ -16,7 +16,8 @@ from weakref import finalize
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError, InvalidShapeError, LostWorkerError, error_words
+from ampl.error_places import located_words
+from ampl.errors import InvalidArgumentError, InvalidShapeError, LostWorkerError
 from ampl.processes import available_cores, worker_pool
 from continuous.environments.own import own_environment
 from continuous.environments.robot import Flags, Floats
@@ -168,7 +169,7 @@ class _Episodes:
             yield
         except (Exception, SystemExit) as error:  # whatever the environment's own code raises
             raise InvalidArgumentError(
-                f"the environment of {self._task.name} fails in {method} ({error_words(error)}). Mend it, or train "
+                f"the environment of {self._task.name} fails in {method} ({located_words(error)}). Mend it, or train "
                 "without evaluation (--env none)."
             ) from error
 

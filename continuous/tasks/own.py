@@ -13,7 +13,8 @@ import numpy as np
 from gymnasium.vector.utils import CloudpickleWrapper
 from numpy.typing import NDArray
 
-from ampl.errors import InvalidArgumentError, error_words
+from ampl.error_places import located_words
+from ampl.errors import InvalidArgumentError
 from ampl.interfaces import Actor, Array
 from continuous.tasks.registry import Own
 
@@ -82,7 +83,7 @@ def find_function(text: str, what: str) -> Callable[..., Any]:
             found = getattr(found, part)
     except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise InvalidArgumentError(
-            f"{what} is {text}, which cannot be had ({error_words(error)}); expected MODULE:FUNCTION with a "
+            f"{what} is {text}, which cannot be had ({located_words(error)}); expected MODULE:FUNCTION with a "
             "module that Python finds from the current folder."
         ) from error
     if not callable(found):

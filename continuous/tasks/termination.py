@@ -19,7 +19,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ampl.errors import InvalidArgumentError, UnknownNameError, error_words
+from ampl.error_places import located_words
+from ampl.errors import InvalidArgumentError, UnknownNameError
 from continuous.tasks.own import center_and_half_width, find_function, unscaled
 from continuous.tasks.registry import Family, Own, Task
 
@@ -108,7 +109,7 @@ class GivenRule:
             return self._function(*rows)
         except (Exception, SystemExit) as error:  # whatever the user's function raises
             raise InvalidArgumentError(
-                f"the rule {self._own.termination} fails on {len(rows[0])} rows ({error_words(error)}); expected a "
+                f"the rule {self._own.termination} fails on {len(rows[0])} rows ({located_words(error)}); expected a "
                 "function of states [N, D], actions [N, A] and next states [N, D]."
             ) from error
 

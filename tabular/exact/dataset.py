@@ -18,18 +18,18 @@ from tabular.types import Floats, Integers, Policy
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TransitionDataset:
-    """N independent transitions with (s, a) ~ d_b, s' ~ P*, a' ~ pi_b, and as many start states from mu0.
+    """N independent transitions with (s, a) ~ d_b, s' ~ P*, a' ~ pi_b, and start states from mu0.
 
     Attributes:
         state, action, next_state, next_action: [N], integers.
         reward: [N].
-        start_state: [N], drawn from mu0.
+        start_state: [any number >= 1], drawn from mu0: N by `sample_dataset`, one an episode in logged trajectories.
         n_states, n_actions: of the MDP they came from.
 
     Raises:
         InvalidArgumentError: states or actions that are no integers, rewards that are no real numbers, or a state or
             action outside 0..S-1 or 0..A-1; the message has the first such row.
-        InvalidShapeError: an array that is not [N] with N >= 1.
+        InvalidShapeError: an array that is not [N] with N >= 1, or no start states.
         InvalidRewardError: a reward that is not finite, likewise.
     """
 
@@ -51,10 +51,13 @@ class TransitionDataset:
         for name in _COLUMNS:
             convert: Callable[[str, Any], Any] = integer_array if name in sizes else real_array
             column = convert(f"{name} of the dataset", getattr(self, name))
-            if not column.size or column.shape != (np.size(self.state),):
+            length, expected = np.size(self.state), "[N], one entry a transition, N >= 1"
+            if name == "start_state":
+                length, expected = column.size, "a list of one state or more"
+            if not column.size or column.shape != (length,):
                 raise InvalidShapeError(
                     f"{name} of the dataset has shape {column.shape} and state {np.shape(self.state)}; "
-                    "expected [N], one entry a transition, N >= 1."
+                    f"expected {expected}."
                 )
             if name in sizes:
                 _check_range(name, column, sizes[name])
@@ -94,7 +97,7 @@ class TransitionDataset:
         """A batch drawn with replacement, as a dataset of `batch_size` rows."""
         check_at_least("batch_size", batch_size, 1)
         rows = generator.integers(self.n_transitions, size=batch_size)
-        starts = generator.integers(self.n_transitions, size=batch_size)
+        starts = generator.integers(len(self.start_state), size=batch_size)
         return TransitionDataset(
             state=self.state[rows],
             action=self.action[rows],

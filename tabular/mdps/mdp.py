@@ -192,16 +192,16 @@ def _checked_dynamics(dynamics: Dynamics, n_states: int, n_actions: int, name: s
         dense = real_array(label, dynamics)
         if dense.shape != (n_states, n_actions, n_states):
             raise InvalidShapeError(
-                f"{label} have shape {dense.shape}; reward is [{n_states}, {n_actions}], "
-                f"expected [{n_states}, {n_actions}, {n_states}]."
+                f"reward [{n_states}, {n_actions}] and dynamics {list(dense.shape)} of {name} disagree; expected "
+                "[S, A] and [S, A, S]."
             )
         check_rows(label, dense, _COUNTS_HINT)
         return read_only(with_exact_sums(dense))
     rows = read_sparse(label, dynamics)
     if rows.shape != (n_states * n_actions, n_states):
         raise InvalidShapeError(
-            f"{label} have shape {rows.shape}; reward is [{n_states}, {n_actions}], "
-            f"expected a sparse [{n_states * n_actions}, {n_states}] with row s*A + a."
+            f"reward [{n_states}, {n_actions}] and sparse dynamics {list(rows.shape)} of {name} disagree; expected "
+            "[S, A] and [S*A, S] with row s*A + a."
         )
     sums = np.asarray(rows.sum(axis=1)).reshape(n_states, n_actions)
     check_row_sums(label, sums, _COUNTS_HINT)

@@ -25,6 +25,7 @@ from tabular.mdps.mdp import FiniteMDP
 logger = logging.getLogger(__name__)
 
 _REQUIRED = ("reward", "initial", "discount")
+_LAYOUT = "dynamics [S, A, S'], reward [S, A], initial [S] and discount"
 _SPARSE_PARTS = ("data", "indices", "indptr")
 OPTIONAL_ARRAYS = ("dynamics", *(f"dynamics_{part}" for part in _SPARSE_PARTS), "reward_bound", "name")
 BESIDE = ("policy", "behavior", "model")
@@ -49,7 +50,7 @@ def load_mdp(path: Path | str) -> FiniteMDP:
         AmplError: the arrays are not an MDP; the message starts with the file's name.
     """
     path = Path(path)
-    return mdp_from_arrays(read_npz(path, "a finite MDP", _REQUIRED, OPTIONAL_ARRAYS), str(path))
+    return mdp_from_arrays(read_npz(path, "a finite MDP", _REQUIRED, OPTIONAL_ARRAYS, _LAYOUT), str(path))
 
 
 def load_mdp_with(path: Path | str) -> tuple[FiniteMDP, Mapping[str, NDArray[np.float64]]]:
@@ -61,7 +62,7 @@ def load_mdp_with(path: Path | str) -> tuple[FiniteMDP, Mapping[str, NDArray[np.
             action that the behavior policy never takes; the message starts with the file's name.
     """
     path = Path(path)
-    arrays = read_npz(path, "a finite MDP", _REQUIRED, (*OPTIONAL_ARRAYS, *BESIDE))
+    arrays = read_npz(path, "a finite MDP", _REQUIRED, (*OPTIONAL_ARRAYS, *BESIDE), _LAYOUT)
     mdp = mdp_from_arrays({key: array for key, array in arrays.items() if key not in BESIDE}, str(path))
     given = {key: array for key, array in arrays.items() if key in BESIDE}
     with np.load(path) as archive:

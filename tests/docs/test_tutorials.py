@@ -2,7 +2,7 @@
 
 ```python                   code, in one session a page
 ```python title="FILE.py"   written to that file instead
-```sh                       commands: `ampl ...`, and `pip install FOLDER` of this repository
+```sh                       commands: `ampl ...`, and `pip install -e FOLDER` of this repository
 ```text                     what the block before printed has these lines; ... stands for anything
 """
 
@@ -66,7 +66,7 @@ def test_the_blocks_of_a_tutorial_run_and_print_what_it_shows(
             assert kind == "sh"
             for words in commands(text):
                 if words[:2] == ["pip", "install"]:
-                    monkeypatch.syspath_prepend(str(pip_install(ROOT / words[2], tmp_path / "package")))
+                    monkeypatch.syspath_prepend(str(pip_install(ROOT / words[-1], tmp_path / "package")))
                 else:
                     assert words[0] == "ampl", words
                     assert main(words[1:]) == 0, words

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class Evaluate:
     """Evaluates the newest policy of a run again, finished or not.
 
-    RUN keeps its records as they are; what is measured goes to RUN/evaluation.json.
+    RUN keeps its records as they are; what is measured goes to RUN/evaluation.json, if it can be written.
     """
 
     run_directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]

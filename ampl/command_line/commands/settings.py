@@ -39,6 +39,7 @@ class Settings(DataOptions):
         """
         from ampl.api import named_or_own
         from ampl.catalog import choose
+        from ampl.interfaces import KnowsSources
         from ampl.printing import print_columns, print_line
         from ampl.settings import list_settings
 
@@ -46,12 +47,16 @@ class Settings(DataOptions):
         variants = choice.factory.variants
         settings = list_settings(choice.settings())
         common = {each.key: each.value for each in list_settings(choice.settings(next(iter(variants))))}
+        factory = choice.factory
+        notes = factory.setting_notes(choice.problem, choice.variant) if isinstance(factory, KnowsSources) else ()
         if self.json:
             names = {"algorithm": self.algorithm, "task": choice.task, "variant": choice.variant}
             rows = [_as_json(setting, common) for setting in settings]
-            print(json_format.dumps(names | {"settings": rows}, indent=2))
+            print(json_format.dumps(names | {"notes": list(notes), "settings": rows}, indent=2))
             return 0
         print_line(f"{self.algorithm} on {choice.task}, variant {choice.variant}: {variants[choice.variant]}")
+        for note in notes:
+            print_line(f"note: {note}")
         print_columns(
             [("KEY", "VALUE", "DEFAULT", "FROM", "MEANING"), *(_row(setting, common) for setting in settings)]
         )

@@ -64,7 +64,7 @@ class Sweep:
             for job in jobs:
                 print(job.name)
             return 0
-        check_output_folder(self.out)
+        check_output_folder(self.out, "Choose a folder you can write to: --out DIR.")
         states = [JobState(job) for job in jobs]
         lock = lock_sweep(self.out, part, parts, plan)
         try:

@@ -69,7 +69,7 @@ class Verify:
         claims = self._claims()
         specs = self._specs(claim.kind for claim in claims)
         folder = self._case_folder()
-        check_output_folder(folder)  # all that could not be written in the end is refused before the work starts
+        check_output_folder(folder, "Choose a folder you can write to: --report DIR.")  # as all below, before the work
         case_paths(claims, folder)
         if self.json:
             check_claims_output(self.json)

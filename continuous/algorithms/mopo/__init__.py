@@ -7,7 +7,10 @@ FACTORY = DeepFactory(
     presets="continuous.algorithms.mopo.config",
     built_as="continuous.algorithms.mopo.mopo:MOPO",
     variants={
-        "main": "h and lambda of the paper's Table 6; u is the largest standard deviation of seven members",
+        "main": (
+            "h and lambda of the paper's Table 6, where it has the task; u is the largest standard deviation of seven "
+            "members"
+        ),
         "kit": (
             "OfflineRL-Kit's h, lambda and settings of SAC for v2 data, and 3000 epochs over which the policy's "
             "learning rate decays to zero"

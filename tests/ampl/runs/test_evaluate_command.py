@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+import ampl
 from ampl.command_line.main import main
 from ampl.files import write_json
 from ampl.interfaces import Algorithm
@@ -98,6 +99,23 @@ def test_evaluating_again_replaces_only_our_own_file(
     capsys.readouterr()
     assert "was not written by ampl" in mistake(run)
     assert (run / "evaluation.json").read_text() == "mine"
+
+
+def test_a_run_in_a_folder_that_cannot_be_written_is_evaluated_with_a_warning(
+    variant: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object, **__: object) -> None:  # permissions would not stop root
+        raise PermissionError(13, "Permission denied")
+
+    run = variant / "seed0"
+    for function in ("ampl.files.temporary_beside", "tempfile.TemporaryFile"):
+        monkeypatch.setattr(function, read_only)
+    assert main(["evaluate", str(run)]) == 0
+    out, err = capsys.readouterr()
+    assert "evaluation/return_raw" in out
+    assert err.splitlines()[-1] == f"ampl: warning: {run / 'evaluation.json'} is not written: Permission denied"
+    assert not (run / "evaluation.json").exists()
+    assert ampl.evaluate(run).epoch == 3
 
 
 def test_an_interrupted_and_a_stopped_run_are_evaluated_at_their_last_checkpoint(

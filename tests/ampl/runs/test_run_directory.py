@@ -235,9 +235,12 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
 
     write_checkpoint(tmp_path, Checkpoint(epoch=1, state=STATE))
     monkeypatch.setattr("safetensors.numpy.save_file", full)
-    with pytest.raises(InvalidFileError, match=r"No space left on device\. The previous checkpoint is kept"):
+    hint = r"Free space, then go on with --resume\.$"
+    with pytest.raises(InvalidFileError, match=rf"No space left on device\. The checkpoint before it is kept\. {hint}"):
         write_checkpoint(tmp_path, Checkpoint(epoch=2, state=STATE))
-    assert [path.name for path in tmp_path.iterdir()] == ["epoch_0001"]
+    with pytest.raises(InvalidFileError, match=rf"No space left on device\. {hint}"):  # where there is none before it
+        write_checkpoint(tmp_path / "first", Checkpoint(epoch=0, state=STATE))
+    assert checkpoint_epochs(tmp_path) == [1]
 
 
 def test_an_unfinished_checkpoint_does_not_count(tmp_path: Path) -> None:

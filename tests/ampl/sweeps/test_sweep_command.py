@@ -131,7 +131,10 @@ def test_a_ray_cluster_trains_the_same_and_reports_what_fails(tmp_path: Path) ->
         (["missing.toml"], "does not exist"),
         (["sweep.toml", "--worker", "3/2"], "expected I/N with 1 <= I <= N"),
         (["sweep.toml", "--workers", "-1"], "--workers is -1"),
-        (["sweep.toml", "--out", "sweep.toml"], "cannot write into sweep.toml: Not a directory"),
+        (
+            ["sweep.toml", "--out", "sweep.toml"],
+            "cannot write into sweep.toml: Not a directory. Choose a folder you can write to: --out DIR.",
+        ),
         (["negative.toml"], "negative.toml: [train] epochs is -3"),
         (["word.toml"], "word.toml: [train] gives 'yes' to no option"),
         (["workers.toml"], "workers.toml: [train] eval_workers is -1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from ampl.arithmetic import DEFAULT
+from ampl.command_line.main import main
 from ampl.scale import Scale
 from ampl.settings import apply_settings
 from continuous.algorithms.damo import config as damo_presets
@@ -91,6 +93,16 @@ def test_a_setting_that_the_user_gives_is_not_said_to_be_reconstructed() -> None
     assert mopo_presets.preset_notes(task, "main", config) == [
         "MOPO gives no settings for hopper-expert-v2: h = 5 is reconstructed"
     ]
+
+
+def test_the_command_settings_says_what_a_training_says_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    note = "MOPO gives no settings for hopper-expert-v2: h = 5 and lambda = 1 are reconstructed"
+    assert main(["settings", "mopo", "hopper-expert-v2"]) == 0
+    assert f"note: {note}\n" in capsys.readouterr().out
+    assert main(["settings", "mopo", "hopper-expert-v2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [note]
+    assert main(["settings", "mopo", "hopper-medium-v2"]) == 0
+    assert "note:" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_run_is_evaluated_again_where_its_data_are_now(
     config = json.loads((path / "config.json").read_text())
     config["problem"]["data"] = str(data)  # not the place before the copy
     (path / "config.json").write_text(json.dumps(config))
-    assert "does not exist" in mistake("evaluate", path)
+    assert "does not exist. It held the data of the run. Say where it is now: --data FILE." in mistake("evaluate", path)
     assert main(["evaluate", str(path), "--data", str(moved)]) == 0
     again = json.loads((path / "evaluation.json").read_text())["metrics"]
     assert again["evaluation/return_mean"] == result.result.metrics["evaluation/return_mean"]

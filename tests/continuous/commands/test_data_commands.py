@@ -132,7 +132,9 @@ def test_check_knows_the_task_by_name_of_the_file_or_not_at_all(run: Any, tmp_pa
     assert "rows of hopper-medium-v2" in run(
         "check", str(write_plain(tmp_path / HOPPER.file_name, arrays_of(hopper_data())))
     )
-    assert "only the layout was checked" in run("check", str(write_plain(tmp_path / "f", arrays_of(hopper_data()))))
+    assert "of a dataset of unknown task, nothing wrong" in run(
+        "check", str(write_plain(tmp_path / "f", arrays_of(hopper_data())))
+    )
 
 
 def test_check_notes_what_is_odd(run: Any, tmp_path: Path) -> None:
@@ -215,9 +217,29 @@ def test_info_and_check_read_data_of_ones_own_without_a_task(run: Any, mistake: 
     assert "observation 3, action 1" in card
     assert "450, of them 400 in 2 complete episodes" in card
     assert "450 for models" in card
-    assert "450 rows of a dataset of unknown task, usable" in run("check", str(path))
+    said = run("check", str(path))
+    assert "450 rows of a dataset of unknown task, nothing wrong." in said
+    assert "Compare it with what it comes from: --env ENV_ID" in said
+    assert "note" not in said
     path.write_bytes(b"")
     assert "is empty" in mistake("info", path)
+
+
+def test_check_compares_data_of_ones_own_with_their_environment(run: Any, mistake: Any, tmp_path: Path) -> None:
+    path = str(pendulum_file(tmp_path / "mine.hdf5"))
+    said = run("check", path, "--env", "Pendulum-v1")
+    assert "450 rows of data from Pendulum-v1, nothing wrong." in said
+    assert "note" not in said
+    assert "'observations' has 3 columns; MountainCarContinuous-v0 has 2" in mistake(
+        "check", path, "--env", "MountainCarContinuous-v0"
+    )
+    assert "are both given" in mistake("check", path, "--env", "Pendulum-v1", "--task", "hopper-medium-v2")
+    path = str(pendulum_file(tmp_path / "uncut.hdf5", timeouts=None))
+    assert "nothing wrong" in run("check", path, "--env", "Pendulum-v1")
+    path = str(pendulum_file(tmp_path / "far.hdf5", actions=np.full((450, 1), 2.5)))
+    assert "450 of 450 rows have actions outside of the bounds, first row 0" in mistake(
+        "check", path, "--env", "Pendulum-v1"
+    )
 
 
 @pytest.mark.parametrize(("fallen", "rows"), [(None, 450), (99, 350), (449, 0)])
@@ -242,4 +264,6 @@ def test_info_and_check_read_minari_datasets_by_their_id(
     assert "minari_id mine/vectors-v0" in run("info", "minari:mine/vectors-v0")
     assert "11 rows of a dataset of unknown task" in run("check", "minari:mine/vectors-v0")
     assert "leave it out" in mistake("check", "minari:mine/vectors-v0", "--task", "hopper-medium-v2")
-    assert "is not on this machine" in mistake("check", "minari:mine/absent-v0")
+    there = f"{tmp_path} has mine/vectors-v0."
+    assert f"mine/absent-v0 is not on this machine. {there}" in mistake("check", "minari:mine/absent-v0")
+    assert f"has no id after it; expected minari:ID. {there}" in mistake("check", "minari:")

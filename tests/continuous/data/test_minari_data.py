@@ -135,7 +135,9 @@ def test_what_is_not_vectors_of_finite_floats_is_refused(
 
 
 def test_a_dataset_that_is_not_there_names_the_command() -> None:
-    with pytest.raises(InvalidFileError, match="minari download D4RL/pen/human-v2"):
+    with pytest.raises(
+        InvalidFileError, match=r"D4RL/pen/human-v2 is not on this machine.*has no dataset. `minari download ID`"
+    ):
         read_minari("D4RL/pen/human-v2")
 
 

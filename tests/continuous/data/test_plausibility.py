@@ -106,14 +106,12 @@ def test_sound_columns_are_not_mentioned_even_where_they_are_mostly_zero_or_of_l
 
 
 @pytest.mark.parametrize(("value", "bad"), [(1.0005, False), (1.5, True), (1e20, True)])
-def test_actions_outside_their_range_are_a_problem_and_without_a_task_a_note(
-    tmp_path: Path, value: float, bad: bool
-) -> None:
+def test_actions_outside_their_range_are_a_problem_of_a_task_only(tmp_path: Path, value: float, bad: bool) -> None:
     path = write_plain(tmp_path / "f", arrays_of(poked("actions", value)))
     entry = f"an action entry is {value:g} in size"
     assert (f"{entry}; all lie in [-1, 1]" in diagnose(path, HOPPER).problems) is bad
     found = diagnose(path)
-    assert any(note.startswith(f"{entry}; training takes the bounds") for note in found.oddities) is bad
+    assert not any(entry in note for note in found.oddities)  # data of one's own may be in any units
     assert bool(found.problems) is (value == 1e20)
 
 

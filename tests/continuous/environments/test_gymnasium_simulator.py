@@ -103,7 +103,7 @@ def test_an_action_that_is_not_finite_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("failure", "words"),
     [
-        ("1 / 0", "the environment of slide fails in step (ZeroDivisionError: division by zero)"),
+        ("1 / 0", "the environment of slide fails in step (ZeroDivisionError: division by zero; "),
         ("(found[0], float('nan'), *found[2:])", "returned a reward that is not finite"),
         ("({k: v * np.nan for k, v in found[0].items()}, *found[1:])", "returned an observation that is not finite"),
     ],

@@ -16,6 +16,7 @@ from tabular.exact.occupancy import occupancy
 from tabular.exact.policy import random_policy, uniform_policy
 from tabular.mdps.generators import random_mdp
 from tabular.mdps.mdp import FiniteMDP
+from tabular.weights.estimators.problem import EstimationProblem
 from tests.strategies import mdps, policies, seeds
 
 ARRAYS = [field.name for field in fields(TransitionDataset) if not field.name.startswith("n_")]
@@ -160,6 +161,15 @@ def test_lists_and_small_integers_are_taken_as_int64() -> None:
     np.testing.assert_array_equal(dataset.pair_counts(), [[1, 0], [0, 0], [0, 1]])
 
 
+@pytest.mark.parametrize("starts", [[2], [0, 0, 2]])
+def test_there_may_be_fewer_or_more_start_states_than_transitions(starts: list[int]) -> None:
+    dataset = _two_rows(start_state=starts)
+    assert set(dataset.sample(200, np.random.default_rng(0)).start_state) == set(starts)
+    policy = np.full((3, 2), 0.5)
+    problem = EstimationProblem.from_dataset(dataset, np.zeros((3, 2)), policy, 0.9)
+    np.testing.assert_allclose(problem.initial, np.bincount(starts, minlength=3) / len(starts))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected", "message"),
     [
@@ -173,7 +183,10 @@ def test_lists_and_small_integers_are_taken_as_int64() -> None:
             InvalidRewardError,
             "reward in row 1 of the dataset is nan; expected",
         ),
-        ({"start_state": [0]}, InvalidShapeError, "start_state of the dataset has shape (1,) and state (2,)"),
+        ({"start_state": [[0, 1]]}, InvalidShapeError, "start_state of the dataset has shape (1, 2) and state (2,)"),
+        ({"start_state": np.zeros(0, dtype=int)}, InvalidShapeError, "expected a list of one state or more."),
+        ({"start_state": [0, 1, 3]}, InvalidArgumentError, "start_state in row 2 of the dataset is 3; expected 0..2."),
+        ({"reward": [0.5]}, InvalidShapeError, "reward of the dataset has shape (1,) and state (2,)"),
         ({"state": [[0, 1]]}, InvalidShapeError, "state of the dataset has shape (1, 2)"),
         (dict.fromkeys(ARRAYS, 0), InvalidShapeError, "state of the dataset has shape ()"),
         ({name: np.zeros(0, dtype=int) for name in ARRAYS}, InvalidShapeError, "has shape (0,)"),

@@ -91,19 +91,20 @@ def test_a_reward_beyond_the_stated_bound_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "words"),
     [
-        {"dynamics": np.ones((2, 2, 3)) / 3.0},
-        {"dynamics": np.ones((3, 2, 2)) / 2.0},
-        {"dynamics": sparse.csr_array(np.eye(2))},
-        {"reward": np.zeros(2)},
-        {"reward": np.zeros((0, 2))},
-        {"initial": np.ones(3) / 3.0},
-        {"initial": np.ones((1, 2)) / 2.0},
+        ({"dynamics": np.ones((2, 2, 3)) / 3.0}, "reward [2, 2] and dynamics [2, 2, 3] of "),
+        ({"dynamics": np.ones((3, 2, 2)) / 2.0}, "expected [S, A] and [S, A, S]."),
+        ({"dynamics": sparse.csr_array(np.eye(2))}, "reward [2, 2] and sparse dynamics [2, 2] of "),
+        ({"reward": np.zeros((2, 1))}, "reward [2, 1] and dynamics [2, 2, 2] of "),
+        ({"reward": np.zeros(2)}, "expected [S, A]"),
+        ({"reward": np.zeros((0, 2))}, "expected [S, A]"),
+        ({"initial": np.ones(3) / 3.0}, "expected [S]"),
+        ({"initial": np.ones((1, 2)) / 2.0}, "expected [S]"),
     ],
 )
-def test_shapes_that_disagree_are_refused_with_the_expected_one(wrong: dict[str, Any]) -> None:
-    assert "expected" in _error(InvalidShapeError, toy_arrays() | wrong)
+def test_shapes_that_disagree_are_refused_with_the_expected_one(wrong: dict[str, Any], words: str) -> None:
+    assert words in _error(InvalidShapeError, toy_arrays() | wrong)
 
 
 def test_policies_are_checked_where_they_are_used() -> None:

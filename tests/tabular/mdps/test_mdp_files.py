@@ -97,7 +97,9 @@ def test_a_foreign_npz_and_a_folder_are_never_replaced(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named_with_what_was_expected(tmp_path: Path) -> None:
-    assert "a finite MDP" in _error(InvalidFileError, tmp_path / "nowhere.npz")
+    assert "a finite MDP: an .npz file with the arrays dynamics [S, A, S']" in _error(
+        InvalidFileError, tmp_path / "nowhere.npz"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 almost", b"\x93NUMPY", b"\x80\x04N."])

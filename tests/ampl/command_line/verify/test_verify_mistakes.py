@@ -73,7 +73,10 @@ def test_where_nothing_can_be_written_is_known_before_the_first_mdp(
         assert "cannot write into" in mistake(option, "/proc/nowhere")
     assert "cannot write into" in mistake("--json", "/proc/nowhere/claims.json")
     Path("runs").write_text("mine")
-    assert "cannot write into runs/verify/cases: Not a directory" in mistake()
+    assert (
+        "cannot write into runs/verify/cases: Not a directory. Choose a folder you can write to: --report DIR."
+        in mistake()
+    )
 
 
 def test_a_pipe_as_an_mdp_is_refused(mistake: Callable[..., str]) -> None:

@@ -160,6 +160,8 @@ def test_iterations_that_are_cut_short_raise() -> None:
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'GenDICE'"):
         build_estimator("GenDice")
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'DualDICE'.*; Lagrangian, both regularized; Q-moment"):
+        build_estimator("dualdice")
     with pytest.raises(InvalidArgumentError, match="tolerance"):
         WeightIteration(tolerance=float("nan"))
     with pytest.raises(InvalidArgumentError, match="step_power"):
