@@ -31,7 +31,8 @@ from tabular.weights.operator import exact_weights
 VARIANTS = {
     "main": "AMPL: refits are weighted (Eq. 6) by the fixed point of Eq. 9 on the data; deep AMPL is one-moment",
     "nw": "refits of the model have no weights (Eq. 4)",
-    "one-moment": "the weights nearest to one that solve Eq. 10 with the critic as its one test function, negative ones set to zero",
+    "one-moment": "the weights nearest to one that solve Eq. 10 with the critic as its one test function, negative "
+    "ones set to zero",
     "exact-weights": "the weights are those of the true MDP, which no algorithm knows",
 }
 """What each is."""
