@@ -99,14 +99,14 @@ class UnknownNameError(AmplError):
     def __init__(self, kind: str, name: str, valid: Iterable[str], also: Iterable[str] = ()) -> None:
         name, names = str(name), sorted(valid)  # from Python, it may be anything
         lowered = {each.lower(): each for each in (*also, *names)}
-        near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.4)
-        hint = f" Did you mean '{lowered[near[0]]}'?" if near else ""
-        shown, more = names, ""
+        shown, more, cutoff = names, "", 0.4
         if len(names) > _MANY_NAMES:
             within = [each for each in names if name and name.lower() in each.lower()][:_MANY_NAMES]
             shown = within or sorted(get_close_matches(name, names, n=10, cutoff=0.0))
-            hint = "" if len(within) > 1 else hint  # a family's name: none of it is nearer
+            cutoff = 0.8 if len(within) > 1 else cutoff  # of a whole family's name none is nearer than the others
             more = f" and {len(names) - len(shown)} others"
+        near = get_close_matches(name.lower(), lowered, n=1, cutoff=cutoff)
+        hint = f" Did you mean '{lowered[near[0]]}'?" if near else ""
         between = "; " if any("," in each for each in shown) else ", "
         super().__init__(f"unknown {kind} '{name}'.{hint} Valid: {between.join(shown)}{more}.")
 

@@ -54,12 +54,14 @@ def worst_model(model: FiniteMDP, radius: Floats, policy: Policy) -> FiniteMDP:
     """
     model = model.to_dense()
     worst, value = model, state_value(model, policy)
+    before: set[bytes] = set()
     for _ in range(_MOST_STEPS):
         rows = worst_rows(model.dynamics, radius, value)
         gain = worst.expect_next(value) - rows @ value
         size = worst.expect_next(np.abs(value)) + rows @ np.abs(value)  # of the values that meet in a gain
-        if not (gain > _TIE * size).any():
+        if not (gain > _TIE * size).any() or rows.tobytes() in before:  # rows that come back are ties
             return worst
+        before.add(rows.tobytes())
         worst = model.with_dynamics(rows, f"worst {model.name}")
         value = state_value(worst, policy)
     raise NotConvergedError(f"the adversary of {model.name} still changed rows after {_MOST_STEPS} steps.")
@@ -72,12 +74,14 @@ def robust_optimum(model: FiniteMDP, radius: Floats) -> Policy:
         NotConvergedError: as above.
     """
     policy = greedy_policy(model.reward)
+    before: set[bytes] = set()
     for _ in range(_MOST_STEPS):
         worst = worst_model(model, radius, policy)
         value = action_value(worst, policy)
         size = np.abs(model.reward) + model.discount * worst.expect_next(np.abs(value).max(axis=1))
         better = value.max(axis=1) > (policy * value).sum(axis=1) + 10.0 * _TIE * size.max(axis=1)
-        if not better.any():
+        if not better.any() or policy.tobytes() in before:
             return policy
+        before.add(policy.tobytes())
         policy = np.where(better[:, None], greedy_policy(value), policy)
     raise NotConvergedError(f"the robust policy of {model.name} still changed after {_MOST_STEPS} steps.")
