@@ -100,7 +100,7 @@ def inner_minimum_closed_form(
     Raises:
         InvalidArgumentError: alpha is not a positive finite number.
         AbsoluteContinuityError: the data do not cover rho_M (with data alignment).
-        NotConvergedError: the linear solve missed its tolerance.
+        NotConvergedError: the linear solve missed its tolerance, or near discount 1 the ratio lost its digits.
     """
     check_coefficient(alpha)
     support, policy = occupancies.support, occupancies.policy
